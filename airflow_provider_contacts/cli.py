@@ -1,0 +1,138 @@
+"""The ``airflow contacts`` commands.
+
+Every ``airflow`` command imports this module, so what the commands need is imported when they run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.cli.cli_config import CLICommand
+
+
+def get_contacts_cli_commands() -> list[CLICommand]:
+    """Return the commands that Airflow adds to its own."""
+    from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, GroupCommand
+
+    conn_id = Arg(("contacts_conn_id",), metavar="CONN_ID", help="id of the Airflow connection")
+    return [
+        GroupCommand(
+            name="contacts",
+            help="Contacts of outreach tools",
+            subcommands=[
+                ActionCommand(
+                    name="check",
+                    help="Test a connection and say in words what is wrong",
+                    func=_check,
+                    args=(conn_id, ARG_VERBOSE),
+                ),
+                ActionCommand(
+                    name="list",
+                    help="List the contacts of a connection",
+                    func=_list,
+                    args=(
+                        conn_id,
+                        Arg(
+                            ("--filter",),
+                            action="append",
+                            default=[],
+                            metavar="KEY=VALUE",
+                            help="a parameter of the vendor; repeat it for more, or for a list",
+                        ),
+                        Arg(("--limit",), type=int, help="stop after this many contacts (default: all)"),
+                        ARG_OUTPUT,
+                        ARG_VERBOSE,
+                    ),
+                ),
+                ActionCommand(
+                    name="sandbox",
+                    help="Serve the four vendors on this machine, with invented people",
+                    func=_sandbox,
+                    args=(
+                        Arg(("--port",), type=int, default=8765, help="port to listen on (default: 8765)"),
+                        Arg(
+                            ("--contacts",),
+                            type=int,
+                            default=250,
+                            help="contacts per vendor (default: 250)",
+                        ),
+                        Arg(("--seed",), type=int, default=7, help="which people are invented (default: 7)"),
+                        Arg(
+                            ("--no-rate-limits",),
+                            action="store_true",
+                            help="answer any number of requests, unlike the vendors",
+                        ),
+                        ARG_VERBOSE,
+                    ),
+                ),
+            ],
+        )
+    ]
+
+
+def _hook(conn_id: str) -> Any:
+    import os
+
+    # Without this, Airflow looks for connections in the environment alone and not in its database.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    from airflow_provider_contacts.hooks.base import ContactsHook
+
+    return ContactsHook.for_connection(conn_id)
+
+
+def _check(args: Any) -> None:
+    from airflow_provider_contacts.errors import ContactsError
+
+    try:
+        worked, message = _hook(args.contacts_conn_id).test_connection()
+    except ContactsError as error:
+        worked, message = False, str(error)
+    print(message)
+    if not worked:
+        raise SystemExit(1)
+
+
+def _list(args: Any) -> None:
+    from airflow.cli.simple_table import AirflowConsole
+
+    from airflow_provider_contacts.errors import ContactsError
+
+    try:
+        hook = _hook(args.contacts_conn_id)
+        contacts = list(hook.list_contacts(_filters(args.filter), limit=args.limit, raw=False))
+    except ContactsError as error:
+        raise SystemExit(str(error)) from None
+    wide = args.output in ("json", "yaml")
+    AirflowConsole().print_as(
+        data=[contact.to_dict() if wide else _row(contact) for contact in contacts], output=args.output
+    )
+
+
+def _filters(pairs: list[str]) -> dict[str, Any]:
+    from airflow_provider_contacts.errors import InvalidRequest
+
+    filters: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InvalidRequest("--filter takes KEY=VALUE, such as --filter stage=Interested")
+        if name in filters:
+            known = filters[name]
+            filters[name] = [*(known if isinstance(known, list) else [known]), value]
+        else:
+            filters[name] = value
+    return filters
+
+
+def _row(contact: Any) -> dict[str, Any]:
+    columns = ("account_id", "contact_id", "name", "email", "phone", "company", "tags", "stage", "replied")
+    return {
+        column: "" if getattr(contact, column) is None else getattr(contact, column) for column in columns
+    }
+
+
+def _sandbox(args: Any) -> None:
+    from airflow_provider_contacts.sandbox.server import serve
+
+    serve(port=args.port, contacts=args.contacts, seed=args.seed, rate_limits=not args.no_rate_limits)

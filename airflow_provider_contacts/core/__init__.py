@@ -1,0 +1,1 @@
+"""How listing works, without Airflow and, but for transport, without I/O."""

@@ -1,0 +1,130 @@
+"""Validate a vendor's filters and write them as query parameters.
+
+A vendor declares its filters as a ``TypedDict`` whose keys are its own parameter names. Values may come from
+Jinja templates, so numbers and booleans may be text. No message repeats a value: a filter such as ``search``
+holds personal data.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from airflow_provider_contacts.errors import InvalidRequest
+
+QueryParams = list[tuple[str, str]]
+
+# For parameters that hold JSON text: an object, or its text, is taken.
+JSON_OBJECT = msgspec.Meta(description="an object, or JSON text of one", extra={"json": True})
+
+
+def validate_filters(
+    filters: Mapping[str, Any] | None, declared: type, vendor: str, *, reserved: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return ``filters`` with every value in the type that the vendor declares.
+
+    :param declared: the vendor's ``TypedDict``.
+    :param vendor: the vendor's name, for messages.
+    :param reserved: parameters of the API page that paging sets itself.
+    :raises InvalidRequest: for an unknown filter, an empty value, or a value that does not fit.
+    """
+    if filters is None:
+        return {}
+    if not isinstance(filters, Mapping):
+        raise InvalidRequest(f"{vendor}: filters must be a mapping of names to values")
+    hints = get_type_hints(declared, include_extras=True)
+    checked = {}
+    for name, value in filters.items():
+        if name in reserved:
+            raise InvalidRequest(
+                f"{vendor}: `{name}` is not a filter: every page is read. Use `limit` of the hook or operator "
+                "to read fewer contacts"
+            )
+        if name not in hints:
+            raise InvalidRequest(f"{vendor}: unknown filter `{name}`.{_suggest(name, hints)}")
+        checked[name] = _convert(value, hints[name], f"{vendor}: filter `{name}`")
+    return checked
+
+
+def to_query(filters: Mapping[str, Any]) -> QueryParams:
+    """Return validated filters as query parameters: lists repeat the key, objects are JSON text."""
+    params: QueryParams = []
+    for name, value in filters.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, bool):
+                params.append((name, "true" if item else "false"))
+            elif isinstance(item, dict):
+                params.append((name, msgspec.json.encode(item).decode()))
+            else:
+                params.append((name, str(item)))
+    return params
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    if value is None or (isinstance(value, str | list | dict) and not value):
+        raise InvalidRequest(f"{where} is empty; leave it out to list without it")
+    plain = get_args(hint)[0] if _meta(hint) else hint
+    if _is_json(hint):
+        return _json_object(value, where)
+    if get_origin(plain) is list:
+        value = list(value) if isinstance(value, list | tuple | set) else [value]
+        return [_convert(item, get_args(plain)[0], where) for item in value]
+    if _takes_text(plain) and isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    try:
+        return msgspec.convert(value, hint, strict=False)
+    except msgspec.ValidationError:
+        raise InvalidRequest(f"{where} must be {_expected(hint)}.{_suggest_value(value, plain)}") from None
+
+
+def _json_object(value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            value = None
+    if not isinstance(value, dict) or not value:
+        raise InvalidRequest(f"{where} must be {JSON_OBJECT.description}")
+    return value
+
+
+def _meta(hint: Any) -> msgspec.Meta | None:
+    metadata = getattr(hint, "__metadata__", ())
+    return next((item for item in metadata if isinstance(item, msgspec.Meta)), None)
+
+
+def _is_json(hint: Any) -> bool:
+    meta = _meta(hint)
+    return bool(meta and meta.extra and meta.extra.get("json"))
+
+
+def _takes_text(hint: Any) -> bool:
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return str in options
+
+
+def _expected(hint: Any) -> str:
+    if (meta := _meta(hint)) and meta.description:
+        return meta.description
+    plain = get_args(hint)[0] if _meta(hint) else hint
+    if get_origin(plain) is Literal:
+        return "one of " + ", ".join(repr(option) for option in get_args(plain))
+    return {bool: "true or false", int: "a whole number", str: "text"}.get(plain, "another type")
+
+
+def _suggest(name: Any, known: Iterable[str]) -> str:
+    options = sorted(known)
+    close = difflib.get_close_matches(str(name), options, n=1)
+    return f" Did you mean `{close[0]}`?" if close else f" Known filters: {', '.join(options)}."
+
+
+def _suggest_value(value: Any, plain: Any) -> str:
+    if get_origin(plain) is not Literal or not isinstance(value, str):
+        return ""
+    options = {str(option).lower(): str(option) for option in get_args(plain)}
+    close = difflib.get_close_matches(value.lower(), options, n=1)
+    return f" Did you mean {options[close[0]]!r}?" if close else ""

@@ -1,0 +1,183 @@
+"""Lists one vendor's contacts with one connection's settings: filters, paging, decoding and sending, joined."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from typing import Any
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.decoding import PageDecoder, json_of
+from airflow_provider_contacts.core.filters import QueryParams, to_query, validate_filters
+from airflow_provider_contacts.core.listing import Listing, Params, aread, read
+from airflow_provider_contacts.core.paging import Page
+from airflow_provider_contacts.core.settings import Settings
+from airflow_provider_contacts.core.transport import Transport
+from airflow_provider_contacts.core.vendor import Request, Vendor
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+
+CHECK_TIMEOUT = 10.0
+_PROGRESS_EVERY = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class _Question:
+    """A checked listing: what every request carries, how a page is read, and where the listing stands."""
+
+    path: str
+    params: QueryParams
+    decode: PageDecoder[Any]
+    listing: Listing
+
+    def request(self, page: Params) -> Request:
+        return Request("GET", self.path, (*self.params, *page.items()))
+
+
+class ContactReader:
+    """Reads the contacts of one vendor.
+
+    :param vendor: what the vendor's API pages say.
+    :param settings: the connection's settings.
+    :param transport: what sends.
+    :param log: takes the progress of long listings.
+    :param page_size: contacts per request, or None for the most that the vendor gives.
+    """
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        settings: Settings,
+        transport: Transport,
+        log: logging.Logger | Any,
+        page_size: int | None = None,
+    ) -> None:
+        self._vendor = vendor
+        self._settings = settings
+        self._transport = transport
+        self._log = log
+        self._page_size = page_size
+
+    def list(self, filters: Mapping[str, Any] | None, limit: int | None, raw: bool) -> Iterator[Contact]:
+        """Check the filters now, and give the contacts as they are asked for."""
+        return self._read(self._question(filters, limit, raw))
+
+    def _read(self, question: _Question) -> Iterator[Contact]:
+        progress, stop = _Progress(self._vendor.title, question.listing, self._log), threading.Event()
+
+        def fetch(page: Params) -> Page[Contact]:
+            return self._transport.send(question.request(page), question.decode, stop)
+
+        try:
+            for contacts in read(question.listing, fetch, self._settings.max_concurrency):
+                progress.update()
+                yield from contacts
+        finally:
+            stop.set()
+
+    async def alist(
+        self, filters: Mapping[str, Any] | None, limit: int | None, raw: bool
+    ) -> AsyncGenerator[Contact, None]:
+        """Do what :meth:`list` does, in an event loop; filters are checked at the first step."""
+        question = self._question(filters, limit, raw)
+        progress = _Progress(self._vendor.title, question.listing, self._log)
+        async with self._transport.client() as client:
+
+            async def fetch(page: Params) -> Page[Contact]:
+                return await self._transport.asend(question.request(page), question.decode, client)
+
+            pages = aread(question.listing, fetch, self._settings.max_concurrency)
+            try:
+                async for contacts in pages:
+                    progress.update()
+                    for contact in contacts:
+                        yield contact
+            finally:
+                await pages.aclose()
+
+    def cheapest(self) -> tuple[Request, Callable[[bytes], Any]]:
+        """Return the cheapest request that needs the credentials, and what reads its answer."""
+        if (request := self._vendor.check(self._settings)) is not None:
+            return request, json_of
+        question = self._question(None, limit=1, raw=False)
+        return question.request(question.listing.ask(0) or {}), question.decode
+
+    def _question(self, filters: Mapping[str, Any] | None, limit: int | None, raw: bool) -> _Question:
+        contacts, title = self._vendor.contacts, self._vendor.title
+        reserved = (*contacts.paging.params, contacts.paging.size_param)
+        given = validate_filters(filters, contacts.filters, title, reserved=reserved)
+        # What the connection adds is checked like what the author gives.
+        complete = validate_filters(contacts.complete(given, self._settings), contacts.filters, title)
+        decode: PageDecoder[Any] = PageDecoder(
+            envelope=contacts.envelope,
+            record=contacts.record,
+            unpack=contacts.unpack,
+            to_contact=contacts.to_contact,
+            account_id=contacts.account_id(complete, self._settings),
+            keep_raw=raw,
+        )
+        size = contacts.paging.max_size if self._page_size is None else self._page_size
+        if not 1 <= size <= contacts.paging.max_size:
+            raise InvalidRequest(
+                f"{title}: page_size must be between 1 and {contacts.paging.max_size}, not {size}"
+            )
+        if limit is not None and limit < 1:
+            raise InvalidRequest(f"{title}: limit must be at least 1, not {limit}")
+        size = size if limit is None else min(size, limit)
+        listing = Listing(contacts.paging, size, limit, f"{title}: GET {contacts.path}")
+        return _Question(contacts.path, to_query(complete), decode, listing)
+
+
+class _Progress:
+    """Logs now and then how far a listing is, so that a long one is visibly alive."""
+
+    def __init__(self, title: str, listing: Listing, log: logging.Logger | Any) -> None:
+        self._title = title
+        self._listing = listing
+        self._log = log
+        self._started = self._logged = time.monotonic()
+
+    def update(self) -> None:
+        now = time.monotonic()
+        if now - self._logged >= _PROGRESS_EVERY:
+            self._logged = now
+            given, total = self._listing.given, self._listing.total
+            of_total = "" if total is None else f" of {total}"
+            rate = given / (now - self._started)
+            self._log.info("%s: read %d%s contacts, %.0f per second.", self._title, given, of_total, rate)
+
+
+def check(
+    vendor: Vendor, settings: Settings, *, log: logging.Logger | Any, on_secret: Callable[[str], None]
+) -> tuple[bool, str]:
+    """Tell whether the vendor accepts the connection, within 10 s.
+
+    :return: whether it does, and a sentence that after a failure names the form field to mend.
+    """
+    quick = dataclasses.replace(settings, timeout=min(settings.timeout, CHECK_TIMEOUT), retry_limit=0)
+    outcome: list[tuple[bool, str]] = []
+
+    def run() -> None:
+        try:
+            transport = Transport(vendor, quick, log=log, on_secret=on_secret)
+            request, parse = ContactReader(vendor, quick, transport, log).cheapest()
+            try:
+                transport.send(request, parse)
+            finally:
+                transport.close()
+        except ContactsError as error:
+            outcome.append((False, str(error)))
+        else:
+            outcome.append((True, f"{vendor.title} accepts the credentials at {settings.base_url}."))
+
+    # The time-outs of an HTTP library bound each silence of the server, the join bounds the whole.
+    thread = threading.Thread(target=run, name="contacts-check", daemon=True)
+    thread.start()
+    thread.join(CHECK_TIMEOUT)
+    late = (
+        f"{vendor.title} gave no whole answer within {CHECK_TIMEOUT:g} s; check Host of connection "
+        f"{settings.conn_id!r}"
+    )
+    return outcome[0] if outcome else (False, late)

@@ -1,0 +1,235 @@
+"""The hook that every vendor's hook is: from an Airflow connection to a reader."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from airflow.sdk import BaseHook
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.decoding import json_of
+from airflow_provider_contacts.core.reader import ContactReader, check
+from airflow_provider_contacts.core.settings import Settings, settings_from
+from airflow_provider_contacts.core.transport import Transport
+from airflow_provider_contacts.core.vendor import Request, Vendor
+from airflow_provider_contacts.errors import ContactsError, InvalidConnection
+
+if TYPE_CHECKING:
+    import requests
+
+Result = TypeVar("Result")
+
+
+class ContactsHook(BaseHook):
+    """Read the contacts of one vendor, as one Airflow connection reaches them.
+
+    Use a vendor's own hook, or :meth:`for_connection` where the connection decides which vendor it is.
+
+    :param contacts_conn_id: the Airflow connection; by default ``<vendor>_default``.
+    :param page_size: contacts per request; by default the most that the vendor gives.
+    """
+
+    conn_name_attr = "contacts_conn_id"
+    default_conn_name: ClassVar[str]
+    conn_type: ClassVar[str]
+    hook_name: ClassVar[str]
+    vendor: ClassVar[Vendor]
+
+    def __init__(self, contacts_conn_id: str | None = None, *, page_size: int | None = None) -> None:
+        super().__init__()
+        self.contacts_conn_id = contacts_conn_id or self.default_conn_name
+        self.page_size = page_size
+        self._settings: Settings | None = None
+        self._transport: Transport | None = None
+
+    @classmethod
+    def for_connection(cls, contacts_conn_id: str, *, page_size: int | None = None) -> ContactsHook:
+        """Return the hook of the vendor that the connection belongs to.
+
+        :raises InvalidConnection: if there is no such connection, or it is of another type.
+        """
+        return cls._hook_of(cls._connection(contacts_conn_id), contacts_conn_id, page_size)
+
+    @classmethod
+    async def afor_connection(cls, contacts_conn_id: str, *, page_size: int | None = None) -> ContactsHook:
+        """Do what :meth:`for_connection` does, without blocking the event loop."""
+        from asgiref.sync import sync_to_async
+
+        connection = await cls._aconnection(contacts_conn_id)
+        return await sync_to_async(cls._hook_of)(connection, contacts_conn_id, page_size)
+
+    @property
+    def settings(self) -> Settings:
+        """The connection's settings, read once.
+
+        :raises InvalidConnection: naming the form field to mend.
+        """
+        if self._settings is None:
+            connection = self._connection(self.contacts_conn_id)
+            self._settings = self._checked(connection, connection.extra_dejson)
+        return self._settings
+
+    async def asettings(self) -> Settings:
+        """Return :attr:`settings`, without blocking the event loop."""
+        if self._settings is None:
+            from airflow.providers.common.compat.connection import get_async_extra_dejson
+
+            connection = await self._aconnection(self.contacts_conn_id)
+            self._settings = self._checked(connection, await get_async_extra_dejson(connection))
+        return self._settings
+
+    @property
+    def requests_sent(self) -> int:
+        """How many requests this hook has sent, retries and logins included."""
+        return self._transport.requests_sent if self._transport else 0
+
+    def get_conn(self) -> requests.Session:
+        """Return a ``requests`` session that carries the connection's credentials.
+
+        They go to the vendor's own origin alone, also when a redirect leads elsewhere. A Tether connection
+        with a login has no lasting credential, so its session carries none.
+        """
+        return self._sender(self.settings).session
+
+    def get_json(self, request: Request, parse: Callable[[Any], Result]) -> Result:
+        """Send one request to the vendor and return what ``parse`` makes of the answer's JSON."""
+        return self._sender(self.settings).send(request, lambda body: parse(json_of(body)))
+
+    def list_contacts(
+        self, filters: Mapping[str, Any] | None = None, *, limit: int | None = None, raw: bool = True
+    ) -> Iterator[Contact]:
+        """Give the contacts one by one, reading pages as they are needed.
+
+        Filters and connection are checked when this is called, before any request.
+
+        :param filters: the vendor's own parameters; see the vendor's ``…Filters``.
+        :param limit: stop after this many contacts.
+        :param raw: whether contacts keep the vendor's own JSON; without it reading takes less time.
+        :return: an iterator that ends after the last contact. Each contact comes once per listing.
+        :raises InvalidRequest: for a bad filter or limit.
+        :raises IncompleteListing: at the end, if contacts kept moving between pages while they were read.
+        :raises ContactsError: for anything else between here and the vendor.
+        """
+        contacts = self._reader(self.settings).list(filters, limit, raw)
+        return self._with_lineage(contacts, self.settings)
+
+    async def alist_contacts(
+        self, filters: Mapping[str, Any] | None = None, *, limit: int | None = None, raw: bool = True
+    ) -> AsyncIterator[Contact]:
+        """Do what :meth:`list_contacts` does, in an event loop; checks are made at the first step."""
+        contacts = self._reader(await self.asettings()).alist(filters, limit, raw)
+        try:
+            async for contact in contacts:
+                yield contact
+        finally:
+            await contacts.aclose()
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Make the cheapest request that needs the credentials, within 10 s.
+
+        :return: whether it worked, and a sentence; after a failure it names the form field to check.
+        """
+        try:
+            settings = self.settings
+        except ContactsError as error:
+            return False, str(error)
+        return check(self.vendor, settings, log=self.log, on_secret=_mask)
+
+    # -- between Airflow and core ----------------------------------------------------------------------
+
+    def _sender(self, settings: Settings) -> Transport:
+        if self._transport is None:
+            self._transport = Transport(
+                self.vendor, settings, log=self.log, on_secret=_mask, on_secret_async=_amask
+            )
+        return self._transport
+
+    def _reader(self, settings: Settings) -> ContactReader:
+        return ContactReader(self.vendor, settings, self._sender(settings), self.log, self.page_size)
+
+    def _with_lineage(self, contacts: Iterator[Contact], settings: Settings) -> Iterator[Contact]:
+        yield from contacts
+        from airflow_provider_contacts.lineage import collect_read
+
+        collect_read(self, self.vendor.name, settings.base_url)
+
+    @classmethod
+    def _hook_of(cls, connection: Any, contacts_conn_id: str, page_size: int | None) -> ContactsHook:
+        from airflow.sdk.exceptions import AirflowException
+
+        try:
+            hook = connection.get_hook(hook_params={"page_size": page_size} if page_size else None)
+        except (AirflowException, TypeError):
+            # An unknown type, or a hook of another provider that takes no page size.
+            hook = None
+        if not isinstance(hook, ContactsHook):
+            raise InvalidConnection(
+                f"connection {contacts_conn_id!r} has the type {connection.conn_type!r}, which is none of this "
+                "provider's; set its Connection Type to TalkToHumans, Thoughtly, Mailstand or Tether"
+            )
+        return hook
+
+    @classmethod
+    def _connection(cls, conn_id: str) -> Any:
+        from airflow.sdk.exceptions import AirflowNotFoundException
+
+        try:
+            return cls.get_connection(conn_id)
+        except AirflowNotFoundException:
+            raise _not_found(conn_id) from None
+
+    @classmethod
+    async def _aconnection(cls, conn_id: str) -> Any:
+        from airflow.providers.common.compat.connection import get_async_connection
+        from airflow.sdk.exceptions import AirflowNotFoundException
+
+        try:
+            return await get_async_connection(conn_id, hook=cls)
+        except AirflowNotFoundException:
+            raise _not_found(conn_id) from None
+
+    def _checked(self, connection: Any, extra: Any) -> Settings:
+        if connection.conn_type != self.vendor.name:
+            raise InvalidConnection(
+                f"connection {self.contacts_conn_id!r} has the type {connection.conn_type!r}; "
+                f"{type(self).__name__} needs {self.vendor.name!r}"
+            )
+        unread = not extra and (connection.extra or "").strip() not in ("", "{}", "null")
+        if unread or not isinstance(extra, Mapping):
+            raise InvalidConnection(f"Extra of connection {self.contacts_conn_id!r} is not a JSON object")
+        return settings_from(
+            conn_id=self.contacts_conn_id,
+            vendor=self.vendor.title,
+            default_url=self.vendor.base_url,
+            host=connection.host,
+            port=connection.port,
+            schema=connection.schema,
+            login=connection.login,
+            password=connection.password,
+            extra=extra,
+        )
+
+
+def _not_found(conn_id: str) -> InvalidConnection:
+    return InvalidConnection(
+        f"there is no connection {conn_id!r}; create it under Admin, Connections, or set "
+        f"AIRFLOW_CONN_{conn_id.upper()}"
+    )
+
+
+def _mask(secret: str) -> None:
+    from airflow.sdk.log import mask_secret
+
+    mask_secret(secret)
+
+
+async def _amask(secret: str) -> None:
+    from airflow.sdk import log
+
+    if hasattr(log, "amask_secret"):
+        await log.amask_secret(secret)
+    else:
+        from asgiref.sync import sync_to_async
+
+        await sync_to_async(log.mask_secret)(secret)

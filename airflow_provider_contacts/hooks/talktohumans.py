@@ -1,0 +1,206 @@
+"""TalkToHumans: LinkedIn contacts, at https://talktohumans.app/docs/developers/contacts/list-contacts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
+
+import msgspec
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.decoding import Envelope, text, utc
+from airflow_provider_contacts.core.paging import CursorPaging, Page
+from airflow_provider_contacts.core.settings import Credentials, Settings
+from airflow_provider_contacts.core.vendor import ContactList, Request, Vendor
+from airflow_provider_contacts.errors import MalformedResponse
+from airflow_provider_contacts.hooks.base import ContactsHook
+
+R = TypeVar("R")
+
+Id = Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]*\Z", description='a decimal id such as "42"')]
+
+
+class TalkToHumansFilters(TypedDict, total=False):
+    """Filters of ``GET /v1/contacts``, by their own names.
+
+    ``search`` looks at profile, tags, notes, work history and company; ``query`` at name, headline, company,
+    role, handle and profile URL. ``tag`` is one tag's name.
+    """
+
+    account_id: list[Id]
+    query: str
+    company_name: str
+    headline: str
+    search: str
+    location: str
+    company_size: str
+    tag: str
+    relationship_status: Literal["any", "connected", "not_connected", "unknown"]
+    invitation_status: Literal["pending"]
+    conversation_id: str
+
+
+class _Account(msgspec.Struct):
+    account_id: str = ""
+
+
+class _Tag(msgspec.Struct):
+    name: str
+
+
+class _Location(msgspec.Struct):
+    is_primary: bool | None = None
+    city: str | None = None
+    country: str | None = None
+    country_full: str | None = None
+
+
+class _Company(msgspec.Struct):
+    name: str | None = None
+
+
+class _Invitation(msgspec.Struct):
+    invite_state: str | None = None
+    received_at: datetime | None = None
+
+
+class _Sequence(msgspec.Struct):
+    status: str | None = None
+
+
+class _Record(msgspec.Struct):
+    contact_id: str
+    account: _Account | None = None
+    name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    tags: list[_Tag] | None = None
+    locations: list[_Location] | None = None
+    app_url: str | None = None
+    primary_role_title: str | None = None
+    primary_company_name: str | None = None
+    company: _Company | None = None
+    linkedin_url: str | None = None
+    connection_invitation: _Invitation | None = None
+    last_interaction_at: datetime | None = None
+    sequence: _Sequence | None = None
+
+
+class _Pagination(msgspec.Struct):
+    has_more: bool | None = None
+    next_cursor: str | None = None
+
+
+class _Data(msgspec.Struct, Generic[R]):
+    contacts: list[R]
+    pagination: _Pagination
+
+
+class _Envelope(Envelope, Generic[R], kw_only=True):
+    data: _Data[R]
+
+
+def _unpack(envelope: _Envelope[Any]) -> Page[Any]:
+    data = envelope.data
+    return Page(data.contacts, has_more=data.pagination.has_more, next_cursor=data.pagination.next_cursor)
+
+
+def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
+    invitation, sequence, locations = record.connection_invitation, record.sequence, record.locations
+    status = text(sequence.status) if sequence else None
+    place = next((place for place in locations if place.is_primary), locations[0]) if locations else None
+    company = text(record.primary_company_name) or (text(record.company.name) if record.company else None)
+    return Contact(
+        vendor="talktohumans",
+        account_id=record.account.account_id if record.account else "",
+        contact_id=record.contact_id,
+        name=text(record.name),
+        first_name=text(record.first_name),
+        last_name=text(record.last_name),
+        company=company,
+        title=text(record.primary_role_title),
+        tags=tuple([tag.name for tag in record.tags]) if record.tags else (),
+        linkedin_url=text(record.linkedin_url),
+        city=text(place.city) if place else None,
+        country=(text(place.country_full) or text(place.country)) if place else None,
+        sequence_status=status,
+        invitation_state=text(invitation.invite_state) if invitation else None,
+        invited_at=utc(invitation.received_at) if invitation else None,
+        # Without a sequence there is nothing in the record that would show a reply.
+        replied=None if status is None else status.lower() == "replied",
+        last_interaction_at=utc(record.last_interaction_at),
+        url=text(record.app_url),
+        raw=raw,
+    )
+
+
+def _credentials(settings: Settings) -> Credentials:
+    return Credentials({"Authorization": f"Bearer {settings.require_password('API key')}"})
+
+
+TALKTOHUMANS = Vendor(
+    name="talktohumans",
+    title="TalkToHumans",
+    base_url="https://api.talktohumans.app",
+    credentials=_credentials,
+    credential_field="API key (password)",
+    contacts=ContactList(
+        path="/v1/contacts",
+        filters=TalkToHumansFilters,
+        paging=CursorPaging(size_param="limit", max_size=25, cursor_param="cursor"),
+        envelope=_Envelope,
+        record=_Record,
+        unpack=_unpack,
+        to_contact=_to_contact,
+    ),
+)
+
+
+class TalkToHumansHook(ContactsHook):
+    """Read TalkToHumans contacts.
+
+    One person may be a contact of several LinkedIn accounts; each is a contact of its own, told apart by
+    ``account_id``. The API gives neither e-mail address nor phone number.
+
+    API pages: https://talktohumans.app/docs/developers/contacts/list-contacts
+
+    :param contacts_conn_id: connection of type ``talktohumans``, whose password is the API key.
+    :param page_size: contacts per request, 25 at most and by default.
+    """
+
+    conn_type = "talktohumans"
+    hook_name = "TalkToHumans"
+    default_conn_name = "talktohumans_default"
+    vendor = TALKTOHUMANS
+
+    def list_accounts(self) -> list[dict[str, Any]]:
+        """Return the LinkedIn accounts of the workspace, as the vendor gives them.
+
+        The list-contacts page names ``GET /v1/accounts`` as the source of account ids; the answer is not
+        documented. An array at ``data.accounts`` or ``data`` is understood, with the paging of the other
+        lists where it says that more follow.
+
+        :return: dicts with at least ``account_id``.
+        :raises MalformedResponse: if the answer holds no such array.
+        """
+        accounts: list[dict[str, Any]] = []
+        walk = TALKTOHUMANS.contacts.paging.walk(TALKTOHUMANS.contacts.paging.max_size)
+        params: dict[str, str] = {}
+        while True:
+            page = self.get_json(Request("GET", "/v1/accounts", tuple(params.items())), _accounts)
+            accounts += page.items
+            walk.take(page, len(page.items))
+            if walk.done:
+                return accounts
+            params = {"cursor": page.next_cursor or ""}
+
+
+def _accounts(answer: Any) -> Page[dict[str, Any]]:
+    data = answer.get("data") if isinstance(answer, dict) else None
+    items: Any = data.get("accounts") if isinstance(data, dict) else data
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise MalformedResponse("the answer has no list of accounts at `data.accounts` or `data`")
+    pagination = data.get("pagination") if isinstance(data, dict) else None
+    if not isinstance(pagination, dict):
+        pagination = {}
+    return Page(items, has_more=bool(pagination.get("has_more")), next_cursor=pagination.get("next_cursor"))

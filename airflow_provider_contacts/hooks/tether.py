@@ -1,0 +1,158 @@
+"""Tether: leads in pipelines, at https://docs.tetherai.ca/api-reference/contacts/."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypedDict, TypeVar
+
+import msgspec
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.decoding import Envelope, text, utc
+from airflow_provider_contacts.core.filters import JSON_OBJECT
+from airflow_provider_contacts.core.paging import Page, PageNumberPaging
+from airflow_provider_contacts.core.settings import Credentials, Login, Settings
+from airflow_provider_contacts.core.vendor import ContactList, Vendor
+from airflow_provider_contacts.hooks.base import ContactsHook
+
+R = TypeVar("R")
+
+Range = Annotated[Any, JSON_OBJECT]
+
+
+class TetherFilters(TypedDict, total=False):
+    """Filters of ``GET /api/contacts``, by their own names.
+
+    ``ownerFilter`` is ``my``, ``all``, ``team``, ``unassigned`` or a user's id. The API's own default is
+    ``my``, which hides most contacts, so ``all`` is sent unless ``ownerFilter`` or ``owner`` is given.
+    ``search`` looks at name, phone number and e-mail address. The three ranges are objects, or JSON text;
+    ``dateRange`` is ``{"start": …, "end": …}``, the keys of the other two are not documented.
+    """
+
+    search: str
+    source: str
+    leadSource: str
+    ownerFilter: str
+    status: str
+    pipelineStage: str
+    pipelineId: str
+    dateRange: Range
+    owner: str
+    assignee: str
+    messageStatus: str
+    lastMessageTimeRange: Range
+    lastMessageDateRange: Range
+
+
+class _Record(msgspec.Struct):
+    id: str = msgspec.field(name="_id")
+    firstName: str | None = None
+    lastName: str | None = None
+    # Text, or an array of {value, isPrimary}: the pages show both, for the address too.
+    phoneNumber: Any = None
+    email: Any = None
+    status: str | None = None
+    organizationId: str | None = None
+    createdAt: datetime | None = None
+    updatedAt: datetime | None = None
+
+
+class _Data(msgspec.Struct, Generic[R]):
+    contacts: list[R]
+    total: int | None = None
+
+
+class _Envelope(Envelope, Generic[R], kw_only=True):
+    # An object now, a bare array on older instances: https://docs.tetherai.ca/contacts
+    data: _Data[R] | list[R]
+    total: int | None = None
+
+
+def _unpack(envelope: _Envelope[Any]) -> Page[Any]:
+    data = envelope.data
+    if isinstance(data, list):
+        return Page(data, total=envelope.total)
+    return Page(data.contacts, total=envelope.total if data.total is None else data.total)
+
+
+def _one(value: Any) -> str | None:
+    if isinstance(value, list):
+        entries = [entry if isinstance(entry, dict) else {"value": entry} for entry in value]
+        primary = [entry for entry in entries if entry.get("isPrimary") is True]
+        value = next((entry.get("value") for entry in primary + entries if entry.get("value")), None)
+    return text(value) if isinstance(value, str) else None
+
+
+def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
+    first, last = text(record.firstName), text(record.lastName)
+    return Contact(
+        vendor="tether",
+        account_id=record.organizationId or "",
+        contact_id=record.id,
+        name=" ".join(part for part in (first, last) if part) or None,
+        first_name=first,
+        last_name=last,
+        email=_one(record.email),
+        phone=_one(record.phoneNumber),
+        stage=text(record.status),
+        created_at=utc(record.createdAt),
+        updated_at=utc(record.updatedAt),
+        raw=raw,
+    )
+
+
+def _credentials(settings: Settings) -> Credentials:
+    if not settings.login:
+        return Credentials({"Authorization": f"Bearer {settings.require_password('Password or token')}"})
+    password = settings.require_password("Password or token")
+    return Credentials(
+        login=Login("/api/auth/login", {"email": settings.login, "password": password}, _token)
+    )
+
+
+def _token(answer: Any) -> str | None:
+    token = answer.get("token") if isinstance(answer, dict) else None
+    return token if isinstance(token, str) else None
+
+
+def _complete(filters: dict[str, Any], _settings: Settings) -> dict[str, Any]:
+    return filters if "ownerFilter" in filters or "owner" in filters else {**filters, "ownerFilter": "all"}
+
+
+TETHER = Vendor(
+    name="tether",
+    title="Tether",
+    base_url=None,
+    credentials=_credentials,
+    credential_field="Password or token (password), and E-mail (login) if one is used,",
+    contacts=ContactList(
+        path="/api/contacts",
+        filters=TetherFilters,
+        # The page states no largest size.
+        paging=PageNumberPaging(size_param="size", max_size=200, page_param="page"),
+        envelope=_Envelope,
+        record=_Record,
+        unpack=_unpack,
+        to_contact=_to_contact,
+        complete=_complete,
+    ),
+)
+
+
+class TetherHook(ContactsHook):
+    """Read Tether contacts.
+
+    Without the filter ``pipelineId`` an instance may answer for its active Contact pipeline alone; the API
+    pages say so of a sister call.
+
+    API page: https://docs.tetherai.ca/api-reference/contacts/
+
+    :param contacts_conn_id: connection of type ``tether``: the host is the instance's URL; with a login the
+        password is that login's, without one it is a bearer token.
+    :param page_size: contacts per request, 200 at most and by default.
+    """
+
+    conn_type = "tether"
+    hook_name = "Tether"
+    default_conn_name = "tether_default"
+    vendor = TETHER

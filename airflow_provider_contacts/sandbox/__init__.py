@@ -1,0 +1,3 @@
+"""The four vendors, served on this machine, over invented people."""
+
+from __future__ import annotations
