@@ -20,7 +20,7 @@ class Reference(TypedDict):
     contact_id: str
 
 
-class Contact(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+class Contact(msgspec.Struct, frozen=True, gc=False):
     """One contact, in the same form for every vendor.
 
     Times are timezone-aware and in UTC. A field that the vendor does not have, or has empty, is None.

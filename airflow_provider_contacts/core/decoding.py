@@ -264,8 +264,3 @@ def from_unix(value: Any) -> datetime | None:
         return datetime.fromtimestamp(value, timezone.utc)
     except (OverflowError, OSError, ValueError):
         return None
-
-
-def text(value: str | None) -> str | None:
-    """Return ``value`` without surrounding blanks, and None for one that is empty."""
-    return (value.strip() or None) if value else None

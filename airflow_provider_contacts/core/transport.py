@@ -323,6 +323,7 @@ class Transport:
 
     def _exchange(self, request: Request, wire: _Wire) -> _Answer:
         import requests
+        import urllib3
 
         session = self.session
         self.requests_sent += 1
@@ -335,11 +336,20 @@ class Transport:
         try:
             with _silent():
                 response = session.send(
-                    prepared, timeout=self._settings.timeout, allow_redirects=False, **self._environment
+                    prepared,
+                    timeout=self._settings.timeout,
+                    allow_redirects=False,
+                    **{**self._environment, "stream": True},
                 )
-        except (requests.RequestException, OSError) as error:
-            raise self._broken(request, error, isinstance(error, requests.Timeout)) from None
-        return _Answer(response.status_code, response.headers, response.content)
+                try:
+                    # One read in place of the pieces of 10 kB that `response.content` is made of.
+                    body = response.raw.read(decode_content=True)
+                finally:
+                    response.close()
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            timed_out = isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError)
+            raise self._broken(request, error, timed_out) from None
+        return _Answer(response.status_code, response.headers, body)
 
     async def _aexchange(self, request: Request, wire: _Wire, client: httpx.AsyncClient) -> _Answer:
         import httpx

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.decoding import Envelope, from_unix, text
+from airflow_provider_contacts.core.decoding import Envelope, from_unix
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import ContactList, Request, Vendor
@@ -54,7 +54,7 @@ class MailstandFilters(TypedDict, total=False):
     has_bounced: bool
 
 
-class _Record(msgspec.Struct):
+class _Record(msgspec.Struct, gc=False):
     id: str
     email: str | None = None
     stage: str | None = None
@@ -99,7 +99,7 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
         or record.voip_phone
         or record.other_phone
     )
-    stage, last_reply = text(record.stage), record.last_reply
+    stage, last_reply = record.stage or None, record.last_reply
     replied: bool | None
     if last_reply is msgspec.UNSET:
         replied = True if stage == "Replied" else None
@@ -109,18 +109,18 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
         vendor="mailstand",
         account_id=account_id,
         contact_id=record.id,
-        name=text(record.full_name),
-        first_name=text(record.first_name),
-        last_name=text(record.last_name),
-        email=text(record.email),
-        phone=text(phone),
-        company=text(record.company_name),
-        title=text(record.title),
+        name=record.full_name or None,
+        first_name=record.first_name or None,
+        last_name=record.last_name or None,
+        email=record.email or None,
+        phone=phone or None,
+        company=record.company_name or None,
+        title=record.title or None,
         stage=stage,
-        linkedin_url=text(record.linkedin),
-        city=text(record.city),
-        country=text(record.country),
-        timezone=text(record.timezone),
+        linkedin_url=record.linkedin or None,
+        city=record.city or None,
+        country=record.country or None,
+        timezone=record.timezone or None,
         replied=replied,
         replied_at=from_unix(last_reply),
         opened_at=from_unix(record.last_open),

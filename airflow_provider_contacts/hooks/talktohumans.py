@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.decoding import Envelope, text, utc
+from airflow_provider_contacts.core.decoding import Envelope, utc
 from airflow_provider_contacts.core.paging import CursorPaging, Page
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import ContactList, Request, Vendor
@@ -40,35 +40,35 @@ class TalkToHumansFilters(TypedDict, total=False):
     conversation_id: str
 
 
-class _Account(msgspec.Struct):
+class _Account(msgspec.Struct, gc=False):
     account_id: str = ""
 
 
-class _Tag(msgspec.Struct):
+class _Tag(msgspec.Struct, gc=False):
     name: str
 
 
-class _Location(msgspec.Struct):
+class _Location(msgspec.Struct, gc=False):
     is_primary: bool | None = None
     city: str | None = None
     country: str | None = None
     country_full: str | None = None
 
 
-class _Company(msgspec.Struct):
+class _Company(msgspec.Struct, gc=False):
     name: str | None = None
 
 
-class _Invitation(msgspec.Struct):
+class _Invitation(msgspec.Struct, gc=False):
     invite_state: str | None = None
     received_at: datetime | None = None
 
 
-class _Sequence(msgspec.Struct):
+class _Sequence(msgspec.Struct, gc=False):
     status: str | None = None
 
 
-class _Record(msgspec.Struct):
+class _Record(msgspec.Struct, gc=False):
     contact_id: str
     account: _Account | None = None
     name: str | None = None
@@ -86,7 +86,7 @@ class _Record(msgspec.Struct):
     sequence: _Sequence | None = None
 
 
-class _Pagination(msgspec.Struct):
+class _Pagination(msgspec.Struct, gc=False):
     has_more: bool | None = None
     next_cursor: str | None = None
 
@@ -107,29 +107,29 @@ def _unpack(envelope: _Envelope[Any]) -> Page[Any]:
 
 def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
     invitation, sequence, locations = record.connection_invitation, record.sequence, record.locations
-    status = text(sequence.status) if sequence else None
+    status = (sequence and sequence.status) or None
     place = next((place for place in locations if place.is_primary), locations[0]) if locations else None
-    company = text(record.primary_company_name) or (text(record.company.name) if record.company else None)
+    company = record.primary_company_name or (record.company and record.company.name) or None
     return Contact(
         vendor="talktohumans",
         account_id=record.account.account_id if record.account else "",
         contact_id=record.contact_id,
-        name=text(record.name),
-        first_name=text(record.first_name),
-        last_name=text(record.last_name),
+        name=record.name or None,
+        first_name=record.first_name or None,
+        last_name=record.last_name or None,
         company=company,
-        title=text(record.primary_role_title),
+        title=record.primary_role_title or None,
         tags=tuple([tag.name for tag in record.tags]) if record.tags else (),
-        linkedin_url=text(record.linkedin_url),
-        city=text(place.city) if place else None,
-        country=(text(place.country_full) or text(place.country)) if place else None,
+        linkedin_url=record.linkedin_url or None,
+        city=(place and place.city) or None,
+        country=(place and (place.country_full or place.country)) or None,
         sequence_status=status,
-        invitation_state=text(invitation.invite_state) if invitation else None,
+        invitation_state=(invitation and invitation.invite_state) or None,
         invited_at=utc(invitation.received_at) if invitation else None,
         # Without a sequence there is nothing in the record that would show a reply.
         replied=None if status is None else status.lower() == "replied",
         last_interaction_at=utc(record.last_interaction_at),
-        url=text(record.app_url),
+        url=record.app_url or None,
         raw=raw,
     )
 

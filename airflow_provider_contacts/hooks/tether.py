@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, TypedDict, TypeVar
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.decoding import Envelope, text, utc
+from airflow_provider_contacts.core.decoding import Envelope, utc
 from airflow_provider_contacts.core.filters import JSON_OBJECT
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.settings import Credentials, Login, Settings
@@ -44,7 +44,7 @@ class TetherFilters(TypedDict, total=False):
     lastMessageDateRange: Range
 
 
-class _Record(msgspec.Struct):
+class _Record(msgspec.Struct, gc=False):
     id: str = msgspec.field(name="_id")
     firstName: str | None = None
     lastName: str | None = None
@@ -80,11 +80,11 @@ def _one(value: Any) -> str | None:
         entries = [entry if isinstance(entry, dict) else {"value": entry} for entry in value]
         primary = [entry for entry in entries if entry.get("isPrimary") is True]
         value = next((entry.get("value") for entry in primary + entries if entry.get("value")), None)
-    return text(value) if isinstance(value, str) else None
+    return value if isinstance(value, str) and value else None
 
 
 def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
-    first, last = text(record.firstName), text(record.lastName)
+    first, last = record.firstName or None, record.lastName or None
     return Contact(
         vendor="tether",
         account_id=record.organizationId or "",
@@ -94,7 +94,7 @@ def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
         last_name=last,
         email=_one(record.email),
         phone=_one(record.phoneNumber),
-        stage=text(record.status),
+        stage=record.status or None,
         created_at=utc(record.createdAt),
         updated_at=utc(record.updatedAt),
         raw=raw,

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.decoding import Envelope, text, utc
+from airflow_provider_contacts.core.decoding import Envelope, utc
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import ContactList, Vendor
@@ -33,7 +33,7 @@ class ThoughtlyFilters(TypedDict, total=False):
     sortDirection: Literal["asc", "desc"]
 
 
-class _Record(msgspec.Struct):
+class _Record(msgspec.Struct, gc=False):
     # The payload is not documented. These are the names of the create call, and of a third party's schema.
     id: str
     name: str | None = None
@@ -63,22 +63,22 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
 
     def attribute(name: str) -> str | None:
         value = more.get(name)
-        return text(value) if isinstance(value, str) else None
+        return value if isinstance(value, str) and value else None
 
     return Contact(
         vendor="thoughtly",
         account_id=account_id,
         contact_id=record.id,
-        name=text(record.name),
+        name=record.name or None,
         first_name=attribute("first_name"),
         last_name=attribute("last_name"),
-        email=text(record.email),
-        phone=text(record.phone_number),
+        email=record.email or None,
+        phone=record.phone_number or None,
         company=attribute("company"),
         title=attribute("title"),
         tags=tuple(record.tags or ()),
         city=attribute("city"),
-        country=text(record.country_code),
+        country=record.country_code or None,
         timezone=attribute("timezone"),
         created_at=utc(record.created_at),
         updated_at=utc(record.updated_at),

@@ -132,11 +132,11 @@ def publish(local: str, path: str) -> None:
     os.makedirs(folder, exist_ok=True)
     descriptor, sibling = tempfile.mkstemp(prefix=f".{os.path.basename(target.path)}.", dir=folder)
     try:
-        with os.fdopen(descriptor, "wb") as copy, open(local, "rb") as source:
-            shutil.copyfileobj(source, copy, 1024 * 1024)
-            copy.flush()
-            os.fsync(copy.fileno())
+        shutil.copyfile(local, sibling)
+        os.fsync(descriptor)
         os.replace(sibling, target.path)
     except BaseException:
         os.unlink(sibling)
         raise
+    finally:
+        os.close(descriptor)
