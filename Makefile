@@ -1,0 +1,45 @@
+# `make demo` and `make test` set up what they need below this folder, and nothing elsewhere.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_CONTACTS ?= 250
+
+.PHONY: help setup demo test lint types imports pytest benchmark clean
+
+help:
+	@echo "make demo       sync the four sandbox vendors to files and show the result (DEMO_CONTACTS=250)"
+	@echo "make test       lint, types, import layers and tests"
+	@echo "make benchmark  CPU time of reading, as a ratio to a bare loop"
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed; use make PYTHON=python3.12" if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV); the first time takes a minute or two."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	@DEMO_CONTACTS=$(DEMO_CONTACTS) $(BIN)/python scripts/demo.py
+
+test: lint types imports pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+pytest: setup
+	$(BIN)/pytest
+
+benchmark: setup
+	@$(BIN)/python benchmarks/reading.py
+
+clean:
+	rm -rf $(VENV) .demo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
