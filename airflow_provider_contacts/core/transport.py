@@ -108,7 +108,15 @@ class _Silence(logging.Filter):
         return not self.active.get()
 
 
-for _name in ("httpx", "urllib3.connectionpool", "urllib3.util.retry"):
+_HTTP_LOGGERS = (
+    "httpx",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.proxy",
+    "urllib3.connectionpool",
+    "urllib3.util.retry",
+)
+for _name in _HTTP_LOGGERS:
     logging.getLogger(_name).addFilter(_Silence())
 
 

@@ -159,7 +159,7 @@ class ContactsHook(BaseHook):
         from airflow.sdk.exceptions import AirflowException
 
         try:
-            hook = connection.get_hook(hook_params={"page_size": page_size} if page_size else None)
+            hook = connection.get_hook(hook_params=None if page_size is None else {"page_size": page_size})
         except (AirflowException, TypeError):
             # An unknown type, or a hook of another provider that takes no page size.
             hook = None

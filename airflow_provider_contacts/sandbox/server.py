@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 import uvicorn
@@ -44,6 +45,7 @@ class _Unruly:
         path = scope["path"].removeprefix(f"/{vendor}")
         entry = {
             "vendor": vendor, "method": scope["method"], "path": path, "at": time.time(), "status": 0,
+            "params": sorted({name for name, _ in parse_qsl(scope["query_string"].decode())}),
         }  # fmt: skip
         self.world.requests.append(entry)
         fault = self.world.take_fault(vendor, scope["method"], path)
@@ -236,10 +238,8 @@ def connections(base_url: str, *, rate_limits: bool = True) -> dict[str, dict[st
     }
 
 
-def _server(world: World) -> uvicorn.Server:
-    config = uvicorn.Config(
-        create_app(world), http="h11", log_level="warning", access_log=False, lifespan="off", ws="none"
-    )
+def _server(app: ASGIApp) -> uvicorn.Server:
+    config = uvicorn.Config(app, http="h11", log_level="warning", access_log=False, lifespan="off", ws="none")
     return uvicorn.Server(config)
 
 
@@ -264,13 +264,13 @@ def serve(*, port: int, contacts: int, seed: int, rate_limits: bool = True) -> N
         for name, connection in connections(base_url, rate_limits=rate_limits).items():
             print(f"export AIRFLOW_CONN_{name.upper()}='{json.dumps(connection)}'", flush=True)  # noqa: T201
         print("\nStop it with Ctrl-C.", flush=True)  # noqa: T201
-        _server(create_world(contacts, seed, rate_limits=rate_limits)).run(sockets=[listener])
+        _server(create_app(create_world(contacts, seed, rate_limits=rate_limits))).run(sockets=[listener])
 
 
 @contextlib.contextmanager
-def running(world: World) -> Iterator[str]:
-    """Serve ``world`` in a thread of this process, and give its address."""
-    server = _server(world)
+def running(app: ASGIApp) -> Iterator[str]:
+    """Serve an application such as :func:`create_app` makes in a thread, and give its address."""
+    server = _server(app)
     with _listen(0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

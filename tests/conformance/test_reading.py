@@ -1,0 +1,520 @@
+"""What holds for reading at every vendor, sync and async."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_contacts.errors import (
+    AuthenticationError,
+    ContactsError,
+    IncompleteListing,
+    InvalidConnection,
+    InvalidRequest,
+    MalformedRecord,
+    MalformedResponse,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    VendorUnavailable,
+)
+from airflow_provider_contacts.hooks.base import ContactsHook
+from tests.conftest import Read, Sandbox
+from tests.scripted import Reply, ScriptedServer
+from tests.vendors import CASES, VENDORS
+
+pytestmark = pytest.mark.parametrize("vendor", VENDORS)
+
+
+@pytest.fixture
+def point(connect: Callable[..., str], scripted: ScriptedServer) -> Callable[..., str]:
+    """Point a vendor's connection at the scripted server."""
+
+    def pointed(vendor: str, **changes: Any) -> str:
+        parts = {**CASES[vendor].parts, "host": scripted.url, **changes}
+        parts["extra"] = {**CASES[vendor].parts.get("extra", {}), **changes.get("extra", {})}
+        return connect(f"{vendor}_default", **parts)
+
+    return pointed
+
+
+def keys(contacts: list[Any]) -> list[tuple[str, str]]:
+    return [(contact.account_id, contact.contact_id) for contact in contacts]
+
+
+class TestComplete:
+    def test_every_contact_comes_once(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        contacts = read(f"{vendor}_default")
+        assert len(contacts) == len(set(keys(contacts)))
+        assert set(keys(contacts)) == sandbox.keys(vendor)
+        assert {contact.vendor for contact in contacts} == {vendor}
+
+    @pytest.mark.parametrize("size", [1, 7, 20, 25])
+    def test_any_page_size(self, vendor: str, size: int, sandbox: Sandbox, read: Read) -> None:
+        assert set(keys(read(f"{vendor}_default", page_size=size))) == sandbox.keys(vendor)
+
+    @pytest.mark.parametrize("limit", [1, 24, 25, 26, 60, 500])
+    def test_limit(self, vendor: str, limit: int, sandbox: Sandbox, read: Read) -> None:
+        contacts = read(f"{vendor}_default", limit=limit)
+        assert len(set(keys(contacts))) == min(limit, 60)
+        size = min(limit, ContactsHook.for_connection(f"{vendor}_default").vendor.contacts.paging.max_size)
+        pages = [entry for entry in sandbox.requests(vendor) if entry["method"] == "GET"]
+        assert len(pages) <= -(-limit // size) + 1
+
+    def test_raw_is_the_vendors_own_json(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        rows = {(row.account_id, row.contact_id): row for row in sandbox.world.tables[vendor].rows}
+        with_raw, without = read(f"{vendor}_default"), read(f"{vendor}_default", raw=False)
+        for contact in with_raw:
+            assert bytes(contact.raw) == rows[contact.account_id, contact.contact_id].json()
+        assert [contact.to_dict() for contact in with_raw] == [contact.to_dict() for contact in without]
+        assert all("raw" not in contact.to_dict() for contact in with_raw)
+        json.dumps([contact.to_dict() for contact in with_raw])
+
+    def test_repr_shows_no_person(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        for contact in read(f"{vendor}_default", limit=10):
+            shown = repr(contact)
+            for value in (contact.name, contact.email, contact.phone, contact.linkedin_url):
+                assert not value or value not in shown
+
+    @pytest.mark.sandbox(contacts=0)
+    def test_nobody_is_an_empty_list(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        assert read(f"{vendor}_default") == []
+        assert sandbox.requests(vendor)
+
+    def test_records_with_odd_fields_are_kept(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        case = CASES[vendor]
+        odd, nulls = {**case.record(2), **case.odd}, {**case.record(3), **dict.fromkeys(case.odd)}
+        page = case.page(case.record(1), odd, nulls)
+        scripted.replies = [Reply(body=page), Reply(body=case.page())]
+        contacts = read(point(vendor))
+        assert [contact.contact_id for contact in contacts] == ["1", "2", "3"]
+        assert json.loads(bytes(contacts[1].raw)) == odd
+        for contact in contacts:
+            assert contact.replied_at is None
+            json.dumps(contact.to_dict())
+
+    def test_numeric_ids_become_text(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        case = CASES[vendor]
+        scripted.replies = [Reply(body=case.page({case.id_key: 42})), Reply(body=case.page())]
+        assert [contact.contact_id for contact in read(point(vendor), raw=False)] == ["42"]
+
+    @pytest.mark.parametrize("record", [{"name": "No Id"}, "id", None])
+    def test_record_without_id(
+        self, vendor: str, record: Any, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        case = CASES[vendor]
+        scripted.replies = [Reply(body=case.page(case.record(1), record))]
+        with pytest.raises(MalformedRecord, match="record 2 of a page") as caught:
+            read(point(vendor), raw=False)
+        assert json.loads(caught.value.raw) == record
+        assert "No Id" not in str(caught.value)
+
+    def test_empty_id(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        scripted.replies = [Reply(body=CASES[vendor].page({CASES[vendor].id_key: ""}))]
+        with pytest.raises(MalformedRecord, match="empty id"):
+            read(point(vendor), raw=False)
+
+
+class TestFilters:
+    def test_every_filter_of_the_page_is_sent_and_accepted(
+        self, vendor: str, sandbox: Sandbox, read: Read
+    ) -> None:
+        case = CASES[vendor]
+        declared = ContactsHook.for_connection(case.conn_id).vendor.contacts.filters.__annotations__
+        assert set(declared) == set(case.samples)
+        for name, value in case.samples.items():
+            sandbox.world.requests.clear()
+            read(case.conn_id, {name: value})
+            assert all(
+                name in entry["params"] for entry in sandbox.requests(vendor) if entry["method"] == "GET"
+            )
+
+    def test_a_filter_holds(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        filters: dict[str, dict[str, Any]] = {
+            "talktohumans": {"tag": "VIP"},
+            "thoughtly": {"tags": ["VIP"]},
+            "mailstand": {"stage": "Interested"},
+            "tether": {"status": "Qualified"},
+        }
+        contacts = read(f"{vendor}_default", filters[vendor])
+        assert 0 < len(contacts) < 60
+        for contact in contacts:
+            assert "VIP" in contact.tags or contact.stage in ("Interested", "Qualified")
+
+    @pytest.mark.parametrize("name", ["tagg", "searc", "stge", "Search", "", "cursor ", "x-api-token"])
+    def test_unknown_filter(self, vendor: str, name: str, sandbox: Sandbox, read: Read) -> None:
+        with pytest.raises(InvalidRequest, match=f"unknown filter `{name}`") as caught:
+            read(f"{vendor}_default", {name: "somebody@example.com"})
+        assert "somebody" not in str(caught.value)
+        assert not sandbox.requests(vendor)
+
+    def test_suggestion(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        with pytest.raises(InvalidRequest, match="Did you mean `search`"):
+            read(f"{vendor}_default", {"serach": "a"})
+
+    @pytest.mark.parametrize("value", ["", None, [], {}])
+    def test_empty_value_never_widens_a_listing(
+        self, vendor: str, value: Any, sandbox: Sandbox, read: Read
+    ) -> None:
+        for name in CASES[vendor].samples:
+            with pytest.raises(InvalidRequest, match=f"`{name}` is empty"):
+                read(f"{vendor}_default", {name: value})
+        assert not sandbox.requests(vendor)
+
+    def test_value_outside_its_set(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        name = CASES[vendor].enumerated
+        if not name:
+            name, value = "dateRange", "last week"
+        else:
+            value = "nonsense@example.com"
+        with pytest.raises(InvalidRequest, match=f"`{name}` must be") as caught:
+            read(f"{vendor}_default", {name: value})
+        assert "nonsense" not in str(caught.value)
+        assert not sandbox.requests(vendor)
+
+    def test_paging_is_not_the_authors(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        paging = ContactsHook.for_connection(f"{vendor}_default").vendor.contacts.paging
+        for name in (*paging.params, paging.size_param):
+            with pytest.raises(InvalidRequest, match=f"`{name}` is not a filter"):
+                read(f"{vendor}_default", {name: 1})
+
+    def test_filters_that_are_no_mapping(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        with pytest.raises(InvalidRequest, match="mapping"):
+            read(f"{vendor}_default", "search=a")  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("page_size", "limit"), [(0, None), (-1, None), (100_000, None), (None, 0), (None, -5)]
+    )
+    def test_sizes(
+        self, vendor: str, page_size: int | None, limit: int | None, sandbox: Sandbox, read: Read
+    ) -> None:
+        with pytest.raises(InvalidRequest, match="must be"):
+            read(f"{vendor}_default", page_size=page_size, limit=limit)
+        assert not sandbox.requests(vendor)
+
+
+class TestConnection:
+    def test_wrong_key(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        conn_id = sandbox.connect(vendor, password="not-the-key")
+        with pytest.raises(AuthenticationError, match=r"Check the field .*\(password\)") as caught:
+            read(conn_id)
+        assert "not-the-key" not in str(caught.value)
+        assert len(sandbox.requests(vendor)) == 1
+
+    def test_no_key(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        with pytest.raises(InvalidConnection, match=r"enter it in the field .*\(password\)"):
+            read(sandbox.connect(vendor, password=""))
+        assert not sandbox.requests(vendor)
+
+    @pytest.mark.parametrize(
+        "host",
+        ["http://contacts.example", "http://192.0.2.1:80", "http://localhost.evil.example"],
+    )
+    def test_plain_http_is_refused_off_loopback(
+        self, vendor: str, host: str, sandbox: Sandbox, read: Read
+    ) -> None:
+        with pytest.raises(InvalidConnection, match="Host of connection .* plain http"):
+            read(sandbox.connect(vendor, host=host))
+
+    def test_missing_connection(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        with pytest.raises(InvalidConnection, match="no connection 'nowhere'.*AIRFLOW_CONN_NOWHERE"):
+            read("nowhere")
+
+    def test_other_provider(self, vendor: str, connect: Callable[..., str], read: Read) -> None:
+        for conn_type in ("smtp", "unheard_of"):
+            with pytest.raises(InvalidConnection, match=f"has the type '{conn_type}'"):
+                read(connect("other", conn_type=conn_type, host="localhost"), page_size=5)
+
+    def test_host_with_path_prefix(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        scripted.replies = [
+            Reply(body=CASES[vendor].page(CASES[vendor].record(1))),
+            Reply(body=CASES[vendor].page()),
+        ]
+        assert len(read(point(vendor, host=f"{scripted.url}/behind/a/proxy/"))) == 1
+        assert scripted.asked[0].path == f"/behind/a/proxy{CASES[vendor].path}"
+        assert scripted.asked[0].headers["user-agent"].startswith("airflow-provider-contacts/")
+
+    def test_check(self, vendor: str, sandbox: Sandbox) -> None:
+        assert ContactsHook.for_connection(f"{vendor}_default").test_connection() == (
+            True,
+            f"{CASES[vendor].title} accepts the credentials at {sandbox.url}/{vendor}.",
+        )
+        worked, message = ContactsHook.for_connection(
+            sandbox.connect(vendor, password="wrong")
+        ).test_connection()
+        assert not worked
+        assert "Check the field" in message
+        assert "wrong" not in message
+        worked, message = ContactsHook.for_connection(sandbox.connect(vendor, password="")).test_connection()
+        assert not worked
+        assert "(password)" in message
+
+    def test_netrc_does_not_replace_the_credentials(
+        self, vendor: str, sandbox: Sandbox, read: Read, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login other password other\ndefault login other password other\n")
+        netrc.chmod(0o600)
+        monkeypatch.setenv("NETRC", str(netrc))
+        assert read(f"{vendor}_default")
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            {"status": 500},
+            {"status": 502, "body": "<html>", "content_type": "text/html"},
+            {"status": 503, "retry_after": "0"},
+            {"status": 504},
+            {"status": 408},
+            {"reset": True},
+            {"cut": True},
+            {"status": 200, "body": '{"data": {"contacts": [{"id'},
+        ],
+        ids=lambda fault: "-".join(str(value) for value in fault.values())[:20],
+    )
+    def test_passing_faults_are_sat_out(
+        self, vendor: str, fault: dict[str, Any], sandbox: Sandbox, read: Read
+    ) -> None:
+        sandbox.fail(vendor, path=CASES[vendor].path, **fault)
+        assert set(keys(read(f"{vendor}_default"))) == sandbox.keys(vendor)
+
+    def test_timeout(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        sandbox.fail(vendor, path=CASES[vendor].path, latency=0.5)
+        with pytest.raises(VendorUnavailable, match=r"no answer within 0.2 s \(timeout of connection"):
+            read(sandbox.connect(vendor, extra={"timeout": 0.2, "retry_limit": 0}))
+
+    def test_retries_end(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        sandbox.fail(vendor, path=CASES[vendor].path, status=503, times=10)
+        with pytest.raises(VendorUnavailable, match="answered 503"):
+            read(sandbox.connect(vendor, extra={"retry_limit": 1}))
+        assert len([entry for entry in sandbox.requests(vendor) if entry["status"] == 503]) == 2
+
+    def test_retry_after_is_kept(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        body = '{"statusCode": 429, "error": "Rate Limited", "message": "slow down"}'
+        sandbox.fail(vendor, path=CASES[vendor].path, status=429, body=body, retry_after="1")
+        assert set(keys(read(f"{vendor}_default"))) == sandbox.keys(vendor)
+        entries = [entry for entry in sandbox.requests(vendor) if entry["path"] == CASES[vendor].path]
+        assert entries[0]["status"] == 429
+        assert entries[1]["at"] - entries[0]["at"] >= 0.99
+
+    def test_a_long_wait_is_not_slept(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        body = '{"error": "Rate Limited", "message": "slow down"}'
+        sandbox.fail(vendor, path=CASES[vendor].path, status=429, body=body, retry_after="3600", times=9)
+        started = time.monotonic()
+        with pytest.raises(RateLimited, match="3600 s") as caught:
+            read(f"{vendor}_default")
+        assert caught.value.retry_after == 3600
+        assert time.monotonic() - started < 5
+
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [
+            (400, InvalidRequest),
+            (401, AuthenticationError),
+            (403, PermissionDenied),
+            (404, NotFound),
+            (409, InvalidRequest),
+            (422, InvalidRequest),
+            (501, VendorUnavailable),
+        ],
+    )
+    def test_status(
+        self,
+        vendor: str,
+        status: int,
+        error: type[ContactsError],
+        read: Read,
+        scripted: ScriptedServer,
+        point: Callable[..., str],
+    ) -> None:
+        scripted.replies = [Reply(status=status, body={"error": {"code": "nope", "message": "it is so"}})]
+        with pytest.raises(
+            error, match=rf"GET {CASES[vendor].path} answered {status} \(nope: it is so\)"
+        ) as caught:
+            read(point(vendor))
+        assert type(caught.value) is error
+        assert len(scripted.asked) == 1
+
+    def test_connection_refused(self, vendor: str, connect: Callable[..., str], read: Read) -> None:
+        parts = {**CASES[vendor].parts, "host": "http://127.0.0.1:9"}
+        parts["extra"] = {**parts.get("extra", {}), "retry_limit": 0}
+        with pytest.raises(VendorUnavailable, match="check Host of connection"):
+            read(connect("gone", **parts))
+
+
+class TestMalformed:
+    @pytest.mark.parametrize(
+        ("body", "match"),
+        [
+            (b"<!doctype html><html>Welcome</html>", "web page.*Host"),
+            (b"Welcome", "not JSON"),
+            (b"", "not JSON"),
+            (b"null", "no list of contacts"),
+            (b"[]", "no list of contacts"),
+            (b"{}", "no list of contacts"),
+            (b'{"data": null}', "no list of contacts"),
+            (b'{"data": {"contacts": null}}', "no list of contacts"),
+            (b'{"data": {"contacts": {"1": {}}}}', "no list of contacts"),
+            (b'{"contacts": []}', "no list of contacts"),
+            (b"\xff\xfe{}", "not JSON"),
+        ],
+    )
+    def test_no_page(
+        self,
+        vendor: str,
+        body: bytes,
+        match: str,
+        read: Read,
+        scripted: ScriptedServer,
+        point: Callable[..., str],
+    ) -> None:
+        scripted.replies = [Reply(body=body)]
+        with pytest.raises(MalformedResponse, match=match):
+            read(point(vendor), raw=False)
+        assert len(scripted.asked) == 1
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"error": {"code": "quota", "message": "for somebody@example.com"}},
+            {"data": {}, "error": {"message": "for somebody@example.com"}},
+            {"success": False, "message": "for somebody@example.com"},
+            {"errors": [{"message": "for somebody@example.com"}]},
+            [{"error": "quota", "message": "for somebody@example.com"}],
+            {"message": "for somebody@example.com", "code": "quota"},
+        ],
+    )
+    def test_error_inside_a_200(
+        self, vendor: str, body: Any, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        scripted.replies = [Reply(body=body)]
+        with pytest.raises(MalformedResponse, match=r"answered 200 with an error in its body .*for \*\*\*"):
+            read(point(vendor), raw=False)
+
+    def test_error_beside_contacts(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        page = CASES[vendor].page(CASES[vendor].record(1))
+        scripted.replies = [Reply(body={**page, "error": {"statusCode": 401, "message": "no"}})]
+        with pytest.raises(AuthenticationError):
+            read(point(vendor))
+
+    def test_byte_order_mark(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        case = CASES[vendor]
+        marked = b"\xef\xbb\xbf" + json.dumps(case.page(case.record(1))).encode()
+        scripted.replies = [Reply(body=marked), Reply(body=case.page())]
+        assert len(read(point(vendor))) == 1
+
+    def test_a_page_that_repeats(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        case = CASES[vendor]
+        scripted.replies = [Reply(body=case.page(case.record(1), case.record(2), last=False))]
+        with pytest.raises((MalformedResponse, IncompleteListing), match=f"{case.title}: GET {case.path}"):
+            read(point(vendor, extra={"requests_per_minute": 100_000}))
+
+
+class TestSecrets:
+    def test_redirect_to_another_origin(
+        self, vendor: str, sandbox: Sandbox, read: Read, scripted: ScriptedServer
+    ) -> None:
+        sandbox.fail(
+            vendor,
+            path=CASES[vendor].path,
+            status=302,
+            location=f"{scripted.url}/x?search=somebody",
+        )
+        with pytest.raises(InvalidConnection, match="redirected to another address") as caught:
+            read(f"{vendor}_default")
+        assert "somebody" not in str(caught.value)
+        assert scripted.asked == []
+
+    def test_redirect_within_the_origin(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        case = CASES[vendor]
+        pages = [Reply(body=case.page(case.record(1))), Reply(body=case.page())]
+        scripted.replies = [Reply(status=307, headers={"Location": "/moved"}), *pages]
+        assert len(read(point(vendor))) == 1
+        assert scripted.asked[1].path == "/moved"
+
+    def test_redirects_without_end(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        scripted.replies = [Reply(status=307, headers={"Location": "/again"})]
+        with pytest.raises(InvalidConnection, match="redirected without end"):
+            read(point(vendor))
+        assert len(scripted.asked) == 6
+
+    def test_what_was_sent_is_masked_in_the_vendors_words(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        case = CASES[vendor]
+
+        def echo(asked: Any) -> Reply:
+            said = (
+                json.dumps([asked.headers, asked.params])
+                + " call +1 (212) 555-0123 or a.b@c.example\n\x1b[31m"
+            )
+            return Reply(status=400, body={"message": said, "code": "echo"})
+
+        scripted.decide = echo
+        with pytest.raises(InvalidRequest) as caught:
+            read(point(vendor), {"search": "Ada Lovelace"})
+        message = str(caught.value)
+        for secret in (
+            "secret-of-the-test",
+            "team-of-the-test",
+            "c2VjcmV0",
+            "Lovelace",
+            "555-0123",
+            "a.b@c",
+            "\x1b",
+            "\n",
+        ):
+            assert secret not in message
+        assert case.path in message
+
+    def test_no_query_in_any_log(
+        self,
+        vendor: str,
+        sandbox: Sandbox,
+        read: Read,
+        caplog: pytest.LogCaptureFixture,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        caplog.set_level("DEBUG")
+        sandbox.fail(vendor, path=CASES[vendor].path, status=503)
+        read(f"{vendor}_default", {"search": "lovelace"})
+        lines = "\n".join([record.getMessage() for record in caplog.records] + list(capsys.readouterr()))
+        assert "answered 503" in lines
+        assert "lovelace" not in lines
+        assert "sandbox-key" not in lines
+        assert "sandbox-password" not in lines
+
+    def test_session_drops_credentials_on_a_redirect(
+        self, vendor: str, sandbox: Sandbox, scripted: ScriptedServer
+    ) -> None:
+        scripted.replies = [Reply()]
+        if vendor == "tether":
+            sandbox.connect(vendor, login="", password="sandbox-token")
+        sandbox.fail(vendor, status=302, location=scripted.url)
+        session = ContactsHook.for_connection(f"{vendor}_default").get_conn()
+        session.get(f"{sandbox.url}/{vendor}{CASES[vendor].path}", timeout=5)
+        assert not {"authorization", "x-api-token", "team_id"} & scripted.asked[0].headers.keys()

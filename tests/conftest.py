@@ -1,0 +1,145 @@
+"""Every test gets a sandbox of its own, served over real sockets, and Airflow connections that lead to it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW"))]:
+    del os.environ[_name]
+_HOME = Path(__file__).parent.parent / ".cache" / "airflow-tests"
+_HOME.mkdir(parents=True, exist_ok=True)
+os.environ["AIRFLOW_HOME"] = str(_HOME)
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+    os.environ.pop(_name, None)
+
+import asyncio  # noqa: E402
+import json  # noqa: E402
+from collections.abc import Callable, Iterator, Mapping  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pytest  # noqa: E402
+
+from airflow_provider_contacts.contact import Contact  # noqa: E402
+from airflow_provider_contacts.hooks.base import ContactsHook  # noqa: E402
+from airflow_provider_contacts.sandbox.server import connections, create_app, create_world, running  # noqa: E402
+from airflow_provider_contacts.sandbox.world import World  # noqa: E402
+from tests.scripted import ScriptedServer  # noqa: E402
+
+CONTACTS = 60
+
+
+@dataclass
+class Sandbox:
+    """A served sandbox, its state, and the connections that lead to it."""
+
+    world: World
+    url: str
+    connect: Callable[..., str]
+
+    def requests(self, vendor: str) -> list[dict[str, Any]]:
+        """Return what a vendor was asked."""
+        return [entry for entry in self.world.requests if entry["vendor"] == vendor]
+
+    def keys(self, vendor: str) -> set[tuple[str, str]]:
+        """Return the contacts that a vendor really has."""
+        return {(row.account_id, row.contact_id) for row in self.world.tables[vendor].rows}
+
+    def fail(self, vendor: str, **fault: Any) -> None:
+        """Make coming requests go wrong."""
+        from airflow_provider_contacts.sandbox.world import Fault
+
+        self.world.faults[vendor].append(Fault(**fault))
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Define an Airflow connection, as an environment variable, and return its id."""
+
+    def define(conn_id: str, **parts: Any) -> str:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(parts))
+        return conn_id
+
+    return define
+
+
+class _Worlds:
+    """One server for all tests: the first part of a path says whose sandbox is meant."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, Any] = {}
+        self.url = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        _, name, path = scope["path"].split("/", 2)
+        await self.apps[name]({**scope, "path": f"/{path}"}, receive, send)
+
+
+@pytest.fixture(scope="session")
+def worlds() -> Iterator[_Worlds]:
+    """Serve the sandboxes of all tests."""
+    served = _Worlds()
+    with running(served) as served.url:
+        yield served
+
+
+@pytest.fixture
+def sandbox(
+    worlds: _Worlds, connect: Callable[..., str], request: pytest.FixtureRequest
+) -> Iterator[Sandbox]:
+    """Serve a sandbox. A client that breaks a rule of an API page fails the test."""
+    marker = request.node.get_closest_marker("sandbox")
+    options = dict(marker.kwargs) if marker else {}
+    broken = options.pop("violations", False)
+    world = create_world(options.pop("contacts", CONTACTS), 7, **options)
+    name = f"sandbox-{len(worlds.apps)}"
+    worlds.apps[name] = create_app(world)
+    url = f"{worlds.url}/{name}"
+    told = connections(url)
+
+    def adapt(vendor: str, conn_id: str | None = None, **changes: Any) -> str:
+        parts = {**told[f"{vendor}_default"], **changes}
+        parts["extra"] = {**told[f"{vendor}_default"]["extra"], **changes.get("extra", {})}
+        return connect(conn_id or f"{vendor}_default", **parts)
+
+    for vendor in world.tables:
+        adapt(vendor)
+    yield Sandbox(world, url, adapt)
+    worlds.apps[name] = None
+    if not broken:
+        assert world.violations == []
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    """Serve answers that a test has written down."""
+    with ScriptedServer() as server:
+        yield server
+
+
+Read = Callable[..., list[Contact]]
+
+
+@pytest.fixture(params=["sync", "async"])
+def read(request: pytest.FixtureRequest) -> Read:
+    """Read a listing with either of the two ways to send."""
+
+    def sync(
+        conn_id: str, filters: Mapping[str, Any] | None = None, page_size: int | None = None, **kwargs: Any
+    ) -> list[Contact]:
+        hook = ContactsHook.for_connection(conn_id, page_size=page_size)
+        return list(hook.list_contacts(filters, **kwargs))
+
+    def in_loop(
+        conn_id: str, filters: Mapping[str, Any] | None = None, page_size: int | None = None, **kwargs: Any
+    ) -> list[Contact]:
+        async def run() -> list[Contact]:
+            hook = await ContactsHook.afor_connection(conn_id, page_size=page_size)
+            return [contact async for contact in hook.alist_contacts(filters, **kwargs)]
+
+        return asyncio.run(run())
+
+    return sync if request.param == "sync" else in_loop
