@@ -587,9 +587,12 @@ def budget(
         if any(limit / seconds < own[0] / own[1] for limit, seconds in published):
             rates = set()
         rates.add(own)
-    kept = [
-        (limit, seconds)
-        for limit, seconds in rates
-        if not any(other != (limit, seconds) and other[0] <= limit and other[1] >= seconds for other in rates)
-    ]
+    kept = [rate for rate in rates if not any(_implies(other, rate) for other in rates - {rate})]
     return tuple(sorted(kept, key=lambda rate: rate[1]))
+
+
+def _implies(other: tuple[int, float], rate: tuple[int, float]) -> bool:
+    """Tell whether who keeps ``other`` keeps ``rate`` as well."""
+    if other[0] <= rate[0] and other[1] >= rate[1]:
+        return True
+    return other[1] < rate[1] and other[0] / other[1] < rate[0] / rate[1]

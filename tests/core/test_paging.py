@@ -16,7 +16,9 @@ from airflow_provider_contacts.core.paging import CursorPaging, Page, PageNumber
 from airflow_provider_contacts.errors import IncompleteListing, MalformedResponse
 
 NUMBERED = PageNumberPaging(size_param="size", max_size=50, page_param="page")
-FROM_ZERO = PageNumberPaging(size_param="size", max_size=50, page_param="page", first=0, first_may_repeat=True)
+FROM_ZERO = PageNumberPaging(
+    size_param="size", max_size=50, page_param="page", first=0, first_may_repeat=True
+)
 CURSOR = CursorPaging(size_param="limit", max_size=25, cursor_param="cursor")
 
 Fetch = Callable[[Params], Page[Contact]]
@@ -119,7 +121,9 @@ def test_limit(
 @given(
     people=st.lists(st.integers(0, 400), unique=True, min_size=2, max_size=60),
     size=st.integers(1, 20),
-    changes=st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["add", "remove"]), st.integers(0, 59)), max_size=3),
+    changes=st.lists(
+        st.tuples(st.integers(1, 30), st.sampled_from(["add", "remove"]), st.integers(0, 59)), max_size=3
+    ),
 )
 def test_contacts_that_stay_are_never_lost(
     people: list[int], size: int, changes: list[tuple[int, str, int]]

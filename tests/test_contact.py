@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_contacts.contact import Contact
+
+
+def keys(**fields: Any) -> tuple[str, ...]:
+    return Contact("v", "a", "1", **fields).identity_keys()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"email": " Ada@Example.COM "}, ("email:ada@example.com",)),
+        ({"email": "not an address"}, ()),
+        ({"phone": "+1 (212) 555-0123"}, ("phone:+12125550123",)),
+        ({"phone": "1 (212) 555-0123", "country": "USA"}, ("phone:+12125550123",)),
+        ({"phone": "(212) 555-0123", "country": "us"}, ("phone:+12125550123",)),
+        ({"phone": "(212) 555-0123"}, ()),
+        ({"phone": "(212) 555-0123", "country": "Atlantis"}, ()),
+        ({"phone": "12", "country": "US"}, ()),
+        ({"phone": "020 7946 0018", "country": "UK"}, ("phone:+442079460018",)),
+        ({"linkedin_url": "https://www.LinkedIn.com/in/Ada-Lovelace/?x=1"}, ("linkedin:ada-lovelace",)),
+        ({"linkedin_url": "linkedin.com/in/J%C3%BCrgen"}, ("linkedin:jürgen",)),
+        ({"linkedin_url": "https://linkedin.com/company/acme"}, ()),
+        ({"linkedin_url": "https://notlinkedin.com/in/ada"}, ()),
+        ({"linkedin_url": "https://linkedin.com/in/"}, ()),
+        ({}, ()),
+    ],
+)
+def test_identity_keys(fields: dict[str, Any], expected: tuple[str, ...]) -> None:
+    assert keys(**fields) == expected
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_any_text_gives_keys_or_none(email: str, phone: str, country: str, url: str) -> None:
+    for key in keys(email=email, phone=phone, country=country, linkedin_url=url):
+        assert key.split(":")[0] in ("email", "phone", "linkedin")
+
+
+def test_reference() -> None:
+    contact = Contact("mailstand", "space_1", "contact_1", email="a@b.example")
+    assert contact.reference() == {"vendor": "mailstand", "account_id": "space_1", "contact_id": "contact_1"}
+    assert "a@b" not in repr(contact)
+    assert "a@b" not in f"{contact}"
+
+
+def test_frozen() -> None:
+    with pytest.raises(AttributeError):
+        Contact("v", "a", "1").email = "x"  # type: ignore[misc]
