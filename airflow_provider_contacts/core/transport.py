@@ -17,7 +17,6 @@ import os
 import re
 import ssl
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -28,6 +27,7 @@ import msgspec
 import tenacity
 
 from airflow_provider_contacts import __version__
+from airflow_provider_contacts.core.budget import combined, shared
 from airflow_provider_contacts.core.decoding import Failure, ReportedFailure, failure_in, json_of
 from airflow_provider_contacts.core.settings import Settings, origin
 from airflow_provider_contacts.core.vendor import Request, Vendor
@@ -47,7 +47,6 @@ from airflow_provider_contacts.errors import (
 if TYPE_CHECKING:
     import httpx
     import requests
-    from pyrate_limiter import Limiter
 
 Result = TypeVar("Result")
 
@@ -158,7 +157,9 @@ class Transport:
         self._credentials = vendor.credentials(settings)
         self._token: str | None = None
         self._origin = origin(settings.base_url)
-        self._limiter = _limiter(settings, vendor.rates)
+        self.budget = shared(
+            (settings.conn_id, settings.base_url), combined(vendor.rates, settings.requests_per_minute)
+        )
         self._session: requests.Session | None = None
         self._session_lock = threading.Lock()
         self._environment: dict[str, Any] = {}
@@ -335,9 +336,8 @@ class Transport:
 
         session = self.session
         self.requests_sent += 1
-        if self._limiter is not None:
-            _leak(self._limiter)
-            self._limiter.try_acquire()
+        if self.budget is not None:
+            self.budget.take()
         prepared = session.prepare_request(
             requests.Request(wire.method, wire.url, headers=dict(wire.headers), data=wire.body)
         )
@@ -363,9 +363,8 @@ class Transport:
         import httpx
 
         self.requests_sent += 1
-        if self._limiter is not None:
-            _leak(self._limiter)
-            await self._limiter.try_acquire_async()
+        if self.budget is not None:
+            await self.budget.atake()
         try:
             with _silent():
                 response = await client.request(
@@ -542,57 +541,3 @@ def _trusted() -> ssl.SSLContext | bool:
     if os.path.isdir(bundle):
         return ssl.create_default_context(capath=bundle)
     return ssl.create_default_context(cafile=bundle)
-
-
-# -- rate budget -----------------------------------------------------------------------------------------
-
-_limiters: dict[tuple[Any, ...], Limiter] = {}
-_limiters_lock = threading.Lock()
-
-
-def _limiter(settings: Settings, published: tuple[tuple[int, float], ...]) -> Limiter | None:
-    """Return the budget that all hooks of one connection in this process share."""
-    rates = budget(published, settings.requests_per_minute)
-    if not rates:
-        return None
-    key = (os.getpid(), settings.conn_id, settings.base_url, rates)
-    with _limiters_lock:
-        if key not in _limiters:
-            from pyrate_limiter import InMemoryBucket, Limiter, Rate
-            from pyrate_limiter.limiter import SingleBucketFactory
-
-            bucket = InMemoryBucket([Rate(limit, int(seconds * 1000)) for limit, seconds in rates])
-            # Expired entries are dropped in _leak: the factory's own way is a thread per bucket.
-            _limiters[key] = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
-        return _limiters[key]
-
-
-def _leak(limiter: Limiter) -> None:
-    for bucket in limiter.buckets():
-        bucket.leak(time.monotonic_ns() // 1_000_000)
-
-
-def budget(
-    published: tuple[tuple[int, float], ...], requests_per_minute: int | None
-) -> tuple[tuple[int, float], ...]:
-    """Return the rates to keep, as pairs of a number and the seconds it holds for.
-
-    The author's ``requests_per_minute`` below what the vendor publishes is kept beside it; above it, the
-    vendor has raised the account's limit, and only the author's holds. Windows that another one implies
-    are dropped, since the limiter wants limits to rise and density to fall.
-    """
-    rates = set(published)
-    if requests_per_minute is not None:
-        own = (requests_per_minute, 60.0)
-        if any(limit / seconds < own[0] / own[1] for limit, seconds in published):
-            rates = set()
-        rates.add(own)
-    kept = [rate for rate in rates if not any(_implies(other, rate) for other in rates - {rate})]
-    return tuple(sorted(kept, key=lambda rate: rate[1]))
-
-
-def _implies(other: tuple[int, float], rate: tuple[int, float]) -> bool:
-    """Tell whether who keeps ``other`` keeps ``rate`` as well."""
-    if other[0] <= rate[0] and other[1] >= rate[1]:
-        return True
-    return other[1] < rate[1] and other[0] / other[1] < rate[0] / rate[1]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.core.transport import _retry_after, budget
+from airflow_provider_contacts.core.budget import Budget, combined
+from airflow_provider_contacts.core.transport import _retry_after
 from airflow_provider_contacts.errors import VendorUnavailable
 from airflow_provider_contacts.hooks.base import ContactsHook
 from tests.conftest import Read, Sandbox
@@ -65,7 +66,7 @@ def test_retry_after_date_is_waited_for(sandbox: Sandbox, read: Read) -> None:
     ],
 )
 def test_budget(published: Any, own: int | None, kept: Any) -> None:
-    assert budget(published, own) == kept
+    assert combined(published, own) == kept
 
 
 @given(
@@ -75,11 +76,9 @@ def test_budget(published: Any, own: int | None, kept: Any) -> None:
 def test_a_budget_has_the_form_that_the_limiter_wants(
     published: list[tuple[int, float]], own: int | None
 ) -> None:
-    from pyrate_limiter import InMemoryBucket, Rate
-
-    rates = budget(tuple(published), own)
+    rates = combined(tuple(published), own)
     if rates:
-        InMemoryBucket([Rate(limit, int(seconds * 1000)) for limit, seconds in rates])
+        assert Budget(rates).take(wait=False)
     if own is not None:
         assert any(limit / seconds <= own / 60 for limit, seconds in rates)
 
@@ -90,8 +89,18 @@ def test_budget_is_shared_by_all_hooks_of_a_connection(sandbox: Sandbox, read: R
         read(conn_id)
     hook = ContactsHook.for_connection(conn_id)
     hook.list_contacts()
-    assert hook._sender(hook.settings)._limiter.try_acquire(blocking=False) is False  # type: ignore[union-attr]
+    budget = hook._sender(hook.settings).budget
+    assert budget is not None
+    assert budget.take(wait=False) is False
     assert len(sandbox.requests("tether")) == 5
+
+
+def test_budget_forgets_what_is_past() -> None:
+    budget = Budget(((1000, 0.05),))
+    for _ in range(300):
+        budget.take()
+        time.sleep(0.001)
+    assert budget._bucket.count() < 200
 
 
 def test_token_is_fetched_once_and_again_after_it_expired(sandbox: Sandbox, read: Read) -> None:

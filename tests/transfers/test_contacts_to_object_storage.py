@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from airflow_provider_contacts.errors import ContactsError, IncompleteListing, InvalidRequest
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.transfers.contacts_to_object_storage import ContactsToObjectStorageOperator
+from tests.conftest import Sandbox
+from tests.vendors import CASES, VENDORS
+
+
+def land(vendor: str, path: str, **arguments: Any) -> dict[str, Any]:
+    operator = ContactsToObjectStorageOperator(
+        task_id="land", contacts_conn_id=f"{vendor}_default", path=path, **arguments
+    )
+    return operator.execute({})
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_lands_every_contact(vendor: str, form: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "a folder" / "contacts.jsonl"
+    summary = land(vendor, form.format(path))
+    assert (summary["vendor"], summary["seen"]) == (vendor, 60)
+    assert summary["requests"] == len(sandbox.requests(vendor))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert rows == [
+        contact.to_dict() for contact in ContactsHook.for_connection(f"{vendor}_default").list_contacts()
+    ]
+    assert os.listdir(path.parent) == ["contacts.jsonl"]
+    json.dumps(summary)
+
+
+def test_lands_in_an_object_store(sandbox: Sandbox) -> None:
+    import fsspec
+    from airflow.sdk.io import attach
+
+    attach("memory", fs=fsspec.filesystem("memory"))
+    land("tether", "memory://bucket/contacts.jsonl")
+    assert fsspec.filesystem("memory").cat("/bucket/contacts.jsonl").count(b"\n") == 60
+
+
+def test_replaces_what_was_there(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "contacts.jsonl"
+    path.write_text("old\n" * 1000)
+    land("tether", str(path), filters={"status": "Qualified"})
+    assert "old" not in path.read_text()
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_failed_read_leaves_the_old_file_and_no_debris(
+    vendor: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "contacts.jsonl"
+    path.write_text("old\n")
+    sandbox.fail(
+        vendor, path=CASES[vendor].path, status=400, after=0 if vendor in ("mailstand", "tether") else 1
+    )
+    with pytest.raises(ContactsError):
+        land(vendor, str(path))
+    assert path.read_text() == "old\n"
+    assert os.listdir(tmp_path) == ["contacts.jsonl"]
+
+
+def test_an_incomplete_listing_lands_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    page = {"success": True, "data": {"contacts": [{"_id": "1"}], "total": 2}}
+    sandbox.fail("tether", path="/contacts", body=json.dumps(page), times=99)
+    with pytest.raises(IncompleteListing):
+        land("tether", str(tmp_path / "contacts.jsonl"))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["contacts.csv", "contacts", "contacts.jsonl.bak", "s3://bucket/"])
+def test_unknown_format(path: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="must be one of: jsonl"):
+        land("tether", str(tmp_path / path))
+    assert not sandbox.requests("tether")
+
+
+def test_format_beats_the_ending(sandbox: Sandbox, tmp_path: Path) -> None:
+    assert land("tether", str(tmp_path / "contacts.txt"), format="jsonl")["seen"] == 60
+
+
+@pytest.mark.sandbox(contacts=0)
+def test_nobody_is_an_empty_file(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "contacts.jsonl"
+    assert land("tether", str(path))["seen"] == 0
+    assert path.read_bytes() == b""
+
+
+def test_names_in_every_script_survive(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "contacts.jsonl"
+    land("mailstand", str(path))
+    names = {json.loads(line)["name"] for line in path.read_bytes().splitlines()}
+    assert names == {row.person.name for row in sandbox.world.tables["mailstand"].rows}
+    assert msgspec.json.decode(path.read_bytes().splitlines()[0])["vendor"] == "mailstand"
