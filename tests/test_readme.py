@@ -1,0 +1,108 @@
+"""What the README says is so."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.settings import Settings
+from airflow_provider_contacts.hooks.base import ContactsHook
+from tests.conftest import Sandbox
+from tests.vendors import VENDORS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the rows of the first table below a heading."""
+    lines = README.split(f"## {heading}\n", 1)[1].splitlines()
+    rows = []
+    for line in lines:
+        if line.startswith("|"):
+            rows.append([cell.strip().strip("`") for cell in line.strip("|").split("|")])
+        elif rows:
+            break
+    return rows
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_local_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    for link in links:
+        assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_dag_of_the_readme_builds() -> None:
+    [code] = [block for block in blocks("python") if "@dag" in block]
+    scope: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), scope)
+    dag = scope["mailstand_to_files"]()
+    assert [task.task_id for task in dag.tasks] == ["land"]
+
+
+def test_python_of_the_readme_runs(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    [code] = [block for block in blocks("python") if "for_connection" in block]
+    exec(compile(code, "README.md", "exec"), {})
+    assert "VIP" in capsys.readouterr().out
+
+
+def test_connections_of_the_readme_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = re.findall(r"^export (AIRFLOW_CONN_(\w+)_DEFAULT)='(.*)'$", README, re.MULTILINE)
+    assert {vendor.lower() for _, vendor, _ in found} == set(VENDORS)
+    for name, vendor, value in found:
+        monkeypatch.setenv(name, value)
+        hook = ContactsHook.for_connection(f"{vendor.lower()}_default")
+        hook.list_contacts()
+        assert json.loads(value)["conn_type"] == hook.vendor.name
+
+
+def test_table_of_extras() -> None:
+    listed = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", README, re.MULTILINE))
+    defaults = Settings(conn_id="", vendor="", base_url="")
+    assert float(listed["timeout"]) == defaults.timeout
+    assert int(listed["retry_limit"]) == defaults.retry_limit
+    assert int(listed["max_concurrency"]) == defaults.max_concurrency
+
+
+def test_table_of_vendors(sandbox: Sandbox) -> None:
+    rows = {row[0]: row[1:] for row in table("What each vendor supports")}
+    for index, vendor in enumerate(VENDORS):
+        hook = ContactsHook.for_connection(f"{vendor}_default")
+        assert rows[""][index] == hook.vendor.title
+        paging = hook.vendor.contacts.paging
+        assert int(rows["contacts per request"][index]) == paging.max_size
+        ahead = rows["pages fetched ahead"][index]
+        assert ("cursor" in ahead) == hasattr(paging, "cursor_param")
+        rate = {(): "none", ((100, 60.0),): "100 per minute", ((100, 15.0),): "100 per 15 s"}
+        assert rows["published rate, kept by default"][index] == rate[hook.vendor.rates]
+        assert rows["filters"][index] == hook.vendor.contacts.filters.__name__
+        contacts = list(hook.list_contacts())
+        for row, fields in (
+            ("e-mail, phone", ("email", "phone")),
+            ("tags", ("tags",)),
+            ("stage", ("stage",)),
+        ):
+            has = any(getattr(contact, field) for contact in contacts for field in fields)
+            assert (rows[row][index] not in ("no", "neither")) == has
+
+
+def test_table_of_fields() -> None:
+    rows = README.split("A `Contact` has these fields:")[1].split("## ")[0]
+    named = [
+        name
+        for line in rows.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    ]
+    assert set(named) == {field.name for field in msgspec.structs.fields(Contact)}
