@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_CONTACTS ?= 250
 
-.PHONY: help setup demo test lint types imports pytest benchmark clean
+.PHONY: help setup demo test lint types imports pytest test-oldest benchmark clean
 
 help:
 	@echo "make demo       sync the four sandbox vendors to files and show the result (DEMO_CONTACTS=250)"
 	@echo "make test       lint, types, import layers and tests"
+	@echo "make test-oldest the tests on Airflow 3.2, the oldest supported"
 	@echo "make benchmark  CPU time of reading, as a ratio to a bare loop"
 
 setup: $(VENV)/.ready
@@ -38,8 +39,14 @@ imports: setup
 pytest: setup
 	$(BIN)/pytest
 
+# The same tests on the oldest Airflow that is supported.
+test-oldest:
+	$(PYTHON) -m venv .venv-oldest
+	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt --editable '.[dev]'
+	.venv-oldest/bin/pytest
+
 benchmark: setup
 	@$(BIN)/python benchmarks/reading.py
 
 clean:
-	rm -rf $(VENV) .demo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .demo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -36,6 +36,7 @@ def test_forms_fit_the_strict_schema() -> None:
     """The runtime schema lets misspelt keys pass, and the form would lack what they hold."""
     schema = json.loads((SCHEMAS / "provider.yaml.schema.json").read_text())
     entry = {**schema["properties"]["connection-types"]["items"], "additionalProperties": False}
+    entry["properties"] = {"hook-name": {"type": "string"}, **entry["properties"]}  # not listed before 3.3
     for connection in INFO["connection-types"]:
         jsonschema.validate(connection, entry)
     uris = {**schema["properties"]["asset-uris"]["items"], "additionalProperties": False}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -156,19 +157,20 @@ class ContactsHook(BaseHook):
 
     @classmethod
     def _hook_of(cls, connection: Any, contacts_conn_id: str, page_size: int | None) -> ContactsHook:
-        from airflow.sdk.exceptions import AirflowException
+        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
-        try:
-            hook = connection.get_hook(hook_params=None if page_size is None else {"page_size": page_size})
-        except (AirflowException, TypeError):
-            # An unknown type, or a hook of another provider that takes no page size.
-            hook = None
-        if not isinstance(hook, ContactsHook):
-            raise InvalidConnection(
-                f"connection {contacts_conn_id!r} has the type {connection.conn_type!r}, which is none of this "
-                "provider's; set its Connection Type to TalkToHumans, Thoughtly, Mailstand or Tether"
-            )
-        return hook
+        # `connection.get_hook()` looks in the same place, but makes other providers' hooks before one can look.
+        info = ProvidersManagerTaskRuntime().hooks.get(connection.conn_type)
+        if info is not None:
+            module, _, name = info.hook_class_name.rpartition(".")
+            hook_class: Any = getattr(importlib.import_module(module), name)
+            if issubclass(hook_class, ContactsHook):
+                hook: ContactsHook = hook_class(contacts_conn_id, page_size=page_size)
+                return hook
+        raise InvalidConnection(
+            f"connection {contacts_conn_id!r} has the type {connection.conn_type!r}, which is none of this "
+            "provider's; set its Connection Type to TalkToHumans, Thoughtly, Mailstand or Tether"
+        )
 
     @classmethod
     def _connection(cls, conn_id: str) -> Any:
