@@ -5,6 +5,7 @@ Every ``airflow`` command imports this module, so what the commands need is impo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,10 +51,15 @@ def get_contacts_cli_commands() -> list[CLICommand]:
                     help="Serve the four vendors on this machine, with invented people",
                     func=_sandbox,
                     args=(
-                        Arg(("--port",), type=int, default=8765, help="port to listen on (default: 8765)"),
+                        Arg(
+                            ("--port",),
+                            type=_number(0, 65_535),
+                            default=8765,
+                            help="port to listen on (default: 8765)",
+                        ),
                         Arg(
                             ("--contacts",),
-                            type=int,
+                            type=_number(0, 1_000_000),
                             default=250,
                             help="contacts per vendor (default: 250)",
                         ),
@@ -69,6 +75,16 @@ def get_contacts_cli_commands() -> list[CLICommand]:
             ],
         )
     ]
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(text)
+        return int(text)
+
+    number.__name__ = f"number from {low} to {high}"
+    return number
 
 
 def _hook(conn_id: str) -> Any:

@@ -74,6 +74,9 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
             f"Contact(vendor={self.vendor!r}, account_id={self.account_id!r}, contact_id={self.contact_id!r})"
         )
 
+    def __hash__(self) -> int:
+        return hash((self.vendor, self.account_id, self.contact_id))
+
     def __rich_repr__(self) -> Any:
         yield from self.reference().items()
 

@@ -45,7 +45,14 @@ class InvalidRequest(ContactsError):
 
 
 class UnsupportedByVendor(ContactsError):
-    """This vendor's API cannot do what was asked."""
+    """This vendor's API cannot do what was asked.
+
+    :param condition: the name of the condition that it cannot tell, where it is one.
+    """
+
+    def __init__(self, message: str, *, condition: str | None = None) -> None:
+        super().__init__(message)
+        self.condition = condition
 
 
 class RateLimited(ContactsError):

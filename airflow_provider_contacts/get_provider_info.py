@@ -113,13 +113,13 @@ def get_provider_info() -> dict[str, Any]:
         "connection-types": [
             _connection(
                 "talktohumans",
-                host="Base URL",
+                host="Host (base URL)",
                 host_example="https://api.talktohumans.app",
                 secret_label="API key",
             ),
             _connection(
                 "thoughtly",
-                host="Base URL",
+                host="Host (base URL)",
                 host_example="https://api.thoughtly.com",
                 secret_label="API token",
                 fields={
@@ -130,7 +130,7 @@ def get_provider_info() -> dict[str, Any]:
             ),
             _connection(
                 "mailstand",
-                host="Base URL",
+                host="Host (base URL)",
                 host_example="https://api.mailstand.com",
                 secret_label="API key",
                 fields={
@@ -143,7 +143,7 @@ def get_provider_info() -> dict[str, Any]:
             ),
             _connection(
                 "tether",
-                host="Instance URL",
+                host="Host (instance URL)",
                 host_example="https://your-instance.example.com",
                 secret_label="Password or token",
                 login="E-mail",

@@ -86,7 +86,7 @@ def test_list_with_filters(sandbox: Sandbox, capsys: pytest.CaptureFixture[str])
     [
         (["--filter", "stag=x"], "Did you mean `stage`"),
         (["--filter", "stage"], "KEY=VALUE"),
-        (["--limit", "0"], "limit must be at least 1"),
+        (["--limit", "0"], "limit must be a whole number of at least 1"),
     ],
 )
 def test_list_says_what_is_wrong(

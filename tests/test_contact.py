@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,3 +54,8 @@ def test_reference() -> None:
 def test_frozen() -> None:
     with pytest.raises(AttributeError):
         Contact("v", "a", "1").email = "x"  # type: ignore[misc]
+
+
+def test_hashable() -> None:
+    raw = msgspec.Raw(b"{}")
+    assert len({Contact("v", "a", "1", raw=raw), Contact("v", "a", "2", raw=raw)}) == 2

@@ -52,9 +52,13 @@ def test_dag_of_the_readme_builds() -> None:
 
 
 def test_python_of_the_readme_runs(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    [code] = [block for block in blocks("python") if "for_connection" in block]
-    exec(compile(code, "README.md", "exec"), {})
-    assert "VIP" in capsys.readouterr().out
+    code = [block for block in blocks("python") if "for_connection" in block]
+    assert len(code) == 2
+    for block in code:
+        exec(compile(block, "README.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "VIP" in out
+    assert out.endswith("60\n")
 
 
 def test_connections_of_the_readme_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +102,7 @@ def test_table_of_vendors(sandbox: Sandbox) -> None:
 
 
 def test_table_of_fields() -> None:
-    rows = README.split("A `Contact` has these fields:")[1].split("## ")[0]
+    rows = README.split("A `Contact`\nhas these fields:")[1].split("## ")[0]
     named = [
         name
         for line in rows.splitlines()

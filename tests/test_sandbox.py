@@ -164,6 +164,20 @@ def test_faults_and_their_log(sandbox: Sandbox) -> None:
         get(sandbox, "/tether/api/contacts", headers=TETHER)
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("add", {}),
+        ("add", {"vendor": "x"}),
+        ("add", {"vendor": "tether", "count": "x"}),
+        ("fail", {"vendor": "tether", "status": "503"}),
+        ("reply", {"contact_id": "1"}),
+    ],
+)
+def test_bad_orders_are_refused(path: str, body: dict[str, Any], sandbox: Sandbox) -> None:
+    assert post(sandbox, f"/sandbox/{path}", **body).status_code == 400
+
+
 def patch(sandbox: Sandbox, contact_id: str, **body: Any) -> requests.Response:
     url = f"{sandbox.url}/talktohumans/v1/contacts/{contact_id}"
     return requests.patch(url, json=body, headers=BEARER, timeout=5)

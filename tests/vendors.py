@@ -15,7 +15,8 @@ class Case:
     :param parts: an Airflow connection without a host.
     :param id_key: the record's id.
     :param samples: a valid value for every filter that its page lists.
-    :param enumerated: a filter with a closed set of values.
+    :param enumerated: a filter that does not take just any text.
+    :param narrow: a filter that some contacts of the sandbox pass and some do not.
     :param envelope: makes a page of records; ``last`` tells whether more follow.
     :param odd: values of a wrong type for optional fields.
     """
@@ -27,6 +28,7 @@ class Case:
     id_key: str
     samples: dict[str, Any]
     enumerated: str
+    narrow: dict[str, Any]
     envelope: Callable[[list[Any], bool], Any]
     odd: dict[str, Any]
 
@@ -77,6 +79,7 @@ CASES = {
                 "conversation_id": "5000",
             },
             enumerated="relationship_status",
+            narrow={"tag": "VIP"},
             envelope=_cursor_page,
             odd={
                 "name": 5,
@@ -108,6 +111,7 @@ CASES = {
                 "sortDirection": "desc",
             },
             enumerated="sortDirection",
+            narrow={"tags": ["VIP"]},
             envelope=lambda records, _last: {"data": {"contacts": records}, "error": None},
             odd={"name": ["A"], "tags": {"a": 1}, "attributes": [], "created_at": "now", "phone_number": 15},
         ),
@@ -132,6 +136,7 @@ CASES = {
                 "has_bounced": False,
             },
             enumerated="stage",
+            narrow={"stage": "Interested"},
             envelope=lambda records, last: {
                 "status": "ok",
                 "headers": [],
@@ -169,7 +174,8 @@ CASES = {
                 "lastMessageTimeRange": '{"start": "2026-01-01"}',
                 "lastMessageDateRange": {"start": "2026-01-01"},
             },
-            enumerated="",
+            enumerated="dateRange",
+            narrow={"status": "Qualified"},
             envelope=lambda records, last: {
                 "success": True,
                 "data": {

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.conditions import AllOf, Condition, Not, tag_of
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 
 QueryParams = list[tuple[str, str]]
 
@@ -128,3 +131,103 @@ def _suggest_value(value: Any, plain: Any) -> str:
     options = {str(option).lower(): str(option) for option in get_args(plain)}
     close = difflib.get_close_matches(value.lower(), options, n=1)
     return f" Did you mean {options[close[0]]!r}?" if close else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How a vendor can answer one kind of condition.
+
+    :param push: gives the filters that ask the vendor for the condition (or, with False, for its opposite),
+        or None where its filters cannot say it.
+    :param on_record: whether a record shows it.
+    :param needs: a filter that the author has to give for the vendor to answer, or empty.
+    :param exact: whether the vendor's filter says all that the condition says. Where it does not, a contact
+        of which the record cannot tell is dropped; where it does, the vendor is trusted.
+    """
+
+    push: Callable[[Any, bool], dict[str, Any] | None] = lambda _leaf, _wanted: None
+    on_record: bool = True
+    needs: Callable[[Any], str] = lambda _leaf: ""
+    exact: Callable[[Any], bool] = lambda _leaf: True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked of the vendor, and what is tested on the records that come back.
+
+    :param filters: the author's filters and those of the condition.
+    :param trusted: conditions that the vendor has answered: only a record that says otherwise is dropped.
+    :param tested: conditions that a record has to show.
+    """
+
+    filters: dict[str, Any]
+    trusted: tuple[Condition, ...] = ()
+    tested: tuple[Condition, ...] = ()
+
+    @property
+    def tests(self) -> bool:
+        """Whether there is anything to test."""
+        return bool(self.trusted or self.tested)
+
+    def keeps(self, contact: Contact) -> bool:
+        """Return whether a contact that the vendor gave is one that was asked for."""
+        return all(part.holds(contact) is not False for part in self.trusted) and all(
+            part.holds(contact) is True for part in self.tested
+        )
+
+
+def plan(
+    condition: Condition | None,
+    filters: Mapping[str, Any],
+    answers: Mapping[str, Answer],
+    vendor: str,
+) -> Plan:
+    """Divide a condition into what the vendor is asked and what is tested on the records.
+
+    :param filters: the author's own filters; none is replaced.
+    :param answers: what the vendor can answer, by the condition's name.
+    :param vendor: the vendor's name, for messages.
+    :raises UnsupportedByVendor: if the vendor cannot tell; ``condition`` of the error names what it cannot.
+    """
+    asked = dict(filters)
+    if condition is None:
+        return Plan(asked)
+    for leaf in condition.leaves():
+        _require_answer(leaf, asked, answers, vendor)
+    trusted: list[Condition] = []
+    tested: list[Condition] = []
+    for part in condition.of if isinstance(condition, AllOf) else (condition,):
+        leaf, wanted = (part.of, False) if isinstance(part, Not) else (part, True)
+        answer = answers.get(tag_of(leaf))
+        params = answer.push(leaf, wanted) if answer else None
+        pushed = params is not None and all(asked.get(name, value) == value for name, value in params.items())
+        if pushed:
+            asked.update(params or {})
+        by_author = wanted and answer is not None and bool(answer.needs(leaf)) and not answer.on_record
+        if (pushed and answer is not None and answer.exact(leaf)) or by_author:
+            trusted.append(part)
+            continue
+        for hidden in part.leaves():
+            if not answers[tag_of(hidden)].on_record:
+                raise UnsupportedByVendor(
+                    f"{vendor} shows the condition `{tag_of(hidden)}` in no record, so it cannot stand under "
+                    "`not` or `any`, nor beside a filter that says otherwise",
+                    condition=tag_of(hidden),
+                )
+        tested.append(part)
+    return Plan(asked, tuple(trusted), tuple(tested))
+
+
+def _require_answer(
+    leaf: Condition, filters: Mapping[str, Any], answers: Mapping[str, Answer], vendor: str
+) -> None:
+    answer = answers.get(tag_of(leaf))
+    if answer is None:
+        raise UnsupportedByVendor(
+            f"{vendor} cannot tell the condition `{tag_of(leaf)}`", condition=tag_of(leaf)
+        )
+    if (needed := answer.needs(leaf)) and needed not in filters:
+        raise UnsupportedByVendor(
+            f"{vendor} can tell the condition `{tag_of(leaf)}` only if the filter `{needed}` is given",
+            condition=tag_of(leaf),
+        )

@@ -1,6 +1,6 @@
 """One listing: asking for pages, de-duplication, completeness, walking again.
 
-:class:`Listing` is the logic and does no I/O; :func:`read` and :func:`aread` connect it to something that
+:class:`Listing` is the logic and does no I/O; :func:`read` and :class:`AsyncPages` connect it to something that
 fetches pages, with threads or with tasks.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
@@ -146,20 +146,39 @@ def read(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def aread(
-    listing: Listing, fetch: Callable[[Params], Awaitable[Page[Contact]]], max_concurrency: int
-) -> AsyncGenerator[list[Contact], None]:
-    """Do what :func:`read` does, with tasks in place of threads."""
-    waiting: deque[tuple[int, asyncio.Future[Page[Contact]]]] = deque()
-    try:
-        while not listing.done:
-            while len(waiting) < max_concurrency and (params := listing.ask(len(waiting))) is not None:
-                waiting.append((listing.walks, asyncio.ensure_future(fetch(params))))
-            walk, future = waiting.popleft()
-            page = await future
-            if walk == listing.walks:
-                yield listing.take(page)
-    finally:
-        for _, future in waiting:
+class AsyncPages:
+    """Does what :func:`read` does, with tasks in place of threads.
+
+    It is no generator: generators inside generators cannot be closed in order when an event loop ends.
+
+    :param fetch: gets one page.
+    :param max_concurrency: how many pages may be asked for at once.
+    """
+
+    def __init__(
+        self, listing: Listing, fetch: Callable[[Params], Awaitable[Page[Contact]]], max_concurrency: int
+    ) -> None:
+        self._listing = listing
+        self._fetch = fetch
+        self._most = max_concurrency
+        self._waiting: deque[tuple[int, asyncio.Future[Page[Contact]]]] = deque()
+
+    async def close(self) -> None:
+        """Stop asking for pages."""
+        futures = [future for _, future in self._waiting]
+        for future in futures:
             future.cancel()
-        await asyncio.gather(*(future for _, future in waiting), return_exceptions=True)
+        await asyncio.gather(*futures, return_exceptions=True)
+
+    async def next(self) -> list[Contact] | None:
+        """Return the new contacts of the next page, or None after the last."""
+        listing, waiting = self._listing, self._waiting
+        while not listing.done:
+            while len(waiting) < self._most and (params := listing.ask(len(waiting))) is not None:
+                waiting.append((listing.walks, asyncio.ensure_future(self._fetch(params))))
+            walk, future = waiting[0]
+            page = await future
+            waiting.popleft()
+            if walk == listing.walks:
+                return listing.take(page)
+        return None

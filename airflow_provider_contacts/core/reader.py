@@ -6,18 +6,18 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.decoding import PageDecoder, json_of
 from airflow_provider_contacts.core.filters import QueryParams, to_query, validate_filters
-from airflow_provider_contacts.core.listing import Listing, Params, aread, read
+from airflow_provider_contacts.core.listing import AsyncPages, Listing, Params, read
 from airflow_provider_contacts.core.paging import Page
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.core.transport import Transport
 from airflow_provider_contacts.core.vendor import Request, Vendor
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
 
 CHECK_TIMEOUT = 10.0
 _PROGRESS_EVERY = 10.0
@@ -77,25 +77,11 @@ class ContactReader:
         finally:
             stop.set()
 
-    async def alist(
-        self, filters: Mapping[str, Any] | None, limit: int | None, raw: bool
-    ) -> AsyncGenerator[Contact, None]:
-        """Do what :meth:`list` does, in an event loop; filters are checked at the first step."""
-        question = self._question(filters, limit, raw)
-        progress = _Progress(self._vendor.title, question.listing, self._log)
-        async with self._transport.client() as client:
-
-            async def fetch(page: Params) -> Page[Contact]:
-                return await self._transport.asend(question.request(page), question.decode, client)
-
-            pages = aread(question.listing, fetch, self._settings.max_concurrency)
-            try:
-                async for contacts in pages:
-                    progress.update()
-                    for contact in contacts:
-                        yield contact
-            finally:
-                await pages.aclose()
+    def alist(self, filters: Mapping[str, Any] | None, limit: int | None, raw: bool) -> AsyncReading:
+        """Check the filters now, and return what reads in an event loop."""
+        return AsyncReading(
+            self._question(filters, limit, raw), self._vendor, self._settings, self._transport, self._log
+        )
 
     def cheapest(self) -> tuple[Request, Callable[[bytes], Any]]:
         """Return the cheapest request that needs the credentials, and what reads its answer."""
@@ -109,7 +95,10 @@ class ContactReader:
         reserved = (*contacts.paging.params, contacts.paging.size_param)
         given = validate_filters(filters, contacts.filters, title, reserved=reserved)
         # What the connection adds is checked like what the author gives.
-        complete = validate_filters(contacts.complete(given, self._settings), contacts.filters, title)
+        try:
+            complete = validate_filters(contacts.complete(given, self._settings), contacts.filters, title)
+        except InvalidRequest as error:
+            raise InvalidConnection(f"connection {self._settings.conn_id!r}: {error}") from None
         decode: PageDecoder[Any] = PageDecoder(
             envelope=contacts.envelope,
             record=contacts.record,
@@ -119,15 +108,56 @@ class ContactReader:
             keep_raw=raw,
         )
         size = contacts.paging.max_size if self._page_size is None else self._page_size
-        if not 1 <= size <= contacts.paging.max_size:
+        if not _is_whole(size) or not 1 <= size <= contacts.paging.max_size:
             raise InvalidRequest(
-                f"{title}: page_size must be between 1 and {contacts.paging.max_size}, not {size}"
+                f"{title}: page_size must be a whole number between 1 and {contacts.paging.max_size}"
             )
-        if limit is not None and limit < 1:
-            raise InvalidRequest(f"{title}: limit must be at least 1, not {limit}")
+        if limit is not None and (not _is_whole(limit) or limit < 1):
+            raise InvalidRequest(f"{title}: limit must be a whole number of at least 1")
         size = size if limit is None else min(size, limit)
         listing = Listing(contacts.paging, size, limit, f"{title}: GET {contacts.path}")
         return _Question(contacts.path, to_query(complete), decode, listing)
+
+
+class AsyncReading:
+    """A listing that is read in an event loop, as long as its ``async with`` block lasts."""
+
+    def __init__(
+        self,
+        question: _Question,
+        vendor: Vendor,
+        settings: Settings,
+        transport: Transport,
+        log: logging.Logger | Any,
+    ) -> None:
+        self._question = question
+        self._transport = transport
+        self._client = transport.client()
+        self._pages = AsyncPages(question.listing, self._fetch, settings.max_concurrency)
+        self._progress = _Progress(vendor.title, question.listing, log)
+
+    async def _fetch(self, page: Params) -> Page[Contact]:
+        return await self._transport.asend(self._question.request(page), self._question.decode, self._client)
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await self._pages.close()
+        finally:
+            await self._client.aclose()
+
+    async def next(self) -> list[Contact] | None:
+        """Return the new contacts of the next page, or None after the last."""
+        contacts = await self._pages.next()
+        self._progress.update()
+        return contacts
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 class _Progress:
@@ -170,7 +200,12 @@ def check(
         except ContactsError as error:
             outcome.append((False, str(error)))
         else:
-            outcome.append((True, f"{vendor.title} accepts the credentials at {settings.base_url}."))
+            accepted = f"{vendor.title} accepts the credentials at {settings.base_url}."
+            try:
+                vendor.contacts.complete({}, settings)
+            except ContactsError as error:
+                accepted += f" Still missing: {error}."
+            outcome.append((True, accepted))
 
     # The time-outs of an HTTP library bound each silence of the server, the join bounds the whole.
     thread = threading.Thread(target=run, name="contacts-check", daemon=True)

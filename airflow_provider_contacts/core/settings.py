@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_contacts.errors import InvalidConnection
+
+_COMMON_OPTIONS = ("timeout", "retry_limit", "requests_per_minute", "max_concurrency", "allow_http")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -86,14 +89,21 @@ def settings_from(
     login: str | None = None,
     password: str | None = None,
     extra: Mapping[str, Any] | None = None,
+    options: tuple[str, ...] = (),
 ) -> Settings:
     """Check the parts of an Airflow connection.
 
     :param default_url: the vendor's own address, or None where the connection must give one.
+    :param options: fields of the extra that are the vendor's own.
     :raises InvalidConnection: naming the form field to mend.
     """
     extra = extra or {}
     where = f"connection {conn_id!r}"
+    for name in extra:
+        if name not in (known := (*_COMMON_OPTIONS, *options)):
+            close = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"Did you mean `{close[0]}`?" if close else f"Known are {', '.join(sorted(known))}."
+            raise InvalidConnection(f"the extra of {where} has an unknown field `{name}`. {hint}")
     if host and host.strip():
         base_url = _base_url(host.strip(), port, schema, _flag(extra, "allow_http", where), where)
     elif default_url:

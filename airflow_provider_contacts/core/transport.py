@@ -17,7 +17,7 @@ import os
 import re
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -66,6 +66,10 @@ _STATUS_ERRORS: Mapping[int, type[ContactsError]] = {
     408: VendorUnavailable,
     429: RateLimited,
 }
+# What OpenSSL calls an answer in plain text.
+_NO_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
+)
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _PHONE = re.compile(r"\+?\d[\d().\s-]{6,}\d")
 
@@ -389,18 +393,16 @@ class Transport:
                 )
             return self._session
 
-    @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Give an HTTP client for :meth:`asend` that lives as long as the block."""
+    def client(self) -> httpx.AsyncClient:
+        """Return an HTTP client for :meth:`asend`; use it in an ``async with`` block."""
         import httpx
 
-        async with httpx.AsyncClient(
+        return httpx.AsyncClient(
             timeout=self._settings.timeout,
             verify=_trusted(),
             follow_redirects=False,
-            limits=httpx.Limits(max_connections=max(self._settings.max_concurrency, 1)),
-        ) as client:
-            yield client
+            limits=httpx.Limits(max_connections=self._settings.max_concurrency),
+        )
 
     def close(self) -> None:
         """Close the connections of the session."""
@@ -416,10 +418,15 @@ class Transport:
 
     def _broken(self, request: Request, error: BaseException, timed_out: bool) -> VendorUnavailable:
         settings = self._settings
-        if _is_certificate_error(error):
+        if _has_cause(error, lambda cause: isinstance(cause, ssl.SSLCertVerificationError)):
             return VendorUnavailable(
                 f"{self._where(request)}: the server's certificate is not trusted. If a proxy re-signs traffic, "
                 "point REQUESTS_CA_BUNDLE at its CA file"
+            )
+        if _has_cause(error, lambda cause: isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS):
+            return VendorUnavailable(
+                f"{self._where(request)}: the server does not speak TLS. If it only speaks http, write http:// in "
+                f"Host of connection {settings.conn_id!r}"
             )
         if timed_out:
             what = f"no answer within {settings.timeout:g} s (timeout of connection {settings.conn_id!r})"
@@ -446,10 +453,12 @@ class Transport:
         said = ": ".join(part for part in (failure.label, failure.message) if part)
         said = f" ({self._masked(said, request)})" if said else ""
         reported = f"answered {answer.status}" + (" with an error in its body" if answer.status < 300 else "")
+        transient = kind is RateLimited or (kind is VendorUnavailable and status in _TRANSIENT_STATUSES)
+        if transient and retry_after is not None and retry_after > MAX_WAIT:
+            kind = RateLimited
+        hint = "" if kind is NotFound and said else self._hint(kind, retry_after)
         raise kind(
-            f"{self._where(request)} {reported}{said}.{self._hint(kind, retry_after)}",
-            retry_after=retry_after,
-            transient=kind is RateLimited or (kind is VendorUnavailable and status in _TRANSIENT_STATUSES),
+            f"{self._where(request)} {reported}{said}.{hint}", retry_after=retry_after, transient=transient
         )
 
     def _hint(self, kind: type[ContactsError], retry_after: float | None) -> str:
@@ -519,17 +528,17 @@ def _retry_after(value: str | None) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _is_certificate_error(error: BaseException | None) -> bool:
+def _has_cause(error: BaseException, test: Callable[[BaseException], bool]) -> bool:
     seen: set[int] = set()
-    waiting = [error]
+    waiting: list[Any] = [error]
     while waiting:
-        error = waiting.pop()
-        if not isinstance(error, BaseException) or id(error) in seen:
+        cause = waiting.pop()
+        if not isinstance(cause, BaseException) or id(cause) in seen:
             continue
-        seen.add(id(error))
-        if isinstance(error, ssl.SSLCertVerificationError):
+        if test(cause):
             return True
-        waiting += [error.__cause__, error.__context__, getattr(error, "reason", None), *error.args]
+        seen.add(id(cause))
+        waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
     return False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseHook
@@ -117,14 +117,16 @@ class ContactsHook(BaseHook):
 
     async def alist_contacts(
         self, filters: Mapping[str, Any] | None = None, *, limit: int | None = None, raw: bool = True
-    ) -> AsyncIterator[Contact]:
-        """Do what :meth:`list_contacts` does, in an event loop; checks are made at the first step."""
-        contacts = self._reader(await self.asettings()).alist(filters, limit, raw)
-        try:
-            async for contact in contacts:
-                yield contact
-        finally:
-            await contacts.aclose()
+    ) -> AsyncGenerator[Contact, None]:
+        """Do what :meth:`list_contacts` does, in an event loop; checks are made at the first step.
+
+        To stop before the end, close it: ``async with contextlib.aclosing(hook.alist_contacts()) as contacts``.
+        """
+        reader = self._reader(await self.asettings())
+        async with reader.alist(filters, limit, raw) as reading:
+            while (contacts := await reading.next()) is not None:
+                for contact in contacts:
+                    yield contact
 
     def test_connection(self) -> tuple[bool, str]:
         """Make the cheapest request that needs the credentials, within 10 s.
@@ -168,8 +170,8 @@ class ContactsHook(BaseHook):
                 hook: ContactsHook = hook_class(contacts_conn_id, page_size=page_size)
                 return hook
         raise InvalidConnection(
-            f"connection {contacts_conn_id!r} has the type {connection.conn_type!r}, which is none of this "
-            "provider's; set its Connection Type to TalkToHumans, Thoughtly, Mailstand or Tether"
+            f"connection {contacts_conn_id!r} has the type {connection.conn_type!r}, which has no contacts; "
+            "set its Connection Type to a vendor of this provider"
         )
 
     @classmethod
@@ -210,14 +212,17 @@ class ContactsHook(BaseHook):
             login=connection.login,
             password=connection.password,
             extra=extra,
+            options=self.vendor.options,
         )
 
 
 def _not_found(conn_id: str) -> InvalidConnection:
-    return InvalidConnection(
-        f"there is no connection {conn_id!r}; create it under Admin, Connections, or set "
-        f"AIRFLOW_CONN_{conn_id.upper()}"
-    )
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    if variable.replace("_", "").isalnum():
+        also = f", or set {variable} (if it is set, its JSON or URI cannot be read)"
+    else:
+        also = ""
+    return InvalidConnection(f"there is no connection {conn_id!r}; create it under Admin, Connections{also}")
 
 
 def _mask(secret: str) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar, get_args
 
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.decoding import Envelope, from_unix
+from airflow_provider_contacts.core.filters import Answer
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import ContactList, Request, Vendor
-from airflow_provider_contacts.errors import InvalidConnection, NotFound, QuotaExhausted, RateLimited
+from airflow_provider_contacts.errors import (
+    InvalidConnection,
+    InvalidRequest,
+    NotFound,
+    QuotaExhausted,
+    RateLimited,
+)
 from airflow_provider_contacts.hooks.base import ContactsHook
 
 R = TypeVar("R")
@@ -132,6 +139,13 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
     )
 
 
+def _push_stage(leaf: Any, wanted: bool) -> dict[str, Any] | None:
+    names = {name.casefold(): name for name in get_args(Stage)}
+    if leaf.name.casefold() not in names:
+        raise InvalidRequest(f"Mailstand has no such stage; its stages are {', '.join(names.values())}")
+    return {"stage": names[leaf.name.casefold()]} if wanted else None
+
+
 def _credentials(settings: Settings) -> Credentials:
     # The key is the user name and the password stays empty: https://mailstand.readme.io/reference/authentication
     key = settings.require_password("API key")
@@ -166,9 +180,23 @@ MAILSTAND = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
+        answers={
+            # Only with a campaign are the times of events given for certain.
+            "replied": Answer(
+                push=lambda leaf, wanted: {"has_replied": wanted} if wanted or leaf.since is None else None,
+                needs=lambda leaf: "campaign" if leaf.since else "",
+                exact=lambda leaf: leaf.since is None,
+            ),
+            "in_stage": Answer(push=_push_stage),
+            "opened": Answer(push=lambda _leaf, wanted: {"has_opened": wanted}),
+            "clicked": Answer(push=lambda _leaf, wanted: {"has_clicked": wanted}),
+            "bounced": Answer(push=lambda _leaf, wanted: {"has_bounced": wanted}),
+            "has_phone": Answer(),
+        },
         complete=_complete,
         account_id=lambda filters, _settings: str(filters["workspace"]),
     ),
+    options=("workspace",),
     rates=((100, 15.0),),
     check=_check,
     # Both of the first two come as 429, and a missing record comes as 400:

@@ -9,6 +9,7 @@ import msgspec
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.decoding import Envelope, utc
+from airflow_provider_contacts.core.filters import Answer
 from airflow_provider_contacts.core.paging import CursorPaging, Page
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import ContactList, Request, Vendor
@@ -152,6 +153,17 @@ TALKTOHUMANS = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
+        answers={
+            "replied": Answer(),
+            "invitation_pending": Answer(
+                push=lambda _leaf, wanted: {"invitation_status": "pending"} if wanted else None
+            ),
+            "connected": Answer(
+                push=lambda _leaf, wanted: {"relationship_status": "connected"} if wanted else None,
+                on_record=False,
+            ),
+            "tagged": Answer(push=lambda leaf, wanted: {"tag": leaf.name} if wanted else None),
+        },
     ),
 )
 

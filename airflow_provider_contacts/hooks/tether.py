@@ -9,7 +9,7 @@ import msgspec
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.decoding import Envelope, utc
-from airflow_provider_contacts.core.filters import JSON_OBJECT
+from airflow_provider_contacts.core.filters import JSON_OBJECT, Answer
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.settings import Credentials, Login, Settings
 from airflow_provider_contacts.core.vendor import ContactList, Vendor
@@ -134,6 +134,13 @@ TETHER = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
+        answers={
+            # No record shows a reply, and which value of `messageStatus` means one is not documented.
+            "replied": Answer(needs=lambda _leaf: "messageStatus", on_record=False),
+            # Not asked as `status`: whether that filter minds letters is not documented, and conditions do not.
+            "in_stage": Answer(),
+            "has_phone": Answer(),
+        },
         complete=_complete,
     ),
 )

@@ -9,6 +9,7 @@ import msgspec
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.decoding import Envelope, utc
+from airflow_provider_contacts.core.filters import Answer
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import ContactList, Vendor
@@ -120,8 +121,13 @@ THOUGHTLY = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
+        answers={
+            "tagged": Answer(push=lambda leaf, wanted: {"tags" if wanted else "excluded_tags": [leaf.name]}),
+            "has_phone": Answer(push=lambda _leaf, wanted: {"phone_numbers_only": True} if wanted else None),
+        },
         account_id=lambda _filters, settings: _team_id(settings),
     ),
+    options=("team_id",),
     rates=((100, 60.0),),
 )
 

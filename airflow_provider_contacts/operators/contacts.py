@@ -64,5 +64,7 @@ class ListContactsOperator(BaseOperator):
                     "ContactsToObjectStorageOperator, or set `limit` or `filters`"
                 )
             contacts.append(contact.to_dict())
-        self.log.info("%s: %d contacts in %d requests.", hook.vendor.title, len(contacts), hook.requests_sent)
+        self.log.info(
+            "%s: %d contacts with %d request(s).", hook.vendor.title, len(contacts), hook.requests_sent
+        )
         return contacts

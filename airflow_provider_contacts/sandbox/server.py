@@ -133,10 +133,13 @@ def create_app(world: World) -> ASGIApp:
 def _controls(world: World) -> APIRouter:
     router = APIRouter()
 
-    def found(body: dict[str, Any]) -> list[Row]:
-        vendor = body.get("vendor")
+    def known(vendor: Any) -> str:
         if vendor not in _MODULES:
             raise Refused(400, "bad_request", f"vendor must be one of {', '.join(_MODULES)}")
+        return str(vendor)
+
+    def found(body: dict[str, Any]) -> list[Row]:
+        vendor = known(body.get("vendor"))
         rows: list[Row] = world.tables[vendor].find(str(body.get("contact_id")), body.get("account_id"))
         if not rows:
             raise Refused(404, "not_found", "there is no such contact")
@@ -162,8 +165,11 @@ def _controls(world: World) -> APIRouter:
 
     @router.post("/add")
     async def add(body: dict[str, Any]) -> Response:
-        rows = world.tables[body["vendor"]].add(body.get("count", 1))
-        return checking.answer(msgspec.json.encode([_reference(body["vendor"], row) for row in rows]))
+        vendor, count = known(body.get("vendor")), body.get("count", 1)
+        if not isinstance(count, int) or not 0 <= count <= 100_000:
+            raise Refused(400, "bad_request", "count must be a number of contacts")
+        rows = world.tables[vendor].add(count)
+        return checking.answer(msgspec.json.encode([_reference(vendor, row) for row in rows]))
 
     @router.post("/remove")
     async def remove(body: dict[str, Any]) -> Response:
@@ -174,11 +180,15 @@ def _controls(world: World) -> APIRouter:
 
     @router.post("/fail")
     async def fail(body: dict[str, Any]) -> Response:
-        vendor = body.pop("vendor", None)
-        known = {field.name for field in dataclasses.fields(Fault)}
-        if vendor not in _MODULES or body.keys() - known:
-            raise Refused(400, "bad_request", f"takes vendor and {', '.join(sorted(known))}")
-        world.faults[vendor].append(Fault(**body))
+        vendor = known(body.pop("vendor", None))
+        names = {field.name for field in dataclasses.fields(Fault)}
+        if body.keys() - names:
+            raise Refused(400, "bad_request", f"takes vendor and {', '.join(sorted(names))}")
+        try:
+            fault = msgspec.convert(body, Fault)
+        except msgspec.ValidationError as error:
+            raise Refused(400, "bad_request", str(error)) from None
+        world.faults[vendor].append(fault)
         return checking.answer(b"{}")
 
     @router.post("/expire-tokens")
@@ -208,7 +218,7 @@ def _controls(world: World) -> APIRouter:
 
     @router.get("/contacts")
     async def contacts(vendor: str) -> Response:
-        rows = world.tables[vendor].rows
+        rows = world.tables[known(vendor)].rows
         return checking.answer(msgspec.json.encode([_reference(vendor, row) for row in rows]))
 
     return router

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -81,7 +83,7 @@ class ContactsToObjectStorageOperator(BaseOperator):
             "seconds": round(time.monotonic() - started, 3),
         }
         self.log.info(
-            "%s: landed %d contacts in %d requests, %.1f s.",
+            "%s: landed %d contacts with %d request(s) in %.1f s.",
             hook.vendor.title,
             seen,
             summary["requests"],
@@ -130,9 +132,13 @@ def publish(local: str, path: str) -> None:
         return
     folder = os.path.dirname(os.path.abspath(target.path))
     os.makedirs(folder, exist_ok=True)
-    descriptor, sibling = tempfile.mkstemp(prefix=f".{os.path.basename(target.path)}.", dir=folder)
+    sibling = os.path.join(folder, f".{os.path.basename(target.path)}.{secrets.token_hex(8)}")
+    # Not mkstemp: the file shall have the mode of the one it replaces, or the one that the umask gives.
+    descriptor = os.open(sibling, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         shutil.copyfile(local, sibling)
+        with contextlib.suppress(FileNotFoundError):
+            os.fchmod(descriptor, os.stat(target.path).st_mode & 0o777)
         os.fsync(descriptor)
         os.replace(sibling, target.path)
     except BaseException:

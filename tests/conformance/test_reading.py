@@ -140,13 +140,7 @@ class TestFilters:
             )
 
     def test_a_filter_holds(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
-        filters: dict[str, dict[str, Any]] = {
-            "talktohumans": {"tag": "VIP"},
-            "thoughtly": {"tags": ["VIP"]},
-            "mailstand": {"stage": "Interested"},
-            "tether": {"status": "Qualified"},
-        }
-        contacts = read(f"{vendor}_default", filters[vendor])
+        contacts = read(f"{vendor}_default", CASES[vendor].narrow)
         assert 0 < len(contacts) < 60
         for contact in contacts:
             assert "VIP" in contact.tags or contact.stage in ("Interested", "Qualified")
@@ -172,11 +166,7 @@ class TestFilters:
         assert not sandbox.requests(vendor)
 
     def test_value_outside_its_set(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
-        name = CASES[vendor].enumerated
-        if not name:
-            name, value = "dateRange", "last week"
-        else:
-            value = "nonsense@example.com"
+        name, value = CASES[vendor].enumerated, "nonsense@example.com"
         with pytest.raises(InvalidRequest, match=f"`{name}` must be") as caught:
             read(f"{vendor}_default", {name: value})
         assert "nonsense" not in str(caught.value)
@@ -193,11 +183,19 @@ class TestFilters:
             read(f"{vendor}_default", "search=a")  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
-        ("page_size", "limit"), [(0, None), (-1, None), (100_000, None), (None, 0), (None, -5)]
+        ("page_size", "limit"),
+        [
+            (0, None),
+            (-1, None),
+            (100_000, None),
+            ("5", None),
+            (None, 0),
+            (None, -5),
+            (None, "5"),
+            (None, 2.5),
+        ],
     )
-    def test_sizes(
-        self, vendor: str, page_size: int | None, limit: int | None, sandbox: Sandbox, read: Read
-    ) -> None:
+    def test_sizes(self, vendor: str, page_size: Any, limit: Any, sandbox: Sandbox, read: Read) -> None:
         with pytest.raises(InvalidRequest, match="must be"):
             read(f"{vendor}_default", page_size=page_size, limit=limit)
         assert not sandbox.requests(vendor)
@@ -261,6 +259,19 @@ class TestConnection:
         assert not worked
         assert "(password)" in message
 
+    def test_misspelt_extra(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        conn_id = sandbox.connect(vendor, extra={"requests_per_min": 1})
+        with pytest.raises(
+            InvalidConnection, match="unknown field `requests_per_min`. Did you mean `requests_per_minute`"
+        ):
+            read(conn_id)
+
+    def test_http_server_behind_https(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        started = time.monotonic()
+        with pytest.raises(VendorUnavailable, match="does not speak TLS.*write http:// in Host"):
+            read(sandbox.connect(vendor, host=sandbox.url.removeprefix("http://")))
+        assert time.monotonic() - started < 3
+
     def test_netrc_does_not_replace_the_credentials(
         self, vendor: str, sandbox: Sandbox, read: Read, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -311,9 +322,10 @@ class TestFaults:
         assert entries[0]["status"] == 429
         assert entries[1]["at"] - entries[0]["at"] >= 0.99
 
-    def test_a_long_wait_is_not_slept(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_a_long_wait_is_not_slept(self, vendor: str, status: int, sandbox: Sandbox, read: Read) -> None:
         body = '{"error": "Rate Limited", "message": "slow down"}'
-        sandbox.fail(vendor, path=CASES[vendor].path, status=429, body=body, retry_after="3600", times=9)
+        sandbox.fail(vendor, path=CASES[vendor].path, status=status, body=body, retry_after="3600", times=9)
         started = time.monotonic()
         with pytest.raises(RateLimited, match="3600 s") as caught:
             read(f"{vendor}_default")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.listing import Listing, Params, aread, read
+from airflow_provider_contacts.core.listing import AsyncPages, Listing, Params, read
 from airflow_provider_contacts.core.paging import CursorPaging, Page, PageNumberPaging
 from airflow_provider_contacts.errors import IncompleteListing, MalformedResponse
 
@@ -66,7 +66,13 @@ def async_read(listing: Listing, fetch: Fetch, concurrency: int = 1) -> list[int
         return fetch(params)
 
     async def run() -> list[int]:
-        return [n async for page in aread(listing, fetch_later, concurrency) for n in numbers(page)]
+        pages, found = AsyncPages(listing, fetch_later, concurrency), []
+        try:
+            while (page := await pages.next()) is not None:
+                found += numbers(page)
+        finally:
+            await pages.close()
+        return found
 
     return asyncio.run(run())
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -12,7 +14,6 @@ import pytest
 
 from airflow_provider_contacts.errors import (
     InvalidConnection,
-    InvalidRequest,
     MalformedResponse,
     NotFound,
     QuotaExhausted,
@@ -264,14 +265,18 @@ class TestMailstand:
         with pytest.raises(InvalidConnection, match=r"the field Workspace \(`workspace`.*or give the filter"):
             read(conn_id)
         assert len(read(conn_id, {"workspace": "space_sandbox"})) == 60
-        assert ContactsHook.for_connection(conn_id).test_connection()[0]
+        worked, message = ContactsHook.for_connection(conn_id).test_connection()
+        assert worked
+        assert "Still missing: Mailstand lists the contacts of one workspace" in message
         assert sandbox.requests("mailstand")[-1]["path"] == "/workspaces"
 
     def test_a_filter_beats_the_connections_workspace(self, sandbox: Sandbox, read: Read) -> None:
         assert read("mailstand_default", {"workspace": "space_empty"}) == []
 
     def test_workspace_of_the_connection_is_checked(self, sandbox: Sandbox, read: Read) -> None:
-        with pytest.raises(InvalidRequest, match="`workspace` must be a workspace id"):
+        with pytest.raises(
+            InvalidConnection, match="connection 'mailstand_default'.*`workspace` must be a workspace id"
+        ):
             read(sandbox.connect("mailstand", extra={"workspace": "My Space"}))
 
     def test_missing_record_is_not_found(self, sandbox: Sandbox, read: Read) -> None:
@@ -416,6 +421,26 @@ class TestTether:
         [contact] = read(serve("tether", record))
         assert (contact.account_id, contact.name, contact.stage) == ("org", "Ada", "Qualified")
         assert (contact.created_at, contact.updated_at) == (TIMES, TIMES)
+
+
+@pytest.mark.parametrize("vendor", list(CASES))
+@pytest.mark.parametrize("end", ["break", "raise RuntimeError('mine')", "await asyncio.sleep(0); break"])
+def test_leaving_an_async_listing_early_is_quiet(vendor: str, end: str, sandbox: Sandbox) -> None:
+    code = (
+        "import asyncio\n"
+        "from airflow_provider_contacts.hooks.base import ContactsHook\n"
+        "async def main():\n"
+        f"    hook = await ContactsHook.afor_connection('{vendor}_default', page_size=5)\n"
+        "    async for contact in hook.alist_contacts():\n"
+        f"        {end}\n"
+        "try:\n    asyncio.run(main())\nexcept RuntimeError as error:\n    assert str(error) == 'mine'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "ignore", "-c", code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "never" not in done.stderr
 
 
 def test_check_is_bounded_even_if_the_server_never_ends(

@@ -68,6 +68,19 @@ def test_a_failed_read_leaves_the_old_file_and_no_debris(
     assert os.listdir(tmp_path) == ["contacts.jsonl"]
 
 
+def test_the_file_has_the_mode_of_the_one_it_replaces(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "contacts.jsonl"
+    before = os.umask(0o027)
+    try:
+        land("tether", str(path))
+        assert path.stat().st_mode & 0o777 == 0o640
+        path.chmod(0o604)
+        land("tether", str(path))
+        assert path.stat().st_mode & 0o777 == 0o604
+    finally:
+        os.umask(before)
+
+
 def test_an_incomplete_listing_lands_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     page = {"success": True, "data": {"contacts": [{"_id": "1"}], "total": 2}}
     sandbox.fail("tether", path="/contacts", body=json.dumps(page), times=99)

@@ -1,0 +1,274 @@
+"""Conditions that mean the same at every vendor.
+
+Conditions combine with ``&``, ``|`` and ``~``, and have a JSON form: ``{"condition": "tagged", "name": "VIP"}``.
+Wherever a condition is taken, its JSON form is taken too. ::
+
+    Replied() & ~Tagged("Do not chase")
+    {"condition": "all", "of": [{"condition": "replied"},
+                                {"condition": "not", "of": {"condition": "tagged", "name": "Do not chase"}}]}
+
+Inside, a condition has three values: what a vendor cannot tell is None. Outside it is strict: a contact meets a
+condition only if the condition is known to be true, so an unknown reply meets neither ``Replied()`` nor
+``~Replied()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any, Union
+
+import msgspec
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.errors import InvalidRequest
+
+# The states of an invitation of which it is known that nobody waits for an answer. The vendor lists none.
+_SETTLED = frozenset({"accepted", "declined", "rejected", "withdrawn", "canceled", "cancelled", "expired"})
+
+
+class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unknown_fields=True):
+    """Something that a contact meets or not."""
+
+    def holds(self, contact: Contact) -> bool | None:
+        """Return whether the condition is true of a contact, or None if its record cannot tell."""
+        raise NotImplementedError
+
+    def matches(self, contact: Contact) -> bool:
+        """Return whether the condition is known to be true of a contact."""
+        return self.holds(contact) is True
+
+    def leaves(self) -> Iterator[Condition]:
+        """Give the conditions that are not made of others."""
+        yield self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        form: dict[str, Any] = msgspec.to_builtins(self)
+        return form
+
+    def __and__(self, other: Condition) -> AllOf:
+        return AllOf((*_parts(self, AllOf), *_parts(other, AllOf)))  # type: ignore[arg-type]
+
+    def __or__(self, other: Condition) -> AnyOf:
+        return AnyOf((*_parts(self, AnyOf), *_parts(other, AnyOf)))  # type: ignore[arg-type]
+
+    def __invert__(self) -> Condition:
+        return Not(self)  # type: ignore[arg-type]
+
+
+class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True, omit_defaults=True):
+    """The person has answered.
+
+    :param since: only answers after this time count; a time without a zone is in UTC.
+    """
+
+    since: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.since is not None and self.since.tzinfo is None:
+            msgspec.structs.force_setattr(self, "since", self.since.replace(tzinfo=timezone.utc))
+
+    def holds(self, contact: Contact) -> bool | None:
+        if self.since is None or not contact.replied:
+            return contact.replied
+        # TalkToHumans tells no time of the reply itself; its last interaction is the reply or came after it.
+        moment = contact.replied_at or contact.last_interaction_at
+        return None if moment is None else moment > self.since
+
+
+class InvitationPending(Condition, frozen=True, tag="invitation_pending", forbid_unknown_fields=True):
+    """An invitation waits for an answer."""
+
+    def holds(self, contact: Contact) -> bool | None:
+        if contact.invitation_state is None:
+            return False
+        state = contact.invitation_state.lower()
+        return True if state == "pending" else False if state in _SETTLED else None
+
+
+class Connected(Condition, frozen=True, tag="connected", forbid_unknown_fields=True):
+    """The two are connected. No record shows it; a vendor's filter has to tell."""
+
+    def holds(self, contact: Contact) -> bool | None:
+        return None
+
+
+class Tagged(Condition, frozen=True, tag="tagged", forbid_unknown_fields=True):
+    """The contact has a tag of exactly this name."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        _require_name(self.name)
+
+    def holds(self, contact: Contact) -> bool | None:
+        return self.name in contact.tags
+
+
+class InStage(Condition, frozen=True, tag="in_stage", forbid_unknown_fields=True):
+    """The contact is in the stage of this name, in whatever letters."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        _require_name(self.name)
+
+    def holds(self, contact: Contact) -> bool | None:
+        return contact.stage is not None and contact.stage.casefold() == self.name.casefold()
+
+
+def _happened(moment: datetime | None, contact: Contact) -> bool | None:
+    # Mailstand gives the times of events together or not at all, and with them whether there was a reply.
+    if moment is not None:
+        return True
+    return None if contact.replied is None else False
+
+
+class Opened(Condition, frozen=True, tag="opened", forbid_unknown_fields=True):
+    """The person has opened a mail."""
+
+    def holds(self, contact: Contact) -> bool | None:
+        return _happened(contact.opened_at, contact)
+
+
+class Clicked(Condition, frozen=True, tag="clicked", forbid_unknown_fields=True):
+    """The person has clicked a link in a mail."""
+
+    def holds(self, contact: Contact) -> bool | None:
+        return _happened(contact.clicked_at, contact)
+
+
+class Bounced(Condition, frozen=True, tag="bounced", forbid_unknown_fields=True):
+    """A mail to the person came back."""
+
+    def holds(self, contact: Contact) -> bool | None:
+        return _happened(contact.bounced_at, contact)
+
+
+class HasPhone(Condition, frozen=True, tag="has_phone", forbid_unknown_fields=True):
+    """The contact has a phone number."""
+
+    def holds(self, contact: Contact) -> bool | None:
+        return contact.phone is not None
+
+
+class AllOf(Condition, frozen=True, tag="all", forbid_unknown_fields=True):
+    """All of some conditions hold; what ``&`` makes."""
+
+    of: tuple[AnyCondition, ...]
+
+    def __post_init__(self) -> None:
+        _require_some(self.of)
+
+    def holds(self, contact: Contact) -> bool | None:
+        values = [condition.holds(contact) for condition in self.of]
+        return False if False in values else None if None in values else True
+
+    def leaves(self) -> Iterator[Condition]:
+        for condition in self.of:
+            yield from condition.leaves()
+
+
+class AnyOf(Condition, frozen=True, tag="any", forbid_unknown_fields=True):
+    """At least one of some conditions holds; what ``|`` makes."""
+
+    of: tuple[AnyCondition, ...]
+
+    def __post_init__(self) -> None:
+        _require_some(self.of)
+
+    def holds(self, contact: Contact) -> bool | None:
+        values = [condition.holds(contact) for condition in self.of]
+        return True if True in values else None if None in values else False
+
+    def leaves(self) -> Iterator[Condition]:
+        for condition in self.of:
+            yield from condition.leaves()
+
+
+class Not(Condition, frozen=True, tag="not", forbid_unknown_fields=True):
+    """A condition is known not to hold; what ``~`` makes."""
+
+    of: AnyCondition
+
+    def holds(self, contact: Contact) -> bool | None:
+        value = self.of.holds(contact)
+        return None if value is None else not value
+
+    def leaves(self) -> Iterator[Condition]:
+        yield from self.of.leaves()
+
+    def __invert__(self) -> Condition:
+        return self.of
+
+
+AnyCondition = Union[  # noqa: UP007 - msgspec resolves the name at run time
+    Replied, InvitationPending, Connected, Tagged, InStage, Opened, Clicked, Bounced, HasPhone, AllOf, AnyOf, Not,
+]  # fmt: skip
+
+LEAVES: tuple[type[Condition], ...] = (
+    Replied, InvitationPending, Connected, Tagged, InStage, Opened, Clicked, Bounced, HasPhone,
+)  # fmt: skip
+
+
+def as_condition(value: Condition | Mapping[str, Any] | None) -> Condition | None:
+    """Return the condition of a condition, of its JSON form, or of None.
+
+    :raises InvalidRequest: if it is none of these.
+    """
+    if value is None or isinstance(value, Condition):
+        return value
+    try:
+        condition: Condition = msgspec.convert(value, AnyCondition, strict=False)
+    except msgspec.ValidationError as error:
+        known = ", ".join(tag_of(leaf) for leaf in LEAVES)
+        # msgspec repeats an unknown tag, which may come from a template.
+        detail = "" if "Invalid value" in str(error) else f" ({error})"
+        raise InvalidRequest(
+            f'this is no condition{detail}; write for example {{"condition": "tagged", "name": "VIP"}}. '
+            f"Known are {known}, and all, any, not over `of`"
+        ) from None
+    return condition
+
+
+def parse_condition(text: str) -> Condition:
+    """Return the condition of a command line: ``replied``, ``tagged:Hot lead``, or JSON.
+
+    :raises InvalidRequest: if it is none.
+    """
+    form: Any
+    if text.lstrip().startswith("{"):
+        try:
+            form = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            raise InvalidRequest("the condition starts like JSON and is none") from None
+    else:
+        tag, colon, argument = text.partition(":")
+        form = {"condition": tag.strip()}
+        if colon:
+            form["since" if tag.strip() == "replied" else "name"] = argument.strip()
+    condition = as_condition(form)
+    assert condition is not None
+    return condition
+
+
+def tag_of(condition: Condition | type[Condition]) -> str:
+    """Return the name that a condition has in JSON."""
+    tag = condition.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
+def _parts(condition: Condition, kind: type[Condition]) -> tuple[Condition, ...]:
+    return condition.of if isinstance(condition, kind) else (condition,)  # type: ignore[attr-defined]
+
+
+def _require_name(name: str) -> None:
+    if not name.strip():
+        raise ValueError("`name` is empty")
+
+
+def _require_some(conditions: tuple[Any, ...]) -> None:
+    if not conditions:
+        raise ValueError("`of` is empty")
