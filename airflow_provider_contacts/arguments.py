@@ -5,6 +5,19 @@ from __future__ import annotations
 from airflow_provider_contacts.errors import InvalidRequest
 
 
+def flag(name: str, value: bool | str | None) -> bool:
+    """Return a templated boolean; None, and text that is empty or ``None``, is False.
+
+    :raises InvalidRequest: for anything that is neither true nor false.
+    """
+    if isinstance(value, str):
+        text = value.strip().lower()
+        value = {"true": True, "false": False, "none": False, "": False}.get(text, value)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise InvalidRequest(f"`{name}` must be true or false, and is neither")
+
+
 def whole_number(name: str, value: int | str | None) -> int | None:
     """Return a templated whole number; None, and text that is empty or ``None``, is None.
 

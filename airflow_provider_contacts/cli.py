@@ -41,6 +41,13 @@ def get_contacts_cli_commands() -> list[CLICommand]:
                             metavar="KEY=VALUE",
                             help="a parameter of the vendor; repeat it for more, or for a list",
                         ),
+                        Arg(
+                            ("--condition",),
+                            action="append",
+                            default=[],
+                            metavar="CONDITION",
+                            help="replied, 'tagged:Hot lead', 'in_stage:Interested', or JSON; all given must hold",
+                        ),
                         Arg(("--limit",), type=int, help="stop after this many contacts (default: all)"),
                         ARG_OUTPUT,
                         ARG_VERBOSE,
@@ -116,7 +123,8 @@ def _list(args: Any) -> None:
 
     try:
         hook = _hook(args.contacts_conn_id)
-        contacts = list(hook.list_contacts(_filters(args.filter), limit=args.limit, raw=False))
+        asked = {"condition": _condition(args.condition), "limit": args.limit, "raw": False}
+        contacts = list(hook.list_contacts(_filters(args.filter), **asked))
     except ContactsError as error:
         raise SystemExit(str(error)) from None
     wide = args.output in ("json", "yaml")
@@ -139,6 +147,13 @@ def _filters(pairs: list[str]) -> dict[str, Any]:
         else:
             filters[name] = value
     return filters
+
+
+def _condition(texts: list[str]) -> Any:
+    from airflow_provider_contacts.conditions import AllOf, parse_condition
+
+    conditions: Any = tuple(parse_condition(text) for text in texts)
+    return AllOf(conditions) if conditions else None
 
 
 def _row(contact: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
 from urllib.parse import unquote, urlsplit
@@ -92,6 +93,20 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
         fields["tags"] = list(self.tags)
         return fields
 
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Contact:
+        """Return the contact of what :meth:`to_dict` gave.
+
+        :raises ValueError: naming the fields that are missing or of another type, but no value.
+        """
+        missing = [name for name in FIELDS if name not in fields]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing[:5])}{' and more' if len(missing) > 5 else ''}")
+        try:
+            return msgspec.convert({name: fields[name] for name in FIELDS}, cls)
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from None
+
     def identity_keys(self) -> tuple[str, ...]:
         """Return keys that are equal for one person at several vendors.
 
@@ -107,6 +122,10 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
         if self.linkedin_url and (handle := _linkedin_handle(self.linkedin_url)):
             keys.append(f"linkedin:{handle}")
         return tuple(keys)
+
+
+# What to_dict gives, in this order.
+FIELDS = tuple(name for name in Contact.__struct_fields__ if name != "raw")
 
 
 def _e164(phone: str, country: str | None) -> str | None:

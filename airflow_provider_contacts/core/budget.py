@@ -11,6 +11,9 @@ from typing import Any
 
 Rates = tuple[tuple[int, float], ...]
 
+# Seconds after which a wait looks whether it is still wanted.
+_LOOK_UP = 1.0
+
 _budgets: dict[tuple[Any, ...], Budget] = {}
 _lock = threading.Lock()
 
@@ -30,10 +33,18 @@ class Budget:
         # Its own way to drop expired entries is a thread per bucket; `_drop_expired` needs none.
         self._limiter = Limiter(SingleBucketFactory(self._bucket, schedule_leak=False))
 
-    def take(self, *, wait: bool = True) -> bool:
-        """Take one request, waiting for it, or tell that there is none left."""
+    def take(self, stop: threading.Event) -> bool:
+        """Take one request, waiting for it until ``stop`` is set; return whether there was one."""
         self._drop_expired()
-        return bool(self._limiter.try_acquire(blocking=wait))
+        while not self._limiter.try_acquire(timeout=_LOOK_UP):
+            if stop.is_set():
+                return False
+        return True
+
+    def take_at_once(self) -> bool:
+        """Take one request if there is one."""
+        self._drop_expired()
+        return bool(self._limiter.try_acquire(blocking=False))
 
     async def atake(self) -> None:
         """Do what :meth:`take` does, in an event loop."""

@@ -7,6 +7,7 @@ record by record, and only that field is lost; ``raw`` still has it.
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -24,6 +25,8 @@ ToContact = Callable[[Any, str, Any], Contact]
 # The keys under which an answer reports a failure, whatever its HTTP status.
 _FAILURE_KEYS = ("error", "errors")
 _BOM = b"\xef\xbb\xbf"
+# UnicodeDecodeError would carry the record's text.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -100,7 +103,7 @@ class PageDecoder(Generic[Record]):
         if not self._keep_raw:
             try:
                 page = self._page(self._whole.decode(body), body)
-            except msgspec.DecodeError:
+            except _UNREADABLE:
                 pass
             else:
                 to_contact, account_id = self._to_contact, self._account_id
@@ -109,9 +112,11 @@ class PageDecoder(Generic[Record]):
                     return _with_items(page, contacts)
         try:
             page = self._page(self._split.decode(body), body)
-        except msgspec.DecodeError as error:
+        except _UNREADABLE as error:
             if failure := failure_in(body):
                 raise ReportedFailure(failure) from None
+            if not isinstance(error, msgspec.ValidationError):
+                raise MalformedResponse("the answer's JSON is nested too deeply, or is no UTF-8") from None
             raise MalformedResponse(
                 f"the answer has no list of contacts where it should be: {error}"
             ) from None
@@ -126,12 +131,14 @@ class PageDecoder(Generic[Record]):
     def _contact(self, index: int, raw: msgspec.Raw) -> Contact:
         try:
             record = self._one.decode(raw)
-        except msgspec.ValidationError:
+        except _UNREADABLE:
             try:
-                record = lenient(msgspec.json.decode(raw), self._record)
-            except msgspec.ValidationError as error:
+                # The standard library's reader takes numbers of any size.
+                record = lenient(json.loads(bytes(raw).decode(errors="replace")), self._record)
+            except (msgspec.ValidationError, ValueError, RecursionError) as error:
+                detail = f": {error}" if isinstance(error, msgspec.ValidationError) else ""
                 raise MalformedRecord(
-                    f"record {index + 1} of a page cannot be told from others: {error}", bytes(raw)
+                    f"record {index + 1} of a page cannot be told from others{detail}", bytes(raw)
                 ) from None
         contact = self._to_contact(record, self._account_id, raw if self._keep_raw else msgspec.UNSET)
         if not contact.contact_id:
@@ -220,7 +227,11 @@ def _failure(error: Any, answer: Mapping[str, Any]) -> Failure:
         label, message = error, answer.get("message") or ""
         named = [answer.get("statusCode")]
     status = next((value for value in named if type(value) is int and 300 <= value < 600), None)
-    return Failure(str(label), message if isinstance(message, str) else "", status)
+    return Failure(
+        str(label) if isinstance(label, str | int) else "",
+        message if isinstance(message, str) else "",
+        status,
+    )
 
 
 def json_of(body: bytes) -> Any:
@@ -230,6 +241,8 @@ def json_of(body: bytes) -> Any:
     """
     try:
         return msgspec.json.decode(body.removeprefix(_BOM))
+    except (UnicodeDecodeError, RecursionError):
+        raise MalformedResponse("the answer's JSON is nested too deeply, or is no UTF-8") from None
     except msgspec.DecodeError:
         pass
     start = body.removeprefix(_BOM).lstrip()[:1]
@@ -248,7 +261,10 @@ def utc(moment: datetime | None) -> datetime | None:
         return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        return None
 
 
 def from_unix(value: Any) -> datetime | None:
@@ -256,7 +272,7 @@ def from_unix(value: Any) -> datetime | None:
 
     Text is taken only if it is digits: "47 minutes ago" is not a time.
     """
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit():
         value = int(value)
     if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
         return None

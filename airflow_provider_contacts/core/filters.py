@@ -8,6 +8,7 @@ holds personal data.
 from __future__ import annotations
 
 import difflib
+import json
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -68,7 +69,9 @@ def to_query(filters: Mapping[str, Any]) -> QueryParams:
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
-    if value is None or (isinstance(value, str | list | dict) and not value):
+    if isinstance(value, str) and not value.strip():
+        value = None
+    if value is None or (isinstance(value, list | tuple | set | dict) and not value):
         raise InvalidRequest(f"{where} is empty; leave it out to list without it")
     plain = get_args(hint)[0] if _meta(hint) else hint
     if _is_json(hint):
@@ -78,6 +81,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return [_convert(item, get_args(plain)[0], where) for item in value]
     if _takes_text(plain) and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
+    if isinstance(value, str) and not _is_text(value):
+        raise InvalidRequest(f"{where} holds characters that are no text")
     try:
         return msgspec.convert(value, hint, strict=False)
     except msgspec.ValidationError:
@@ -88,11 +93,24 @@ def _json_object(value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, str):
         try:
             value = msgspec.json.decode(value)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             value = None
-    if not isinstance(value, dict) or not value:
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = ""
+    if not isinstance(value, dict) or not value or not _is_text(text):
         raise InvalidRequest(f"{where} must be {JSON_OBJECT.description}")
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether a string can be sent: surrogates on their own cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(value)
 
 
 def _meta(hint: Any) -> msgspec.Meta | None:

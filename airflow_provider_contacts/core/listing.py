@@ -7,9 +7,10 @@ fetches pages, with threads or with tasks.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Protocol
 
 from airflow_provider_contacts.contact import Contact
@@ -124,26 +125,33 @@ def read(
     :param max_concurrency: how many pages may be asked for at once.
     """
     waiting: deque[tuple[int, Future[Page[Contact]]]] = deque()
-    pool: ThreadPoolExecutor | None = None
-    try:
-        while not listing.done:
-            asks: list[Params] = []
-            while (outstanding := len(waiting) + len(asks)) < max_concurrency:
-                if (params := listing.ask(outstanding)) is None:
-                    break
-                asks.append(params)
-            if len(asks) == 1 and not waiting:
-                yield listing.take(fetch(asks[0]))
-                continue
-            pool = pool or ThreadPoolExecutor(max_concurrency, thread_name_prefix="contacts-page")
-            waiting.extend((listing.walks, pool.submit(fetch, params)) for params in asks)
-            walk, future = waiting.popleft()
-            page = future.result()
-            if walk == listing.walks:
-                yield listing.take(page)
-    finally:
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+    while not listing.done:
+        asks: list[Params] = []
+        while (outstanding := len(waiting) + len(asks)) < max_concurrency:
+            if (params := listing.ask(outstanding)) is None:
+                break
+            asks.append(params)
+        if len(asks) == 1 and not waiting:
+            yield listing.take(fetch(asks[0]))
+            continue
+        waiting.extend((listing.walks, _in_thread(fetch, params)) for params in asks)
+        walk, future = waiting.popleft()
+        if walk == listing.walks:
+            yield listing.take(future.result())
+
+
+def _in_thread(fetch: Callable[[Params], Page[Contact]], params: Params) -> Future[Page[Contact]]:
+    """Fetch a page in a daemon thread: those of a pool would keep the interpreter from ending."""
+    future: Future[Page[Contact]] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(fetch(params))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="contacts-page", daemon=True).start()
+    return future
 
 
 class AsyncPages:
@@ -177,8 +185,10 @@ class AsyncPages:
             while len(waiting) < self._most and (params := listing.ask(len(waiting))) is not None:
                 waiting.append((listing.walks, asyncio.ensure_future(self._fetch(params))))
             walk, future = waiting[0]
-            page = await future
-            waiting.popleft()
             if walk == listing.walks:
+                page = await future
+                waiting.popleft()
                 return listing.take(page)
+            waiting.popleft()
+            future.cancel()
         return None

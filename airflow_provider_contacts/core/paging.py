@@ -13,6 +13,10 @@ from airflow_provider_contacts.errors import MalformedResponse
 
 Item = TypeVar("Item")
 
+# More contacts than any vendor can have, and more pages without one than any filter explains.
+_MOST = 10**12
+_MOST_BARREN_PAGES = 100
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Page(Generic[Item]):
@@ -80,6 +84,7 @@ class _CursorWalk:
         self._size = size
         self._cursor: str | None = None
         self._used: set[str] = set()
+        self._barren = 0
         self.done = False
 
     def ask(self, waiting: int) -> dict[str, str] | None:
@@ -100,6 +105,9 @@ class _CursorWalk:
             raise MalformedResponse("a page says that more follow, but gives no cursor (`next_cursor`)")
         if page.next_cursor in self._used:
             raise MalformedResponse("a cursor came back a second time; the listing would never end")
+        self._barren = 0 if new else self._barren + 1
+        if self._barren == _MOST_BARREN_PAGES:
+            raise MalformedResponse(f"{_MOST_BARREN_PAGES} pages in a row brought no new contact")
         self._used.add(page.next_cursor)
         self._cursor = page.next_cursor
 
@@ -166,11 +174,12 @@ class _PageNumberWalk:
         if page.total != self.total:
             self._total_moved = True
         if self._pages is not None:
-            self.done = length == 0 or self._taken == self._pages
+            # A page that brings nothing new ends the walk, which is then found to be incomplete.
+            self.done = not new or self._taken == self._pages
             return
-        # Without a total an empty page or one shorter than the first is the last. The first page's own
-        # length says nothing, since a vendor may give fewer records than were asked for.
-        self.done = length < self._length
+        # Without a total only an empty page is the last: a vendor may give fewer records than were asked for,
+        # or drop some of a page by a filter.
+        self.done = not length
         if length and not new and not (index == 1 and self._paging.first_may_repeat):
             raise MalformedResponse(
                 f"page {self._paging.first + index} holds only contacts of earlier pages; "
@@ -180,8 +189,11 @@ class _PageNumberWalk:
     def _start(self, length: int, total: int | None) -> None:
         self._length = length
         self.total = total
+        if total is not None and not 0 <= total <= _MOST:
+            raise MalformedResponse("the total of the listing is no number of contacts")
         if total is None or not length:
-            self.done = not length
+            # Where counting may start at 1, an empty page 0 says nothing yet.
+            self.done = not length and not (total is None and self._paging.first_may_repeat)
             return
         self._pages = max(1, -(-total // length))
         self.done = self._pages == 1

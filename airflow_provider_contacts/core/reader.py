@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 import threading
@@ -9,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
+from airflow_provider_contacts.conditions import Condition
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.decoding import PageDecoder, json_of
-from airflow_provider_contacts.core.filters import QueryParams, to_query, validate_filters
+from airflow_provider_contacts.core.filters import Plan, QueryParams, plan, to_query, validate_filters
 from airflow_provider_contacts.core.listing import AsyncPages, Listing, Params, read
 from airflow_provider_contacts.core.paging import Page
 from airflow_provider_contacts.core.settings import Settings
@@ -23,17 +25,41 @@ CHECK_TIMEOUT = 10.0
 _PROGRESS_EVERY = 10.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
 class _Question:
-    """A checked listing: what every request carries, how a page is read, and where the listing stands."""
+    """A checked listing: what every request carries, how a page is read, what is kept, where it stands."""
 
-    path: str
-    params: QueryParams
-    decode: PageDecoder[Any]
-    listing: Listing
+    def __init__(
+        self,
+        path: str,
+        params: QueryParams,
+        decode: PageDecoder[Any],
+        listing: Listing,
+        plan: Plan,
+        limit: int | None,
+    ) -> None:
+        self.decode = decode
+        self.listing = listing
+        self._path = path
+        self._params = params
+        self._plan = plan
+        self._left = limit
 
     def request(self, page: Params) -> Request:
-        return Request("GET", self.path, (*self.params, *page.items()))
+        return Request("GET", self._path, (*self._params, *page.items()))
+
+    def pick(self, contacts: list[Contact]) -> list[Contact]:
+        """Return those contacts that were asked for, until there are enough."""
+        if self._plan.tests:
+            contacts = [contact for contact in contacts if self._plan.keeps(contact)]
+        if self._left is not None:
+            contacts = contacts[: self._left]
+            self._left -= len(contacts)
+        return contacts
+
+    @property
+    def enough(self) -> bool:
+        """Whether the limit is reached."""
+        return self._left == 0
 
 
 class ContactReader:
@@ -60,9 +86,15 @@ class ContactReader:
         self._log = log
         self._page_size = page_size
 
-    def list(self, filters: Mapping[str, Any] | None, limit: int | None, raw: bool) -> Iterator[Contact]:
-        """Check the filters now, and give the contacts as they are asked for."""
-        return self._read(self._question(filters, limit, raw))
+    def list(
+        self,
+        filters: Mapping[str, Any] | None,
+        condition: Condition | None,
+        limit: int | None,
+        raw: bool,
+    ) -> Iterator[Contact]:
+        """Check filters and condition now, and give the contacts as they are asked for."""
+        return self._read(self._question(filters, condition, limit, raw))
 
     def _read(self, question: _Question) -> Iterator[Contact]:
         progress, stop = _Progress(self._vendor.title, question.listing, self._log), threading.Event()
@@ -73,28 +105,43 @@ class ContactReader:
         try:
             for contacts in read(question.listing, fetch, self._settings.max_concurrency):
                 progress.update()
-                yield from contacts
+                yield from question.pick(contacts)
+                if question.enough:
+                    return
         finally:
             stop.set()
 
-    def alist(self, filters: Mapping[str, Any] | None, limit: int | None, raw: bool) -> AsyncReading:
-        """Check the filters now, and return what reads in an event loop."""
-        return AsyncReading(
-            self._question(filters, limit, raw), self._vendor, self._settings, self._transport, self._log
-        )
+    def alist(
+        self,
+        filters: Mapping[str, Any] | None,
+        condition: Condition | None,
+        limit: int | None,
+        raw: bool,
+    ) -> AsyncReading:
+        """Check filters and condition now, and return what reads in an event loop."""
+        question = self._question(filters, condition, limit, raw)
+        return AsyncReading(question, self._vendor, self._settings, self._transport, self._log)
 
     def cheapest(self) -> tuple[Request, Callable[[bytes], Any]]:
         """Return the cheapest request that needs the credentials, and what reads its answer."""
         if (request := self._vendor.check(self._settings)) is not None:
             return request, json_of
-        question = self._question(None, limit=1, raw=False)
+        question = self._question(None, None, limit=1, raw=False)
         return question.request(question.listing.ask(0) or {}), question.decode
 
-    def _question(self, filters: Mapping[str, Any] | None, limit: int | None, raw: bool) -> _Question:
+    def _question(
+        self,
+        filters: Mapping[str, Any] | None,
+        condition: Condition | None,
+        limit: int | None,
+        raw: bool,
+    ) -> _Question:
         contacts, title = self._vendor.contacts, self._vendor.title
         reserved = (*contacts.paging.params, contacts.paging.size_param)
         given = validate_filters(filters, contacts.filters, title, reserved=reserved)
         # What the connection adds is checked like what the author gives.
+        planned = plan(condition, given, contacts.answers, title)
+        given = validate_filters(planned.filters, contacts.filters, title)
         try:
             complete = validate_filters(contacts.complete(given, self._settings), contacts.filters, title)
         except InvalidRequest as error:
@@ -114,9 +161,11 @@ class ContactReader:
             )
         if limit is not None and (not _is_whole(limit) or limit < 1):
             raise InvalidRequest(f"{title}: limit must be a whole number of at least 1")
-        size = size if limit is None else min(size, limit)
-        listing = Listing(contacts.paging, size, limit, f"{title}: GET {contacts.path}")
-        return _Question(contacts.path, to_query(complete), decode, listing)
+        # Which of the vendor's contacts are asked for shows only on the records, if a condition is tested there.
+        at_most = None if planned.tests else limit
+        size = size if at_most is None else min(size, at_most)
+        listing = Listing(contacts.paging, size, at_most, f"{title}: GET {contacts.path}")
+        return _Question(contacts.path, to_query(complete), decode, listing, planned, limit)
 
 
 class AsyncReading:
@@ -132,7 +181,7 @@ class AsyncReading:
     ) -> None:
         self._question = question
         self._transport = transport
-        self._client = transport.client()
+        self._client: Any = None
         self._pages = AsyncPages(question.listing, self._fetch, settings.max_concurrency)
         self._progress = _Progress(vendor.title, question.listing, log)
 
@@ -140,7 +189,8 @@ class AsyncReading:
         return await self._transport.asend(self._question.request(page), self._question.decode, self._client)
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
+        # Reading the environment's certificates takes a while.
+        self._client = await asyncio.to_thread(self._transport.client)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -151,9 +201,11 @@ class AsyncReading:
 
     async def next(self) -> list[Contact] | None:
         """Return the new contacts of the next page, or None after the last."""
+        if self._question.enough:
+            return None
         contacts = await self._pages.next()
         self._progress.update()
-        return contacts
+        return None if contacts is None else self._question.pick(contacts)
 
 
 def _is_whole(value: object) -> bool:
@@ -199,6 +251,8 @@ def check(
                 transport.close()
         except ContactsError as error:
             outcome.append((False, str(error)))
+        except Exception as error:  # nobody would see it in a thread
+            outcome.append((False, f"{vendor.title} could not be asked ({type(error).__name__})"))
         else:
             accepted = f"{vendor.title} accepts the credentials at {settings.base_url}."
             try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_contacts.errors import InvalidConnection
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _COMMON_OPTIONS = ("timeout", "retry_limit", "requests_per_minute", "max_concurrency", "allow_http")
 
 
@@ -111,7 +114,7 @@ def settings_from(
     else:
         raise InvalidConnection(f"{where} has no Host; enter the URL of your {vendor} instance there")
     for part, value in (("login", login), ("password", password)):
-        if value and any(ord(char) < 32 for char in value):
+        if value and any(ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in value):
             raise InvalidConnection(
                 f"the {part} of {where} has a line break or another control character in it"
             )
@@ -126,7 +129,7 @@ def settings_from(
         timeout=_number(extra, "timeout", where, low=0.1) or 30.0,
         retry_limit=int(_number(extra, "retry_limit", where, low=0, whole=True, default=5) or 0),
         requests_per_minute=None if per_minute is None else int(per_minute),
-        max_concurrency=int(_number(extra, "max_concurrency", where, low=1, whole=True) or 4),
+        max_concurrency=int(_number(extra, "max_concurrency", where, low=1, high=64, whole=True) or 4),
     )
 
 
@@ -150,13 +153,19 @@ def _base_url(host: str, port: int | None, schema: str | None, allow_http: bool,
         raise InvalidConnection(
             f"Host of {where} is not a URL; write https://host or https://host/path"
         ) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or any(char.isspace() for char in host):
-        raise InvalidConnection(f"Host of {where} is not a URL; write https://host or https://host/path")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidConnection(
             f"Host of {where} must hold no user name, password or query; secrets go into the other fields"
         )
-    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+    named = parts.hostname or ""
+    odd = not host.isprintable() or "\\" in host or " " in host
+    if (
+        odd
+        or parts.scheme not in ("http", "https")
+        or not (_HOST_NAME.fullmatch(named) or _is_ip(named, version=6))
+    ):
+        raise InvalidConnection(f"Host of {where} is not a URL; write https://host or https://host/path")
+    if parts.scheme == "http" and not allow_http and not is_loopback(named):
         raise InvalidConnection(
             f"Host of {where} is plain http, over which anyone on the way could read the credentials; use "
             'https://, or set "allow_http": true in Extra if you accept that'
@@ -174,7 +183,8 @@ def _is_ip(host: str, version: int | None = None) -> bool:
     return version is None or address.version == version
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine."""
     if _is_ip(host):
         return ipaddress.ip_address(host).is_loopback
     return host.lower() == "localhost" or host.lower().endswith(".localhost")
@@ -195,17 +205,18 @@ def _number(
     where: str,
     *,
     low: float,
+    high: float = 1e6,
     whole: bool = False,
     default: float | None = None,
 ) -> float | None:
     value = extra.get(name)
     if value is None or value == "":
         return default
-    wanted = f"`{name}` in the extra of {where} must be a {'whole ' if whole else ''}number of at least {low}"
+    wanted = f"`{name}` in the extra of {where} must be a {'whole ' if whole else ''}number from {low:g} to {high:g}"
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, str) and "_" in value else float(value)
+    except (TypeError, ValueError, OverflowError):
         raise InvalidConnection(wanted) from None
-    if isinstance(value, bool) or not low <= number < 1e9 or (whole and number != int(number)):
+    if isinstance(value, bool) or not low <= number <= high or (whole and number != int(number)):
         raise InvalidConnection(wanted)
     return number

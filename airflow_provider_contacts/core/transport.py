@@ -8,20 +8,21 @@ with ``httpx``.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import email.utils
 import logging
 import math
-import os
 import re
 import ssl
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from urllib.parse import quote, quote_plus, urlencode, urljoin
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urljoin, urlsplit
 
 import msgspec
 import tenacity
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     import httpx
     import requests
 
+    from airflow_provider_contacts.core.sessions import Surroundings
+
 Result = TypeVar("Result")
 
 USER_AGENT = f"airflow-provider-contacts/{__version__}"
@@ -56,6 +59,7 @@ USER_AGENT = f"airflow-provider-contacts/{__version__}"
 MAX_WAIT = 120.0
 _MAX_REDIRECTS = 5
 _MAX_TEXT = 300
+_MAX_BODY = 128 << 20
 _TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _STATUS_ERRORS: Mapping[int, type[ContactsError]] = {
     401: AuthenticationError,
@@ -98,8 +102,15 @@ class _Secret:
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class _NewToken:
+    """A wish for another token than ``used``, which one of several at a time may fetch."""
+
+    used: str | None
+
+
 # What a try asks of whoever runs it. Only a _Wire is answered.
-_Steps = Generator["_Wire | _Secret", "_Answer | None", Result]
+_Steps = Generator["_Wire | _Secret | _NewToken", "_Answer | None", Result]
 
 
 class _Silence(logging.Filter):
@@ -116,7 +127,10 @@ _HTTP_LOGGERS = (
     "httpcore.connection",
     "httpcore.http11",
     "httpcore.proxy",
+    "urllib3.connection",
     "urllib3.connectionpool",
+    "urllib3.poolmanager",
+    "urllib3.response",
     "urllib3.util.retry",
 )
 for _name in _HTTP_LOGGERS:
@@ -159,6 +173,11 @@ class Transport:
         self._on_secret = on_secret
         self._on_secret_async = on_secret_async
         self._credentials = vendor.credentials(settings)
+        if not all(_fits_header(value) for value in self._credentials.headers.values()):
+            raise InvalidConnection(
+                f"connection {settings.conn_id!r} has characters in its credentials that no request can carry; "
+                f"check the field {vendor.credential_field}"
+            )
         self._token: str | None = None
         self._origin = origin(settings.base_url)
         self.budget = shared(
@@ -166,7 +185,9 @@ class Transport:
         )
         self._session: requests.Session | None = None
         self._session_lock = threading.Lock()
-        self._environment: dict[str, Any] = {}
+        self._surroundings: Surroundings | None = None
+        self._login_lock = threading.Lock()
+        self._login_locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = weakref.WeakKeyDictionary()
         self.requests_sent = 0
 
     # -- sending ---------------------------------------------------------------------------------------
@@ -184,7 +205,7 @@ class Transport:
             **self._policy(request, tenacity.stop_when_event_set(stop)),
             sleep=tenacity.sleep_using_event(stop),
         )
-        result: Result = retrying(self._send_once, request, parse)
+        result: Result = retrying(self._send_once, request, parse, stop)
         return result
 
     async def asend(
@@ -194,8 +215,6 @@ class Transport:
 
         :param client: a client from :meth:`client`.
         """
-        import asyncio
-
         retrying = tenacity.AsyncRetrying(**self._policy(request), sleep=asyncio.sleep)
         result: Result = await retrying(self._asend_once, request, parse, client)
         return result
@@ -227,58 +246,79 @@ class Transport:
             "reraise": True,
         }
 
-    def _send_once(self, request: Request, parse: Callable[[bytes], Result]) -> Result:
-        steps = self._try(request, parse)
+    def _send_once(self, request: Request, parse: Callable[[bytes], Result], stop: threading.Event) -> Result:
+        return self._run(request, self._try(request, parse), stop)
+
+    def _run(self, request: Request, steps: _Steps[Result], stop: threading.Event) -> Result:
         answer: _Answer | None = None
         while True:
             try:
                 step = steps.send(answer)
             except StopIteration as finished:
                 return finished.value  # type: ignore[no-any-return]
+            answer = None
             if isinstance(step, _Secret):
                 self._on_secret(step.value)
-                answer = None
+            elif isinstance(step, _NewToken):
+                with self._login_lock:
+                    if self._token == step.used:
+                        self._run(*self._log_in(), stop)
             else:
-                answer = self._exchange(request, step)
+                answer = self._exchange(request, step, stop)
 
     async def _asend_once(
         self, request: Request, parse: Callable[[bytes], Result], client: httpx.AsyncClient
     ) -> Result:
-        steps = self._try(request, parse)
+        return await self._arun(request, self._try(request, parse), client)
+
+    async def _arun(self, request: Request, steps: _Steps[Result], client: httpx.AsyncClient) -> Result:
         answer: _Answer | None = None
         while True:
             try:
                 step = steps.send(answer)
             except StopIteration as finished:
                 return finished.value  # type: ignore[no-any-return]
+            answer = None
             if isinstance(step, _Secret):
                 if self._on_secret_async is not None:
                     await self._on_secret_async(step.value)
-                answer = None
+            elif isinstance(step, _NewToken):
+                async with self._async_login_lock():
+                    if self._token == step.used:
+                        await self._arun(*self._log_in(), client)
             else:
                 answer = await self._aexchange(request, step, client)
 
+    def _async_login_lock(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        return self._login_locks.setdefault(loop, asyncio.Lock())
+
     def _try(self, request: Request, parse: Callable[[bytes], Result]) -> _Steps[Result]:
         """One try: log in where needed, send, follow redirects of the same origin, check, parse."""
+        login = self._credentials.login
+        if login and self._token is None:
+            yield _NewToken(None)
         used = self._token
-        if self._credentials.login and used is None:
-            used = yield from self._log_in()
         answer = yield from self._follow(request, used)
-        if answer.status == 401 and self._credentials.login:
-            # Another thread may have a newer token already; only the first one logs in again.
-            used = self._token if self._token != used else (yield from self._log_in())
-            answer = yield from self._follow(request, used)
+        if answer.status == 401 and login:
+            yield _NewToken(used)
+            answer = yield from self._follow(request, self._token)
         self._check(request, answer)
+        # Not raised inside the `except`: a chained exception would show the vendor's words unmasked.
+        failure: Failure | None = None
         try:
             return parse(answer.body)
         except ReportedFailure as reported:
-            self._fail(request, answer, reported.failure)
+            failure = reported.failure
         except MalformedResponse as error:
             # Errors of decoding do not know which request they belong to.
             error.args = (f"{self._where(request)}: {error}",)
             raise
+        self._fail(request, answer, failure)
 
-    def _follow(self, request: Request, token: str | None) -> Generator[_Wire, _Answer | None, _Answer]:
+    def _follow(
+        self, request: Request, token: str | None
+    ) -> Generator[_Wire | _Secret | _NewToken, _Answer | None, _Answer]:
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **self._credentials.headers}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -286,97 +326,153 @@ class Transport:
         if request.json is not None:
             headers["Content-Type"] = "application/json"
             body = msgspec.json.encode(request.json)
-        url = self._settings.base_url + request.path
-        if request.params:
-            url += "?" + urlencode(request.params)
+        path, query = urlsplit(self._settings.base_url).path + request.path, urlencode(request.params)
+        server = "{0.scheme}://{0.netloc}".format(urlsplit(self._settings.base_url))
         for _ in range(_MAX_REDIRECTS + 1):
-            answer = yield _Wire(request.method, url, headers, body)
+            answer = yield _Wire(
+                request.method, server + path + (f"?{query}" if query else ""), headers, body
+            )
             assert answer is not None
             location = answer.headers.get("location")
             if answer.status not in (301, 302, 303, 307, 308) or not location:
                 return answer
-            url = self._redirect(request, answer.status, urljoin(url, location))
-        raise InvalidConnection(
-            f"{self._where(request)} is redirected without end. Check Host of connection "
-            f"{self._settings.conn_id!r}"
+            path = self._redirect(request, answer.status, location, server + path, query)
+        raise self._misled(request, "is redirected without end")
+
+    def _redirect(self, request: Request, status: int, location: str, url: str, query: str) -> str:
+        """Return the path that a redirect leads to.
+
+        Only that is taken from it, so that no way of writing an address can lead credentials elsewhere.
+        """
+        try:
+            target = urlsplit(urljoin(url, location))
+            where = origin(target)
+        except ValueError:
+            raise self._misled(request, "is redirected to something that is no address") from None
+        odd = (
+            not location.isascii()
+            or not location.isprintable()
+            or any(char in location for char in '\\ @"<>')
+        )
+        if odd or where != self._origin:
+            shown = "another address" if odd else f"another address ({where[0]}://{where[1]})"
+            raise self._misled(request, f"is redirected to {shown}, where credentials are not sent")
+        if request.method != "GET" and status not in (307, 308):
+            raise self._misled(request, "is redirected in a way that would turn it into a GET")
+        if sorted(parse_qsl(target.query, keep_blank_values=True)) != sorted(
+            parse_qsl(query, keep_blank_values=True)
+        ):
+            raise self._misled(request, "is redirected to another query than the one it asked")
+        return target.path or "/"
+
+    def _misled(self, request: Request, how: str) -> InvalidConnection:
+        return InvalidConnection(
+            f"{self._where(request)} {how}. Check Host of connection {self._settings.conn_id!r}"
         )
 
-    def _redirect(self, request: Request, status: int, url: str) -> str:
-        try:
-            target = origin(url)
-        except ValueError:
-            target = ("", "", None)
-        if target != self._origin:
-            raise InvalidConnection(
-                f"{self._where(request)} is redirected to another address "
-                f"({target[0] or 'unknown'}://{target[1]}), where credentials are not sent. If that is the API's "
-                f"new address, enter it as Host of connection {self._settings.conn_id!r}"
-            )
-        if request.method != "GET" and status not in (307, 308):
-            raise InvalidConnection(
-                f"{self._where(request)} is redirected in a way that would turn it into a GET. Check Host of "
-                f"connection {self._settings.conn_id!r}"
-            )
-        return url
-
-    def _log_in(self) -> Generator[_Wire | _Secret, _Answer | None, str]:
+    def _log_in(self) -> tuple[Request, _Steps[None]]:
         login = self._credentials.login
         assert login is not None
         request = Request("POST", login.path, json=login.body)
-        answer = yield from self._follow(request, None)
-        self._check(request, answer)
-        token = login.token(json_of(answer.body))
-        if not token:
-            raise MalformedResponse(f"{self._where(request)} answered without a token")
-        yield _Secret(token)
-        self._token = token
-        return token
+
+        def steps() -> _Steps[None]:
+            answer = yield from self._follow(request, None)
+            self._check(request, answer)
+            try:
+                token = login.token(json_of(answer.body))
+            except MalformedResponse as error:
+                error.args = (f"{self._where(request)}: {error}",)
+                raise
+            if not token:
+                raise MalformedResponse(f"{self._where(request)} answered without a token")
+            if not _fits_header(token):
+                raise MalformedResponse(
+                    f"{self._where(request)} answered with a token that no header can carry"
+                )
+            yield _Secret(token)
+            self._token = token
+
+        return request, steps()
 
     # -- one exchange ----------------------------------------------------------------------------------
 
-    def _exchange(self, request: Request, wire: _Wire) -> _Answer:
+    def _exchange(self, request: Request, wire: _Wire, stop: threading.Event) -> _Answer:
         import requests
         import urllib3
 
         session = self.session
+        if stop.is_set() or (self.budget is not None and not self.budget.take(stop)) or stop.is_set():
+            raise ContactsError(f"{self._where(request)} is not wanted any more")
         self.requests_sent += 1
-        if self.budget is not None:
-            self.budget.take()
-        prepared = session.prepare_request(
-            requests.Request(wire.method, wire.url, headers=dict(wire.headers), data=wire.body)
-        )
         try:
+            prepared = session.prepare_request(
+                requests.Request(wire.method, wire.url, headers=dict(wire.headers), data=wire.body)
+            )
+            if origin(prepared.url or "") != self._origin:
+                raise self._misled(request, "would go to another address")
             with _silent():
                 response = session.send(
                     prepared,
                     timeout=self._settings.timeout,
                     allow_redirects=False,
-                    **{**self._environment, "stream": True},
+                    stream=True,
+                    cert=None,
+                    proxies=self.surroundings.proxies,
+                    verify=self.surroundings.verify,
                 )
                 try:
                     # One read in place of the pieces of 10 kB that `response.content` is made of.
-                    body = response.raw.read(decode_content=True)
+                    body = response.raw.read(_MAX_BODY + 1, decode_content=True)
                 finally:
                     response.close()
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             timed_out = isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError)
             raise self._broken(request, error, timed_out) from None
-        return _Answer(response.status_code, response.headers, body)
+        answer = _Answer(response.status_code, response.headers, body)
+        if answer.status < 200:
+            # The real answer is still to come on this connection, and must not become that of another request.
+            for adapter in session.adapters.values():
+                adapter.close()
+        return self._whole(request, answer)
 
     async def _aexchange(self, request: Request, wire: _Wire, client: httpx.AsyncClient) -> _Answer:
         import httpx
 
-        self.requests_sent += 1
         if self.budget is not None:
             await self.budget.atake()
+        self.requests_sent += 1
+        body = bytearray()
         try:
             with _silent():
-                response = await client.request(
+                async with client.stream(
                     wire.method, wire.url, headers=wire.headers, content=wire.body
-                )
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                ) as response:
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > _MAX_BODY:
+                            break
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             raise self._broken(request, error, isinstance(error, httpx.TimeoutException)) from None
-        return _Answer(response.status_code, response.headers, response.content)
+        return self._whole(request, _Answer(response.status_code, response.headers, bytes(body)))
+
+    def _whole(self, request: Request, answer: _Answer) -> _Answer:
+        if len(answer.body) > _MAX_BODY:
+            raise MalformedResponse(
+                f"{self._where(request)} answered with more than {_MAX_BODY >> 20} MiB; ask for smaller pages"
+            )
+        framed = "content-length" in answer.headers or "transfer-encoding" in answer.headers
+        if answer.status < 200 or (answer.status == 200 and not answer.body and not framed):
+            raise VendorUnavailable(f"{self._where(request)}: the answer broke off.", transient=True)
+        return answer
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """The proxies and certificates of the environment, the same for both HTTP libraries."""
+        if self._surroundings is None:
+            from airflow_provider_contacts.core.sessions import surroundings
+
+            self._surroundings = surroundings(self._settings.base_url, self._settings.conn_id)
+        return self._surroundings
 
     @property
     def session(self) -> requests.Session:
@@ -388,21 +484,30 @@ class Transport:
                 self._session = bound_session(
                     self._settings.base_url, self._credentials.headers, self._settings.max_concurrency
                 )
-                self._environment = dict(  # once: the environment does not change below a task
-                    self._session.merge_environment_settings(self._settings.base_url, {}, False, True, None)
-                )
             return self._session
 
     def client(self) -> httpx.AsyncClient:
-        """Return an HTTP client for :meth:`asend`; use it in an ``async with`` block."""
+        """Return an HTTP client for :meth:`asend`; making it reads files, so make it in a thread."""
         import httpx
 
-        return httpx.AsyncClient(
-            timeout=self._settings.timeout,
-            verify=_trusted(),
-            follow_redirects=False,
-            limits=httpx.Limits(max_connections=self._settings.max_concurrency),
-        )
+        from airflow_provider_contacts.core.sessions import no_cookies, tls_context
+
+        around = self.surroundings
+        try:
+            client = httpx.AsyncClient(
+                timeout=self._settings.timeout,
+                verify=tls_context(around.verify),
+                proxy=around.proxies.get(self._origin[0]) or around.proxies.get("all"),
+                trust_env=False,
+                follow_redirects=False,
+                limits=httpx.Limits(max_connections=self._settings.max_concurrency),
+            )
+        except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+            raise InvalidConnection(
+                f"the proxy settings or certificates of the environment cannot be used ({type(error).__name__})"
+            ) from None
+        client.cookies.jar.set_policy(no_cookies())
+        return client
 
     def close(self) -> None:
         """Close the connections of the session."""
@@ -427,6 +532,11 @@ class Transport:
             return VendorUnavailable(
                 f"{self._where(request)}: the server does not speak TLS. If it only speaks http, write http:// in "
                 f"Host of connection {settings.conn_id!r}"
+            )
+        if isinstance(error, ValueError):
+            return VendorUnavailable(
+                f"{self._where(request)} cannot be sent or its answer not be read ({type(error).__name__}). If it "
+                f"never worked, check Host of connection {settings.conn_id!r}."
             )
         if timed_out:
             what = f"no answer within {settings.timeout:g} s (timeout of connection {settings.conn_id!r})"
@@ -489,6 +599,10 @@ class Transport:
         return said if len(said) <= _MAX_TEXT else said[:_MAX_TEXT] + "…"
 
 
+def _fits_header(value: str) -> bool:
+    return value.isascii() and value.isprintable()
+
+
 def _kind_of(status: int) -> type[ContactsError]:
     if status < 300:
         return MalformedResponse
@@ -520,7 +634,7 @@ def _retry_after(value: str | None) -> float | None:
     except ValueError:
         try:
             moment = email.utils.parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
@@ -540,13 +654,3 @@ def _has_cause(error: BaseException, test: Callable[[BaseException], bool]) -> b
         seen.add(id(cause))
         waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
     return False
-
-
-def _trusted() -> ssl.SSLContext | bool:
-    """Return for ``httpx`` what ``requests`` reads from the environment by itself."""
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    if not bundle:
-        return True
-    if os.path.isdir(bundle):
-        return ssl.create_default_context(capath=bundle)
-    return ssl.create_default_context(cafile=bundle)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseHook
 
+from airflow_provider_contacts.conditions import Condition, as_condition, tag_of
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.decoding import json_of
 from airflow_provider_contacts.core.reader import ContactReader, check
 from airflow_provider_contacts.core.settings import Settings, settings_from
 from airflow_provider_contacts.core.transport import Transport
 from airflow_provider_contacts.core.vendor import Request, Vendor
-from airflow_provider_contacts.errors import ContactsError, InvalidConnection
+from airflow_provider_contacts.errors import ContactsError, InvalidConnection, UnsupportedByVendor
 
 if TYPE_CHECKING:
     import requests
@@ -98,32 +100,49 @@ class ContactsHook(BaseHook):
         return self._sender(self.settings).send(request, lambda body: parse(json_of(body)))
 
     def list_contacts(
-        self, filters: Mapping[str, Any] | None = None, *, limit: int | None = None, raw: bool = True
+        self,
+        filters: Mapping[str, Any] | None = None,
+        *,
+        condition: Condition | Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        raw: bool = True,
     ) -> Iterator[Contact]:
         """Give the contacts one by one, reading pages as they are needed.
 
-        Filters and connection are checked when this is called, before any request.
+        Filters, condition and connection are checked when this is called, before any request.
 
         :param filters: the vendor's own parameters; see the vendor's ``…Filters``.
+        :param condition: only contacts that meet it are given, beside the filters. What the vendor's filters
+            can say is asked of the vendor, the rest is tested on the records; the vendor's answer is tested too.
         :param limit: stop after this many contacts.
         :param raw: whether contacts keep the vendor's own JSON; without it reading takes less time.
         :return: an iterator that ends after the last contact. Each contact comes once per listing.
-        :raises InvalidRequest: for a bad filter or limit.
+        :raises InvalidRequest: for a bad filter, condition or limit.
+        :raises UnsupportedByVendor: for a condition that the vendor cannot tell; it names the vendors that can.
         :raises IncompleteListing: at the end, if contacts kept moving between pages while they were read.
         :raises ContactsError: for anything else between here and the vendor.
         """
-        contacts = self._reader(self.settings).list(filters, limit, raw)
+        reader, wanted = self._reader(self.settings), as_condition(condition)
+        with _naming_who_can():
+            contacts = reader.list(filters, wanted, limit, raw)
         return self._with_lineage(contacts, self.settings)
 
     async def alist_contacts(
-        self, filters: Mapping[str, Any] | None = None, *, limit: int | None = None, raw: bool = True
+        self,
+        filters: Mapping[str, Any] | None = None,
+        *,
+        condition: Condition | Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        raw: bool = True,
     ) -> AsyncGenerator[Contact, None]:
         """Do what :meth:`list_contacts` does, in an event loop; checks are made at the first step.
 
         To stop before the end, close it: ``async with contextlib.aclosing(hook.alist_contacts()) as contacts``.
         """
-        reader = self._reader(await self.asettings())
-        async with reader.alist(filters, limit, raw) as reading:
+        reader, wanted = self._reader(await self.asettings()), as_condition(condition)
+        with _naming_who_can():
+            reading = reader.alist(filters, wanted, limit, raw)
+        async with reading:
             while (contacts := await reading.next()) is not None:
                 for contact in contacts:
                     yield contact
@@ -214,6 +233,50 @@ class ContactsHook(BaseHook):
             extra=extra,
             options=self.vendor.options,
         )
+
+
+@contextlib.contextmanager
+def _naming_who_can() -> Iterator[None]:
+    """Add to an error about a condition which vendors can tell it."""
+    try:
+        yield
+    except UnsupportedByVendor as error:
+        able = [
+            vendor.title for vendor in known_vendors() if (error.condition or "") in vendor.contacts.answers
+        ]
+        raise UnsupportedByVendor(
+            f"{error}. It can be told by: {', '.join(able)}", condition=error.condition
+        ) from None
+
+
+def require_on_record(condition: Condition, vendors: set[str]) -> None:
+    """Check that the records of some vendors show a condition.
+
+    :param vendors: connection types.
+    :raises UnsupportedByVendor: naming the first that does not, and those that do.
+    """
+    known = {vendor.name: vendor for vendor in known_vendors()}
+    for leaf in condition.leaves():
+        tag = tag_of(leaf)
+        able = [v.title for v in known.values() if (a := v.contacts.answers.get(tag)) and a.on_record]
+        for name in sorted(vendors):
+            if name in known and known[name].title not in able:
+                raise UnsupportedByVendor(
+                    f"{known[name].title} shows the condition `{tag}` in no record. It is shown by: "
+                    f"{', '.join(able) or 'no vendor'}",
+                    condition=tag,
+                )
+
+
+def known_vendors() -> list[Vendor]:
+    """Return the vendors of this provider."""
+    from airflow_provider_contacts.get_provider_info import get_provider_info
+
+    vendors = []
+    for entry in get_provider_info()["connection-types"]:
+        module, _, name = entry["hook-class-name"].rpartition(".")
+        vendors.append(getattr(importlib.import_module(module), name).vendor)
+    return vendors
 
 
 def _not_found(conn_id: str) -> InvalidConnection:

@@ -106,12 +106,7 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
         or record.voip_phone
         or record.other_phone
     )
-    stage, last_reply = record.stage or None, record.last_reply
-    replied: bool | None
-    if last_reply is msgspec.UNSET:
-        replied = True if stage == "Replied" else None
-    else:
-        replied = last_reply is not None or stage == "Replied"
+    last_reply = record.last_reply
     return Contact(
         vendor="mailstand",
         account_id=account_id,
@@ -123,12 +118,13 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
         phone=phone or None,
         company=record.company_name or None,
         title=record.title or None,
-        stage=stage,
+        stage=record.stage or None,
         linkedin_url=record.linkedin or None,
         city=record.city or None,
         country=record.country or None,
         timezone=record.timezone or None,
-        replied=replied,
+        # Not from the stage "Replied": some who have replied are in another one by now.
+        replied=None if last_reply is msgspec.UNSET else last_reply is not None,
         replied_at=from_unix(last_reply),
         opened_at=from_unix(record.last_open),
         clicked_at=from_unix(record.last_click),

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import msgspec
 from airflow.sdk import BaseOperator
 
+from airflow_provider_contacts.conditions import Condition
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
@@ -39,14 +40,15 @@ class ContactsToObjectStorageOperator(BaseOperator):
     :param path: a local path, or any URL that ``airflow.sdk.ObjectStoragePath`` takes, such as
         ``s3://aws_default@bucket/contacts/mailstand.jsonl``. Missing folders are made. Templated.
     :param filters: the vendor's own parameters. Templated.
+    :param condition: a condition, or its JSON form, that contacts have to meet as well. Templated.
     :param format: ``jsonl``; by default the ending of ``path`` tells. Templated.
     :return: ``{"vendor", "path", "seen", "requests", "seconds"}``, where ``seen`` is the number of contacts.
     :raises InvalidRequest: for an unknown format or a bad filter, before any request.
     :raises ContactsError: for anything else between here and the vendor.
     """
 
-    template_fields: Sequence[str] = ("contacts_conn_id", "path", "filters", "format")
-    template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json"}
+    template_fields: Sequence[str] = ("contacts_conn_id", "path", "filters", "condition", "format")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "condition": "json"}
     ui_color = "#e4edf1"
 
     def __init__(
@@ -55,6 +57,7 @@ class ContactsToObjectStorageOperator(BaseOperator):
         contacts_conn_id: str,
         path: str,
         filters: Mapping[str, Any] | None = None,
+        condition: Condition | Mapping[str, Any] | None = None,
         format: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -62,6 +65,8 @@ class ContactsToObjectStorageOperator(BaseOperator):
         self.contacts_conn_id = contacts_conn_id
         self.path = path
         self.filters = filters
+        # Templates reach into a dict, and not into a struct.
+        self.condition = condition.to_dict() if isinstance(condition, Condition) else condition
         self.format = format
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -69,7 +74,7 @@ class ContactsToObjectStorageOperator(BaseOperator):
         check_format(self.path, self.format)
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
-        contacts = hook.list_contacts(self.filters, raw=False)
+        contacts = hook.list_contacts(self.filters, condition=self.condition, raw=False)
         with tempfile.TemporaryDirectory(prefix="contacts-") as folder:
             local = os.path.join(folder, "contacts")
             with open(local, "wb") as file:
@@ -130,17 +135,18 @@ def publish(local: str, path: str) -> None:
     if target.protocol not in ("", "file", "local"):
         target.fs.put_file(local, target.path)
         return
-    folder = os.path.dirname(os.path.abspath(target.path))
+    final = os.path.realpath(target.path)  # a link stays one
+    folder, name = os.path.split(final)
     os.makedirs(folder, exist_ok=True)
-    sibling = os.path.join(folder, f".{os.path.basename(target.path)}.{secrets.token_hex(8)}")
+    sibling = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")
     # Not mkstemp: the file shall have the mode of the one it replaces, or the one that the umask gives.
     descriptor = os.open(sibling, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         shutil.copyfile(local, sibling)
         with contextlib.suppress(FileNotFoundError):
-            os.fchmod(descriptor, os.stat(target.path).st_mode & 0o777)
+            os.fchmod(descriptor, os.stat(final).st_mode & 0o777)
         os.fsync(descriptor)
-        os.replace(sibling, target.path)
+        os.replace(sibling, final)
     except BaseException:
         os.unlink(sibling)
         raise

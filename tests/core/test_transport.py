@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -78,7 +79,7 @@ def test_a_budget_has_the_form_that_the_limiter_wants(
 ) -> None:
     rates = combined(tuple(published), own)
     if rates:
-        assert Budget(rates).take(wait=False)
+        assert Budget(rates).take_at_once()
     if own is not None:
         assert any(limit / seconds <= own / 60 for limit, seconds in rates)
 
@@ -91,14 +92,14 @@ def test_budget_is_shared_by_all_hooks_of_a_connection(sandbox: Sandbox, read: R
     hook.list_contacts()
     budget = hook._sender(hook.settings).budget
     assert budget is not None
-    assert budget.take(wait=False) is False
+    assert budget.take_at_once() is False
     assert len(sandbox.requests("tether")) == 5
 
 
 def test_budget_forgets_what_is_past() -> None:
     budget = Budget(((1000, 0.05),))
     for _ in range(300):
-        budget.take()
+        budget.take(threading.Event())
         time.sleep(0.001)
     assert budget._bucket.count() < 200
 

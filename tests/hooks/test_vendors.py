@@ -336,7 +336,7 @@ class TestMailstand:
 
     @pytest.mark.parametrize(
         ("record", "replied"),
-        [({}, None), ({"last_reply": None}, False), ({"last_reply": 5}, True), ({"stage": "Replied"}, True)],
+        [({}, None), ({"last_reply": None}, False), ({"last_reply": 5}, True), ({"stage": "Replied"}, None)],
     )
     def test_replied_has_three_values(
         self, record: Any, replied: bool | None, serve: Callable[..., str], read: Read

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_contacts.conditions import (
+    LEAVES,
+    AllOf,
+    AnyOf,
+    Bounced,
+    Clicked,
+    Condition,
+    Connected,
+    HasPhone,
+    InStage,
+    InvitationPending,
+    Not,
+    Opened,
+    Replied,
+    Tagged,
+    as_condition,
+    parse_condition,
+    tag_of,
+)
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.errors import InvalidRequest
+
+NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
+times = st.none() | st.sampled_from([NOW, NOW - timedelta(days=5), NOW + timedelta(days=5)])
+leaves: st.SearchStrategy[Condition] = st.one_of(
+    st.builds(Replied, since=times),
+    st.sampled_from([InvitationPending(), Connected(), Opened(), Clicked(), Bounced(), HasPhone()]),
+    st.builds(Tagged, name=st.sampled_from(["VIP", "vip", "Möglich"])),
+    st.builds(InStage, name=st.sampled_from(["Interested", "INTERESTED", "Straße", "STRASSE"])),
+)
+conditions: st.SearchStrategy[Condition] = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(lambda a, b: a & b, inner, inner),
+        st.builds(lambda a, b: a | b, inner, inner),
+        st.builds(lambda a: ~a, inner),
+    ),
+    max_leaves=6,
+)
+contacts = st.builds(
+    Contact,
+    vendor=st.just("v"),
+    account_id=st.just(""),
+    contact_id=st.just("1"),
+    replied=st.none() | st.booleans(),
+    replied_at=times,
+    last_interaction_at=times,
+    opened_at=times,
+    clicked_at=times,
+    bounced_at=times,
+    phone=st.none() | st.just("+1"),
+    tags=st.sampled_from([(), ("VIP",), ("Möglich", "x")]),
+    stage=st.none() | st.sampled_from(["interested", "STRASSE"]),
+    invitation_state=st.none() | st.sampled_from(["PENDING", "accepted", "sent"]),
+)
+
+
+@given(conditions)
+def test_json_form_both_ways(condition: Condition) -> None:
+    assert as_condition(condition.to_dict()) == condition
+    import json
+
+    assert as_condition(json.loads(json.dumps(condition.to_dict()))) == condition
+
+
+@given(conditions, conditions, contacts)
+def test_strict_three_valued_logic(one: Condition, other: Condition, contact: Contact) -> None:
+    values = one.holds(contact), other.holds(contact)
+    assert one.matches(contact) is (values[0] is True)
+    assert (~one).holds(contact) == (None if values[0] is None else not values[0])
+    assert (one & other).matches(contact) is (values == (True, True))
+    assert (one | other).matches(contact) is (True in values)
+    assert not (one.matches(contact) and (~one).matches(contact))
+    if values[0] is None:
+        assert not one.matches(contact)
+        assert not (~one).matches(contact)
+    assert (~(one & other)).holds(contact) == (~one | ~other).holds(contact)
+    assert ~~one == one
+
+
+def test_operators_are_flat() -> None:
+    a, b, c = Replied(), HasPhone(), Tagged("x")
+    assert (a & b & c).of == (a, b, c)
+    assert (a | b | c).of == (a, b, c)
+    assert isinstance(a & b | c, AnyOf)
+    assert isinstance(~(a & b), Not)
+    assert {tag_of(leaf) for leaf in (a & ~b | c).leaves()} == {"replied", "has_phone", "tagged"}
+
+
+def test_the_names_are_the_documented_ones() -> None:
+    assert [tag_of(leaf) for leaf in LEAVES] == [
+        "replied",
+        "invitation_pending",
+        "connected",
+        "tagged",
+        "in_stage",
+        "opened",
+        "clicked",
+        "bounced",
+        "has_phone",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"condition": "tagd"}, "Known are replied"),
+        ({"condition": "tagged"}, "missing required field `name`"),
+        ({"condition": "tagged", "name": " "}, "`name` is empty"),
+        ({"condition": "tagged", "name": "a", "colour": "red"}, "unknown field"),
+        ({"condition": "all", "of": []}, "`of` is empty"),
+        ({"condition": "any", "of": {"condition": "replied"}}, "Expected `array`"),
+        ({"condition": "replied", "since": "yesterday"}, "Invalid RFC3339"),
+        ({"name": "VIP"}, "missing required field `condition`"),
+        ("replied", "Expected `object`"),
+        (["replied"], "Expected `object`"),
+        (5, "Expected `object`"),
+    ],
+)
+def test_what_is_no_condition(form: Any, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        as_condition(form)
+
+
+def test_no_message_repeats_a_value() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        as_condition({"condition": "somebody@example.com"})
+    assert "somebody" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("replied", Replied()),
+        ("replied:2026-01-02T00:00:00Z", Replied(NOW)),
+        ("replied:2026-01-02T00:00:00", Replied(NOW)),
+        ("tagged:Hot lead", Tagged("Hot lead")),
+        ("tagged:a:b", Tagged("a:b")),
+        (" in_stage : Not Interested ", InStage("Not Interested")),
+        ('{"condition": "not", "of": {"condition": "has_phone"}}', ~HasPhone()),
+    ],
+)
+def test_command_line_form(text: str, condition: Condition) -> None:
+    assert parse_condition(text) == condition
+
+
+@pytest.mark.parametrize("text", ["", "tagged", "tagged:", "opened:x", "{", "has phone"])
+def test_bad_command_line_form(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        parse_condition(text)
+
+
+@pytest.mark.parametrize(
+    ("fields", "since", "value"),
+    [
+        ({}, None, None),
+        ({"replied": True}, None, True),
+        ({"replied": False}, NOW, False),
+        ({"replied": True}, NOW, None),
+        ({"replied": True, "replied_at": NOW}, NOW, False),
+        ({"replied": True, "replied_at": NOW + timedelta(seconds=1)}, NOW, True),
+        ({"replied": True, "last_interaction_at": NOW + timedelta(seconds=1)}, NOW, True),
+    ],
+)
+def test_replied(fields: dict[str, Any], since: datetime | None, value: bool | None) -> None:
+    assert Replied(since).holds(Contact("v", "", "1", **fields)) is value
+
+
+def test_all_of_one() -> None:
+    assert AllOf((Replied(),)).matches(Contact("v", "", "1", replied=True))
