@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ class Asked:
     params: dict[str, list[str]]
     headers: dict[str, str]
     body: bytes
+    query: str = ""
 
 
 @dataclass
@@ -61,6 +63,7 @@ class ScriptedServer:
                     parse_qs(parts.query, keep_blank_values=True),
                     {name.lower(): value for name, value in self.headers.items()},
                     self.rfile.read(length),
+                    parts.query,
                 )
                 reply = server._next(asked)
                 time.sleep(reply.delay)
@@ -101,3 +104,46 @@ class ScriptedServer:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class RawServer:
+    """Answers each connection's requests with bytes as they are written down."""
+
+    def __init__(self, *answers: bytes | tuple[bytes, ...]) -> None:
+        self.answers = list(answers)
+        self.requests: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    @staticmethod
+    def _receive(connection: socket.socket) -> bytes:
+        try:
+            return connection.recv(65_536)
+        except ConnectionError:
+            return b""
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection:
+            while data := self._receive(connection):
+                self.requests.append(data)
+                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                for piece in answer if isinstance(answer, tuple) else (answer,):
+                    if piece == b"CLOSE":
+                        return
+                    connection.sendall(piece)
+                    time.sleep(0.1 if isinstance(answer, tuple) else 0)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()

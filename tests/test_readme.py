@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from airflow.sdk import DAG
 
+from airflow_provider_contacts.conditions import LEAVES, tag_of
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.settings import Settings
-from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.hooks.base import ContactsHook, known_vendors
 from tests.conftest import Sandbox
 from tests.vendors import VENDORS
 
@@ -99,6 +101,38 @@ def test_table_of_vendors(sandbox: Sandbox) -> None:
         ):
             has = any(getattr(contact, field) for contact in contacts for field in fields)
             assert (rows[row][index] not in ("no", "neither")) == has
+
+
+def test_table_of_conditions(sandbox: Sandbox) -> None:
+    header, _, *rows = table("Conditions")
+    named = {}
+    for row in rows:
+        named[row[1]] = dict(zip(header[2:], row[2:], strict=True))
+    assert list(named) == [tag_of(leaf) for leaf in LEAVES]
+    for vendor in known_vendors():
+        for leaf in LEAVES:
+            tag = tag_of(leaf)
+            condition = leaf(name="Interested") if "name" in leaf.__struct_fields__ else leaf()
+            answer = vendor.contacts.answers.get(tag)
+            if answer is None:
+                said = "no"
+            elif answer.push(condition, True) is not None:
+                said = "asked"
+            else:
+                needed = answer.needs(condition)
+                said = f"with the filter `{needed}`" if needed else "record"
+            assert named[tag][vendor.title].strip("`") == said.strip("`"), (tag, vendor.title)
+
+
+def test_conditions_of_the_readme_are_valid(sandbox: Sandbox) -> None:
+    [code] = [block for block in blocks("python") if "FilterContactsOperator" in block]
+    scope: dict[str, Any] = {}
+    with DAG("readme", schedule=None):
+        exec(compile(code, "README.md", "exec"), scope)
+    contacts = scope["listed"].execute({})
+    scope["with_phone"].contacts = contacts
+    kept = scope["with_phone"].execute({})
+    assert {contact["contact_id"] for contact in kept} < {contact["contact_id"] for contact in contacts}
 
 
 def test_table_of_fields() -> None:

@@ -8,6 +8,7 @@ record by record, and only that field is lost; ``raw`` still has it.
 from __future__ import annotations
 
 import json
+import math
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -134,7 +135,9 @@ class PageDecoder(Generic[Record]):
         except _UNREADABLE:
             try:
                 # The standard library's reader takes numbers of any size.
-                record = lenient(json.loads(bytes(raw).decode(errors="replace")), self._record)
+                record = lenient(
+                    json.loads(bytes(raw).decode(errors="replace"), parse_int=_whole_number), self._record
+                )
             except (msgspec.ValidationError, ValueError, RecursionError) as error:
                 detail = f": {error}" if isinstance(error, msgspec.ValidationError) else ""
                 raise MalformedRecord(
@@ -253,6 +256,10 @@ def json_of(body: bytes) -> Any:
             "the answer is a web page and not JSON; check that Host is the address of the API"
         )
     raise MalformedResponse("the answer is not JSON; check that Host is the address of the API")
+
+
+def _whole_number(digits: str) -> int | float:
+    return int(digits) if len(digits) < 100 else math.inf
 
 
 def utc(moment: datetime | None) -> datetime | None:

@@ -7,6 +7,7 @@ which keys the last two ranges have.
 from __future__ import annotations
 
 import datetime
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -173,7 +174,7 @@ def routes(world: World) -> APIRouter:
         body = await checking.json_body(world, VENDOR, request)
         if body.get("email") != EMAIL or body.get("password") != PASSWORD:
             raise Refused(401, "invalid_credentials", "E-mail or password is wrong.")
-        token = f"sandbox-jwt-{len(world.tokens) + 1}-{world.seed}"
+        token = f"sandbox-jwt-{secrets.token_hex(8)}"
         world.tokens.add(token)
         user = {
             "id": ME,

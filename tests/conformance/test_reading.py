@@ -24,7 +24,7 @@ from airflow_provider_contacts.errors import (
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
 from tests.conftest import Read, Sandbox
-from tests.scripted import Reply, ScriptedServer
+from tests.scripted import Asked, Reply, ScriptedServer
 from tests.vendors import CASES, VENDORS
 
 pytestmark = pytest.mark.parametrize("vendor", VENDORS)
@@ -461,18 +461,66 @@ class TestSecrets:
         self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
     ) -> None:
         case = CASES[vendor]
-        pages = [Reply(body=case.page(case.record(1))), Reply(body=case.page())]
-        scripted.replies = [Reply(status=307, headers={"Location": "/moved"}), *pages]
-        assert len(read(point(vendor))) == 1
+        pages = iter([case.page(case.record(1)), case.page()])
+
+        def decide(asked: Asked) -> Reply:
+            if asked.path == case.path:
+                return Reply(status=307, headers={"Location": f"/moved?{asked.query}"})
+            return Reply(body=next(pages))
+
+        scripted.decide = decide
+        assert len(read(point(vendor), {"search": "Ada Lovelace"})) == 1
         assert scripted.asked[1].path == "/moved"
+        assert scripted.asked[1].params["search"] == ["Ada Lovelace"]
+
+    def test_redirect_that_drops_the_query(
+        self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        scripted.replies = [Reply(status=301, headers={"Location": "/moved"})]
+        with pytest.raises(InvalidConnection, match="redirected to another query"):
+            read(point(vendor), {"search": "Ada"})
+        assert len(scripted.asked) == 1
 
     def test_redirects_without_end(
         self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
     ) -> None:
-        scripted.replies = [Reply(status=307, headers={"Location": "/again"})]
+        scripted.decide = lambda asked: Reply(status=307, headers={"Location": f"/again?{asked.query}"})
         with pytest.raises(InvalidConnection, match="redirected without end"):
             read(point(vendor))
         assert len(scripted.asked) == 6
+
+    @pytest.mark.parametrize(
+        "location",
+        [
+            "http://{evil}\\@{good}/x?{query}",
+            "http://{good}@{evil}/x?{query}",
+            "http://u:p@{good}/x?{query}",
+            "//{evil}/x?{query}",
+            "https://{good}/x?{query}",
+            "http://[",
+            "//127.0.0.1:99999/",
+            "http://{good} .evil.example/?{query}",
+        ],
+    )
+    def test_no_way_of_writing_an_address_leads_credentials_elsewhere(
+        self, vendor: str, location: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        with ScriptedServer() as evil:
+            evil.replies = [Reply(body=CASES[vendor].page())]
+
+            def decide(asked: Asked) -> Reply:
+                where = location.format(
+                    evil=evil.url.removeprefix("http://"),
+                    good=scripted.url.removeprefix("http://"),
+                    query=asked.query,
+                )
+                return Reply(status=302, headers={"Location": where})
+
+            scripted.decide = decide
+            with pytest.raises(InvalidConnection, match="is redirected to"):
+                read(point(vendor))
+            assert evil.asked == []
+        assert len(scripted.asked) == 1
 
     def test_what_was_sent_is_masked_in_the_vendors_words(
         self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]

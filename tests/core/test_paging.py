@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -249,9 +250,11 @@ def test_closing_early_stops_asking() -> None:
         return numbered(list(range(1000)))(params)
 
     pages = read(Listing(NUMBERED, 10), fetch, 2)
-    next(pages)
+    for _ in range(5):
+        next(pages)
     pages.close()  # type: ignore[attr-defined]
-    assert asked == ["1"]
+    time.sleep(0.1)
+    assert len(asked) <= 7
 
 
 def test_an_error_in_a_later_page_ends_the_listing() -> None:
