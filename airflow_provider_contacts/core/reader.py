@@ -16,9 +16,10 @@ from airflow_provider_contacts.core.decoding import PageDecoder, json_of
 from airflow_provider_contacts.core.filters import Plan, QueryParams, plan, to_query, validate_filters
 from airflow_provider_contacts.core.listing import AsyncPages, Listing, Params, read
 from airflow_provider_contacts.core.paging import Page
+from airflow_provider_contacts.core.request import Request
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.core.transport import Transport
-from airflow_provider_contacts.core.vendor import Request, Vendor
+from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
 
 CHECK_TIMEOUT = 10.0

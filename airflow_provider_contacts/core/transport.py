@@ -30,8 +30,9 @@ import tenacity
 from airflow_provider_contacts import __version__
 from airflow_provider_contacts.core.budget import combined, shared
 from airflow_provider_contacts.core.decoding import Failure, ReportedFailure, failure_in, json_of
+from airflow_provider_contacts.core.request import Request
 from airflow_provider_contacts.core.settings import Settings, origin
-from airflow_provider_contacts.core.vendor import Request, Vendor
+from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import (
     AuthenticationError,
     ContactsError,

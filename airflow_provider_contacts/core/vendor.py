@@ -7,23 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.changes import Writes
 from airflow_provider_contacts.core.filters import Answer
 from airflow_provider_contacts.core.paging import CursorPaging, Page, PageNumberPaging
+from airflow_provider_contacts.core.request import Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.errors import ContactsError
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Request:
-    """A request before it has an address and credentials. Its repr shows the method and the path alone."""
-
-    method: str
-    path: str
-    params: tuple[tuple[str, str], ...] = ()
-    json: Any = None
-
-    def __repr__(self) -> str:
-        return f"{self.method} {self.path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +53,7 @@ class Vendor:
     :param credentials: gives the headers, or the login, of a connection.
     :param credential_field: the form field that a rejected credential is in.
     :param contacts: how contacts are listed.
+    :param writes: what can be written.
     :param options: fields of the connection's extra that are the vendor's own.
     :param rates: requests allowed, as pairs of a number and the seconds it holds for.
     :param check: the cheapest request that needs the credentials; by default a list of one contact.
@@ -76,6 +66,7 @@ class Vendor:
     credentials: Callable[[Settings], Credentials]
     credential_field: str
     contacts: ContactList
+    writes: Writes
     options: tuple[str, ...] = ()
     rates: tuple[tuple[int, float], ...] = ()
     check: Callable[[Settings], Request | None] = lambda _settings: None

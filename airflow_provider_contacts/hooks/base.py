@@ -11,11 +11,22 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_contacts.conditions import Condition, as_condition, tag_of
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.bulk import Target
+from airflow_provider_contacts.core.changes import (
+    Change,
+    StageChange,
+    Steps,
+    kind_of,
+    notes_change,
+    stage_change,
+    tag_change,
+)
 from airflow_provider_contacts.core.decoding import json_of
 from airflow_provider_contacts.core.reader import ContactReader, check
+from airflow_provider_contacts.core.request import Request
 from airflow_provider_contacts.core.settings import Settings, settings_from
 from airflow_provider_contacts.core.transport import Transport
-from airflow_provider_contacts.core.vendor import Request, Vendor
+from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import ContactsError, InvalidConnection, UnsupportedByVendor
 
 if TYPE_CHECKING:
@@ -146,6 +157,83 @@ class ContactsHook(BaseHook):
             while (contacts := await reading.next()) is not None:
                 for contact in contacts:
                     yield contact
+
+    def update_tags(
+        self,
+        contact_id: str,
+        *,
+        account_id: str | None = None,
+        add: Any = (),
+        remove: Any = (),
+        replace: Any = None,
+    ) -> Contact:
+        """Change the tags of one contact.
+
+        :param account_id: needed only where the contact exists under several accounts.
+        :param add: names, or mappings of ``name`` and ``color``.
+        :param remove: names.
+        :param replace: the tags to have and no others, in the form of ``add``; an empty list clears them.
+        :return: the contact as it is now.
+        :raises InvalidRequest: for a bad id or change, before any request.
+        :raises UnsupportedByVendor: if the vendor's API has no such call.
+        """
+        contact: Contact = self.updater(tag_change(add, remove, replace))(
+            Target(account_id or "", str(contact_id))
+        )
+        return contact
+
+    def update_notes(self, contact_id: str, notes: Any, *, account_id: str | None = None) -> Contact:
+        """Replace the notes of one contact.
+
+        :param notes: JSON text, or an object or array; None or empty text clears them.
+        :return: the contact as it is now.
+        :raises InvalidRequest: for a bad id, or text that is not JSON, before any request.
+        :raises UnsupportedByVendor: if the vendor's API has no such call.
+        """
+        contact: Contact = self.updater(notes_change(notes))(Target(account_id or "", str(contact_id)))
+        return contact
+
+    def update_stage(self, contact_id: str, stage: str, *, campaign: str | None = None) -> None:
+        """Move one contact to a stage.
+
+        :param stage: by the name that the vendor shows, such as ``Do Not Contact``.
+        :param campaign: Mailstand keeps a stage per campaign: a campaign's id, or ``all``.
+        :raises InvalidRequest: for a bad id, or a stage that the vendor does not let be set.
+        :raises UnsupportedByVendor: if the vendor's API has no such call.
+        """
+        self.updater(stage_change(stage, campaign))(Target("", str(contact_id)))
+
+    def updater(self, change: Change) -> Callable[[Target], Any]:
+        """Return what makes a change to one contact after another.
+
+        What the vendor has to be asked once for all of them is asked now.
+
+        :raises UnsupportedByVendor: if the vendor's API has no such call; it names the vendors that have.
+        """
+        writes, kind = self.vendor.writes, kind_of(change)
+        if getattr(writes, kind) is None:
+            able = [vendor.title for vendor in known_vendors() if getattr(vendor.writes, kind)]
+            raise UnsupportedByVendor(
+                f"{self.vendor.title}'s API cannot change {kind} of contacts. It can be done at: {', '.join(able)}"
+            )
+        if isinstance(change, StageChange) and writes.prepare_stage is not None:
+            change = self._perform(writes.prepare_stage(change))
+        steps_of = getattr(writes, kind)
+
+        def update(target: Target) -> Any:
+            writes.contact_id(target.contact_id)
+            return self._perform(steps_of(target.contact_id, target.account_id, change))
+
+        return update
+
+    def _perform(self, steps: Steps) -> Any:
+        answer: Any = None
+        while True:
+            try:
+                request = steps.send(answer)
+            except StopIteration as finished:
+                return finished.value
+            answer = self.get_json(request, lambda value: value)
 
     def test_connection(self) -> tuple[bool, str]:
         """Make the cheapest request that needs the credentials, within 10 s.

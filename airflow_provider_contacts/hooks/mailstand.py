@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar, get_args
 
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.changes import StageChange, Steps, Writes
 from airflow_provider_contacts.core.decoding import Envelope, from_unix
 from airflow_provider_contacts.core.filters import Answer
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
+from airflow_provider_contacts.core.request import Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
-from airflow_provider_contacts.core.vendor import ContactList, Request, Vendor
+from airflow_provider_contacts.core.vendor import ContactList, Vendor
 from airflow_provider_contacts.errors import (
     InvalidConnection,
     InvalidRequest,
+    MalformedResponse,
     NotFound,
     QuotaExhausted,
     RateLimited,
@@ -162,6 +166,41 @@ def _check(settings: Settings) -> Request | None:
     return None if settings.option("workspace") else Request("GET", "/workspaces")
 
 
+# The four stages that can be written, by the names that a list shows: the field is the stage, its value where it
+# holds. https://mailstand.readme.io/reference/edit-contact
+_WRITABLE = {
+    "Interested": "interested",
+    "Not Interested": "not_interested",
+    "Nurture": "nurture",
+    "Do Not Contact": "do_not_contact",
+}
+
+
+def _check_id(contact_id: str) -> None:
+    if not re.fullmatch(r"contact_\w+", contact_id, re.ASCII):
+        raise InvalidRequest("a Mailstand contact id has the form `contact_…`")
+
+
+def _prepare_stage(change: StageChange) -> Steps:
+    names = {name.casefold(): name for name in _WRITABLE}
+    if change.stage.casefold() not in names:
+        raise InvalidRequest(
+            f"Mailstand lets these stages be set: {', '.join(_WRITABLE)}; the others it sets itself"
+        )
+    if change.campaign is None or not re.fullmatch(r"all|camp_\w+", change.campaign, re.ASCII):
+        raise InvalidRequest(
+            "Mailstand keeps a stage per campaign: give `campaign`, an id (`camp_…`) or `all`"
+        )
+    return StageChange(names[change.stage.casefold()], change.campaign)
+    yield  # no request is needed for this
+
+
+def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Steps:
+    answer = yield Request("PUT", f"/contacts/{contact_id}", json={_WRITABLE[change.stage]: change.campaign})
+    if not isinstance(answer, dict) or answer.get("status") != "ok":
+        raise MalformedResponse("the answer to the update does not say `ok`")
+
+
 MAILSTAND = Vendor(
     name="mailstand",
     title="Mailstand",
@@ -192,6 +231,7 @@ MAILSTAND = Vendor(
         complete=_complete,
         account_id=lambda filters, _settings: str(filters["workspace"]),
     ),
+    writes=Writes(contact_id=_check_id, stage=_update_stage, prepare_stage=_prepare_stage),
     options=("workspace",),
     rates=((100, 15.0),),
     check=_check,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.decoding import Envelope, utc
+from airflow_provider_contacts.core.changes import NotesChange, Steps, TagChange, Writes
+from airflow_provider_contacts.core.decoding import Envelope, lenient, utc
 from airflow_provider_contacts.core.filters import Answer
 from airflow_provider_contacts.core.paging import CursorPaging, Page
+from airflow_provider_contacts.core.request import Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
-from airflow_provider_contacts.core.vendor import ContactList, Request, Vendor
-from airflow_provider_contacts.errors import MalformedResponse
+from airflow_provider_contacts.core.vendor import ContactList, Vendor
+from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse
 from airflow_provider_contacts.hooks.base import ContactsHook
 
 R = TypeVar("R")
@@ -139,6 +142,53 @@ def _credentials(settings: Settings) -> Credentials:
     return Credentials({"Authorization": f"Bearer {settings.require_password('API key')}"})
 
 
+def _check_id(contact_id: str) -> None:
+    if not re.fullmatch(r"[1-9][0-9]*", contact_id, re.ASCII):
+        raise InvalidRequest("a TalkToHumans contact id is a decimal id")
+
+
+def _patch(contact_id: str, account_id: str, body: dict[str, Any]) -> Request:
+    # Required only where a contact exists under several LinkedIn accounts, and never wrong.
+    account = {"account_id": account_id} if account_id else {}
+    return Request("PATCH", f"/v1/contacts/{contact_id}", json={**account, **body})
+
+
+def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Steps:
+    if change.replace is None:
+        tags = {"add": _tags(change.add), "remove": list(change.remove)}
+        answer = yield _patch(
+            contact_id, account_id, {"tags": {key: value for key, value in tags.items() if value}}
+        )
+        return _updated(answer)
+    if not change.replace:
+        return _updated((yield _patch(contact_id, account_id, {"tags": {"set": []}})))
+    # What the items of `tags.set` look like is not documented. Adding first and then removing what the answer
+    # shows beside it comes to the same, in documented forms.
+    contact = _updated((yield _patch(contact_id, account_id, {"tags": {"add": _tags(change.replace)}})))
+    wanted = {name for name, _ in change.replace}
+    others = [name for name in contact.tags if name not in wanted]
+    if not others:
+        return contact
+    return _updated((yield _patch(contact_id, account_id, {"tags": {"remove": others}})))
+
+
+def _tags(tags: tuple[tuple[str, str | None], ...]) -> list[dict[str, str]]:
+    return [{"name": name, "color": color} if color else {"name": name} for name, color in tags]
+
+
+def _update_notes(contact_id: str, account_id: str, change: NotesChange) -> Steps:
+    return _updated((yield _patch(contact_id, account_id, {"notes_json": change.notes})))
+
+
+def _updated(answer: Any) -> Contact:
+    data = answer.get("data") if isinstance(answer, dict) else None
+    record = data.get("contact") if isinstance(data, dict) else None
+    try:
+        return _to_contact(lenient(record, _Record), "", msgspec.Raw(msgspec.json.encode(record)))
+    except msgspec.ValidationError as error:
+        raise MalformedResponse(f"the answer has no contact at `data.contact`: {error}") from None
+
+
 TALKTOHUMANS = Vendor(
     name="talktohumans",
     title="TalkToHumans",
@@ -165,6 +215,7 @@ TALKTOHUMANS = Vendor(
             "tagged": Answer(push=lambda leaf, wanted: {"tag": leaf.name} if wanted else None),
         },
     ),
+    writes=Writes(contact_id=_check_id, tags=_update_tags, notes=_update_notes),
 )
 
 

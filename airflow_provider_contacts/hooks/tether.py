@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypedDict, TypeVar
 
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.changes import StageChange, Steps, Writes
 from airflow_provider_contacts.core.decoding import Envelope, utc
 from airflow_provider_contacts.core.filters import JSON_OBJECT, Answer
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
+from airflow_provider_contacts.core.request import Request
 from airflow_provider_contacts.core.settings import Credentials, Login, Settings
 from airflow_provider_contacts.core.vendor import ContactList, Vendor
+from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse
 from airflow_provider_contacts.hooks.base import ContactsHook
 
 R = TypeVar("R")
@@ -119,6 +123,49 @@ def _complete(filters: dict[str, Any], _settings: Settings) -> dict[str, Any]:
     return filters if "ownerFilter" in filters or "owner" in filters else {**filters, "ownerFilter": "all"}
 
 
+def _check_id(contact_id: str) -> None:
+    if not re.fullmatch(r"[0-9a-fA-F]{24}", contact_id):
+        raise InvalidRequest("a Tether contact id has 24 hexadecimal digits")
+
+
+def _prepare_stage(change: StageChange) -> Steps:
+    # A status that the pipeline lacks would clear the contact's stage.
+    answer = yield Request("GET", "/api/pipelines", (("type", "Contact"),))
+    names = _stage_names(answer)
+    by_letters = {name.casefold(): name for name in names}
+    name = change.stage if change.stage in names else by_letters.get(change.stage.casefold())
+    if name is None:
+        raise InvalidRequest(
+            f"Tether's contact pipeline has no such stage; its stages are {', '.join(names)}"
+        )
+    if change.campaign is not None:
+        raise InvalidRequest("Tether has no stage per campaign; leave `campaign` out")
+    return StageChange(name)
+
+
+def _stage_names(answer: Any) -> list[str]:
+    """Return the stages of a pipeline, which are names on newer pages and objects on older ones."""
+    found = answer
+    for key in ("data", "pipeline"):
+        found = found.get(key, found) if isinstance(found, dict) else found
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    stages = found.get("stages") if isinstance(found, dict) else None
+    names = [
+        stage.get("newStage") or stage.get("name") if isinstance(stage, dict) else stage
+        for stage in (stages if isinstance(stages, list) else [])
+    ]
+    known = [name for name in names if isinstance(name, str) and name]
+    if not known or len(known) < len(names):
+        raise MalformedResponse("the answer has no list of stages at `stages`, so no stage is written")
+    return known
+
+
+def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Steps:
+    # The server keeps `pipelineStage` in step with `status`.
+    yield Request("PATCH", f"/api/contacts/{contact_id}", json={"status": change.stage})
+
+
 TETHER = Vendor(
     name="tether",
     title="Tether",
@@ -143,6 +190,7 @@ TETHER = Vendor(
         },
         complete=_complete,
     ),
+    writes=Writes(contact_id=_check_id, stage=_update_stage, prepare_stage=_prepare_stage),
 )
 
 

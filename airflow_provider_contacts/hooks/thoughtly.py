@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.changes import Writes
 from airflow_provider_contacts.core.decoding import Envelope, utc
 from airflow_provider_contacts.core.filters import Answer
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
@@ -127,6 +128,7 @@ THOUGHTLY = Vendor(
         },
         account_id=lambda _filters, settings: _team_id(settings),
     ),
+    writes=Writes(contact_id=lambda _contact_id: None),  # the pages show no call that changes a contact
     options=("team_id",),
     rates=((100, 60.0),),
 )

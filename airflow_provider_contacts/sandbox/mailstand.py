@@ -29,6 +29,12 @@ STAGES = (
     "Reviewing", "Untouched", "Prospecting", "Replied", "Unresponsive", "Do Not Contact", "Bad Contact Info",
     "Interested", "Not Interested", "Nurture", "Excluded",
 )  # fmt: skip
+WRITABLE = {
+    "interested": "Interested",
+    "not_interested": "Not Interested",
+    "nurture": "Nurture",
+    "do_not_contact": "Do Not Contact",
+}
 _EPOCH = 1_767_225_600
 
 RULES: dict[str, checking.Rule] = {
@@ -166,6 +172,25 @@ def routes(world: World) -> APIRouter:
             for space in (WORKSPACE, EMPTY_WORKSPACE)
         ]
         return checking.answer(msgspec.json.encode({"status": "ok", "data": spaces}))
+
+    @router.put("/contacts/{contact_id}")
+    async def edit_contact(contact_id: str, request: Request) -> Response:
+        allow(request)
+        checking.query(world, VENDOR, request, {})
+        body = await checking.json_body(world, VENDOR, request)
+        stages = body.keys() & WRITABLE.keys()
+        if len(stages) != 1 or len(body) != 1:
+            checking.refuse(world, VENDOR, request, "the body is not one stage and its campaign")
+        [stage] = stages
+        rows = contacts.find(contact_id, WORKSPACE)
+        if not rows:
+            raise Refused(400, "Missing Record", "There is no such contact.")
+        if body[stage] not in ("all", *CAMPAIGNS):
+            checking.refuse(world, VENDOR, request, "the value of a stage is neither a campaign nor all")
+        if body[stage] in ("all", rows[0].campaign):
+            rows[0].stage = WRITABLE[stage]
+            contacts.changed(rows[0])
+        return checking.answer(b'{"status":"ok"}')
 
     @router.get("/contacts")
     async def list_contacts(request: Request) -> Response:

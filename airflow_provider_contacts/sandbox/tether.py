@@ -201,4 +201,31 @@ def routes(world: World) -> APIRouter:
         }
         return checking.answer(msgspec.json.encode(envelope))
 
+    @router.get("/api/pipelines")
+    async def pipelines(request: Request) -> Response:
+        allow(request)
+        values = checking.query(world, VENDOR, request, {"type": checking.option("Contact", "Application")})
+        if "type" not in values:
+            checking.refuse(world, VENDOR, request, "type is missing")
+        pipeline = {"_id": PIPELINE, "type": values["type"], "stages": list(STAGES)}
+        return checking.answer(msgspec.json.encode({"success": True, "data": pipeline}))
+
+    @router.patch("/api/contacts/{contact_id}")
+    async def patch_contact(contact_id: str, request: Request) -> Response:
+        allow(request)
+        checking.query(world, VENDOR, request, {})
+        body = await checking.json_body(world, VENDOR, request)
+        if not body or body.keys() - {"status", "pipelineStage", "pipelineId", "phoneNumber"}:
+            checking.refuse(
+                world, VENDOR, request, "the body holds other fields than the page lists, or none"
+            )
+        rows = contacts.find(contact_id)
+        if not rows:
+            raise Refused(400, "invalid_request", "There is no such contact.")
+        if "status" in body:
+            # A status that the pipeline lacks clears the stage.
+            rows[0].status = body["status"] if body["status"] in STAGES else None
+            contacts.changed(rows[0])
+        return checking.answer(b'{"success":true,"data":%b}' % rows[0].json())
+
     return router

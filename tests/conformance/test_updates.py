@@ -1,0 +1,234 @@
+"""Writing: what each vendor's page lets one change, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_contacts.errors import (
+    InvalidRequest,
+    MalformedResponse,
+    NotFound,
+    UnsupportedByVendor,
+)
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.hooks.mailstand import MailstandHook
+from airflow_provider_contacts.hooks.talktohumans import TalkToHumansHook
+from airflow_provider_contacts.hooks.tether import TetherHook
+from tests.conftest import Sandbox
+from tests.scripted import Asked, Reply, ScriptedServer
+from tests.vendors import CASES, VENDORS
+
+ABLE = {"tags": {"talktohumans"}, "notes": {"talktohumans"}, "stage": {"mailstand", "tether"}}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("kind", ABLE)
+def test_what_a_vendor_cannot_write_is_refused(vendor: str, kind: str, sandbox: Sandbox) -> None:
+    hook = ContactsHook.for_connection(CASES[vendor].conn_id)
+    assert (getattr(hook.vendor.writes, kind) is not None) == (vendor in ABLE[kind])
+    if vendor in ABLE[kind]:
+        return
+    calls: dict[str, Callable[[], Any]] = {
+        "tags": lambda: hook.update_tags("1", add=["x"]),
+        "notes": lambda: hook.update_notes("1", None),
+        "stage": lambda: hook.update_stage("1", "Interested"),
+    }
+    with pytest.raises(UnsupportedByVendor, match=f"cannot change {kind}.*It can be done at") as caught:
+        calls[kind]()
+    for able in ABLE[kind]:
+        assert CASES[able].title in str(caught.value)
+    assert not sandbox.requests(vendor)
+
+
+class TestTags:
+    def row(self, sandbox: Sandbox, *tags: str) -> Any:
+        row = sandbox.world.tables["talktohumans"].rows[0]
+        row.tags = list(tags)
+        sandbox.world.tables["talktohumans"].changed(row)
+        return row
+
+    @pytest.mark.parametrize(
+        ("before", "change", "after"),
+        [
+            ((), {"add": ["New"]}, ["New"]),
+            (("a",), {"add": [{"name": "New", "color": "red"}, "b"], "remove": "a"}, ["New", "b"]),
+            (("a", "b"), {"remove": ["a", "not there"]}, ["b"]),
+            (("a", "b"), {"replace": ["b", "c"]}, ["b", "c"]),
+            (("a", "b"), {"replace": []}, []),
+            (("b",), {"replace": "b"}, ["b"]),
+        ],
+    )
+    def test_change(
+        self, before: tuple[str, ...], change: dict[str, Any], after: list[str], sandbox: Sandbox
+    ) -> None:
+        row = self.row(sandbox, *before)
+        contact = TalkToHumansHook().update_tags(row.contact_id, account_id=row.account_id, **change)
+        assert sorted(row.tags) == sorted(contact.tags) == sorted(after)
+        assert contact.contact_id == row.contact_id
+
+    def test_documented_shapes(self, connect: Callable[..., str], scripted: ScriptedServer) -> None:
+        scripted.replies = [Reply(body={"data": {"contact": {"contact_id": "7", "tags": [{"name": "old"}]}}})]
+        hook = TalkToHumansHook(connect("t", **{**CASES["talktohumans"].parts, "host": scripted.url}))
+        hook.update_tags("7", account_id="42", add=[{"name": "Hot lead", "color": "red"}], remove=["Old tag"])
+        hook.update_tags("7", replace=["x"])
+        sent = [(asked.method, asked.path, json.loads(asked.body)) for asked in scripted.asked]
+        assert sent == [
+            (
+                "PATCH",
+                "/v1/contacts/7",
+                {
+                    "account_id": "42",
+                    "tags": {"add": [{"name": "Hot lead", "color": "red"}], "remove": ["Old tag"]},
+                },
+            ),
+            ("PATCH", "/v1/contacts/7", {"tags": {"add": [{"name": "x"}]}}),
+            ("PATCH", "/v1/contacts/7", {"tags": {"remove": ["old"]}}),
+        ]
+        assert scripted.asked[0].headers["content-type"] == "application/json"
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({}, "nothing to change"),
+            ({"add": [""]}, "no name may be empty"),
+            ({"add": [" "]}, "no name may be empty"),
+            ({"remove": [None]}, "list of names"),
+            ({"remove": [{"name": "x"}]}, "list of names"),
+            ({"add": [{"name": "x", "colour": "red"}]}, "mappings of name and color"),
+            ({"add": 5}, "must be a list of tags"),
+            ({"add": ["x"], "remove": ["x"]}, "both added and removed: 'x'"),
+            ({"add": ["x"], "replace": ["y"]}, "cannot stand beside"),
+        ],
+    )
+    def test_bad_change(self, change: dict[str, Any], message: str, sandbox: Sandbox) -> None:
+        with pytest.raises(InvalidRequest, match=message):
+            TalkToHumansHook().update_tags("5000", **change)
+        assert not sandbox.requests("talktohumans")
+
+    @pytest.mark.parametrize("contact_id", ["", "0", "x", "1/../2", "1\n", "-1"])
+    def test_bad_id(self, contact_id: str, sandbox: Sandbox) -> None:
+        with pytest.raises(InvalidRequest, match="a decimal id"):
+            TalkToHumansHook().update_tags(contact_id, add=["x"])
+        assert not sandbox.requests("talktohumans")
+
+    def test_nobody(self, sandbox: Sandbox) -> None:
+        with pytest.raises(NotFound):
+            TalkToHumansHook().update_tags("1", add=["x"])
+
+    def test_odd_answer(self, connect: Callable[..., str], scripted: ScriptedServer) -> None:
+        scripted.replies = [Reply(body={"data": {}})]
+        hook = TalkToHumansHook(connect("t", **{**CASES["talktohumans"].parts, "host": scripted.url}))
+        with pytest.raises(MalformedResponse, match="no contact at `data.contact`"):
+            hook.update_tags("7", add=["x"])
+
+    def test_a_write_is_sent_again_after_a_passing_fault(self, sandbox: Sandbox) -> None:
+        row = self.row(sandbox)
+        sandbox.fail("talktohumans", method="PATCH", status=503, times=1)
+        TalkToHumansHook().update_tags(row.contact_id, account_id=row.account_id, add=["x"])
+        assert row.tags == ["x"]
+
+
+class TestNotes:
+    @pytest.mark.parametrize(
+        ("notes", "stored"),
+        [('{"a": 1}', '{"a": 1}'), ({"a": "é"}, '{"a": "é"}'), ([1], "[1]"), (None, None), ("", None)],
+    )
+    def test_change(self, notes: Any, stored: str | None, sandbox: Sandbox) -> None:
+        row = sandbox.world.tables["talktohumans"].rows[0]
+        row.notes = "[]"
+        TalkToHumansHook().update_notes(row.contact_id, notes, account_id=row.account_id)
+        assert row.notes == stored
+
+    @pytest.mark.parametrize("notes", ["called her", "{", {1, 2}, {"a": float("nan")}])
+    def test_bad_notes(self, notes: Any, sandbox: Sandbox) -> None:
+        with pytest.raises(InvalidRequest, match="`notes` must be JSON text") as caught:
+            TalkToHumansHook().update_notes("5000", notes)
+        assert "called" not in str(caught.value)
+        assert not sandbox.requests("talktohumans")
+
+
+class TestStages:
+    @pytest.mark.parametrize("stage", ["Interested", "not interested", "NURTURE", "Do Not Contact"])
+    @pytest.mark.parametrize("campaign", ["all", "camp_spring"])
+    def test_mailstand(self, stage: str, campaign: str, sandbox: Sandbox) -> None:
+        rows = sandbox.world.tables["mailstand"].rows
+        row = next(one for one in rows if one.campaign == "camp_spring" and one.stage == "Untouched")
+        MailstandHook().update_stage(row.contact_id, stage, campaign=campaign)
+        assert row.stage.casefold() == stage.casefold()
+
+    @pytest.mark.parametrize(
+        ("stage", "campaign", "message"),
+        [
+            (
+                "Replied",
+                "all",
+                "lets these stages be set: Interested, Not Interested, Nurture, Do Not Contact",
+            ),
+            ("Interested", None, "give `campaign`"),
+            ("Interested", "spring", "give `campaign`"),
+            ("", "all", "name of a stage"),
+        ],
+    )
+    def test_bad_mailstand(self, stage: str, campaign: Any, message: str, sandbox: Sandbox) -> None:
+        with pytest.raises(InvalidRequest, match=message):
+            MailstandHook().update_stage("contact_1", stage, campaign=campaign)
+        assert not sandbox.requests("mailstand")
+
+    def test_mailstand_that_does_not_say_ok(
+        self, connect: Callable[..., str], scripted: ScriptedServer
+    ) -> None:
+        scripted.replies = [Reply(body={})]
+        hook = MailstandHook(connect("m", **{**CASES["mailstand"].parts, "host": scripted.url}))
+        with pytest.raises(MalformedResponse, match="does not say `ok`"):
+            hook.update_stage("contact_1", "Nurture", campaign="all")
+
+    def test_tether(self, sandbox: Sandbox) -> None:
+        row = sandbox.world.tables["tether"].rows[0]
+        TetherHook().update_stage(row.contact_id, "qualified")
+        assert row.status == "Qualified"
+
+    def test_tether_never_clears_a_stage(self, sandbox: Sandbox) -> None:
+        row = sandbox.world.tables["tether"].rows[0]
+        before = row.status
+        with pytest.raises(InvalidRequest, match="no such stage; its stages are New Lead, Contacted"):
+            TetherHook().update_stage(row.contact_id, "Hot")
+        assert row.status == before
+        assert not [entry for entry in sandbox.requests("tether") if entry["method"] == "PATCH"]
+
+    @pytest.mark.parametrize(
+        "pipeline",
+        [
+            {"stages": ["New", "Won"]},
+            {"data": {"stages": [{"newStage": "New", "color": "red"}, {"newStage": "Won"}]}},
+            {"data": [{"stages": [{"name": "New"}, {"name": "Won"}]}]},
+            {"pipeline": {"stages": ["New", "Won"]}},
+        ],
+    )
+    def test_tether_pipelines_in_every_shape(
+        self, pipeline: Any, connect: Callable[..., str], scripted: ScriptedServer
+    ) -> None:
+        scripted.decide = lambda asked: Reply(body=pipeline if asked.method == "GET" else {"success": True})
+        hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url}))
+        hook.update_stage("a" * 24, "won")
+        assert [(one.method, one.path) for one in scripted.asked] == [
+            ("GET", "/api/pipelines"),
+            ("PATCH", f"/api/contacts/{'a' * 24}"),
+        ]
+        assert json.loads(scripted.asked[1].body) == {"status": "Won"}
+
+    @pytest.mark.parametrize("pipeline", [{}, {"stages": []}, {"stages": [{"x": 1}]}, [], {"stages": "New"}])
+    def test_tether_pipelines_in_no_known_shape(
+        self, pipeline: Any, connect: Callable[..., str], scripted: ScriptedServer
+    ) -> None:
+        def decide(asked: Asked) -> Reply:
+            return Reply(body=pipeline)
+
+        scripted.decide = decide
+        hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url}))
+        with pytest.raises(MalformedResponse, match="no list of stages"):
+            hook.update_stage("a" * 24, "New")
+        assert len(scripted.asked) == 1

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_contacts.errors import (
+    AuthenticationError,
+    ContactsError,
+    InvalidRequest,
+    UnsupportedByVendor,
+)
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.operators.updates import (
+    UpdateContactNotesOperator,
+    UpdateContactStageOperator,
+    UpdateContactTagsOperator,
+)
+from tests.conftest import Sandbox
+
+
+class Store:
+    """What Airflow's ``task_state_store`` does, for JSON values."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        assert value is not None
+        self.values[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        del self.values[key]
+
+
+def run(
+    kind: type, templates: dict[str, Any] | None = None, store: Store | None = None, **arguments: Any
+) -> Any:
+    with DAG("test", schedule=None):
+        operator = kind(task_id="update", **arguments)
+    operator.render_template_fields(templates or {})
+    return operator.execute({"task_state_store": store} if store else {})
+
+
+def tag(contacts: Any, **arguments: Any) -> Any:
+    arguments = {"add": ["New"], **arguments}
+    return run(
+        UpdateContactTagsOperator, contacts_conn_id="talktohumans_default", contacts=contacts, **arguments
+    )
+
+
+def listed(vendor: str = "talktohumans") -> list[dict[str, Any]]:
+    return [contact.to_dict() for contact in ContactsHook.for_connection(f"{vendor}_default").list_contacts()]
+
+
+def patches(sandbox: Sandbox) -> list[str]:
+    return [entry["path"] for entry in sandbox.requests("talktohumans") if entry["method"] == "PATCH"]
+
+
+def reference(contact: dict[str, Any]) -> dict[str, Any]:
+    return {key: contact[key] for key in ("vendor", "account_id", "contact_id")}
+
+
+def test_tags_of_listed_contacts(sandbox: Sandbox) -> None:
+    contacts = listed()
+    result = tag(contacts, add=["VIP"])
+    rows = sandbox.world.tables["talktohumans"].rows
+    assert all("VIP" in row.tags for row in rows)
+    had = [reference(one) for one in contacts if "VIP" in one["tags"]]
+    assert had
+    assert result["unchanged"] == had
+    assert len(result["updated"]) == len(patches(sandbox)) == 60 - len(had)
+    assert result["failed"] == []
+    json.dumps(result)
+    assert tag(listed(), add=["VIP"])["updated"] == []
+
+
+def test_references_and_ids(sandbox: Sandbox) -> None:
+    contacts = [reference(one) for one in listed()[:8]]
+    assert tag(contacts)["updated"] == contacts
+    row = sandbox.world.tables["talktohumans"].rows[0]
+    assert tag([row.contact_id, int(row.contact_id)], add=["By id"])["updated"] == [
+        {"vendor": "talktohumans", "account_id": "", "contact_id": row.contact_id}
+    ]
+    assert "By id" in row.tags
+
+
+def test_templates(sandbox: Sandbox) -> None:
+    row = sandbox.world.tables["talktohumans"].rows[0]
+    tag(
+        "{{ who }}",
+        templates={"who": row.contact_id, "tag": "From a template", "most": 1},
+        add=["{{ tag }}"],
+        max_updates="{{ most }}",
+        preview="{{ False }}",
+    )
+    assert "From a template" in row.tags
+
+
+@pytest.mark.parametrize("preview", [True, "True"])
+def test_preview_writes_nothing(preview: Any, sandbox: Sandbox) -> None:
+    contacts = listed()
+    result = tag(contacts, preview=preview)
+    assert result["updated"] == result["failed"] == []
+    assert result["would_update"] == [reference(one) for one in contacts]
+    assert patches(sandbox) == []
+
+
+def test_nobody_is_a_success(sandbox: Sandbox) -> None:
+    assert tag([]) == {"updated": [], "unchanged": [], "failed": []}
+
+
+def test_duplicates_are_updated_once(sandbox: Sandbox) -> None:
+    contacts = listed()[:5]
+    assert len(tag(contacts + contacts)["updated"]) == 5
+    assert len(patches(sandbox)) == 5
+
+
+@pytest.mark.parametrize(
+    ("contacts", "message"),
+    [
+        (["5000", "x"], "item 2 of `contacts`: a TalkToHumans contact id is a decimal id"),
+        ([{"contact_id": "5000"}, {"name": "Ada Lovelace"}], "item 2 of `contacts` has no `contact_id`"),
+        ([None], "item 1 of `contacts` is neither"),
+        ([True], "item 1 of `contacts` is neither"),
+        ([{"vendor": "tether", "contact_id": "1"}], "item 1 .* belongs to another vendor"),
+        (5.5, "must be a list"),
+        ("", "must be a list"),
+    ],
+)
+def test_bad_contacts_are_refused_before_the_first_write(
+    contacts: Any, message: str, sandbox: Sandbox
+) -> None:
+    with pytest.raises(InvalidRequest, match=message) as caught:
+        tag(contacts)
+    assert "Lovelace" not in str(caught.value)
+    assert not sandbox.requests("talktohumans")
+
+
+def test_too_many_are_refused_before_the_first_write(sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidRequest, match="60 contacts are to be updated, more than max_updates"):
+        tag(listed(), max_updates=59)
+    assert patches(sandbox) == []
+    assert len(tag(listed(), max_updates=60)["updated"]) == 60
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"max_updates": ""}, {"max_updates": 0}, {"on_failure": "ignore"}, {"preview": "maybe"}, {"add": []}],
+)
+def test_bad_arguments(arguments: dict[str, Any], sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidRequest):
+        tag(["5000"], **arguments)
+    assert not sandbox.requests("talktohumans")
+
+
+def test_fail_tries_all_and_then_fails(sandbox: Sandbox) -> None:
+    contacts = listed()
+    sandbox.fail("talktohumans", method="PATCH", status=404, times=3, after=5)
+    sandbox.fail("talktohumans", method="PATCH", status=400, times=1, after=20)
+    with pytest.raises(
+        ContactsError, match=r"4 of 60 contacts could not be updated; the others were\. .*NotFound"
+    ) as caught:
+        tag(contacts)
+    assert "InvalidRequest" in str(caught.value)
+    rows = sandbox.world.tables["talktohumans"].rows
+    assert sum("New" in row.tags for row in rows) == 56
+
+
+def test_continue_returns_what_failed(sandbox: Sandbox) -> None:
+    sandbox.fail("talktohumans", method="PATCH", status=404, times=3, after=5)
+    result = tag(listed(), on_failure="continue")
+    assert len(result["updated"]) == 57
+    assert len(result["failed"]) == 3
+    assert all(one["error"].startswith("NotFound: ") for one in result["failed"])
+    assert result["failed"][0].keys() == {"vendor", "account_id", "contact_id", "error"}
+
+
+@pytest.mark.parametrize("on_failure", ["fail", "continue"])
+def test_a_broken_key_ends_at_once(on_failure: str, sandbox: Sandbox) -> None:
+    contacts = listed()
+    sandbox.fail("talktohumans", method="PATCH", status=401, times=99, after=10)
+    with pytest.raises(AuthenticationError):
+        tag(contacts, on_failure=on_failure)
+    assert len(patches(sandbox)) < 20
+
+
+def test_unsupported(sandbox: Sandbox) -> None:
+    with pytest.raises(UnsupportedByVendor, match="Thoughtly's API cannot change tags"):
+        run(UpdateContactTagsOperator, contacts_conn_id="thoughtly_default", contacts=["1"], add=["x"])
+    with pytest.raises(UnsupportedByVendor, match="It can be done at: Mailstand, Tether"):
+        run(UpdateContactStageOperator, contacts_conn_id="talktohumans_default", contacts=["1"], stage="x")
+
+
+def test_notes(sandbox: Sandbox) -> None:
+    contacts = listed()[:3]
+    run(
+        UpdateContactNotesOperator,
+        {"run": "r1"},
+        contacts_conn_id="talktohumans_default",
+        contacts=contacts,
+        notes={"seen_by": "{{ run }}"},
+    )
+    rows = sandbox.world.tables["talktohumans"].rows[:3]
+    assert [json.loads(row.notes) for row in rows] == [{"seen_by": "r1"}] * 3
+
+
+@pytest.mark.parametrize(("vendor", "campaign"), [("mailstand", "all"), ("tether", None)])
+def test_stages(vendor: str, campaign: str | None, sandbox: Sandbox) -> None:
+    stage = "Nurture" if vendor == "mailstand" else "contacted"
+    result = run(
+        UpdateContactStageOperator,
+        contacts_conn_id=f"{vendor}_default",
+        contacts=listed(vendor),
+        stage=stage,
+        campaign=campaign,
+    )
+    assert len(result["updated"]) + len(result["unchanged"]) == 60
+    table = sandbox.world.tables[vendor]
+    assert all(
+        (row.stage if vendor == "mailstand" else row.status).casefold() == stage.casefold()
+        for row in table.rows
+    )
+    asked = [entry for entry in sandbox.requests(vendor) if entry["path"] == "/api/pipelines"]
+    assert len(asked) == (1 if vendor == "tether" else 0)
+
+
+class TestResuming:
+    def test_a_retry_goes_on(self, sandbox: Sandbox) -> None:
+        contacts, store = listed(), Store()
+        sandbox.fail("talktohumans", method="PATCH", status=401, times=99, after=30)
+        with pytest.raises(AuthenticationError):
+            tag(contacts, store=store)
+        first = patches(sandbox)
+        assert store.values
+        sandbox.world.forget()
+        result = tag(contacts, store=store)
+        assert len(result["updated"]) == 60
+        assert all("New" in row.tags for row in sandbox.world.tables["talktohumans"].rows)
+        assert len(patches(sandbox)) <= 60 - len(first) + 2 * 4
+        assert len(patches(sandbox)) < 40
+        assert store.values == {}
+
+    def test_only_what_failed_is_tried_again(self, sandbox: Sandbox) -> None:
+        contacts, store = listed(), Store()
+        sandbox.fail("talktohumans", method="PATCH", status=404, times=3)
+        with pytest.raises(ContactsError, match="3 of 60"):
+            tag(contacts, store=store)
+        sandbox.world.forget()
+        assert len(tag(contacts, store=store)["updated"]) == 60
+        assert len(patches(sandbox)) == 3
+
+    def test_after_success_everything_is_done_again(self, sandbox: Sandbox) -> None:
+        contacts, store = listed(), Store()
+        tag(contacts, store=store)
+        assert store.values == {}
+        sandbox.world.forget()
+        tag(contacts, store=store)
+        assert len(patches(sandbox)) == 60
+
+    def test_another_change_starts_afresh(self, sandbox: Sandbox) -> None:
+        contacts, store = listed(), Store()
+        sandbox.fail("talktohumans", method="PATCH", status=404, times=1)
+        with pytest.raises(ContactsError):
+            tag(contacts, store=store)
+        sandbox.world.forget()
+        tag(contacts, store=store, add=["Other"])
+        assert len(patches(sandbox)) == 60
+
+    def test_progress_holds_no_person(self, sandbox: Sandbox) -> None:
+        contacts, store = listed(), Store()
+        sandbox.fail("talktohumans", method="PATCH", status=404, times=1)
+        with pytest.raises(ContactsError):
+            tag(contacts, store=store)
+        [(key, value)] = store.values.items()
+        assert key.startswith("contacts-update-")
+        assert set(value) <= set("0123456789abcdef")
