@@ -59,6 +59,7 @@ USER_AGENT = f"airflow-provider-contacts/{__version__}"
 # A longer wait than this is the scheduler's to sit out, not a worker's.
 MAX_WAIT = 120.0
 _MAX_REDIRECTS = 5
+_ENCODINGS = {"Accept-Encoding": "gzip, deflate"}
 _MAX_TEXT = 300
 _MAX_BODY = 128 << 20
 _TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
@@ -210,7 +211,7 @@ class Transport:
         return result
 
     async def asend(
-        self, request: Request, parse: Callable[[bytes], Result], client: httpx.AsyncClient
+        self, request: Request, parse: Callable[[bytes], Result], client: httpx.AsyncHTTPTransport
     ) -> Result:
         """Do what :meth:`send` does, inside an event loop.
 
@@ -268,11 +269,13 @@ class Transport:
                 answer = self._exchange(request, step, stop)
 
     async def _asend_once(
-        self, request: Request, parse: Callable[[bytes], Result], client: httpx.AsyncClient
+        self, request: Request, parse: Callable[[bytes], Result], client: httpx.AsyncHTTPTransport
     ) -> Result:
         return await self._arun(request, self._try(request, parse), client)
 
-    async def _arun(self, request: Request, steps: _Steps[Result], client: httpx.AsyncClient) -> Result:
+    async def _arun(
+        self, request: Request, steps: _Steps[Result], client: httpx.AsyncHTTPTransport
+    ) -> Result:
         answer: _Answer | None = None
         while True:
             try:
@@ -320,7 +323,12 @@ class Transport:
     def _follow(
         self, request: Request, token: str | None
     ) -> Generator[_Wire | _Secret | _NewToken, _Answer | None, _Answer]:
-        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **self._credentials.headers}
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+            **_ENCODINGS,
+            **self._credentials.headers,
+        }
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         body = None
@@ -412,12 +420,11 @@ class Transport:
             if origin(prepared.url or "") != self._origin:
                 raise self._misled(request, "would go to another address")
             with _silent():
-                response = session.send(
+                # Not `session.send`: it reads cookies and works out redirects, also where it does not follow them.
+                response = session.get_adapter(wire.url).send(
                     prepared,
-                    timeout=self._settings.timeout,
-                    allow_redirects=False,
                     stream=True,
-                    cert=None,
+                    timeout=self._settings.timeout,
                     proxies=self.surroundings.proxies,
                     verify=self.surroundings.verify,
                 )
@@ -436,7 +443,7 @@ class Transport:
                 adapter.close()
         return self._whole(request, answer)
 
-    async def _aexchange(self, request: Request, wire: _Wire, client: httpx.AsyncClient) -> _Answer:
+    async def _aexchange(self, request: Request, wire: _Wire, client: httpx.AsyncHTTPTransport) -> _Answer:
         import httpx
 
         if self.budget is not None:
@@ -445,13 +452,22 @@ class Transport:
         body = bytearray()
         try:
             with _silent():
-                async with client.stream(
-                    wire.method, wire.url, headers=wire.headers, content=wire.body
-                ) as response:
+                response = await client.handle_async_request(
+                    httpx.Request(
+                        wire.method,
+                        wire.url,
+                        headers=wire.headers,
+                        content=wire.body,
+                        extensions={"timeout": httpx.Timeout(self._settings.timeout).as_dict()},
+                    )
+                )
+                try:
                     async for chunk in response.aiter_bytes():
                         body += chunk
                         if len(body) > _MAX_BODY:
                             break
+                finally:
+                    await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             raise self._broken(request, error, isinstance(error, httpx.TimeoutException)) from None
         return self._whole(request, _Answer(response.status_code, response.headers, bytes(body)))
@@ -487,28 +503,27 @@ class Transport:
                 )
             return self._session
 
-    def client(self) -> httpx.AsyncClient:
-        """Return an HTTP client for :meth:`asend`; making it reads files, so make it in a thread."""
+    def client(self) -> httpx.AsyncHTTPTransport:
+        """Return what sends for :meth:`asend`; making it reads files, so make it in a thread.
+
+        It is not ``httpx.AsyncClient``, which keeps cookies, logs queries and works out redirects.
+        """
         import httpx
 
-        from airflow_provider_contacts.core.sessions import no_cookies, tls_context
+        from airflow_provider_contacts.core.sessions import tls_context
 
         around = self.surroundings
+        proxy = around.proxies.get(self._origin[0]) or around.proxies.get("all")
         try:
-            client = httpx.AsyncClient(
-                timeout=self._settings.timeout,
+            return httpx.AsyncHTTPTransport(
                 verify=tls_context(around.verify),
-                proxy=around.proxies.get(self._origin[0]) or around.proxies.get("all"),
-                trust_env=False,
-                follow_redirects=False,
+                proxy=httpx.Proxy(proxy) if proxy else None,
                 limits=httpx.Limits(max_connections=self._settings.max_concurrency),
             )
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
             raise InvalidConnection(
                 f"the proxy settings or certificates of the environment cannot be used ({type(error).__name__})"
             ) from None
-        client.cookies.jar.set_policy(no_cookies())
-        return client
 
     def close(self) -> None:
         """Close the connections of the session."""
