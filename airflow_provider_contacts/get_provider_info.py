@@ -99,7 +99,13 @@ def get_provider_info() -> dict[str, Any]:
             for name, title in _VENDORS.items()
         ],
         "operators": [
-            {"integration-name": title, "python-modules": ["airflow_provider_contacts.operators.contacts"]}
+            {
+                "integration-name": title,
+                "python-modules": [
+                    "airflow_provider_contacts.operators.contacts",
+                    "airflow_provider_contacts.operators.updates",
+                ],
+            }
             for title in _VENDORS.values()
         ],
         "transfers": [

@@ -1,4 +1,4 @@
-"""Run the example DAG against the sandbox, in an Airflow of its own below this checkout."""
+"""Run the example DAGs against the sandbox, in an Airflow of its own below this checkout."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -88,6 +89,30 @@ def reported(env: dict[str, str]) -> list[dict[str, Any]]:
     return json.loads(rows) if isinstance(rows, str) else rows
 
 
+def get(url: str) -> Any:
+    """Return the JSON at a URL."""
+    with urllib.request.urlopen(url) as answer:
+        return json.load(answer)
+
+
+def tags(base_url: str) -> Counter[str]:
+    """Return how many TalkToHumans contacts have each tag, from the sandbox's own pages."""
+    counts: Counter[str] = Counter()
+    cursor = ""
+    while True:
+        url = f"{base_url}/talktohumans/v1/contacts?limit=25{cursor}"
+        request = urllib.request.Request(url, headers={"Authorization": "Bearer sandbox-key"})
+        with urllib.request.urlopen(request) as answer:
+            data = json.load(answer)["data"]
+        for contact in data["contacts"]:
+            counts.update(tag["name"] for tag in contact["tags"])
+            if contact["sequence"] and contact["sequence"]["status"] == "replied":
+                counts["(has replied)"] += 1
+        if not data["pagination"]["has_more"]:
+            return counts
+        cursor = f"&cursor={data['pagination']['next_cursor']}"
+
+
 def main() -> None:
     """Run the demo."""
     contacts = int(os.environ.get("DEMO_CONTACTS", "250"))
@@ -102,12 +127,20 @@ def main() -> None:
         peak = run(
             ["dags", "test", "contacts_sync", "--conf", json.dumps({"folder": folder.as_uri()})], env, log
         )
-        with urllib.request.urlopen(f"{base_url}/sandbox/population") as answer:
-            population = json.load(answer)
-        with urllib.request.urlopen(f"{base_url}/sandbox/violations") as answer:
-            violations = json.load(answer)
+        population = get(f"{base_url}/sandbox/population")
+        show_sync(env, population, peak)
+        if contacts <= 1000:
+            show_tags(env, log, base_url)
+        violations = get(f"{base_url}/sandbox/violations")
+    print(f"\nAirflow's log: {LOG.relative_to(ROOT)}")
+    if violations:
+        fail(f"the sandbox has refused requests: {violations[:3]}")
+
+
+def show_sync(env: dict[str, str], population: dict[str, int], peak: float) -> None:
+    """Show what the sync has landed, and fail if it is not what the sandbox has."""
     print(f"\n{'vendor':<14}{'contacts':>10}{'requests':>10}{'seconds':>9}  file")
-    wrong = []
+    wrong, missing = [], set(population)
     for row in reported(env):
         path = Path(row["path"].removeprefix("file://"))
         with path.open("rb") as file:
@@ -116,13 +149,29 @@ def main() -> None:
             f"{row['vendor']:<14}{row['seen']:>10}{row['requests']:>10}{row['seconds']:>9.2f}  "
             f"{path.relative_to(ROOT)}"
         )
-        if not lines == row["seen"] == population.pop(row["vendor"]):
+        missing.discard(row["vendor"])
+        if not lines == row["seen"] == population[row["vendor"]]:
             wrong.append(row["vendor"])
-    print(f"\nPeak memory of the run: {peak:.0f} MiB. Airflow's log: {LOG.relative_to(ROOT)}")
-    if wrong or population or violations:
-        fail(
-            f"wrong counts: {wrong or '-'}; not read: {list(population) or '-'}; violations: {len(violations)}"
-        )
+    print(f"\nPeak memory of the run: {peak:.0f} MiB.")
+    if wrong or missing:
+        fail(f"wrong counts: {wrong or '-'}; not read: {sorted(missing) or '-'}")
+
+
+def show_tags(env: dict[str, str], log: IO[str], base_url: str) -> None:
+    """Run the tag DAG, first as a preview, and show the tags before and after."""
+    print("\nRunning the DAG contacts_tag_hygiene, as a preview and then for real …", flush=True)
+    before = tags(base_url)
+    run(["dags", "test", "contacts_tag_hygiene", "--conf", '{"preview": true}'], env, log)
+    previewed = tags(base_url)
+    run(["dags", "test", "contacts_tag_hygiene"], env, log)
+    after = tags(base_url)
+    print(f"\n{'tag':<18}{'before':>8}{'preview':>9}{'after':>8}")
+    for name in sorted(before | after):
+        print(f"{name:<18}{before[name]:>8}{previewed[name]:>9}{after[name]:>8}")
+    if previewed != before:
+        fail("the preview has changed tags")
+    if after["Replied"] != after["(has replied)"]:
+        fail("the tag Replied is not at those who have replied")
 
 
 if __name__ == "__main__":

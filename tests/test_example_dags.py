@@ -16,11 +16,9 @@ def test_example_builds(path: Path) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    dags = [value for value in vars(module).values() if isinstance(value, DAG)]
-    dags += [module.contacts_sync()] if path.stem == "contacts_sync" else []
-    assert dags
-    for dag in dags:
-        assert dag.dag_id == path.stem
-        assert dag.tasks
-        assert dag.doc_md
-        dag.validate()
+    dag = getattr(module, path.stem)()
+    assert isinstance(dag, DAG)
+    assert dag.dag_id == path.stem
+    assert dag.tasks
+    assert dag.doc_md
+    dag.validate()

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_contacts.arguments import flag, whole_number
 from airflow_provider_contacts.conditions import Condition, as_condition
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook, require_on_record
+from airflow_provider_contacts.operators.base import ContactsBaseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ListContactsOperator(BaseOperator):
+class ListContactsOperator(ContactsBaseOperator):
     """Return the contacts of one connection as XCom.
 
     For more than a few hundred contacts use
@@ -84,7 +83,7 @@ class ListContactsOperator(BaseOperator):
         return contacts
 
 
-class FilterContactsOperator(BaseOperator):
+class FilterContactsOperator(ContactsBaseOperator):
     """Return those contacts of an upstream task that meet a condition.
 
     :param contacts: what :class:`ListContactsOperator` returned, usually ``list_task.output``. Templated.

@@ -6,13 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_contacts.arguments import flag, whole_number
 from airflow_provider_contacts.core.bulk import Progress, Store, Target, reference, targets_of, update_all
 from airflow_provider_contacts.core.changes import Change, notes_change, stage_change, tag_change
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.operators.base import ContactsBaseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 _REPORT_EVERY = 10.0
 
 
-class _UpdateContactsOperator(BaseOperator):
+class _UpdateContactsOperator(ContactsBaseOperator):
     """Make one change to many contacts.
 
     Contacts that are known to be as wanted already cost no request; duplicates are updated once. Each update

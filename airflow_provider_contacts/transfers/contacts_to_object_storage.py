@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from airflow.sdk import BaseOperator
 
 from airflow_provider_contacts.conditions import Condition
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.operators.base import ContactsBaseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,7 +26,7 @@ FORMATS = ("jsonl",)
 _BATCH = 500
 
 
-class ContactsToObjectStorageOperator(BaseOperator):
+class ContactsToObjectStorageOperator(ContactsBaseOperator):
     """Write all contacts of one connection to one file.
 
     The whole listing is read to a local temporary file first, and published in one step: nothing is visible
