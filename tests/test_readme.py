@@ -124,6 +124,30 @@ def test_table_of_conditions(sandbox: Sandbox) -> None:
             assert named[tag][vendor.title].strip("`") == said.strip("`"), (tag, vendor.title)
 
 
+def test_table_of_writes(sandbox: Sandbox) -> None:
+    header, _, *rows = table("Updates")
+    for kind, *cells in rows:
+        for title, cell in zip(header[1:], cells, strict=True):
+            vendor = next(one for one in known_vendors() if one.title == title)
+            assert (getattr(vendor.writes, kind) is not None) == (cell != "no")
+            if title == "Mailstand" and kind == "stage":
+                for stage in cell.split(", "):
+                    contact_id = sandbox.world.tables["mailstand"].rows[0].contact_id
+                    ContactsHook.for_connection("mailstand_default").update_stage(
+                        contact_id, stage, campaign="all"
+                    )
+
+
+def test_update_of_the_readme_runs(sandbox: Sandbox) -> None:
+    [code] = [block for block in blocks("python") if "UpdateContactTagsOperator(" in block]
+    scope: dict[str, Any] = {}
+    with DAG("readme", schedule=None) as dag:
+        exec(compile(code, "README.md", "exec"), scope)
+    operator = dag.get_task("tag")
+    operator.render_template_fields({"params": {"preview": False}})
+    assert len(operator.execute({})["updated"]) == 2
+
+
 def test_conditions_of_the_readme_are_valid(sandbox: Sandbox) -> None:
     [code] = [block for block in blocks("python") if "FilterContactsOperator" in block]
     scope: dict[str, Any] = {}
