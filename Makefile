@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_CONTACTS ?= 250
 
-.PHONY: help setup demo test lint types imports pytest test-oldest benchmark clean
+.PHONY: help setup demo test lint types imports pytest test-airflow test-oldest benchmark clean
 
 help:
 	@echo "make demo       sync the four sandbox vendors to files and show the result (DEMO_CONTACTS=250)"
 	@echo "make test       lint, types, import layers and tests"
+	@echo "make test-airflow kill tasks of a real scheduler half-way through an update"
 	@echo "make test-oldest the tests on Airflow 3.2, the oldest supported"
 	@echo "make benchmark  CPU time of reading, as a ratio to a bare loop"
 
@@ -38,6 +39,10 @@ imports: setup
 
 pytest: setup
 	$(BIN)/pytest
+
+# Kills tasks of a real Airflow half-way through an update, and sees what came of it.
+test-airflow: setup
+	$(BIN)/python tests_airflow/run.py
 
 # The same tests on the oldest Airflow that is supported.
 test-oldest:
