@@ -156,6 +156,7 @@ def get_provider_info() -> dict[str, Any]:
                 login_example="leave empty to use a token",
             ),
         ],
+        "extra-links": ["airflow_provider_contacts.links.ContactLink"],
         "asset-uris": [
             {
                 "schemes": ["contacts"],

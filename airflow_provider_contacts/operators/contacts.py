@@ -10,6 +10,7 @@ from airflow_provider_contacts.conditions import Condition, as_condition
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook, require_on_record
+from airflow_provider_contacts.links import ContactLink, leave_url
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class ListContactsOperator(ContactsBaseOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "condition": "json"}
     ui_color = "#e8f1e4"
+    operator_extra_links = (ContactLink(),)
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class ListContactsOperator(ContactsBaseOperator):
         self.log.info(
             "%s: %d contacts with %d request(s).", hook.vendor.title, len(contacts), hook.requests_sent
         )
+        leave_url(context, next((contact["url"] for contact in contacts), None))
         return contacts
 
 

@@ -11,6 +11,7 @@ from airflow_provider_contacts.core.bulk import Progress, Store, Target, referen
 from airflow_provider_contacts.core.changes import Change, notes_change, stage_change, tag_change
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.links import ContactLink, leave_url
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class _UpdateContactsOperator(ContactsBaseOperator):
 
     template_fields: Sequence[str] = ("contacts_conn_id", "contacts", "preview", "max_updates", "on_failure")
     ui_color = "#f1e4e4"
+    operator_extra_links = (ContactLink(),)
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class _UpdateContactsOperator(ContactsBaseOperator):
                 f"{len(todo)} contacts are to be updated, more than max_updates ({most}); nothing is written"
             )
         write = hook.updater(change)
+        leave_url(context, next((one.known.get("url") for one in targets), None))
         result: dict[str, Any] = {
             "updated": [],
             "unchanged": [reference(vendor.name, one) for one in unchanged],
