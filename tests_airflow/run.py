@@ -159,7 +159,7 @@ def main() -> None:
                     "bulk_update" in subprocess.run(listing, env=env, capture_output=True, text=True).stdout
                 ),
             )
-            for command in (["unpause", "--yes"], ["trigger"]):
+            for command in (["unpause", "--yes"], ["trigger", "--logical-date", "2026-01-01T00:00:00+00:00"]):
                 subprocess.run(
                     [*AIRFLOW, "dags", *command, "bulk_update"], env=env, check=True, capture_output=True
                 )
