@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_contacts.sandbox import checking, mailstand, talktohumans, tether, thoughtly
@@ -49,6 +50,13 @@ class _Unruly:
         }  # fmt: skip
         self.world.requests.append(entry)
         fault = self.world.take_fault(vendor, scope["method"], path)
+        # A client that goes away is the client's business, and no traceback of the sandbox's.
+        with contextlib.suppress(ClientDisconnect):
+            await self._answer(fault, scope, receive, send, entry)
+
+    async def _answer(
+        self, fault: Fault | None, scope: Scope, receive: Receive, send: Send, entry: dict[str, Any]
+    ) -> None:
         if fault is None:
             await self.app(scope, receive, self._noting(entry, send))
             return
