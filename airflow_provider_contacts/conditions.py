@@ -220,7 +220,9 @@ def as_condition(value: Condition | Mapping[str, Any] | None) -> Condition | Non
     if value is None or isinstance(value, Condition):
         return value
     try:
-        condition: Condition = msgspec.convert(value, AnyCondition, strict=False)
+        condition: Condition = msgspec.convert(value, AnyCondition)
+    except RecursionError:
+        raise InvalidRequest("the condition is nested too deeply") from None
     except msgspec.ValidationError as error:
         known = ", ".join(tag_of(leaf) for leaf in LEAVES)
         # msgspec repeats an unknown tag, which may come from a template.

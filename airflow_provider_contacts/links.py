@@ -32,5 +32,5 @@ class ContactLink(BaseOperatorLink):
 def leave_url(context: Any, url: str | None) -> None:
     """Leave an address for :class:`ContactLink`; it holds the vendor's own id and nothing else of a person."""
     # Only what a browser opens as a page: the address comes from outside.
-    if url and url.startswith("https://") and (ti := context.get("ti")) is not None:
+    if isinstance(url, str) and url.startswith("https://") and (ti := context.get("ti")) is not None:
         ti.xcom_push(key=URL_KEY, value=url)

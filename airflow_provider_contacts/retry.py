@@ -34,6 +34,9 @@ else:
         RetryDecision, RetryPolicy = None, object
         _HAS_POLICIES = False
 
+# A vendor that asks for more than a day is asked again after one.
+_LONGEST = 86_400.0
+
 # Another try meets the same again, until somebody mends something.
 _CANNOT_HEAL = (
     AuthenticationError,
@@ -67,7 +70,9 @@ class ContactsRetryPolicy(RetryPolicy):
         if hopeless:
             return RetryDecision.fail(f"{type(exception).__name__} cannot heal by itself")
         if exception.retry_after:
-            return RetryDecision.retry(timedelta(seconds=exception.retry_after), "the vendor asks to wait")
+            return RetryDecision.retry(
+                timedelta(seconds=min(exception.retry_after, _LONGEST)), "the vendor asks to wait"
+            )
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:

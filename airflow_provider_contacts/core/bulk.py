@@ -6,6 +6,7 @@ import hashlib
 import json
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from airflow_provider_contacts.errors import (
 _HOPELESS = (AuthenticationError, PermissionDenied, QuotaExhausted)
 _BLOCK = 500
 _GROUPS = 5
+# Seconds that requests under way get to end.
+_GRACE = 5.0
+_INDEX = "contacts-update"
 
 
 class Store(Protocol):
@@ -56,22 +60,25 @@ class Outcome:
     updated: list[int] = field(default_factory=list)
     failed: dict[int, ContactsError] = field(default_factory=dict)
 
-    def causes(self) -> str:
+    def causes(self, targets: list[Target]) -> str:
         """Return why targets failed, grouped, most frequent first."""
-        counts = Counter(f"{type(error).__name__}: {error}" for error in self.failed.values())
+        counts = Counter(
+            f"{type(error).__name__}: {str(error).replace(targets[index].contact_id, '…')}"
+            for index, error in self.failed.items()
+        )
         shown = [f"{count} x {cause}" for cause, count in counts.most_common(_GROUPS)]
         rest = len(counts) - _GROUPS
         return "; ".join(shown) + (f"; and {rest} other causes" if rest > 0 else "")
 
 
 def targets_of(
-    contacts: Any, vendor: str, title: str, check_id: Callable[[str], None]
+    contacts: Any, vendor: str, title: str, check_ids: Callable[[str, str], None]
 ) -> tuple[list[Target], int]:
     """Return the contacts to update, each once, and how many were named again.
 
     :param contacts: ids, references, or dicts as a list or a sensor returned them.
     :param vendor: connection type that they have to belong to.
-    :param check_id: raises InvalidRequest for an id of a wrong form.
+    :param check_ids: raises InvalidRequest for a contact id or account id of a wrong form.
     :raises InvalidRequest: naming the first item that is none of these, or of another vendor.
     """
     if isinstance(contacts, str | int | Mapping) and contacts != "":
@@ -83,7 +90,7 @@ def targets_of(
     for number, item in enumerate(contacts, start=1):
         target = _target(item, number, vendor, title)
         try:
-            check_id(target.contact_id)
+            check_ids(target.contact_id, target.account_id)
         except InvalidRequest as error:
             raise InvalidRequest(f"item {number} of `contacts`: {error}") from None
         again += (target.account_id, target.contact_id) in found
@@ -102,6 +109,8 @@ def _target(item: Any, number: int, vendor: str, title: str) -> Target:
         raise InvalidRequest(f"{where} has no `contact_id`")
     if item.get("vendor", vendor) != vendor:
         raise InvalidRequest(f"{where} belongs to another vendor than {title}, whose connection this is")
+    if not isinstance(account_id, str | int) or isinstance(account_id, bool):
+        raise InvalidRequest(f"{where} has an `account_id` that is no id")
     return Target(str(account_id), str(contact_id), item)
 
 
@@ -113,47 +122,72 @@ def reference(vendor: str, target: Target) -> Reference:
 class Progress:
     """Which targets are done, kept where a later try finds it.
 
-    The key holds a digest of targets and change, so that another question starts afresh. Targets are kept in
-    blocks of 500 as a number whose bits are the targets of the block, so that a step writes little.
+    One key names what the progress is of: a digest of the connection, the change and the targets in whatever
+    order. Progress of anything else is dropped before the first write, so that it can never be taken for this
+    update's later on. Targets are kept in blocks of 500, as a number whose bits are the targets of the block,
+    so that a step writes little.
 
     :param store: where to keep it, or None for nowhere.
+    :param scope: the connection, in text.
     """
 
-    def __init__(self, store: Store | None, targets: list[Target], change: Change) -> None:
+    def __init__(self, store: Store | None, scope: str, targets: list[Target], change: Change) -> None:
         self._store = store
-        text = json.dumps([change.form(), [(target.account_id, target.contact_id) for target in targets]])
-        self._digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:24]
+        ordered = sorted(
+            range(len(targets)), key=lambda index: (targets[index].account_id, targets[index].contact_id)
+        )
+        self._place = {index: place for place, index in enumerate(ordered)}
+        named = [(targets[index].account_id, targets[index].contact_id) for index in ordered]
+        self._digest = hashlib.sha256(json.dumps([scope, change.form(), named]).encode()).hexdigest()[:24]
         self._blocks = [0] * -(-len(targets) // _BLOCK)
         if store is not None:
+            self._load(store)
+        self.done = [index for index in range(len(targets)) if self._bit(index)]
+
+    def _load(self, store: Store) -> None:
+        stored = store.get(_INDEX)
+        index = stored if isinstance(stored, dict) else {}
+        if index.get("digest") == self._digest:
             for number in range(len(self._blocks)):
-                stored = store.get(self._key(number))
-                self._blocks[number] = int(stored, 16) if isinstance(stored, str) else 0
-        self.done = [
-            index for index in range(len(targets)) if self._blocks[index // _BLOCK] >> index % _BLOCK & 1
-        ]
+                block = store.get(self._key(number))
+                self._blocks[number] = int(block, 16) if isinstance(block, str) else 0
+            return
+        for number in range(index.get("blocks", 0)):
+            if store.get(self._key(number)) is not None:
+                store.delete(self._key(number))
+        store.set(_INDEX, {"digest": self._digest, "blocks": len(self._blocks)})
+
+    def _bit(self, index: int) -> int:
+        place = self._place[index]
+        return self._blocks[place // _BLOCK] >> place % _BLOCK & 1
 
     def add(self, indexes: list[int]) -> None:
         """Remember that targets are done."""
+        touched = set()
         for index in indexes:
-            self._blocks[index // _BLOCK] |= 1 << index % _BLOCK
+            place = self._place[index]
+            self._blocks[place // _BLOCK] |= 1 << place % _BLOCK
+            touched.add(place // _BLOCK)
         if self._store is not None:
-            for number in sorted({index // _BLOCK for index in indexes}):
+            for number in sorted(touched):
                 self._store.set(self._key(number), f"{self._blocks[number]:x}")
 
     def forget(self) -> None:
         """Forget everything, so that the same update starts afresh the next time."""
         if self._store is not None:
+            self._store.delete(_INDEX)
             for number, block in enumerate(self._blocks):
                 if block:
                     self._store.delete(self._key(number))
 
-    def _key(self, number: int) -> str:
-        return f"contacts-update-{self._digest}-{number}"
+    @staticmethod
+    def _key(number: int) -> str:
+        return f"{_INDEX}-{number}"
 
 
 def update_all(
     targets: list[Target],
-    write: Callable[[Target], None],
+    write: Callable[[Target, threading.Event], Any],
     progress: Progress,
     max_concurrency: int,
     report: Callable[[int], None],
@@ -163,18 +197,19 @@ def update_all(
     What is written is remembered before the next is begun, so that after a kill at most ``max_concurrency``
     are sent again.
 
-    :param write: updates one contact; it is called from several threads.
+    :param write: updates one contact, unless the event is set; it is called from several threads.
     :param report: is told now and then how many targets are dealt with.
     :raises ContactsError: at once for what every further request would meet as well.
     """
     outcome = Outcome(list(progress.done))
     done = set(progress.done)
     todo = iter([index for index in range(len(targets)) if index not in done])
+    stop = threading.Event()
     finished: queue.SimpleQueue[tuple[int, BaseException | None]] = queue.SimpleQueue()
 
     def run(index: int) -> None:
         try:
-            write(targets[index])
+            write(targets[index], stop)
         except BaseException as error:
             finished.put((index, error))
         else:
@@ -188,21 +223,36 @@ def update_all(
         return 1
 
     under_way = sum(begin() for _ in range(max_concurrency))
-    while under_way:
-        ended = [finished.get()]
-        while not finished.empty():
-            ended.append(finished.get())
-        under_way -= len(ended)
-        written = [index for index, error in ended if error is None]
-        if written:
-            progress.add(written)
-            outcome.updated += written
-        for index, error in ended:
-            if isinstance(error, ContactsError) and not isinstance(error, _HOPELESS):
-                outcome.failed[index] = error
-            elif error is not None:
-                raise error
-        report(len(outcome.updated) + len(outcome.failed))
-        under_way += sum(begin() for _ in ended)
+    try:
+        while under_way:
+            ended = [finished.get()]
+            while not finished.empty():
+                ended.append(finished.get())
+            under_way -= len(ended)
+            written = [index for index, error in ended if error is None]
+            if written:
+                progress.add(written)
+                outcome.updated += written
+            for index, error in ended:
+                if isinstance(error, ContactsError) and not isinstance(error, _HOPELESS):
+                    outcome.failed[index] = error
+                elif isinstance(error, Exception) and not isinstance(error, ContactsError):
+                    outcome.failed[index] = ContactsError(f"unexpected {type(error).__name__}")
+                elif error is not None:
+                    raise error
+            report(len(outcome.updated) + len(outcome.failed))
+            under_way += sum(begin() for _ in ended)
+    finally:
+        # What was already sent when an error ended the update is still remembered.
+        stop.set()
+        end = time.monotonic() + _GRACE
+        while under_way and (left := end - time.monotonic()) > 0:
+            try:
+                index, error = finished.get(timeout=left)
+            except queue.Empty:
+                break
+            under_way -= 1
+            if error is None:
+                progress.add([index])
     outcome.updated.sort()
     return outcome

@@ -29,8 +29,10 @@ class TagChange:
     def made(self, contact: Mapping[str, Any]) -> bool:
         """Tell whether a contact is known to be as wanted already."""
         tags = contact.get("tags")
-        if not isinstance(tags, list | tuple):
+        if not isinstance(tags, list | tuple) or not all(isinstance(tag, str) for tag in tags):
             return False
+        if any(color for _, color in (*self.add, *(self.replace or ()))):
+            return False  # which color a tag has is not known
         if self.replace is not None:
             return set(tags) == {name for name, _ in self.replace}
         return all(name in tags for name, _ in self.add) and not any(name in tags for name in self.remove)
@@ -101,14 +103,14 @@ class Writes:
 
     Each function gives the requests that change one contact, and returns what the vendor says of it, or None.
 
-    :param contact_id: raises InvalidRequest for an id of a wrong form.
+    :param check_ids: raises InvalidRequest for a contact id or account id of a wrong form.
     :param tags: takes contact id, account id and change.
     :param notes: takes contact id, account id and change.
     :param stage: takes contact id, account id and change.
     :param prepare_stage: checks a change of stage once, before the first contact.
     """
 
-    contact_id: Callable[[str], None]
+    check_ids: Callable[[str, str], None]
     tags: Callable[[str, str, TagChange], Steps] | None = None
     notes: Callable[[str, str, NotesChange], Steps] | None = None
     stage: Callable[[str, str, StageChange], Steps] | None = None
@@ -149,11 +151,19 @@ def notes_change(notes: Any) -> NotesChange:
         return NotesChange(None)
     try:
         if isinstance(notes, str):
-            json.loads(notes)
+            value = json.loads(notes, parse_constant=_no_json)
+            json.dumps(value, ensure_ascii=False).encode()
+            notes.encode()
             return NotesChange(notes)
-        return NotesChange(json.dumps(notes, allow_nan=False, ensure_ascii=False))
+        text = json.dumps(notes, allow_nan=False, ensure_ascii=False)
+        text.encode()
+        return NotesChange(text)
     except (TypeError, ValueError, RecursionError):
         raise InvalidRequest("`notes` must be JSON text, or an object or array; None clears them") from None
+
+
+def _no_json(constant: str) -> Any:
+    raise ValueError(constant)
 
 
 def stage_change(stage: Any, campaign: Any = None) -> StageChange:
@@ -169,6 +179,10 @@ def stage_change(stage: Any, campaign: Any = None) -> StageChange:
 
 
 def _tags(given: Any, where: str) -> tuple[tuple[str, str | None], ...]:
+    if isinstance(given, str) and given.strip().startswith("[") and given.strip().endswith("]"):
+        raise InvalidRequest(
+            f"`{where}` is a list rendered as text; set render_template_as_native_obj=True on the DAG"
+        )
     items = [given] if isinstance(given, str | Mapping) else given
     if not isinstance(items, Iterable):
         raise InvalidRequest(f"`{where}` must be a list of tags")
@@ -180,6 +194,10 @@ def _tags(given: Any, where: str) -> tuple[tuple[str, str | None], ...]:
         if not isinstance(name, str) or not name.strip() or not isinstance(color, str | None):
             form = "names" if where == "remove" else "names, or of mappings of name and color"
             raise InvalidRequest(f"`{where}` must be a list of {form}; no name may be empty")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InvalidRequest(f"`{where}` holds characters that are no text") from None
         tags[name] = color
     return tuple(tags.items())
 

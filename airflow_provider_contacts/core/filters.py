@@ -222,6 +222,7 @@ def plan(
         if pushed:
             asked.update(params or {})
         by_author = wanted and answer is not None and bool(answer.needs(leaf)) and not answer.on_record
+        by_author = by_author and answer is not None and answer.exact(leaf)
         if (pushed and answer is not None and answer.exact(leaf)) or by_author:
             trusted.append(part)
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -21,7 +22,7 @@ from airflow_provider_contacts.core.changes import (
     stage_change,
     tag_change,
 )
-from airflow_provider_contacts.core.decoding import json_of
+from airflow_provider_contacts.core.decoding import ReportedFailure, failure_in, json_of
 from airflow_provider_contacts.core.reader import ContactReader, check
 from airflow_provider_contacts.core.request import Request
 from airflow_provider_contacts.core.settings import Settings, settings_from
@@ -106,9 +107,20 @@ class ContactsHook(BaseHook):
         """
         return self._sender(self.settings).session
 
-    def get_json(self, request: Request, parse: Callable[[Any], Result]) -> Result:
-        """Send one request to the vendor and return what ``parse`` makes of the answer's JSON."""
-        return self._sender(self.settings).send(request, lambda body: parse(json_of(body)))
+    def get_json(
+        self, request: Request, parse: Callable[[Any], Result], stop: threading.Event | None = None
+    ) -> Result:
+        """Send one request to the vendor and return what ``parse`` makes of the answer's JSON.
+
+        :param stop: ends waiting for another try as soon as it is set.
+        """
+
+        def read(body: bytes) -> Result:
+            if failure := failure_in(body):
+                raise ReportedFailure(failure)
+            return parse(json_of(body))
+
+        return self._sender(self.settings).send(request, read, stop)
 
     def list_contacts(
         self,
@@ -203,7 +215,7 @@ class ContactsHook(BaseHook):
         """
         self.updater(stage_change(stage, campaign))(Target("", str(contact_id)))
 
-    def updater(self, change: Change) -> Callable[[Target], Any]:
+    def updater(self, change: Change) -> Callable[..., Any]:
         """Return what makes a change to one contact after another.
 
         What the vendor has to be asked once for all of them is asked now.
@@ -220,20 +232,20 @@ class ContactsHook(BaseHook):
             change = self._perform(writes.prepare_stage(change))
         steps_of = getattr(writes, kind)
 
-        def update(target: Target) -> Any:
-            writes.contact_id(target.contact_id)
-            return self._perform(steps_of(target.contact_id, target.account_id, change))
+        def update(target: Target, stop: threading.Event | None = None) -> Any:
+            writes.check_ids(target.contact_id, target.account_id)
+            return self._perform(steps_of(target.contact_id, target.account_id, change), stop)
 
         return update
 
-    def _perform(self, steps: Steps) -> Any:
+    def _perform(self, steps: Steps, stop: threading.Event | None = None) -> Any:
         answer: Any = None
         while True:
             try:
                 request = steps.send(answer)
             except StopIteration as finished:
                 return finished.value
-            answer = self.get_json(request, lambda value: value)
+            answer = self.get_json(request, lambda value: value, stop)
 
     def test_connection(self) -> tuple[bool, str]:
         """Make the cheapest request that needs the credentials, within 10 s.

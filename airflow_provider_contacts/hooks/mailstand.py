@@ -176,7 +176,7 @@ _WRITABLE = {
 }
 
 
-def _check_id(contact_id: str) -> None:
+def _check_ids(contact_id: str, _account_id: str) -> None:
     if not re.fullmatch(r"contact_\w+", contact_id, re.ASCII):
         raise InvalidRequest("a Mailstand contact id has the form `contact_…`")
 
@@ -231,7 +231,7 @@ MAILSTAND = Vendor(
         complete=_complete,
         account_id=lambda filters, _settings: str(filters["workspace"]),
     ),
-    writes=Writes(contact_id=_check_id, stage=_update_stage, prepare_stage=_prepare_stage),
+    writes=Writes(check_ids=_check_ids, stage=_update_stage, prepare_stage=_prepare_stage),
     options=("workspace",),
     rates=((100, 15.0),),
     check=_check,

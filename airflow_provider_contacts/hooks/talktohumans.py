@@ -142,9 +142,11 @@ def _credentials(settings: Settings) -> Credentials:
     return Credentials({"Authorization": f"Bearer {settings.require_password('API key')}"})
 
 
-def _check_id(contact_id: str) -> None:
+def _check_ids(contact_id: str, account_id: str) -> None:
     if not re.fullmatch(r"[1-9][0-9]*", contact_id, re.ASCII):
         raise InvalidRequest("a TalkToHumans contact id is a decimal id")
+    if account_id and not re.fullmatch(r"[1-9][0-9]*", account_id, re.ASCII):
+        raise InvalidRequest("a TalkToHumans account id is a decimal id")
 
 
 def _patch(contact_id: str, account_id: str, body: dict[str, Any]) -> Request:
@@ -159,17 +161,21 @@ def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Steps:
         answer = yield _patch(
             contact_id, account_id, {"tags": {key: value for key, value in tags.items() if value}}
         )
-        return _updated(answer)
+        return _updated(answer, contact_id)
     if not change.replace:
-        return _updated((yield _patch(contact_id, account_id, {"tags": {"set": []}})))
+        return _updated((yield _patch(contact_id, account_id, {"tags": {"set": []}})), contact_id)
     # What the items of `tags.set` look like is not documented. Adding first and then removing what the answer
     # shows beside it comes to the same, in documented forms.
-    contact = _updated((yield _patch(contact_id, account_id, {"tags": {"add": _tags(change.replace)}})))
+    contact = _updated(
+        (yield _patch(contact_id, account_id, {"tags": {"add": _tags(change.replace)}})), contact_id
+    )
     wanted = {name for name, _ in change.replace}
+    if not wanted <= set(contact.tags):
+        raise MalformedResponse("the answer does not show the tags that were added, so none is removed")
     others = [name for name in contact.tags if name not in wanted]
     if not others:
         return contact
-    return _updated((yield _patch(contact_id, account_id, {"tags": {"remove": others}})))
+    return _updated((yield _patch(contact_id, account_id, {"tags": {"remove": others}})), contact_id)
 
 
 def _tags(tags: tuple[tuple[str, str | None], ...]) -> list[dict[str, str]]:
@@ -177,12 +183,14 @@ def _tags(tags: tuple[tuple[str, str | None], ...]) -> list[dict[str, str]]:
 
 
 def _update_notes(contact_id: str, account_id: str, change: NotesChange) -> Steps:
-    return _updated((yield _patch(contact_id, account_id, {"notes_json": change.notes})))
+    return _updated((yield _patch(contact_id, account_id, {"notes_json": change.notes})), contact_id)
 
 
-def _updated(answer: Any) -> Contact:
+def _updated(answer: Any, contact_id: str) -> Contact:
     data = answer.get("data") if isinstance(answer, dict) else None
     record = data.get("contact") if isinstance(data, dict) else None
+    if isinstance(record, dict) and str(record.get("contact_id")) != contact_id:
+        raise MalformedResponse("the answer shows another contact than the one that was written")
     try:
         return _to_contact(lenient(record, _Record), "", msgspec.Raw(msgspec.json.encode(record)))
     except msgspec.ValidationError as error:
@@ -215,7 +223,7 @@ TALKTOHUMANS = Vendor(
             "tagged": Answer(push=lambda leaf, wanted: {"tag": leaf.name} if wanted else None),
         },
     ),
-    writes=Writes(contact_id=_check_id, tags=_update_tags, notes=_update_notes),
+    writes=Writes(check_ids=_check_ids, tags=_update_tags, notes=_update_notes),
 )
 
 

@@ -123,12 +123,14 @@ def _complete(filters: dict[str, Any], _settings: Settings) -> dict[str, Any]:
     return filters if "ownerFilter" in filters or "owner" in filters else {**filters, "ownerFilter": "all"}
 
 
-def _check_id(contact_id: str) -> None:
+def _check_ids(contact_id: str, _account_id: str) -> None:
     if not re.fullmatch(r"[0-9a-fA-F]{24}", contact_id):
         raise InvalidRequest("a Tether contact id has 24 hexadecimal digits")
 
 
 def _prepare_stage(change: StageChange) -> Steps:
+    if change.campaign is not None:
+        raise InvalidRequest("Tether has no stage per campaign; leave `campaign` out")
     # A status that the pipeline lacks would clear the contact's stage.
     answer = yield Request("GET", "/api/pipelines", (("type", "Contact"),))
     names = _stage_names(answer)
@@ -138,8 +140,6 @@ def _prepare_stage(change: StageChange) -> Steps:
         raise InvalidRequest(
             f"Tether's contact pipeline has no such stage; its stages are {', '.join(names)}"
         )
-    if change.campaign is not None:
-        raise InvalidRequest("Tether has no stage per campaign; leave `campaign` out")
     return StageChange(name)
 
 
@@ -163,7 +163,9 @@ def _stage_names(answer: Any) -> list[str]:
 
 def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Steps:
     # The server keeps `pipelineStage` in step with `status`.
-    yield Request("PATCH", f"/api/contacts/{contact_id}", json={"status": change.stage})
+    answer = yield Request("PATCH", f"/api/contacts/{contact_id}", json={"status": change.stage})
+    if not isinstance(answer, dict):
+        raise MalformedResponse("the answer to the update is no object")
 
 
 TETHER = Vendor(
@@ -183,14 +185,16 @@ TETHER = Vendor(
         to_contact=_to_contact,
         answers={
             # No record shows a reply, and which value of `messageStatus` means one is not documented.
-            "replied": Answer(needs=lambda _leaf: "messageStatus", on_record=False),
+            "replied": Answer(
+                needs=lambda _leaf: "messageStatus", on_record=False, exact=lambda leaf: leaf.since is None
+            ),
             # Not asked as `status`: whether that filter minds letters is not documented, and conditions do not.
             "in_stage": Answer(),
             "has_phone": Answer(),
         },
         complete=_complete,
     ),
-    writes=Writes(contact_id=_check_id, stage=_update_stage, prepare_stage=_prepare_stage),
+    writes=Writes(check_ids=_check_ids, stage=_update_stage, prepare_stage=_prepare_stage),
 )
 
 

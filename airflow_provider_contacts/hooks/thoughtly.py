@@ -128,7 +128,9 @@ THOUGHTLY = Vendor(
         },
         account_id=lambda _filters, settings: _team_id(settings),
     ),
-    writes=Writes(contact_id=lambda _contact_id: None),  # the pages show no call that changes a contact
+    writes=Writes(
+        check_ids=lambda _contact_id, _account_id: None
+    ),  # the pages show no call that changes a contact
     options=("team_id",),
     rates=((100, 60.0),),
 )

@@ -72,7 +72,7 @@ class _UpdateContactsOperator(ContactsBaseOperator):
             raise InvalidRequest("`on_failure` must be `fail` or `continue`")
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         vendor = hook.vendor
-        targets, again = targets_of(self.contacts, vendor.name, vendor.title, vendor.writes.contact_id)
+        targets, again = targets_of(self.contacts, vendor.name, vendor.title, vendor.writes.check_ids)
         unchanged = [target for target in targets if change.made(target.known)]
         todo = [target for target in targets if not change.made(target.known)]
         self.log.info(
@@ -98,7 +98,8 @@ class _UpdateContactsOperator(ContactsBaseOperator):
         self, hook: ContactsHook, change: Change, todo: list[Target], write: Any, context: Context
     ) -> dict[str, Any]:
         store: Store | None = dict(context).get("task_state_store")  # type: ignore[assignment]
-        progress = Progress(store, todo, change)
+        settings = hook.settings
+        progress = Progress(store, f"{hook.vendor.name} {settings.conn_id} {settings.base_url}", todo, change)
         if progress.done:
             self.log.info("%d contact(s) were updated by the try before this one.", len(progress.done))
         started = reported = time.monotonic()
@@ -111,7 +112,7 @@ class _UpdateContactsOperator(ContactsBaseOperator):
                 rate = (count - len(progress.done)) / (now - started)
                 self.log.info("%d of %d contact(s), %.1f per second.", count, len(todo), rate)
 
-        outcome = update_all(todo, write, progress, hook.settings.max_concurrency, report)
+        outcome = update_all(todo, write, progress, settings.max_concurrency, report)
         name = hook.vendor.name
         result = {
             "updated": [reference(name, todo[index]) for index in outcome.updated],
@@ -124,7 +125,7 @@ class _UpdateContactsOperator(ContactsBaseOperator):
         if outcome.failed and self.on_failure == "fail":
             raise ContactsError(
                 f"{len(outcome.failed)} of {len(todo)} contacts could not be updated; the others were. "
-                f"{outcome.causes()}",
+                f"{outcome.causes(todo)}",
                 transient=any(error.transient for error in outcome.failed.values()),
             )
         progress.forget()

@@ -221,8 +221,9 @@ class TestPushing:
     def test_reply_at_tether_needs_the_message_status(self, sandbox: Sandbox, read: Read) -> None:
         with pytest.raises(UnsupportedByVendor, match="only if the filter `messageStatus` is given"):
             read("tether_default", condition=Replied())
-        with pytest.raises(UnsupportedByVendor, match="in no record"):
-            read("tether_default", {"messageStatus": "replied"}, condition=~Replied())
+        for condition in (~Replied(), Replied(SINCE)):
+            with pytest.raises(UnsupportedByVendor, match="in no record"):
+                read("tether_default", {"messageStatus": "replied"}, condition=condition)
 
     def test_a_stage_that_mailstand_does_not_have(self, sandbox: Sandbox, read: Read) -> None:
         with pytest.raises(InvalidRequest, match="no such stage; its stages are Reviewing"):

@@ -71,7 +71,8 @@ class TestTags:
         assert contact.contact_id == row.contact_id
 
     def test_documented_shapes(self, connect: Callable[..., str], scripted: ScriptedServer) -> None:
-        scripted.replies = [Reply(body={"data": {"contact": {"contact_id": "7", "tags": [{"name": "old"}]}}})]
+        shown = {"contact_id": "7", "tags": [{"name": "old"}, {"name": "x"}]}
+        scripted.replies = [Reply(body={"data": {"contact": shown}})]
         hook = TalkToHumansHook(connect("t", **{**CASES["talktohumans"].parts, "host": scripted.url}))
         hook.update_tags("7", account_id="42", add=[{"name": "Hot lead", "color": "red"}], remove=["Old tag"])
         hook.update_tags("7", replace=["x"])
@@ -125,6 +126,17 @@ class TestTags:
         with pytest.raises(MalformedResponse, match="no contact at `data.contact`"):
             hook.update_tags("7", add=["x"])
 
+    @pytest.mark.parametrize("tags", [["old"], None, "x", [{"label": "old"}]])
+    def test_replace_never_succeeds_on_an_answer_that_it_cannot_read(
+        self, tags: Any, connect: Callable[..., str], scripted: ScriptedServer
+    ) -> None:
+        scripted.replies = [Reply(body={"data": {"contact": {"contact_id": "7", "tags": tags}}})]
+        hook = TalkToHumansHook(connect("t", **{**CASES["talktohumans"].parts, "host": scripted.url}))
+        with pytest.raises(MalformedResponse, match="does not show the tags"):
+            hook.update_tags("7", replace=["new"])
+        with pytest.raises(MalformedResponse, match="another contact"):
+            hook.update_tags("8", add=["new"])
+
     def test_a_write_is_sent_again_after_a_passing_fault(self, sandbox: Sandbox) -> None:
         row = self.row(sandbox)
         sandbox.fail("talktohumans", method="PATCH", status=503, times=1)
@@ -143,7 +155,9 @@ class TestNotes:
         TalkToHumansHook().update_notes(row.contact_id, notes, account_id=row.account_id)
         assert row.notes == stored
 
-    @pytest.mark.parametrize("notes", ["called her", "{", {1, 2}, {"a": float("nan")}])
+    @pytest.mark.parametrize(
+        "notes", ["called her", '{"a": NaN}', '"\\ud800"', "{", {1, 2}, {"a": float("nan")}]
+    )
     def test_bad_notes(self, notes: Any, sandbox: Sandbox) -> None:
         with pytest.raises(InvalidRequest, match="`notes` must be JSON text") as caught:
             TalkToHumansHook().update_notes("5000", notes)

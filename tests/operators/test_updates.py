@@ -277,6 +277,92 @@ class TestResuming:
         sandbox.fail("talktohumans", method="PATCH", status=404, times=1)
         with pytest.raises(ContactsError):
             tag(contacts, store=store)
-        [(key, value)] = store.values.items()
-        assert key.startswith("contacts-update-")
-        assert set(value) <= set("0123456789abcdef")
+        assert set(store.values) == {"contacts-update", "contacts-update-0"}
+        assert set(store.values["contacts-update-0"]) <= set("0123456789abcdef")
+        assert store.values["contacts-update"].keys() == {"digest", "blocks"}
+
+    def test_another_connection_starts_afresh(self, sandbox: Sandbox) -> None:
+        contacts, store = listed(), Store()
+        sandbox.fail("talktohumans", method="PATCH", status=401, times=9, after=30)
+        with pytest.raises(AuthenticationError):
+            tag(contacts, store=store)
+        sandbox.world.forget()
+        conn_id = sandbox.connect("talktohumans", conn_id="other")
+        run(UpdateContactTagsOperator, store=store, contacts_conn_id=conn_id, contacts=contacts, add=["New"])
+        assert len(patches(sandbox)) == 60
+
+    def test_what_another_change_has_undone_is_done_again(self, sandbox: Sandbox) -> None:
+        contacts, store = listed(), Store()
+        sandbox.fail("talktohumans", method="PATCH", status=401, times=9, after=30)
+        with pytest.raises(AuthenticationError):
+            tag(contacts, store=store)
+        sandbox.world.forget()
+        references = [reference(one) for one in contacts]
+        tag(references, store=store, add=(), remove=["New"])
+        tag(contacts, store=store)
+        assert all("New" in row.tags for row in sandbox.world.tables["talktohumans"].rows)
+
+    def test_another_order_goes_on(self, sandbox: Sandbox) -> None:
+        contacts, store = listed(), Store()
+        sandbox.fail("talktohumans", method="PATCH", status=404, times=1)
+        with pytest.raises(ContactsError):
+            tag(contacts, store=store)
+        sandbox.world.forget()
+        tag(contacts[::-1], store=store)
+        assert len(patches(sandbox)) == 1
+
+    @pytest.mark.sandbox(contacts=1300)
+    def test_more_than_one_block(self, sandbox: Sandbox) -> None:
+        contacts, store = listed(), Store()
+        sandbox.fail("talktohumans", method="PATCH", status=404, times=2)
+        with pytest.raises(ContactsError, match="2 of 1300"):
+            tag(contacts, store=store, max_updates=2000)
+        assert len(store.values) == 4
+        sandbox.world.forget()
+        tag(contacts, store=store, max_updates=2000)
+        assert len(patches(sandbox)) == 2
+        assert store.values == {}
+
+
+def test_nothing_is_sent_after_the_end(sandbox: Sandbox) -> None:
+    import threading
+
+    contacts = listed()
+    sandbox.fail("talktohumans", method="PATCH", status=401, times=1)
+    sandbox.fail("talktohumans", method="PATCH", status=503, retry_after="30", times=99)
+    with pytest.raises(AuthenticationError):
+        tag(contacts)
+    for thread in [one for one in threading.enumerate() if one.name == "contacts-update"]:
+        thread.join(5)
+        assert not thread.is_alive()
+    assert len(patches(sandbox)) <= 5
+
+
+@pytest.mark.parametrize(
+    ("contacts", "arguments"),
+    [
+        ([{"contact_id": "5000", "account_id": {"email": "ada@engines.example"}}], {}),
+        ([{"contact_id": "5000", "account_id": "ada@engines.example"}], {}),
+        ([{"contact_id": "5000", "account_id": "\ud800"}], {}),
+        (["5000"], {"add": ["\ud800"]}),
+        (["5000"], {"add": "['a', 'b']"}),
+    ],
+)
+def test_odd_input_is_refused_before_the_first_write(
+    contacts: Any, arguments: dict[str, Any], sandbox: Sandbox
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        tag(contacts, **arguments)
+    assert "ada@" not in str(caught.value)
+    assert not sandbox.requests("talktohumans")
+
+
+def test_a_color_is_written_though_the_name_is_there(sandbox: Sandbox) -> None:
+    contacts = [one for one in listed() if "VIP" in one["tags"]][:2]
+    assert len(tag(contacts, add=[{"name": "VIP", "color": "red"}])["updated"]) == 2
+
+
+def test_causes_are_grouped(sandbox: Sandbox) -> None:
+    sandbox.fail("talktohumans", method="PATCH", status=404, times=7)
+    with pytest.raises(ContactsError, match=r"7 x NotFound: .*/v1/contacts/…"):
+        tag(listed())
