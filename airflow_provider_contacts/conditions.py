@@ -9,7 +9,7 @@ Wherever a condition is taken, its JSON form is taken too. ::
 
 Inside, a condition has three values: what a vendor cannot tell is None. Outside it is strict: a contact meets a
 condition only if the condition is known to be true, so an unknown reply meets neither ``Replied()`` nor
-``~Replied()``.
+``~Replied()``. A tag, a stage or a phone number that a record does not show counts as not there.
 """
 
 from __future__ import annotations
