@@ -221,11 +221,12 @@ def plan(
         pushed = params is not None and all(asked.get(name, value) == value for name, value in params.items())
         if pushed:
             asked.update(params or {})
-        by_author = wanted and answer is not None and bool(answer.needs(leaf)) and not answer.on_record
-        by_author = by_author and answer is not None and answer.exact(leaf)
-        if (pushed and answer is not None and answer.exact(leaf)) or by_author:
-            trusted.append(part)
-            continue
+        if answer is not None and answer.exact(leaf):
+            # Where no record shows it, the filter that the author had to give is the vendor's answer.
+            by_author = wanted and bool(answer.needs(leaf)) and not answer.on_record
+            if pushed or by_author:
+                trusted.append(part)
+                continue
         for hidden in part.leaves():
             if not answers[tag_of(hidden)].on_record:
                 raise UnsupportedByVendor(

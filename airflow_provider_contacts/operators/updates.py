@@ -73,8 +73,10 @@ class _UpdateContactsOperator(ContactsBaseOperator):
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         vendor = hook.vendor
         targets, again = targets_of(self.contacts, vendor.name, vendor.title, vendor.writes.check_ids)
-        unchanged = [target for target in targets if change.made(target.known)]
-        todo = [target for target in targets if not change.made(target.known)]
+        unchanged: list[Target] = []
+        todo: list[Target] = []
+        for target in targets:
+            (unchanged if change.made(target.known) else todo).append(target)
         self.log.info(
             "%s: %d contact(s) to update (%s), %d as wanted already, %d named more than once.",
             vendor.title, len(todo), change, len(unchanged), again,
