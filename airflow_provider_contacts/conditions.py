@@ -9,11 +9,13 @@ Wherever a condition is taken, its JSON form is taken too. ::
 
 Inside, a condition has three values: what a vendor cannot tell is None. Outside it is strict: a contact meets a
 condition only if the condition is known to be true, so an unknown reply meets neither ``Replied()`` nor
-``~Replied()``. A tag, a stage or a phone number that a record does not show counts as not there.
+``~Replied()``. A tag, a stage or a phone number counts as not there only where the record shows that it is not: of
+a record without ``tags``, neither ``Tagged("VIP")`` nor ``~Tagged("VIP")`` is known.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, Union
@@ -25,6 +27,8 @@ from airflow_provider_contacts.errors import InvalidRequest
 
 # The states of an invitation of which it is known that nobody waits for an answer. The vendor lists none.
 _SETTLED = frozenset({"accepted", "declined", "rejected", "withdrawn", "canceled", "cancelled", "expired"})
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unknown_fields=True):
@@ -60,7 +64,7 @@ class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unkno
 class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True, omit_defaults=True):
     """The person has answered.
 
-    :param since: only answers after this time count; a time without a zone is in UTC.
+    :param since: only answers after this time count; a time without a zone is in UTC, a date alone its first moment.
     """
 
     since: datetime | None = None
@@ -82,7 +86,7 @@ class InvitationPending(Condition, frozen=True, tag="invitation_pending", forbid
 
     def holds(self, contact: Contact) -> bool | None:
         if contact.invitation_state is None:
-            return False
+            return _absent(contact, "invitation_state")
         state = contact.invitation_state.lower()
         return True if state == "pending" else False if state in _SETTLED else None
 
@@ -103,7 +107,7 @@ class Tagged(Condition, frozen=True, tag="tagged", forbid_unknown_fields=True):
         _require_name(self.name)
 
     def holds(self, contact: Contact) -> bool | None:
-        return self.name in contact.tags
+        return True if self.name in contact.tags else _absent(contact, "tags")
 
 
 class InStage(Condition, frozen=True, tag="in_stage", forbid_unknown_fields=True):
@@ -115,42 +119,42 @@ class InStage(Condition, frozen=True, tag="in_stage", forbid_unknown_fields=True
         _require_name(self.name)
 
     def holds(self, contact: Contact) -> bool | None:
-        return contact.stage is not None and contact.stage.casefold() == self.name.casefold()
+        if contact.stage is None:
+            return _absent(contact, "stage")
+        return contact.stage.casefold() == self.name.casefold()
 
 
-def _happened(moment: datetime | None, contact: Contact) -> bool | None:
-    # Mailstand gives the times of events together or not at all, and with them whether there was a reply.
-    if moment is not None:
-        return True
-    return None if contact.replied is None else False
+def _absent(contact: Contact, field: str) -> bool | None:
+    """Return what a field that holds nothing tells: that there is nothing, or that it is not known."""
+    return None if field in contact.unknown else False
 
 
 class Opened(Condition, frozen=True, tag="opened", forbid_unknown_fields=True):
     """The person has opened a mail."""
 
     def holds(self, contact: Contact) -> bool | None:
-        return _happened(contact.opened_at, contact)
+        return True if contact.opened_at is not None else _absent(contact, "opened_at")
 
 
 class Clicked(Condition, frozen=True, tag="clicked", forbid_unknown_fields=True):
     """The person has clicked a link in a mail."""
 
     def holds(self, contact: Contact) -> bool | None:
-        return _happened(contact.clicked_at, contact)
+        return True if contact.clicked_at is not None else _absent(contact, "clicked_at")
 
 
 class Bounced(Condition, frozen=True, tag="bounced", forbid_unknown_fields=True):
     """A mail to the person came back."""
 
     def holds(self, contact: Contact) -> bool | None:
-        return _happened(contact.bounced_at, contact)
+        return True if contact.bounced_at is not None else _absent(contact, "bounced_at")
 
 
 class HasPhone(Condition, frozen=True, tag="has_phone", forbid_unknown_fields=True):
     """The contact has a phone number."""
 
     def holds(self, contact: Contact) -> bool | None:
-        return contact.phone is not None
+        return True if contact.phone is not None else _absent(contact, "phone")
 
 
 class AllOf(Condition, frozen=True, tag="all", forbid_unknown_fields=True):
@@ -220,7 +224,7 @@ def as_condition(value: Condition | Mapping[str, Any] | None) -> Condition | Non
     if value is None or isinstance(value, Condition):
         return value
     try:
-        condition: Condition = msgspec.convert(value, AnyCondition)
+        condition: Condition = msgspec.convert(_with_times(value), AnyCondition)
     except RecursionError:
         raise InvalidRequest("the condition is nested too deeply") from None
     except msgspec.ValidationError as error:
@@ -232,6 +236,18 @@ def as_condition(value: Condition | Mapping[str, Any] | None) -> Condition | Non
             f"Known are {known}, and all, any, not over `of`"
         ) from None
     return condition
+
+
+def _with_times(form: Any) -> Any:
+    """Return a condition's JSON form, with the start of the day for a date alone, such as Airflow's ``{{ ds }}``."""
+    if isinstance(form, list | tuple):
+        return [_with_times(part) for part in form]
+    if not isinstance(form, Mapping):
+        return form
+    form = {**form, "of": _with_times(form["of"])} if "of" in form else form
+    if isinstance(since := form.get("since"), str) and _DATE.fullmatch(since.strip()):
+        return {**form, "since": f"{since.strip()}T00:00:00Z"}
+    return form
 
 
 def parse_condition(text: str) -> Condition:
@@ -266,8 +282,8 @@ def _parts(condition: Condition, kind: type[Condition]) -> tuple[Condition, ...]
     return condition.of if isinstance(condition, kind) else (condition,)  # type: ignore[attr-defined]
 
 
-def _require_name(name: str) -> None:
-    if not name.strip():
+def _require_name(name: object) -> None:
+    if not isinstance(name, str) or not name.strip():
         raise ValueError("`name` is empty")
 
 

@@ -35,6 +35,8 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     :param stage: the stage or status by the name that the vendor shows.
     :param country: as the vendor writes it; vendors differ (``US``, ``USA``, ``United States``).
     :param url: address of the contact in the vendor's own app.
+    :param unknown: names of those fields above that conditions and updates look at, and that this record lacks or
+        holds in a form that cannot be read. A field that the vendor gives as empty is known to be empty.
     :param raw: the vendor's own JSON for this contact, byte for byte, or ``msgspec.UNSET`` where the
         reader asked for none. ``bytes(contact.raw)`` gives the bytes.
     """
@@ -68,6 +70,7 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     url: str | None = None
+    unknown: tuple[str, ...] = ()
     raw: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
@@ -90,7 +93,7 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
         fields: dict[str, Any] = msgspec.to_builtins(
             msgspec.structs.replace(self, raw=msgspec.UNSET), builtin_types=()
         )
-        fields["tags"] = list(self.tags)
+        fields["tags"], fields["unknown"] = list(self.tags), list(self.unknown)
         return fields
 
     @classmethod

@@ -61,6 +61,11 @@ contacts = st.builds(
     tags=st.sampled_from([(), ("VIP",), ("Möglich", "x")]),
     stage=st.none() | st.sampled_from(["interested", "STRASSE"]),
     invitation_state=st.none() | st.sampled_from(["PENDING", "accepted", "sent"]),
+    unknown=st.lists(
+        st.sampled_from(
+            ["tags", "stage", "phone", "invitation_state", "opened_at", "clicked_at", "bounced_at"]
+        )
+    ).map(tuple),
 )
 
 
@@ -177,3 +182,42 @@ def test_replied(fields: dict[str, Any], since: datetime | None, value: bool | N
 
 def test_all_of_one() -> None:
     assert AllOf((Replied(),)).matches(Contact("v", "", "1", replied=True))
+
+
+@pytest.mark.parametrize(
+    ("condition", "field"),
+    [
+        (Tagged("Do not chase"), "tags"),
+        (InStage("Interested"), "stage"),
+        (HasPhone(), "phone"),
+        (InvitationPending(), "invitation_state"),
+        (Opened(), "opened_at"),
+        (Clicked(), "clicked_at"),
+        (Bounced(), "bounced_at"),
+    ],
+)
+def test_a_field_that_is_not_known_is_neither_there_nor_absent(condition: Condition, field: str) -> None:
+    empty = Contact("v", "", "1")
+    assert condition.holds(empty) is False
+    unknown = Contact("v", "", "1", unknown=(field,))
+    assert condition.holds(unknown) is None
+    assert not (~condition).matches(unknown)
+    assert condition.holds(Contact.from_dict(unknown.to_dict())) is None
+    other = Contact("v", "", "1", tags=("Do not chase",), unknown=(field,))
+    assert Tagged("Do not chase").matches(other)
+
+
+def test_a_date_alone_is_its_first_moment() -> None:
+    form = {"condition": "not", "of": {"condition": "replied", "since": " 2026-01-02 "}}
+    assert as_condition(form) == ~Replied(NOW)
+    assert as_condition({"condition": "all", "of": [form]}) == AllOf((~Replied(NOW),))
+    assert parse_condition("replied:2026-01-02") == Replied(NOW)
+    for bad in ("2026-13-02", "2026-01", "02.01.2026", "2026-01-02\n2026-01-03"):
+        with pytest.raises(InvalidRequest):
+            parse_condition(f"replied:{bad}")
+
+
+@pytest.mark.parametrize("name", [5, None, "", " "])
+def test_a_name_is_text(name: object) -> None:
+    with pytest.raises(ValueError, match="`name` is empty"):
+        Tagged(name)  # type: ignore[arg-type]

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.core.changes import Change
+from airflow_provider_contacts.core.changes import Change, StageChange, Steps, Writes, kind_of
 from airflow_provider_contacts.errors import (
     AuthenticationError,
     ContactsError,
     InvalidRequest,
     PermissionDenied,
     QuotaExhausted,
+    RateLimited,
 )
 
 # What every further request would meet as well.
@@ -95,7 +96,12 @@ def targets_of(
             raise InvalidRequest(f"item {number} of `contacts`: {error}") from None
         again += (target.account_id, target.contact_id) in found
         found.setdefault((target.account_id, target.contact_id), target)
-    return list(found.values()), again
+    # A bare id beside a reference with an account means the same contact.
+    accounts = Counter(contact_id for account_id, contact_id in found if account_id)
+    bare = [key for key in found if not key[0] and accounts[key[1]] == 1]
+    for key in bare:
+        del found[key]
+    return list(found.values()), again + len(bare)
 
 
 def _target(item: Any, number: int, vendor: str, title: str) -> Target:
@@ -185,9 +191,45 @@ class Progress:
         return f"{_INDEX}-{number}"
 
 
+class Updater:
+    """Makes one prepared change to contacts.
+
+    :param writes: what the vendor lets one write.
+    :param perform: sends the requests of some steps, unless an event is set, and returns what they return.
+    """
+
+    def __init__(
+        self, writes: Writes, change: Change, perform: Callable[[Steps, threading.Event | None], Any]
+    ) -> None:
+        self._writes = writes
+        self._change = change
+        self._perform = perform
+        by_id = isinstance(change, StageChange) and change.stage_id is not None
+        self.most_at_once = writes.most_at_once if by_id and writes.stage_of_many else 1
+
+    def one(self, target: Target, stop: threading.Event | None = None) -> Any:
+        """Change one contact and return what the vendor says of it.
+
+        :param stop: ends waiting for another try as soon as it is set.
+        """
+        self._writes.check_ids(target.contact_id, target.account_id)
+        steps = getattr(self._writes, kind_of(self._change))
+        return self._perform(steps(target.contact_id, target.account_id, self._change), stop)
+
+    def many(self, targets: list[Target], stop: threading.Event) -> None:
+        """Change up to ``most_at_once`` contacts with one request; an error says that not all may be changed."""
+        for target in targets:
+            self._writes.check_ids(target.contact_id, target.account_id)
+        assert self._writes.stage_of_many is not None
+        assert isinstance(self._change, StageChange)
+        self._perform(
+            self._writes.stage_of_many([target.contact_id for target in targets], self._change), stop
+        )
+
+
 def update_all(
     targets: list[Target],
-    write: Callable[[Target, threading.Event], Any],
+    updater: Updater,
     progress: Progress,
     max_concurrency: int,
     report: Callable[[int], None],
@@ -195,64 +237,97 @@ def update_all(
     """Write every target that is not done yet, some at a time.
 
     What is written is remembered before the next is begun, so that after a kill at most ``max_concurrency``
-    are sent again.
+    requests are sent again. Where a request for several contacts fails, each of them is written on its own.
 
-    :param write: updates one contact, unless the event is set; it is called from several threads.
     :param report: is told now and then how many targets are dealt with.
     :raises ContactsError: at once for what every further request would meet as well.
     """
     outcome = Outcome(list(progress.done))
     done = set(progress.done)
-    todo = iter([index for index in range(len(targets)) if index not in done])
+    left = [index for index in range(len(targets)) if index not in done]
+    size = updater.most_at_once
+    todo = iter([left[start : start + size] for start in range(0, len(left), size)])
     stop = threading.Event()
-    finished: queue.SimpleQueue[tuple[int, BaseException | None]] = queue.SimpleQueue()
+    # What came of a target, or None for a thread that has ended.
+    finished: queue.SimpleQueue[tuple[int, BaseException | None] | None] = queue.SimpleQueue()
 
-    def run(index: int) -> None:
+    def run(indexes: list[int]) -> None:
         try:
-            write(targets[index], stop)
+            if len(indexes) > 1 and write_at_once(indexes):
+                return
+            for index in indexes:
+                if stop.is_set():
+                    return
+                try:
+                    updater.one(targets[index], stop)
+                except BaseException as error:
+                    finished.put((index, error))
+                else:
+                    finished.put((index, None))
+        finally:
+            finished.put(None)
+
+    def write_at_once(indexes: list[int]) -> bool:
+        try:
+            updater.many([targets[index] for index in indexes], stop)
         except BaseException as error:
-            finished.put((index, error))
+            if isinstance(error, ContactsError) and not _hopeless(error):
+                return False
+            finished.put((indexes[0], error))
         else:
-            finished.put((index, None))
+            for index in indexes:
+                finished.put((index, None))
+        return True
 
     def begin() -> int:
-        index = next(todo, None)
-        if index is None:
+        indexes = next(todo, None)
+        if indexes is None:
             return 0
-        threading.Thread(target=run, args=(index,), name="contacts-update", daemon=True).start()
+        threading.Thread(target=run, args=(indexes,), name="contacts-update", daemon=True).start()
         return 1
 
     under_way = sum(begin() for _ in range(max_concurrency))
     try:
         while under_way:
-            ended = [finished.get()]
+            results = [finished.get()]
             while not finished.empty():
-                ended.append(finished.get())
-            under_way -= len(ended)
+                results.append(finished.get())
+            ended = [result for result in results if result is not None]
+            idle = len(results) - len(ended)
+            under_way -= idle
             written = [index for index, error in ended if error is None]
             if written:
                 progress.add(written)
                 outcome.updated += written
             for index, error in ended:
-                if isinstance(error, ContactsError) and not isinstance(error, _HOPELESS):
+                if isinstance(error, ContactsError) and not _hopeless(error):
                     outcome.failed[index] = error
                 elif isinstance(error, Exception) and not isinstance(error, ContactsError):
                     outcome.failed[index] = ContactsError(f"unexpected {type(error).__name__}")
                 elif error is not None:
                     raise error
             report(len(outcome.updated) + len(outcome.failed))
-            under_way += sum(begin() for _ in ended)
+            under_way += sum(begin() for _ in range(idle))
     finally:
         # What was already sent when an error ended the update is still remembered.
         stop.set()
         end = time.monotonic() + _GRACE
-        while under_way and (left := end - time.monotonic()) > 0:
+        late: list[int] = []
+        while under_way and (remaining := end - time.monotonic()) > 0:
             try:
-                index, error = finished.get(timeout=left)
+                result = finished.get(timeout=remaining)
             except queue.Empty:
                 break
-            under_way -= 1
-            if error is None:
-                progress.add([index])
+            if result is None:
+                under_way -= 1
+            elif result[1] is None:
+                late.append(result[0])
+        if late:
+            progress.add(late)
     outcome.updated.sort()
     return outcome
+
+
+def _hopeless(error: ContactsError) -> bool:
+    """Tell whether every further request would meet the error as well."""
+    return isinstance(error, _HOPELESS) or (isinstance(error, RateLimited) and error.retry_after is not None)

@@ -29,6 +29,8 @@ class TagChange:
     def made(self, contact: Mapping[str, Any]) -> bool:
         """Tell whether a contact is known to be as wanted already."""
         tags = contact.get("tags")
+        if "tags" in (contact.get("unknown") or ()):
+            return False
         if not isinstance(tags, list | tuple) or not all(isinstance(tag, str) for tag in tags):
             return False
         if any(color for _, color in (*self.add, *(self.replace or ()))):
@@ -71,10 +73,12 @@ class StageChange:
     """A stage to be in, by the name that the vendor shows.
 
     :param campaign: where the vendor keeps a stage per campaign: a campaign's id, or ``all``.
+    :param stage_id: the vendor's own id of the stage, where it is known.
     """
 
     stage: str
     campaign: str | None = None
+    stage_id: str | None = None
 
     def made(self, contact: Mapping[str, Any]) -> bool:
         """Tell whether a contact is known to be as wanted already; a stage per campaign is not known."""
@@ -107,14 +111,19 @@ class Writes:
     :param tags: takes contact id, account id and change.
     :param notes: takes contact id, account id and change.
     :param stage: takes contact id, account id and change.
-    :param prepare_stage: checks a change of stage once, before the first contact.
+    :param prepare_stage: takes a change of stage and to how many contacts it will be made, and returns the change
+        as the vendor needs it, once before the first contact.
+    :param stage_of_many: takes contact ids and a prepared change of stage; raises unless all of them were changed.
+    :param most_at_once: how many ids ``stage_of_many`` takes.
     """
 
     check_ids: Callable[[str, str], None]
     tags: Callable[[str, str, TagChange], Steps] | None = None
     notes: Callable[[str, str, NotesChange], Steps] | None = None
     stage: Callable[[str, str, StageChange], Steps] | None = None
-    prepare_stage: Callable[[StageChange], Steps] | None = None
+    prepare_stage: Callable[[StageChange, int], Steps] | None = None
+    stage_of_many: Callable[[list[str], StageChange], Steps] | None = None
+    most_at_once: int = 1
 
 
 def tag_change(add: Any = (), remove: Any = (), replace: Any = None) -> TagChange:

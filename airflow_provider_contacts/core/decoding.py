@@ -2,7 +2,8 @@
 
 A vendor declares an envelope, generic in the record, and a record. The fast path decodes a whole page
 straight into them. If one field of one record has another type than declared, the page is read again
-record by record, and only that field is lost; ``raw`` still has it.
+record by record, and only that field is lost; ``raw`` still has it. A record declares UNSET as the default of
+fields whose absence must not pass for a known "nothing".
 """
 
 from __future__ import annotations
@@ -179,20 +180,11 @@ def _lenient_field(value: Any, type_: Any) -> Any:
         if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
             return lenient(value, option)
         if get_origin(option) is list and isinstance(value, list):
-            return _lenient_list(value, get_args(option)[0])
+            # A list with an item that cannot be read is lost whole: what is left would pass for all there is.
+            return [_lenient_field(item, get_args(option)[0]) for item in value]
     if str in options and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return msgspec.convert(value, type_, strict=False)
-
-
-def _lenient_list(values: list[Any], type_: Any) -> list[Any]:
-    items = []
-    for value in values:
-        try:
-            items.append(_lenient_field(value, type_))
-        except msgspec.ValidationError:
-            continue
-    return items
 
 
 def failure_in(body: bytes) -> Failure | None:

@@ -187,11 +187,12 @@ class Plan:
         """Whether there is anything to test."""
         return bool(self.trusted or self.tested)
 
-    def keeps(self, contact: Contact) -> bool:
-        """Return whether a contact that the vendor gave is one that was asked for."""
-        return all(part.holds(contact) is not False for part in self.trusted) and all(
-            part.holds(contact) is True for part in self.tested
-        )
+    def holds(self, contact: Contact) -> bool | None:
+        """Return whether a contact that the vendor gave is one that was asked for, or None if it cannot be told."""
+        if any(part.holds(contact) is False for part in self.trusted):
+            return False
+        values = [part.holds(contact) for part in self.tested]
+        return False if False in values else None if None in values else True
 
 
 def plan(

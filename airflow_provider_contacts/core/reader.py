@@ -44,6 +44,7 @@ class _Question:
         self._params = params
         self._plan = plan
         self._left = limit
+        self.untold = 0
 
     def request(self, page: Params) -> Request:
         return Request("GET", self._path, (*self._params, *page.items()))
@@ -51,7 +52,9 @@ class _Question:
     def pick(self, contacts: list[Contact]) -> list[Contact]:
         """Return those contacts that were asked for, until there are enough."""
         if self._plan.tests:
-            contacts = [contact for contact in contacts if self._plan.keeps(contact)]
+            held = [(contact, self._plan.holds(contact)) for contact in contacts]
+            contacts = [contact for contact, value in held if value]
+            self.untold += sum(value is None for _, value in held)
         if self._left is not None:
             contacts = contacts[: self._left]
             self._left -= len(contacts)
@@ -109,6 +112,7 @@ class ContactReader:
                 yield from question.pick(contacts)
                 if question.enough:
                     return
+            progress.end(question)
         finally:
             stop.set()
 
@@ -205,8 +209,11 @@ class AsyncReading:
         if self._question.enough:
             return None
         contacts = await self._pages.next()
+        if contacts is None:
+            self._progress.end(self._question)
+            return None
         self._progress.update()
-        return None if contacts is None else self._question.pick(contacts)
+        return self._question.pick(contacts)
 
 
 def _is_whole(value: object) -> bool:
@@ -230,6 +237,14 @@ class _Progress:
             of_total = "" if total is None else f" of {total}"
             rate = given / (now - self._started)
             self._log.info("%s: read %d%s contacts, %.0f per second.", self._title, given, of_total, rate)
+
+    def end(self, question: _Question) -> None:
+        if question.untold:
+            self._log.info(
+                "%s: of %d contact(s) the records do not tell whether they meet the condition; they are left out.",
+                self._title,
+                question.untold,
+            )
 
 
 def check(

@@ -12,7 +12,7 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_contacts.conditions import Condition, as_condition, tag_of
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.bulk import Target
+from airflow_provider_contacts.core.bulk import Target, Updater
 from airflow_provider_contacts.core.changes import (
     Change,
     StageChange,
@@ -28,7 +28,12 @@ from airflow_provider_contacts.core.request import Request
 from airflow_provider_contacts.core.settings import Settings, settings_from
 from airflow_provider_contacts.core.transport import Transport
 from airflow_provider_contacts.core.vendor import Vendor
-from airflow_provider_contacts.errors import ContactsError, InvalidConnection, UnsupportedByVendor
+from airflow_provider_contacts.errors import (
+    ContactsError,
+    InvalidConnection,
+    InvalidRequest,
+    UnsupportedByVendor,
+)
 
 if TYPE_CHECKING:
     import requests
@@ -189,7 +194,7 @@ class ContactsHook(BaseHook):
         :raises InvalidRequest: for a bad id or change, before any request.
         :raises UnsupportedByVendor: if the vendor's API has no such call.
         """
-        contact: Contact = self.updater(tag_change(add, remove, replace))(
+        contact: Contact = self.updater(tag_change(add, remove, replace)).one(
             Target(account_id or "", str(contact_id))
         )
         return contact
@@ -202,7 +207,7 @@ class ContactsHook(BaseHook):
         :raises InvalidRequest: for a bad id, or text that is not JSON, before any request.
         :raises UnsupportedByVendor: if the vendor's API has no such call.
         """
-        contact: Contact = self.updater(notes_change(notes))(Target(account_id or "", str(contact_id)))
+        contact: Contact = self.updater(notes_change(notes)).one(Target(account_id or "", str(contact_id)))
         return contact
 
     def update_stage(self, contact_id: str, stage: str, *, campaign: str | None = None) -> None:
@@ -213,13 +218,14 @@ class ContactsHook(BaseHook):
         :raises InvalidRequest: for a bad id, or a stage that the vendor does not let be set.
         :raises UnsupportedByVendor: if the vendor's API has no such call.
         """
-        self.updater(stage_change(stage, campaign))(Target("", str(contact_id)))
+        self.updater(stage_change(stage, campaign)).one(Target("", str(contact_id)))
 
-    def updater(self, change: Change) -> Callable[..., Any]:
-        """Return what makes a change to one contact after another.
+    def updater(self, change: Change, count: int = 1) -> Updater:
+        """Return what makes a change to one contact after another, or to several at once where the vendor can.
 
         What the vendor has to be asked once for all of them is asked now.
 
+        :param count: to how many contacts the change will be made.
         :raises UnsupportedByVendor: if the vendor's API has no such call; it names the vendors that have.
         """
         writes, kind = self.vendor.writes, kind_of(change)
@@ -229,14 +235,8 @@ class ContactsHook(BaseHook):
                 f"{self.vendor.title}'s API cannot change {kind} of contacts. It can be done at: {', '.join(able)}"
             )
         if isinstance(change, StageChange) and writes.prepare_stage is not None:
-            change = self._perform(writes.prepare_stage(change))
-        steps_of = getattr(writes, kind)
-
-        def update(target: Target, stop: threading.Event | None = None) -> Any:
-            writes.check_ids(target.contact_id, target.account_id)
-            return self._perform(steps_of(target.contact_id, target.account_id, change), stop)
-
-        return update
+            change = self._perform(writes.prepare_stage(change, count))
+        return Updater(writes, change, self._perform)
 
     def _perform(self, steps: Steps, stop: threading.Event | None = None) -> Any:
         answer: Any = None
@@ -353,14 +353,19 @@ def require_on_record(condition: Condition, vendors: set[str]) -> None:
     """Check that the records of some vendors show a condition.
 
     :param vendors: connection types.
+    :raises InvalidRequest: for a vendor that this provider does not know.
     :raises UnsupportedByVendor: naming the first that does not, and those that do.
     """
     known = {vendor.name: vendor for vendor in known_vendors()}
+    if not vendors <= known.keys():
+        raise InvalidRequest(
+            f"some contacts are of a vendor that this provider does not know; it knows {', '.join(known)}"
+        )
     for leaf in condition.leaves():
         tag = tag_of(leaf)
         able = [v.title for v in known.values() if (a := v.contacts.answers.get(tag)) and a.on_record]
         for name in sorted(vendors):
-            if name in known and known[name].title not in able:
+            if known[name].title not in able:
                 raise UnsupportedByVendor(
                     f"{known[name].title} shows the condition `{tag}` in no record. It is shown by: "
                     f"{', '.join(able) or 'no vendor'}",

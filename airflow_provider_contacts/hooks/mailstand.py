@@ -68,16 +68,16 @@ class MailstandFilters(TypedDict, total=False):
 class _Record(msgspec.Struct, gc=False):
     id: str
     email: str | None = None
-    stage: str | None = None
+    stage: str | msgspec.UnsetType | None = msgspec.UNSET
     full_name: str | None = None
     first_name: str | None = None
     last_name: str | None = None
     title: str | None = None
-    mobile_phone: str | None = None
-    work_phone: str | None = None
-    home_phone: str | None = None
-    voip_phone: str | None = None
-    other_phone: str | None = None
+    mobile_phone: str | msgspec.UnsetType | None = msgspec.UNSET
+    work_phone: str | msgspec.UnsetType | None = msgspec.UNSET
+    home_phone: str | msgspec.UnsetType | None = msgspec.UNSET
+    voip_phone: str | msgspec.UnsetType | None = msgspec.UNSET
+    other_phone: str | msgspec.UnsetType | None = msgspec.UNSET
     company_name: str | None = None
     city: str | None = None
     country: str | None = None
@@ -86,11 +86,11 @@ class _Record(msgspec.Struct, gc=False):
     # `created_at`, `last_updated` and `last_activity` are English text such as "47 minutes ago".
     created: Any = None
     # These are given for certain only with a campaign: null is never, absent is unknown.
-    last_open: Any = None
-    last_click: Any = None
+    last_open: Any = msgspec.UNSET
+    last_click: Any = msgspec.UNSET
     last_reply: Any = msgspec.UNSET
     last_unsubscribe: Any = None
-    last_bounce: Any = None
+    last_bounce: Any = msgspec.UNSET
 
 
 class _Envelope(Envelope, Generic[R], kw_only=True):
@@ -103,14 +103,27 @@ def _unpack(envelope: _Envelope[Any]) -> Page[Any]:
 
 
 def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
-    phone = (
-        record.mobile_phone
-        or record.work_phone
-        or record.home_phone
-        or record.voip_phone
-        or record.other_phone
+    phones = (
+        record.mobile_phone,
+        record.work_phone,
+        record.home_phone,
+        record.voip_phone,
+        record.other_phone,
     )
-    last_reply = record.last_reply
+    phone = next((number for number in phones if number), None)
+    replied_at, opened_at = from_unix(record.last_reply), from_unix(record.last_open)
+    clicked_at, bounced_at = from_unix(record.last_click), from_unix(record.last_bounce)
+    unknown = []
+    if record.stage is msgspec.UNSET:
+        unknown.append("stage")
+    if phone is None and msgspec.UNSET in phones:
+        unknown.append("phone")
+    if opened_at is None and record.last_open is not None:
+        unknown.append("opened_at")
+    if clicked_at is None and record.last_click is not None:
+        unknown.append("clicked_at")
+    if bounced_at is None and record.last_bounce is not None:
+        unknown.append("bounced_at")
     return Contact(
         vendor="mailstand",
         account_id=account_id,
@@ -119,7 +132,7 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
         first_name=record.first_name or None,
         last_name=record.last_name or None,
         email=record.email or None,
-        phone=phone or None,
+        phone=phone,
         company=record.company_name or None,
         title=record.title or None,
         stage=record.stage or None,
@@ -128,13 +141,14 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
         country=record.country or None,
         timezone=record.timezone or None,
         # Not from the stage "Replied": some who have replied are in another one by now.
-        replied=None if last_reply is msgspec.UNSET else last_reply is not None,
-        replied_at=from_unix(last_reply),
-        opened_at=from_unix(record.last_open),
-        clicked_at=from_unix(record.last_click),
-        bounced_at=from_unix(record.last_bounce),
+        replied=False if record.last_reply is None else True if replied_at else None,
+        replied_at=replied_at,
+        opened_at=opened_at,
+        clicked_at=clicked_at,
+        bounced_at=bounced_at,
         unsubscribed_at=from_unix(record.last_unsubscribe),
         created_at=from_unix(record.created),
+        unknown=tuple(unknown),
         raw=raw,
     )
 
@@ -181,7 +195,7 @@ def _check_ids(contact_id: str, _account_id: str) -> None:
         raise InvalidRequest("a Mailstand contact id has the form `contact_…`")
 
 
-def _prepare_stage(change: StageChange) -> Steps:
+def _prepare_stage(change: StageChange, _count: int) -> Steps:
     names = {name.casefold(): name for name in _WRITABLE}
     if change.stage.casefold() not in names:
         raise InvalidRequest(

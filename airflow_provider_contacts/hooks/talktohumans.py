@@ -70,6 +70,7 @@ class _Invitation(msgspec.Struct, gc=False):
 
 class _Sequence(msgspec.Struct, gc=False):
     status: str | None = None
+    stop_if_person_replies: bool | None = None
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -78,14 +79,15 @@ class _Record(msgspec.Struct, gc=False):
     name: str | None = None
     first_name: str | None = None
     last_name: str | None = None
-    tags: list[_Tag] | None = None
+    # The page shows objects; plain names are understood as well.
+    tags: list[_Tag | str] | msgspec.UnsetType | None = msgspec.UNSET
     locations: list[_Location] | None = None
     app_url: str | None = None
     primary_role_title: str | None = None
     primary_company_name: str | None = None
     company: _Company | None = None
     linkedin_url: str | None = None
-    connection_invitation: _Invitation | None = None
+    connection_invitation: _Invitation | msgspec.UnsetType | None = msgspec.UNSET
     last_interaction_at: datetime | None = None
     sequence: _Sequence | None = None
 
@@ -109,9 +111,26 @@ def _unpack(envelope: _Envelope[Any]) -> Page[Any]:
     return Page(data.contacts, has_more=data.pagination.has_more, next_cursor=data.pagination.next_cursor)
 
 
+def _replied(sequence: _Sequence | None) -> bool | None:
+    # Without a sequence nothing in the record would show a reply; one that does not stop for a reply shows none.
+    if sequence is None or not sequence.status:
+        return None
+    if sequence.status.lower() == "replied":
+        return True
+    return None if sequence.stop_if_person_replies is False else False
+
+
+def _unknown(record: _Record) -> tuple[str, ...]:
+    invitation = record.connection_invitation
+    no_state = invitation is msgspec.UNSET or (invitation and not invitation.invite_state)
+    return (
+        *(("tags",) if record.tags is msgspec.UNSET else ()),
+        *(("invitation_state",) if no_state else ()),
+    )
+
+
 def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
-    invitation, sequence, locations = record.connection_invitation, record.sequence, record.locations
-    status = (sequence and sequence.status) or None
+    invitation, sequence, locations = record.connection_invitation or None, record.sequence, record.locations
     place = next((place for place in locations if place.is_primary), locations[0]) if locations else None
     company = record.primary_company_name or (record.company and record.company.name) or None
     return Contact(
@@ -123,17 +142,17 @@ def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
         last_name=record.last_name or None,
         company=company,
         title=record.primary_role_title or None,
-        tags=tuple([tag.name for tag in record.tags]) if record.tags else (),
+        tags=tuple([tag if isinstance(tag, str) else tag.name for tag in record.tags]) if record.tags else (),
         linkedin_url=record.linkedin_url or None,
         city=(place and place.city) or None,
         country=(place and (place.country_full or place.country)) or None,
-        sequence_status=status,
+        sequence_status=(sequence and sequence.status) or None,
         invitation_state=(invitation and invitation.invite_state) or None,
         invited_at=utc(invitation.received_at) if invitation else None,
-        # Without a sequence there is nothing in the record that would show a reply.
-        replied=None if status is None else status.lower() == "replied",
+        replied=_replied(sequence),
         last_interaction_at=utc(record.last_interaction_at),
         url=record.app_url or None,
+        unknown=_unknown(record),
         raw=raw,
     )
 

@@ -53,9 +53,9 @@ class _Record(msgspec.Struct, gc=False):
     firstName: str | None = None
     lastName: str | None = None
     # Text, or an array of {value, isPrimary}: the pages show both, for the address too.
-    phoneNumber: Any = None
+    phoneNumber: Any = msgspec.UNSET
     email: Any = None
-    status: str | None = None
+    status: str | msgspec.UnsetType | None = msgspec.UNSET
     organizationId: str | None = None
     createdAt: datetime | None = None
     updatedAt: datetime | None = None
@@ -87,8 +87,16 @@ def _one(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _empty(value: Any) -> bool:
+    """Tell whether the vendor says that there is none, in whichever form."""
+    if isinstance(value, list):
+        return all(_empty(entry.get("value", False) if isinstance(entry, dict) else entry) for entry in value)
+    return value is None or value == ""
+
+
 def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
     first, last = record.firstName or None, record.lastName or None
+    phone = _one(record.phoneNumber)
     return Contact(
         vendor="tether",
         account_id=record.organizationId or "",
@@ -97,10 +105,14 @@ def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
         first_name=first,
         last_name=last,
         email=_one(record.email),
-        phone=_one(record.phoneNumber),
+        phone=phone,
         stage=record.status or None,
         created_at=utc(record.createdAt),
         updated_at=utc(record.updatedAt),
+        unknown=(
+            *(("phone",) if phone is None and not _empty(record.phoneNumber) else ()),
+            *(("stage",) if record.status is msgspec.UNSET else ()),
+        ),
         raw=raw,
     )
 
@@ -128,7 +140,7 @@ def _check_ids(contact_id: str, _account_id: str) -> None:
         raise InvalidRequest("a Tether contact id has 24 hexadecimal digits")
 
 
-def _prepare_stage(change: StageChange) -> Steps:
+def _prepare_stage(change: StageChange, count: int) -> Steps:
     if change.campaign is not None:
         raise InvalidRequest("Tether has no stage per campaign; leave `campaign` out")
     # A status that the pipeline lacks would clear the contact's stage.
@@ -140,7 +152,21 @@ def _prepare_stage(change: StageChange) -> Steps:
         raise InvalidRequest(
             f"Tether's contact pipeline has no such stage; its stages are {', '.join(names)}"
         )
-    return StageChange(name)
+    if count < 2:
+        return StageChange(name)
+    # Many are changed at once by the stage's id, which this read of contacts by stage gives for every name.
+    answer = yield Request("POST", "/api/contacts", json={"size": 1, "pipelineType": "Contact"})
+    return StageChange(name, stage_id=_stage_id(answer, name))
+
+
+def _stage_id(answer: Any, name: str) -> str | None:
+    data = answer.get("data") if isinstance(answer, dict) else None
+    for holder in (answer, data):
+        ids = holder.get("stageIdByName") if isinstance(holder, dict) else None
+        stage_id = ids.get(name) if isinstance(ids, dict) else None
+        if isinstance(stage_id, str) and re.fullmatch(r"[0-9a-fA-F]{24}", stage_id):
+            return stage_id
+    return None
 
 
 def _stage_names(answer: Any) -> list[str]:
@@ -166,6 +192,14 @@ def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Ste
     answer = yield Request("PATCH", f"/api/contacts/{contact_id}", json={"status": change.stage})
     if not isinstance(answer, dict):
         raise MalformedResponse("the answer to the update is no object")
+
+
+def _update_stage_of_many(contact_ids: list[str], change: StageChange) -> Steps:
+    body = {"contactIds": contact_ids, "status": change.stage, "pipelineStageId": change.stage_id}
+    answer = yield Request("PUT", "/api/contacts/bulk-update-status", json=body)
+    # Ids that the instance does not know only make the number lower.
+    if not isinstance(answer, dict) or answer.get("matchedCount") != len(contact_ids):
+        raise MalformedResponse("the answer to the update does not say that all contacts were found")
 
 
 TETHER = Vendor(
@@ -194,7 +228,13 @@ TETHER = Vendor(
         },
         complete=_complete,
     ),
-    writes=Writes(check_ids=_check_ids, stage=_update_stage, prepare_stage=_prepare_stage),
+    writes=Writes(
+        check_ids=_check_ids,
+        stage=_update_stage,
+        prepare_stage=_prepare_stage,
+        stage_of_many=_update_stage_of_many,
+        most_at_once=100,
+    ),
 )
 
 

@@ -40,9 +40,9 @@ class _Record(msgspec.Struct, gc=False):
     id: str
     name: str | None = None
     email: str | None = None
-    phone_number: str | None = None
+    phone_number: str | msgspec.UnsetType | None = msgspec.UNSET
     country_code: str | None = None
-    tags: list[str] | None = None
+    tags: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     attributes: dict[str, Any] | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -84,6 +84,10 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
         timezone=attribute("timezone"),
         created_at=utc(record.created_at),
         updated_at=utc(record.updated_at),
+        unknown=(
+            *(("tags",) if record.tags is msgspec.UNSET else ()),
+            *(("phone",) if record.phone_number is msgspec.UNSET else ()),
+        ),
         raw=raw,
     )
 

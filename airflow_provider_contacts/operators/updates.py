@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.arguments import flag, whole_number
-from airflow_provider_contacts.core.bulk import Progress, Store, Target, reference, targets_of, update_all
+from airflow_provider_contacts.core.bulk import (
+    Progress,
+    Store,
+    Target,
+    Updater,
+    reference,
+    targets_of,
+    update_all,
+)
 from airflow_provider_contacts.core.changes import Change, notes_change, stage_change, tag_change
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
@@ -32,7 +40,8 @@ class _UpdateContactsOperator(ContactsBaseOperator):
     :param preview: say what would be done, and write nothing. Templated.
     :param max_updates: refuse to write more contacts than this, before the first. Templated.
     :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Wrong
-        credentials, missing rights and used-up credits end the task at once in both. Templated.
+        credentials, missing rights, used-up credits and a long wait that the vendor asks for end the task at once
+        in both. Templated.
     :return: ``{"updated", "unchanged", "failed"}``, each a list of references; those in ``failed`` have an
         ``error`` too. With ``preview`` the first is empty, and ``would_update`` has what it would hold.
     """
@@ -85,7 +94,7 @@ class _UpdateContactsOperator(ContactsBaseOperator):
             raise InvalidRequest(
                 f"{len(todo)} contacts are to be updated, more than max_updates ({most}); nothing is written"
             )
-        write = hook.updater(change)
+        updater = hook.updater(change, len(todo))
         leave_url(context, next((one.known.get("url") for one in targets), None))
         result: dict[str, Any] = {
             "updated": [],
@@ -94,10 +103,10 @@ class _UpdateContactsOperator(ContactsBaseOperator):
         if preview:
             self.log.info("This is a preview; nothing is written.")
             return {**result, "failed": [], "would_update": [reference(vendor.name, one) for one in todo]}
-        return {**result, **self._update(hook, change, todo, write, context)}
+        return {**result, **self._update(hook, change, todo, updater, context)}
 
     def _update(
-        self, hook: ContactsHook, change: Change, todo: list[Target], write: Any, context: Context
+        self, hook: ContactsHook, change: Change, todo: list[Target], updater: Updater, context: Context
     ) -> dict[str, Any]:
         store: Store | None = dict(context).get("task_state_store")  # type: ignore[assignment]
         settings = hook.settings
@@ -114,7 +123,7 @@ class _UpdateContactsOperator(ContactsBaseOperator):
                 rate = (count - len(progress.done)) / (now - started)
                 self.log.info("%d of %d contact(s), %.1f per second.", count, len(todo), rate)
 
-        outcome = update_all(todo, write, progress, settings.max_concurrency, report)
+        outcome = update_all(todo, updater, progress, settings.max_concurrency, report)
         name = hook.vendor.name
         result = {
             "updated": [reference(name, todo[index]) for index in outcome.updated],

@@ -35,6 +35,10 @@ STAGES = {
 }
 SOURCES = ("CSV Upload", "Webchat", "Facebook")
 _EPOCH = 1_767_225_600
+BUCKET_FIELDS = {
+    "page", "size", "search", "source", "ownerFilter", "owner", "assignee", "pipelineType", "pipelineId",
+    "status", "createdDateRange", "stages", "messageStatus", "bulkOnly",
+}  # fmt: skip
 
 RULES: dict[str, checking.Rule] = {
     "page": checking.whole(1),
@@ -209,6 +213,46 @@ def routes(world: World) -> APIRouter:
             checking.refuse(world, VENDOR, request, "type is missing")
         pipeline = {"_id": PIPELINE, "type": values["type"], "stages": list(STAGES)}
         return checking.answer(msgspec.json.encode({"success": True, "data": pipeline}))
+
+    @router.post("/api/contacts")
+    async def contacts_by_stage(request: Request) -> Response:
+        allow(request)
+        checking.query(world, VENDOR, request, {})
+        body = await checking.json_body(world, VENDOR, request)
+        if body.keys() - BUCKET_FIELDS:
+            checking.refuse(world, VENDOR, request, "the body holds other fields than the page lists")
+        size = body.get("size", 50)
+        if (
+            type(size) is not int
+            or size < 1
+            or body.get("pipelineType") not in (None, "Contact", "Application")
+        ):
+            checking.refuse(world, VENDOR, request, "size or pipelineType is none of the page's")
+        buckets = {}
+        for name in STAGES:
+            rows = contacts.matching(("stage", name), lambda row, name=name: row.status == name)  # type: ignore[misc]
+            records = msgspec.Raw(join_json(row.json() for row in rows[:size]))
+            buckets[name] = {"contacts": records, "total": len(rows)}
+        names = {stage_id: name for name, stage_id in STAGES.items()}
+        envelope = {"success": True, "data": buckets, "stageIdByName": STAGES, "stageNameById": names}
+        return checking.answer(msgspec.json.encode(envelope))
+
+    @router.put("/api/contacts/bulk-update-status")
+    async def update_many(request: Request) -> Response:
+        allow(request)
+        checking.query(world, VENDOR, request, {})
+        body = await checking.json_body(world, VENDOR, request)
+        ids, status, stage_id = (body.get(name) for name in ("contactIds", "status", "pipelineStageId"))
+        well_formed = isinstance(ids, list) and all(isinstance(one, str) for one in ids)
+        if len(body) != 3 or not ids or not well_formed or STAGES.get(status) != stage_id:  # type: ignore[arg-type]
+            checking.refuse(world, VENDOR, request, "contactIds, status and its pipelineStageId are required")
+        found = [row for one in ids or () for row in contacts.find(one)]
+        changed = [row for row in found if row.status != status]
+        for row in changed:
+            row.status = status
+            contacts.changed(row)
+        counts = {"message": "Updated", "modifiedCount": len(changed), "matchedCount": len(found)}
+        return checking.answer(msgspec.json.encode(counts))
 
     @router.patch("/api/contacts/{contact_id}")
     async def patch_contact(contact_id: str, request: Request) -> Response:

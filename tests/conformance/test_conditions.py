@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -26,6 +27,7 @@ from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 from airflow_provider_contacts.hooks.base import ContactsHook, known_vendors
 from tests.conftest import Read, Sandbox
+from tests.scripted import Reply, ScriptedServer
 from tests.vendors import CASES, VENDORS
 
 SINCE = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -124,6 +126,7 @@ def test_what_a_vendor_cannot_tell_is_refused_before_a_request(
     assert not [entry for entry in sandbox.requests(vendor) if entry["method"] == "GET"]
 
 
+@pytest.mark.sandbox(rate_limits=False)
 @pytest.mark.parametrize("vendor", VENDORS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
@@ -150,6 +153,7 @@ def test_asking_the_vendor_changes_nothing(vendor: str, data: st.DataObject, san
     else:
         filters = {}
     sandbox.world.forget()
+    sandbox.connect(vendor, extra={"requests_per_minute": 100_000})
     hook = ContactsHook.for_connection(CASES[vendor].conn_id)
     plain = [contact for contact in hook.list_contacts(filters) if condition.matches(contact)]
     assert keys(list(hook.list_contacts(filters, condition=condition))) == keys(plain)
@@ -203,9 +207,13 @@ class TestPushing:
                 "connection_invitation": {"invite_state": "pending"},
                 "tags": [{"name": "VIP"}],
             },
-            {"contact_id": "2", "connection_invitation": {"invite_state": "accepted"}},
-            {"contact_id": "3"},
-            {"contact_id": "4", "connection_invitation": {"invite_state": "a word of its own"}},
+            {"contact_id": "2", "connection_invitation": {"invite_state": "accepted"}, "tags": []},
+            {"contact_id": "3", "connection_invitation": None, "tags": None},
+            {
+                "contact_id": "4",
+                "connection_invitation": {"invite_state": "a word of its own"},
+                "tags": [{"name": "Vip"}],
+            },
         ]
         scripted.replies = [Reply(body=case.page(*records))]
         conn_id = connect("scripted", **{**case.parts, "host": scripted.url})
@@ -233,3 +241,95 @@ class TestPushing:
     def test_bad_condition(self, sandbox: Sandbox, read: Read) -> None:
         with pytest.raises(InvalidRequest, match="this is no condition"):
             read("mailstand_default", condition={"condition": "replyed"})
+
+
+# Per vendor: fields of a record, and what each of them that is missing, or has another form, leaves unknown.
+NOT_KNOWN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
+    "talktohumans": [
+        ({}, {"tags", "invitation_state"}),
+        ({"tags": None, "connection_invitation": None}, set()),
+        ({"tags": [], "connection_invitation": {"invite_state": "pending"}}, set()),
+        ({"tags": [{"label": "DNC"}], "connection_invitation": {}}, {"tags", "invitation_state"}),
+        ({"tags": [{"name": "VIP"}, {"name": None}], "connection_invitation": 5}, {"tags", "invitation_state"}),
+        ({"tags": ["DNC"], "connection_invitation": None}, set()),
+    ],
+    "thoughtly": [
+        ({}, {"tags", "phone"}),
+        ({"tags": None, "phone_number": None}, set()),
+        ({"tags": {"DNC": True}, "phone_number": {}}, {"tags", "phone"}),
+    ],
+    "mailstand": [
+        ({}, {"stage", "phone", "opened_at", "clicked_at", "bounced_at"}),
+        ({"stage": {}, "last_open": "2 days ago", "last_click": None, "last_bounce": ""},
+         {"stage", "phone", "opened_at", "bounced_at"}),
+        ({"stage": None, "mobile_phone": None, "work_phone": "1", "last_open": 1, "last_click": 1, "last_bounce": None},
+         set()),
+        ({"stage": "x", **{f"{kind}_phone": None for kind in ("mobile", "work", "home", "voip", "other")},
+          "last_open": None, "last_click": None, "last_bounce": None}, set()),
+    ],
+    "tether": [
+        ({}, {"phone", "stage"}),
+        ({"phoneNumber": "", "status": None}, set()),
+        ({"phoneNumber": [], "status": ""}, set()),
+        ({"phoneNumber": [{"value": ""}, None], "status": "x"}, set()),
+        ({"phoneNumber": {"number": "1"}, "status": 5}, {"phone"}),
+        ({"phoneNumber": [{"number": "1"}], "status": {}}, {"phone", "stage"}),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("vendor", "number"), [(vendor, number) for vendor in VENDORS for number in range(len(NOT_KNOWN[vendor]))]
+)
+@pytest.mark.parametrize("raw", [True, False])
+def test_what_a_record_lacks_is_not_known(
+    vendor: str,
+    number: int,
+    raw: bool,
+    connect: Callable[..., str],
+    scripted: ScriptedServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fields, unknown = NOT_KNOWN[vendor][number]
+    case = CASES[vendor]
+    whole = case.page({**case.record(1), **fields})
+    scripted.decide = lambda asked: Reply(
+        body=case.page()
+        if "page=2" in asked.query or ("page=1" in asked.query and vendor == "thoughtly")
+        else whole
+    )
+    hook = ContactsHook.for_connection(connect("scripted", **{**case.parts, "host": scripted.url}))
+    [contact] = hook.list_contacts(raw=raw)
+    assert set(contact.unknown) == unknown
+    forms: dict[str, Condition] = {"tags": Tagged("DNC"), "stage": InStage("Interested"), "phone": HasPhone()}
+    answers = hook.vendor.contacts.answers
+    for field, condition in forms.items():
+        if field in unknown and tag_of(condition) in answers:
+            # A filter of the vendor is trusted; what only the record shows is not known, and so not given.
+            capsys.readouterr()
+            asked = condition & ~condition
+            by_filter = vendor == "thoughtly" and field == "tags"
+            assert bool(list(hook.list_contacts(condition=asked, raw=raw))) == by_filter
+            assert ("records do not tell" in capsys.readouterr().out) != by_filter
+
+
+@pytest.mark.parametrize(
+    ("sequence", "replied"),
+    [
+        ({"status": "replied"}, True),
+        ({"status": "active"}, False),
+        ({"status": "active", "stop_if_person_replies": True}, False),
+        # This one goes on after a reply, and so does not show one.
+        ({"status": "active", "stop_if_person_replies": False}, None),
+        ({"status": None}, None),
+        (None, None),
+    ],
+)
+def test_when_a_sequence_shows_a_reply(
+    sequence: Any, replied: bool | None, connect: Callable[..., str], scripted: ScriptedServer
+) -> None:
+    case = CASES["talktohumans"]
+    scripted.replies = [Reply(body=case.page({**case.record(1), "sequence": sequence}))]
+    hook = ContactsHook.for_connection(connect("scripted", **{**case.parts, "host": scripted.url}))
+    [contact] = hook.list_contacts()
+    assert contact.replied is replied

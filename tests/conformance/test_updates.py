@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from airflow_provider_contacts.core.bulk import Target
+from airflow_provider_contacts.core.changes import stage_change
 from airflow_provider_contacts.errors import (
     InvalidRequest,
     MalformedResponse,
@@ -204,6 +207,26 @@ class TestStages:
         row = sandbox.world.tables["tether"].rows[0]
         TetherHook().update_stage(row.contact_id, "qualified")
         assert row.status == "Qualified"
+
+    def test_tether_many(self, sandbox: Sandbox) -> None:
+        hook = TetherHook()
+        rows = sandbox.world.tables["tether"].rows
+        updater = hook.updater(stage_change("qualified"), len(rows))
+        assert updater.most_at_once == 100
+        updater.many([Target("", row.contact_id) for row in rows], threading.Event())
+        assert {row.status for row in rows} == {"Qualified"}
+        sent = [entry for entry in sandbox.requests("tether") if not entry["path"].endswith("/login")]
+        assert [entry["method"] for entry in sent] == ["GET", "POST", "PUT"]
+        with pytest.raises(MalformedResponse, match="does not say that all contacts were found"):
+            updater.many([Target("", "f" * 24), Target("", rows[0].contact_id)], threading.Event())
+
+    @pytest.mark.parametrize("ids", [{}, {"stageIdByName": None}, {"stageIdByName": {"Won": 5}}, []])
+    def test_tether_without_a_stage_id_changes_one_after_another(
+        self, ids: Any, connect: Callable[..., str], scripted: ScriptedServer
+    ) -> None:
+        scripted.decide = lambda asked: Reply(body={"stages": ["Won"]} if asked.method == "GET" else ids)
+        hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url}))
+        assert hook.updater(stage_change("won"), 5).most_at_once == 1
 
     def test_tether_never_clears_a_stage(self, sandbox: Sandbox) -> None:
         row = sandbox.world.tables["tether"].rows[0]

@@ -10,6 +10,7 @@ from airflow_provider_contacts.errors import (
     AuthenticationError,
     ContactsError,
     InvalidRequest,
+    RateLimited,
     UnsupportedByVendor,
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
@@ -113,6 +114,51 @@ def test_preview_writes_nothing(preview: Any, sandbox: Sandbox) -> None:
 
 def test_nobody_is_a_success(sandbox: Sandbox) -> None:
     assert tag([]) == {"updated": [], "unchanged": [], "failed": []}
+
+
+def test_many_stages_in_few_requests_and_what_is_unknown_one_by_one(sandbox: Sandbox) -> None:
+    contacts = [reference(one) for one in listed("tether")]
+    ids = [*contacts[:30], "f" * 24, *contacts[30:]]
+    before = len(sandbox.requests("tether"))
+    result = run(
+        UpdateContactStageOperator, contacts_conn_id="tether_default", contacts=contacts, stage="Lost"
+    )
+    sent = [entry for entry in sandbox.requests("tether")[before:] if not entry["path"].endswith("/login")]
+    assert [entry["method"] for entry in sent] == ["GET", "POST", "PUT"]
+    assert result["updated"] == contacts
+    result = run(
+        UpdateContactStageOperator,
+        contacts_conn_id="tether_default",
+        contacts=ids,
+        stage="Qualified",
+        on_failure="continue",
+    )
+    assert result["updated"] == contacts
+    assert [one["contact_id"] for one in result["failed"]] == ["f" * 24]
+    assert {row.status for row in sandbox.world.tables["tether"].rows} == {"Qualified"}
+
+
+def test_a_bare_id_beside_a_reference_is_the_same_contact(sandbox: Sandbox) -> None:
+    row = sandbox.world.tables["talktohumans"].rows[0]
+    named = {"account_id": row.account_id, "contact_id": row.contact_id}
+    assert tag([row.contact_id, named])["updated"] == [{"vendor": "talktohumans", **named}]
+    assert len(patches(sandbox)) == 1
+
+
+def test_unknown_tags_are_written(sandbox: Sandbox) -> None:
+    contact = next(one for one in listed() if "VIP" in one["tags"])
+    assert len(tag([contact], add=["VIP"])["unchanged"]) == 1
+    assert len(tag([{**contact, "unknown": ["tags"]}], add=["VIP"])["updated"]) == 1
+
+
+@pytest.mark.parametrize("on_failure", ["fail", "continue"])
+def test_a_long_wait_ends_the_update_and_says_how_long(on_failure: str, sandbox: Sandbox) -> None:
+    contacts = [reference(one) for one in listed()]
+    sandbox.fail("talktohumans", method="PATCH", after=5, times=100, status=429, retry_after="600")
+    with pytest.raises(RateLimited) as caught:
+        tag(contacts, on_failure=on_failure)
+    assert caught.value.retry_after == 600
+    assert len(patches(sandbox)) < 20
 
 
 def test_duplicates_are_updated_once(sandbox: Sandbox) -> None:
@@ -311,13 +357,13 @@ class TestResuming:
         tag(contacts[::-1], store=store)
         assert len(patches(sandbox)) == 1
 
-    @pytest.mark.sandbox(contacts=1300)
+    @pytest.mark.sandbox(contacts=510)
     def test_more_than_one_block(self, sandbox: Sandbox) -> None:
         contacts, store = listed(), Store()
         sandbox.fail("talktohumans", method="PATCH", status=404, times=2)
-        with pytest.raises(ContactsError, match="2 of 1300"):
+        with pytest.raises(ContactsError, match="2 of 510"):
             tag(contacts, store=store, max_updates=2000)
-        assert len(store.values) == 4
+        assert len(store.values) == 3
         sandbox.world.forget()
         tag(contacts, store=store, max_updates=2000)
         assert len(patches(sandbox)) == 2
