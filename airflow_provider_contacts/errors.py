@@ -9,6 +9,9 @@ body or personal data.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class ContactsError(Exception):
     """Anything that went wrong between a DAG and a vendor.
@@ -85,3 +88,57 @@ class MalformedRecord(MalformedResponse):
     def __init__(self, message: str, raw: bytes = b"") -> None:
         super().__init__(message)
         self.raw = raw
+
+
+# Another try meets the same again, until somebody mends something.
+CANNOT_HEAL = (
+    AuthenticationError,
+    InvalidConnection,
+    InvalidRequest,
+    MalformedRecord,
+    NotFound,
+    PermissionDenied,
+    QuotaExhausted,
+    UnsupportedByVendor,
+)
+
+
+def unexpected(error: Exception) -> ContactsError:
+    """Return a :class:`ContactsError` for an error that nobody foresaw, without its text, which may hold anything."""
+    place, frame = "", error.__traceback__
+    while frame is not None:
+        place = f" at {frame.tb_frame.f_globals.get('__name__', '?')}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    return ContactsError(f"unexpected {type(error).__name__}{place}", transient=True)
+
+
+def to_form(error: ContactsError) -> dict[str, Any]:
+    """Return an error as JSON."""
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "retry_after": error.retry_after,
+        "transient": error.transient,
+    }
+
+
+def from_form(form: Any) -> ContactsError:
+    """Return the error of what :func:`to_form` gave.
+
+    :raises ValueError: if the form is none of this version.
+    """
+    if not isinstance(form, Mapping) or set(form) != {"type", "message", "retry_after", "transient"}:
+        raise ValueError("this is no error's form")
+    kind = {one.__name__: one for one in _all(ContactsError)}.get(form["type"])
+    if kind is None or not isinstance(form["message"], str) or not isinstance(form["transient"], bool):
+        raise ValueError("this is no error's form")
+    wait = form["retry_after"]
+    if wait is not None and (isinstance(wait, bool) or not isinstance(wait, int | float)):
+        raise ValueError("this is no error's form")
+    error = kind(form["message"])
+    error.retry_after, error.transient = wait, form["transient"]
+    return error
+
+
+def _all(kind: type[ContactsError]) -> set[type[ContactsError]]:
+    return {kind}.union(*(_all(one) for one in kind.__subclasses__()))

@@ -108,6 +108,14 @@ def get_provider_info() -> dict[str, Any]:
             }
             for title in _VENDORS.values()
         ],
+        "sensors": [
+            {"integration-name": title, "python-modules": ["airflow_provider_contacts.sensors.contacts"]}
+            for title in _VENDORS.values()
+        ],
+        "triggers": [
+            {"integration-name": title, "python-modules": ["airflow_provider_contacts.triggers.contacts"]}
+            for title in _VENDORS.values()
+        ],
         "transfers": [
             {
                 "source-integration-name": title,

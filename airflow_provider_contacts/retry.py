@@ -9,17 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.errors import (
-    AuthenticationError,
-    ContactsError,
-    InvalidConnection,
-    InvalidRequest,
-    MalformedRecord,
-    NotFound,
-    PermissionDenied,
-    QuotaExhausted,
-    UnsupportedByVendor,
-)
+from airflow_provider_contacts.errors import CANNOT_HEAL, ContactsError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryDecision, RetryPolicy
@@ -37,18 +27,6 @@ else:
 # A vendor that asks for more than a day is asked again after one.
 _LONGEST = 86_400.0
 
-# Another try meets the same again, until somebody mends something.
-_CANNOT_HEAL = (
-    AuthenticationError,
-    InvalidConnection,
-    InvalidRequest,
-    MalformedRecord,
-    NotFound,
-    PermissionDenied,
-    QuotaExhausted,
-    UnsupportedByVendor,
-)
-
 
 class ContactsRetryPolicy(RetryPolicy):
     """Retries a rate limit after the vendor's ``Retry-After``, and fails at once on what cannot heal.
@@ -64,7 +42,7 @@ class ContactsRetryPolicy(RetryPolicy):
         if not isinstance(exception, ContactsError):
             return RetryDecision.default()
         # An update that failed for some contacts is worth another try if one of its causes is.
-        hopeless = isinstance(exception, _CANNOT_HEAL) or (
+        hopeless = isinstance(exception, CANNOT_HEAL) or (
             type(exception) is ContactsError and not exception.transient
         )
         if hopeless:

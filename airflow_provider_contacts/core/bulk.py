@@ -73,27 +73,33 @@ class Outcome:
 
 
 def targets_of(
-    contacts: Any, vendor: str, title: str, check_ids: Callable[[str, str], None]
+    contacts: Any,
+    vendor: str,
+    title: str,
+    check_ids: Callable[[str, str], None],
+    argument: str = "contacts",
 ) -> tuple[list[Target], int]:
     """Return the contacts to update, each once, and how many were named again.
 
     :param contacts: ids, references, or dicts as a list or a sensor returned them.
     :param vendor: connection type that they have to belong to.
     :param check_ids: raises InvalidRequest for a contact id or account id of a wrong form.
+    :param argument: the argument's name, for messages.
     :raises InvalidRequest: naming the first item that is none of these, or of another vendor.
     """
     if isinstance(contacts, str | int | Mapping) and contacts != "":
         contacts = [contacts]
     if isinstance(contacts, str) or not isinstance(contacts, Iterable):
-        raise InvalidRequest("`contacts` must be a list of contacts, references or ids")
+        raise InvalidRequest(f"`{argument}` must be a list of contacts, references or ids")
     found: dict[tuple[str, str], Target] = {}
     again = 0
     for number, item in enumerate(contacts, start=1):
-        target = _target(item, number, vendor, title)
+        where = f"item {number} of `{argument}`"
+        target = _target(item, where, vendor, title)
         try:
             check_ids(target.contact_id, target.account_id)
         except InvalidRequest as error:
-            raise InvalidRequest(f"item {number} of `contacts`: {error}") from None
+            raise InvalidRequest(f"{where}: {error}") from None
         again += (target.account_id, target.contact_id) in found
         found.setdefault((target.account_id, target.contact_id), target)
     # A bare id beside a reference with an account means the same contact.
@@ -104,8 +110,7 @@ def targets_of(
     return list(found.values()), again + len(bare)
 
 
-def _target(item: Any, number: int, vendor: str, title: str) -> Target:
-    where = f"item {number} of `contacts`"
+def _target(item: Any, where: str, vendor: str, title: str) -> Target:
     if isinstance(item, str | int) and not isinstance(item, bool):
         return Target("", str(item))
     if not isinstance(item, Mapping):

@@ -1,0 +1,1 @@
+"""Triggers that wait for contacts without a worker."""

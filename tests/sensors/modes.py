@@ -1,0 +1,110 @@
+"""Runs a sensor in each mode, through Airflow's own classes and serialisation, as scheduler and triggerer do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import (
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from airflow_provider_contacts.errors import ContactsError
+
+MODES = ("poke", "reschedule", "deferrable", "shared")
+
+
+class Store:
+    """What Airflow's ``task_state_store`` does, for JSON values."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        assert value is not None
+        self.values[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        del self.values[key]
+
+
+class Instance:
+    """What a sensor asks of its task instance."""
+
+    def __init__(self) -> None:
+        self.try_number = 1
+        self.first: datetime | None = None
+
+    def get_first_reschedule_date(self, _context: Any) -> datetime | None:
+        return self.first
+
+
+@dataclass
+class Outcome:
+    """How a wait has ended: ``success``, ``skip``, ``timeout``, or the class of an error."""
+
+    kind: str
+    value: Any = None
+    message: str = ""
+
+
+def run(make: Callable[..., Any], mode: str, *, store: Store | None = None, **arguments: Any) -> Outcome:
+    """Run a sensor until it has ended; a new object takes each step, as in a new process."""
+    arguments = {"task_id": "wait", "poke_interval": 0.02, "timeout": 30, **arguments}
+    arguments["deferrable"] = mode in ("deferrable", "shared")
+    arguments["mode"] = "reschedule" if mode == "reschedule" else "poke"
+    instance = Instance()
+    context: Any = {"ti": instance, "task_state_store": Store() if store is None else store}
+
+    def sensor() -> Any:
+        with DAG("test", schedule=None):
+            return make(**arguments)
+
+    try:
+        step: Callable[[], Any] = lambda: sensor().execute(context)  # noqa: E731
+        while True:
+            try:
+                return Outcome("success", step())
+            except AirflowRescheduleException:
+                instance.first = instance.first or datetime.now(timezone.utc)
+            except TaskDeferred as deferred:
+                classpath, kwargs = deferred.trigger.serialize()
+                assert json.loads(json.dumps(kwargs)) == kwargs
+                trigger = type(deferred.trigger)(**json.loads(json.dumps(kwargs)))
+                assert classpath.endswith(type(trigger).__name__)
+                payload = json.loads(json.dumps(events(trigger, shared=mode == "shared")[0].payload))
+                method = deferred.method_name
+
+                def step(method: str = method, payload: Any = payload) -> Any:
+                    return sensor().resume_execution(method, {"event": payload}, context)
+
+    except AirflowSkipException as error:
+        return Outcome("skip", message=str(error))
+    except AirflowSensorTimeout as error:
+        return Outcome("timeout", message=str(error))
+    except ContactsError as error:
+        return Outcome(type(error).__name__, message=str(error))
+
+
+def events(trigger: BaseEventTrigger, *, shared: bool) -> list[TriggerEvent]:
+    """Return all events of a trigger that ends."""
+
+    async def collect() -> list[TriggerEvent]:
+        if not shared or trigger.shared_stream_key() is None:
+            return [event async for event in trigger.run()]
+        stream = type(trigger).open_shared_stream(trigger.serialize()[1])
+        return [event async for event in trigger.filter_shared_stream(stream)]
+
+    return asyncio.run(asyncio.wait_for(collect(), 60))

@@ -1,0 +1,380 @@
+"""One script of answers through every mode: the same outcome, result and error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_contacts.conditions import Connected, InvitationPending, Opened, Replied, Tagged
+from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
+from airflow_provider_contacts.sensors.contacts import (
+    ContactRepliedSensor,
+    ContactSensor,
+    InvitationAcceptedSensor,
+    InvitationPendingSensor,
+)
+from tests.conftest import Sandbox
+from tests.scripted import Reply, ScriptedServer
+from tests.sensors.modes import MODES, Outcome, Store, run
+from tests.vendors import CASES
+
+CASE = CASES["talktohumans"]
+OK, DOWN = "ok", "down"
+
+in_every_mode = pytest.mark.parametrize("mode", MODES)
+
+
+def page(*ids: str) -> Reply:
+    records = [
+        {**CASE.record(int(one)), "account": {"account_id": "7"}, "tags": [{"name": "VIP"}]} for one in ids
+    ]
+    return Reply(body=CASE.page(*records))
+
+
+def reference(contact_id: str) -> dict[str, str]:
+    return {"vendor": "talktohumans", "account_id": "7", "contact_id": contact_id}
+
+
+DOWN_REPLY = Reply(status=500, body={"error": "oops"})
+KEY = Reply(status=401, body={"error": "no such key"})
+
+
+@pytest.fixture
+def wait(connect: Callable[..., str], scripted: ScriptedServer) -> Callable[..., Outcome]:
+    """Run a sensor against written answers, the last of which holds for ever."""
+    parts = {**CASE.parts, "host": scripted.url, "extra": {"retry_limit": 0}}
+    conn_id = connect("scripted", **parts)
+
+    def go(mode: str, *replies: Reply, **arguments: Any) -> Outcome:
+        scripted.replies = list(replies)
+        scripted.asked.clear()
+        arguments = {"contacts_conn_id": conn_id, "condition": Tagged("VIP"), **arguments}
+        return run(ContactSensor, mode, **arguments)
+
+    return go
+
+
+# Name: answers, arguments, outcome, result, requests (None where the modes may differ).
+SCRIPTS: dict[str, tuple[list[Reply], dict[str, Any], str, Any, int | None]] = {
+    "met at once": ([page("1", "2")], {}, "success", ["1", "2"], 1),
+    "met at the third": ([page(), page(), page("1")], {}, "success", ["1"], 3),
+    "not enough at first": ([page("1"), page("1", "2")], {"min_count": "2"}, "success", ["1", "2"], 2),
+    "all of two": (
+        [page("1", "3"), page("1", "2", "3")],
+        {"contact_ids": ["1", {"account_id": "7", "contact_id": "2"}]},
+        "success",
+        ["1", "2"],
+        2,
+    ),
+    "one of two": ([page("3"), page("2", "3")], {"contact_ids": ["1", "2"], "min_count": 1}, "success", ["2"], 2),
+    "another account's": (
+        [page("1")],
+        {"contact_ids": [{"account_id": "8", "contact_id": "1"}], "timeout": 0.1},
+        "timeout",
+        None,
+        None,
+    ),
+    "nobody to wait for": ([page("1")], {"contact_ids": []}, "success", [], 0),
+    "timeout": ([page()], {"timeout": 0.1}, "timeout", None, None),
+    "timeout at once": ([page()], {"timeout": 0}, "timeout", None, 1),
+    "timeout, soft_fail": ([page()], {"timeout": 0.1, "soft_fail": True}, "skip", None, None),
+    "timeout, never_fail": ([page()], {"timeout": 0.1, "never_fail": True}, "timeout", None, None),
+    "timeout, silent_fail": ([page()], {"timeout": 0.1, "silent_fail": True}, "timeout", None, None),
+    "two server errors": ([page(), DOWN_REPLY, DOWN_REPLY, page("1")], {}, "success", ["1"], 4),
+    "first poll fails": ([DOWN_REPLY, page("1")], {}, "success", ["1"], 2),
+    "three server errors": ([DOWN_REPLY] * 3 + [page("1")], {}, "success", ["1"], 4),
+    "four server errors": ([DOWN_REPLY], {}, "VendorUnavailable", None, 4),
+    "not in a row": (
+        [DOWN_REPLY, page(), DOWN_REPLY, page(), DOWN_REPLY, page("1")],
+        {"max_consecutive_failures": 1},
+        "success",
+        ["1"],
+        6,
+    ),
+    "none borne": ([page(), DOWN_REPLY, page("1")], {"max_consecutive_failures": "0"}, "VendorUnavailable", None, 2),
+    "server errors, soft_fail": ([DOWN_REPLY], {"soft_fail": True}, "VendorUnavailable", None, 4),
+    "server errors, never_fail": ([DOWN_REPLY], {"never_fail": True}, "skip", None, 4),
+    "server errors, silent_fail": ([DOWN_REPLY] * 6 + [page("1")], {"silent_fail": True}, "success", ["1"], 7),
+    "server errors, silent_fail, timeout": ([DOWN_REPLY], {"silent_fail": True, "timeout": 0.1}, "timeout", None, None),
+    "broken key": ([KEY], {}, "AuthenticationError", None, 1),
+    "key breaks": ([page(), page(), KEY], {}, "AuthenticationError", None, 3),
+    "key breaks, soft_fail": ([page(), KEY], {"soft_fail": True}, "AuthenticationError", None, 2),
+    "key breaks, never_fail": ([page(), KEY], {"never_fail": True}, "skip", None, 2),
+    "key breaks, silent_fail": ([page(), KEY, page("1")], {"silent_fail": True}, "success", ["1"], 3),
+    "garbled": ([page(), Reply(body={"data": 5})], {"max_consecutive_failures": 1}, "MalformedResponse", None, 3),
+    "no id": ([Reply(body=CASE.page({}))], {}, "MalformedRecord", None, 1),
+}  # fmt: skip
+
+
+@in_every_mode
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script(name: str, mode: str, wait: Callable[..., Outcome], scripted: ScriptedServer) -> None:
+    replies, arguments, kind, found, requests = SCRIPTS[name]
+    outcome = wait(mode, *replies, **arguments)
+    assert outcome.kind == kind, outcome
+    assert outcome.value == (None if found is None else [reference(one) for one in found])
+    if requests is not None:
+        assert len(scripted.asked) == requests
+
+
+@in_every_mode
+def test_a_retry_after_is_waited_for(
+    mode: str, wait: Callable[..., Outcome], scripted: ScriptedServer
+) -> None:
+    import time
+
+    started = time.monotonic()
+    outcome = wait(mode, page(), Reply(status=429, headers={"Retry-After": "1"}), page("1"))
+    # In this mode Airflow waits, and knows until when.
+    assert time.monotonic() - started > 0.9 or mode == "reschedule"
+    assert outcome.kind == "success"
+
+
+def test_a_retry_after_moves_the_next_reschedule(
+    wait: Callable[..., Outcome], scripted: ScriptedServer
+) -> None:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    scripted.replies = [Reply(status=429, headers={"Retry-After": "90"})]
+    with DAG("test", schedule=None):
+        sensor = ContactSensor(
+            task_id="wait",
+            contacts_conn_id="scripted",
+            condition=Tagged("VIP"),
+            mode="reschedule",
+            poke_interval=5,
+            timeout=1000,
+        )
+    from tests.sensors.modes import Instance
+
+    with pytest.raises(AirflowRescheduleException) as caught:
+        sensor.execute({"ti": Instance()})  # type: ignore[typeddict-item]
+    wait_for = caught.value.reschedule_date - datetime.now(timezone.utc)
+    assert 80 < wait_for.total_seconds() <= 90
+
+
+@in_every_mode
+def test_who_has_not_met_it_is_named(mode: str, wait: Callable[..., Outcome]) -> None:
+    outcome = wait(mode, page("1"), contact_ids=["1", "99", "98"], timeout=0.1)
+    assert outcome.kind == "timeout"
+    assert "99, 98" in outcome.message
+    assert "1 of 3 contact(s)" in outcome.message
+    assert wait(mode, page("1"), contact_ids=["1", "99"], timeout=0.1, soft_fail=True).kind == "skip"
+
+
+@in_every_mode
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"condition": Opened()}, UnsupportedByVendor, "It can be told by: Mailstand"),
+        ({"condition": {"condition": "repleid"}}, InvalidRequest, "this is no condition"),
+        ({"condition": None}, InvalidRequest, "`condition` is empty"),
+        ({"filters": {"tagg": "x"}}, InvalidRequest, "Did you mean `tag`"),
+        ({"filters": {"tag": {1, 2}}}, InvalidRequest, "must be"),
+        ({"contact_ids": ["x"]}, InvalidRequest, "item 1 of `contact_ids`: a TalkToHumans contact id"),
+        ({"contact_ids": [{"vendor": "tether", "contact_id": "1"}]}, InvalidRequest, "another vendor"),
+        ({"contact_ids": ["1"], "min_count": 2}, InvalidRequest, "more than the 1 contacts"),
+        ({"min_count": 0}, InvalidRequest, "`min_count`"),
+        ({"min_count": "two"}, InvalidRequest, "`min_count`"),
+        ({"max_consecutive_failures": -1}, InvalidRequest, "`max_consecutive_failures`"),
+    ],
+)
+@pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}, {"silent_fail": True}])
+def test_what_can_never_work_fails_when_the_task_starts(
+    mode: str,
+    arguments: dict[str, Any],
+    error: type[Exception],
+    message: str,
+    soft: dict[str, Any],
+    wait: Callable[..., Outcome],
+    scripted: ScriptedServer,
+) -> None:
+    outcome = wait(mode, page("1"), **arguments, **soft)
+    assert outcome.kind == error.__name__
+    assert message in outcome.message
+    assert not scripted.asked
+
+
+def test_ids_that_render_to_none_are_not_everybody(sandbox: Sandbox) -> None:
+    with DAG("test", schedule=None):
+        sensor = ContactSensor(
+            task_id="wait",
+            contacts_conn_id="talktohumans_default",
+            condition=Tagged("VIP"),
+            contact_ids="{{ ids }}",
+        )
+    sensor.contact_ids = None
+    with pytest.raises(InvalidRequest, match="`contact_ids` is given, and is None"):
+        sensor.execute({})  # type: ignore[typeddict-item]
+
+
+@in_every_mode
+def test_no_personal_data_leaves(
+    mode: str, wait: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = {
+        **CASE.record(5),
+        "name": "Ada Secret",
+        "tags": [{"name": "VIP"}],
+        "linkedin_url": "https://x.test/ada",
+    }
+    outcome = wait(
+        mode, page(), DOWN_REPLY, Reply(body=CASE.page(record)), filters={"search": "ada@secret.test"}
+    )
+    assert outcome.value == [{"vendor": "talktohumans", "account_id": "", "contact_id": "5"}]
+    output = capsys.readouterr()
+    for text in (output.out, output.err, json.dumps(outcome.value)):
+        assert "secret" not in text.lower()
+
+
+class TestPresets:
+    @in_every_mode
+    def test_replied(self, mode: str, sandbox: Sandbox) -> None:
+        rows = sandbox.world.tables["talktohumans"].rows
+        since = datetime(2026, 3, 1, tzinfo=timezone.utc)
+        for given in (since, since.isoformat(), "2026-03-01"):
+            outcome = run(ContactRepliedSensor, mode, contacts_conn_id="talktohumans_default", since=given)
+            assert {one["contact_id"] for one in outcome.value} == {
+                row.contact_id
+                for row in rows
+                if row.sequence == "replied" and row.interacted > since.timestamp()
+            }
+
+    @in_every_mode
+    def test_invitations(self, mode: str, sandbox: Sandbox) -> None:
+        rows = sandbox.world.tables["talktohumans"].rows
+        pending = run(InvitationPendingSensor, mode, contacts_conn_id="talktohumans_default")
+        assert len(pending.value) == sum(row.pending for row in rows)
+        accepted = run(InvitationAcceptedSensor, mode, contacts_conn_id="talktohumans_default")
+        assert len(accepted.value) == sum(row.relationship == "connected" for row in rows)
+
+    def test_conditions(self) -> None:
+        with DAG("test", schedule=None, default_args={"contacts_conn_id": "some", "poke_interval": 7}):
+            replied = ContactRepliedSensor(task_id="a")
+            pending = InvitationPendingSensor(task_id="b")
+            accepted = InvitationAcceptedSensor(task_id="c")
+            templated = ContactRepliedSensor(task_id="d", since="{{ ds }}")
+        assert replied.contacts_conn_id == "some"
+        assert replied.poke_interval == 7
+        assert replied.condition == Replied().to_dict()
+        assert pending.condition == InvitationPending().to_dict()
+        assert accepted.condition == Connected().to_dict()
+        templated.render_template_fields({"ds": "2026-03-01"})
+        assert templated.condition == {"condition": "replied", "since": "2026-03-01"}
+
+
+class TestDeferral:
+    def test_the_trigger_says_what_the_sensor_waits_for(self, sandbox: Sandbox) -> None:
+        from airflow.sdk.exceptions import TaskDeferred
+
+        with DAG("test", schedule=None):
+            sensor = ContactSensor(
+                task_id="wait",
+                contacts_conn_id="talktohumans_default",
+                condition=Tagged("Nobody has this"),
+                poke_interval=60,
+                timeout=3600,
+                deferrable=True,
+                contact_ids=["5000"],
+            )
+        with pytest.raises(TaskDeferred) as caught:
+            sensor.execute({})  # type: ignore[typeddict-item]
+        trigger = caught.value.trigger
+        assert trigger.serialize()[0] == "airflow_provider_contacts.triggers.contacts.ContactTrigger"
+        assert trigger.who == [["", "5000"]]
+        assert caught.value.timeout.total_seconds() > 3600
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            None, True, [], {}, {"status": "done"}, {"status": "met"}, {"status": "met", "contacts": None},
+            {"status": "met", "contacts": [{"vendor": "x"}]}, {"status": "met", "contacts": ["5"]},
+            {"status": "error"}, {"status": "error", "error": "boom"},
+            {"status": "error", "error": {"type": "SystemExit", "message": "", "retry_after": None, "transient": False}},
+            {"status": "timeout"},
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}, {"silent_fail": True}])
+    def test_an_event_of_another_version_fails(self, event: Any, soft: dict[str, Any]) -> None:
+        from airflow_provider_contacts.errors import ContactsError
+
+        with DAG("test", schedule=None):
+            sensor = ContactSensor(task_id="w", contacts_conn_id="c", condition=Tagged("VIP"), **soft)
+        with pytest.raises(ContactsError, match="does not know"):
+            sensor.resume_execution("execute_complete", {"event": event}, {})  # type: ignore[typeddict-item]
+
+    @pytest.mark.parametrize(
+        ("soft", "kind"),
+        [
+            ({}, "AirflowSensorTimeout"),
+            ({"soft_fail": True}, "AirflowSkipException"),
+            ({"never_fail": True}, "AirflowSensorTimeout"),
+        ],
+    )
+    def test_airflows_own_time_out(self, soft: dict[str, Any], kind: str) -> None:
+        with DAG("test", schedule=None):
+            sensor = ContactSensor(task_id="w", contacts_conn_id="c", condition=Tagged("VIP"), **soft)
+        with pytest.raises(Exception, match="in vain") as caught:
+            sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {})  # type: ignore[typeddict-item]
+        assert type(caught.value).__name__ == kind
+
+    @pytest.mark.parametrize(
+        ("soft", "kind"),
+        [
+            ({}, "ContactsError"),
+            ({"soft_fail": True}, "ContactsError"),
+            ({"never_fail": True}, "AirflowSkipException"),
+        ],
+    )
+    def test_a_trigger_that_could_not_run(self, soft: dict[str, Any], kind: str) -> None:
+        with DAG("test", schedule=None):
+            sensor = ContactSensor(task_id="w", contacts_conn_id="c", condition=Tagged("VIP"), **soft)
+        with pytest.raises(Exception) as caught:  # noqa: PT011
+            sensor.resume_execution("__fail__", {"error": "Trigger failure"}, {})  # type: ignore[typeddict-item]
+        assert type(caught.value).__name__ == kind
+
+
+class TestReschedule:
+    def test_failures_are_counted_over_processes_and_forgotten(
+        self, wait: Callable[..., Outcome], scripted: ScriptedServer
+    ) -> None:
+        store = Store()
+        assert wait("reschedule", DOWN_REPLY, store=store).kind == "VendorUnavailable"
+        assert store.values
+        # Another try starts afresh: the stored count is of the first.
+        store.values = {key: {**value, "try": 0} for key, value in store.values.items()}
+        assert wait("reschedule", DOWN_REPLY, store=store).kind == "VendorUnavailable"
+        assert len(scripted.asked) == 4
+        assert wait("reschedule", DOWN_REPLY, page("1"), store=Store()).kind == "success"
+
+    def test_without_a_store_they_are_not_counted(self, wait: Callable[..., Outcome]) -> None:
+        class Nowhere(Store):
+            def get(self, key: str) -> Any:
+                return None
+
+            def set(self, key: str, value: Any) -> None:
+                pass
+
+        outcome = wait("reschedule", *[DOWN_REPLY] * 8, page("1"), store=Nowhere())
+        assert outcome.kind == "success"
+
+
+def test_it_can_be_mapped(sandbox: Sandbox) -> None:
+    with DAG("test", schedule=None):
+        mapped = ContactSensor.partial(
+            task_id="wait", contacts_conn_id="talktohumans_default", condition=Tagged("VIP")
+        ).expand(contact_ids=[["5000"], ["5001"]])
+    assert mapped.operator_class is ContactSensor
+
+
+def test_policy_of_retries() -> None:
+    from airflow_provider_contacts.retry import ContactsRetryPolicy
+
+    with DAG("test", schedule=None):
+        sensor = ContactSensor(task_id="w", contacts_conn_id="c", condition=Tagged("VIP"))
+    assert isinstance(getattr(sensor, "retry_policy", ContactsRetryPolicy()), ContactsRetryPolicy)
