@@ -123,6 +123,8 @@ def _list(args: Any) -> None:
 
     try:
         hook = _hook(args.contacts_conn_id)
+        # Airflow's log goes to where the contacts go.
+        hook._log = _stderr_log()
         asked = {"condition": _condition(args.condition), "limit": args.limit, "raw": False}
         contacts = list(hook.list_contacts(_filters(args.filter), **asked))
     except ContactsError as error:
@@ -131,6 +133,17 @@ def _list(args: Any) -> None:
     AirflowConsole().print_as(
         data=[contact.to_dict() if wide else _row(contact) for contact in contacts], output=args.output
     )
+
+
+def _stderr_log() -> Any:
+    import logging
+
+    log = logging.getLogger("airflow_provider_contacts.cli")
+    log.propagate = False
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
+    return log
 
 
 def _filters(pairs: list[str]) -> dict[str, Any]:

@@ -15,9 +15,10 @@ a record without ``tags``, neither ``Tagged("VIP")`` nor ``~Tagged("VIP")`` is k
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from typing import Any, Union
 
 import msgspec
@@ -51,10 +52,19 @@ class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unkno
         form: dict[str, Any] = msgspec.to_builtins(self)
         return form
 
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a condition is true of a contact, not of itself: combine with &, | and ~, not and, or, not"
+        )
+
     def __and__(self, other: Condition) -> AllOf:
+        if not isinstance(other, Condition):
+            return NotImplemented
         return AllOf((*_parts(self, AllOf), *_parts(other, AllOf)))  # type: ignore[arg-type]
 
     def __or__(self, other: Condition) -> AnyOf:
+        if not isinstance(other, Condition):
+            return NotImplemented
         return AnyOf((*_parts(self, AnyOf), *_parts(other, AnyOf)))  # type: ignore[arg-type]
 
     def __invert__(self) -> Condition:
@@ -70,8 +80,16 @@ class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True,
     since: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.since is not None and self.since.tzinfo is None:
-            msgspec.structs.force_setattr(self, "since", self.since.replace(tzinfo=timezone.utc))
+        since: Any = self.since
+        if isinstance(since, date) and not isinstance(since, datetime):
+            since = datetime.combine(since, datetime.min.time())
+        if since is not None and not isinstance(since, datetime):
+            raise ValueError(
+                '`since` must be a datetime or a date; for text or a template write {"condition": "replied", "since": …}'
+            )
+        if since is not None:
+            since = since if since.tzinfo else since.replace(tzinfo=timezone.utc)
+            msgspec.structs.force_setattr(self, "since", since)
 
     def holds(self, contact: Contact) -> bool | None:
         if self.since is None or not contact.replied:
@@ -223,19 +241,35 @@ def as_condition(value: Condition | Mapping[str, Any] | None) -> Condition | Non
     """
     if value is None or isinstance(value, Condition):
         return value
+    if isinstance(value, str):
+        return parse_condition(value)
     try:
         condition: Condition = msgspec.convert(_with_times(value), AnyCondition)
     except RecursionError:
         raise InvalidRequest("the condition is nested too deeply") from None
     except msgspec.ValidationError as error:
-        known = ", ".join(tag_of(leaf) for leaf in LEAVES)
-        # msgspec repeats an unknown tag, which may come from a template.
-        detail = "" if "Invalid value" in str(error) else f" ({error})"
+        known = [tag_of(leaf) for leaf in LEAVES]
+        # msgspec repeats unknown names, which may come from a template.
+        unsaid = "Invalid value" in str(error) or "unknown field" in str(error)
+        detail = " (it has a name or a field that is not known)" if unsaid else f" ({error})"
+        strange = [name.lower() for name in _names_in(value) if name not in (*known, "all", "any", "not")]
+        near = [close for name in strange for close in difflib.get_close_matches(name, known, n=1)]
+        hint = f" Did you mean `{near[0]}`?" if near else ""
         raise InvalidRequest(
-            f'this is no condition{detail}; write for example {{"condition": "tagged", "name": "VIP"}}. '
-            f"Known are {known}, and all, any, not over `of`"
+            f'this is no condition{detail}.{hint} Write for example {{"condition": "tagged", "name": "VIP"}}. '
+            f"Known are {', '.join(known)}, and all, any, not over `of`"
         ) from None
     return condition
+
+
+def _names_in(form: Any) -> Iterator[str]:
+    if isinstance(form, list | tuple):
+        for part in form:
+            yield from _names_in(part)
+    elif isinstance(form, Mapping):
+        if isinstance(form.get("condition"), str):
+            yield form["condition"]
+        yield from _names_in(form.get("of"))
 
 
 def _with_times(form: Any) -> Any:
@@ -251,7 +285,7 @@ def _with_times(form: Any) -> Any:
 
 
 def parse_condition(text: str) -> Condition:
-    """Return the condition of a command line: ``replied``, ``tagged:Hot lead``, or JSON.
+    """Return the condition of text: ``replied``, ``tagged:Hot lead``, or JSON.
 
     :raises InvalidRequest: if it is none.
     """
@@ -259,8 +293,9 @@ def parse_condition(text: str) -> Condition:
     if text.lstrip().startswith("{"):
         try:
             form = msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            raise InvalidRequest("the condition starts like JSON and is none") from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            place = str(error).rpartition("(")[2].rstrip(")")
+            raise InvalidRequest(f"the condition starts like JSON and is none ({place})") from None
     else:
         tag, colon, argument = text.partition(":")
         form = {"condition": tag.strip()}
@@ -284,7 +319,7 @@ def _parts(condition: Condition, kind: type[Condition]) -> tuple[Condition, ...]
 
 def _require_name(name: object) -> None:
     if not isinstance(name, str) or not name.strip():
-        raise ValueError("`name` is empty")
+        raise ValueError("`name` must be text that is not empty")
 
 
 def _require_some(conditions: tuple[Any, ...]) -> None:

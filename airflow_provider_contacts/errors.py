@@ -129,7 +129,7 @@ def from_form(form: Any) -> ContactsError:
     """
     if not isinstance(form, Mapping) or set(form) != {"type", "message", "retry_after", "transient"}:
         raise ValueError("this is no error's form")
-    kind = {one.__name__: one for one in _all(ContactsError)}.get(form["type"])
+    kind = next((one for one in _all(ContactsError) if one.__name__ == form["type"]), None)
     if kind is None or not isinstance(form["message"], str) or not isinstance(form["transient"], bool):
         raise ValueError("this is no error's form")
     wait = form["retry_after"]

@@ -120,13 +120,12 @@ def test_the_names_are_the_documented_ones() -> None:
     [
         ({"condition": "tagd"}, "Known are replied"),
         ({"condition": "tagged"}, "missing required field `name`"),
-        ({"condition": "tagged", "name": " "}, "`name` is empty"),
-        ({"condition": "tagged", "name": "a", "colour": "red"}, "unknown field"),
+        ({"condition": "tagged", "name": " "}, "`name` must be text"),
+        ({"condition": "tagged", "name": "a", "colour": "red"}, "a field that is not known"),
         ({"condition": "all", "of": []}, "`of` is empty"),
         ({"condition": "any", "of": {"condition": "replied"}}, "Expected `array`"),
         ({"condition": "replied", "since": "yesterday"}, "Invalid RFC3339"),
         ({"name": "VIP"}, "missing required field `condition`"),
-        ("replied", "Expected `object`"),
         (["replied"], "Expected `object`"),
         (5, "Expected `object`"),
     ],
@@ -219,5 +218,53 @@ def test_a_date_alone_is_its_first_moment() -> None:
 
 @pytest.mark.parametrize("name", [5, None, "", " "])
 def test_a_name_is_text(name: object) -> None:
-    with pytest.raises(ValueError, match="`name` is empty"):
+    with pytest.raises(ValueError, match="`name` must be text"):
         Tagged(name)  # type: ignore[arg-type]
+
+
+def test_python_slips_are_errors() -> None:
+    with pytest.raises(TypeError, match="combine with &"):
+        Replied() and Connected()
+    with pytest.raises(TypeError, match="combine with &"):
+        not Replied()
+    for other in ("tagged:x", None, {"condition": "replied"}):
+        with pytest.raises(TypeError):
+            Replied() & other  # type: ignore[operator]
+        with pytest.raises(TypeError):
+            Replied() | other  # type: ignore[operator]
+
+
+def test_since_takes_times_and_dates() -> None:
+    from datetime import date
+
+    assert Replied(date(2026, 1, 2)) == Replied(NOW)  # type: ignore[arg-type]
+    for bad in ("{{ ds }}", "yesterday", 5):
+        with pytest.raises(ValueError, match="for text or a template write"):
+            Replied(bad)  # type: ignore[arg-type]
+
+
+def test_text_is_a_condition() -> None:
+    assert as_condition("tagged:VIP") == Tagged("VIP")
+    assert as_condition('{"condition": "not", "of": {"condition": "replied"}}') == ~Replied()
+
+
+@pytest.mark.parametrize(
+    ("form", "hint"),
+    [
+        ({"condition": "taged", "name": "x"}, "Did you mean `tagged`?"),
+        ("Replied", "Did you mean `replied`?"),
+        (
+            {"condition": "any", "of": [{"condition": "replied"}, {"condition": "openned"}]},
+            "Did you mean `opened`?",
+        ),
+        ({"condition": "ada@secret.test"}, "is not known). Write for example"),
+        ({"condition": "tagged", "ada@secret.test": 1}, "this is no condition"),
+        ({"condition": "tagged", "name": "x", "ada@secret.test": 1}, "this is no condition"),
+        ('{"condition": "replied"', "starts like JSON and is none"),
+    ],
+)
+def test_messages_about_bad_conditions(form: Any, hint: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        as_condition(form)
+    assert hint in str(caught.value)
+    assert "secret" not in str(caught.value)

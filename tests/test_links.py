@@ -41,7 +41,7 @@ def test_list_and_update_leave_the_first_contacts_address(sandbox: Sandbox) -> N
 def test_only_pages_are_linked(url: str | None) -> None:
     ti = TaskInstance()
     leave_url({"ti": ti}, url)
-    assert ti.pushed == {}
+    assert ti.pushed == {URL_KEY: ""}
 
 
 @pytest.mark.parametrize(("stored", "link"), [("https://app.example/1", "https://app.example/1"), (None, "")])

@@ -87,6 +87,11 @@ def targets_of(
     :param argument: the argument's name, for messages.
     :raises InvalidRequest: naming the first item that is none of these, or of another vendor.
     """
+    if isinstance(contacts, str) and contacts.strip().startswith(("[", "{")):
+        raise InvalidRequest(
+            f"`{argument}` is a list rendered as text; give `task.output`, or set render_template_as_native_obj=True on "
+            "the DAG"
+        )
     if isinstance(contacts, str | int | Mapping) and contacts != "":
         contacts = [contacts]
     if isinstance(contacts, str) or not isinstance(contacts, Iterable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -126,9 +127,11 @@ class FilterContactsOperator(ContactsBaseOperator):
         values = [(fields, condition.holds(contact)) for fields, contact in contacts]
         kept = [fields for fields, value in values if value is True]
         unknown = sum(value is None for _, value in values)
-        self.log.info(
-            "%d of %d contact(s) meet the condition; of %d it is not known.", len(kept), len(values), unknown
-        )
+        self.log.log(
+            logging.WARNING if unknown else logging.INFO,
+            "%d of %d contact(s) meet the condition; of %d their records do not tell, and they are left out.",
+            len(kept), len(values), unknown,
+        )  # fmt: skip
         if not kept and skip:
             from airflow.sdk.exceptions import AirflowSkipException
 
@@ -137,7 +140,11 @@ class FilterContactsOperator(ContactsBaseOperator):
 
 
 def _whole_contacts(contacts: Any) -> list[tuple[dict[str, Any], Contact]]:
-    if isinstance(contacts, str | Mapping) or not isinstance(contacts, Iterable):
+    if isinstance(contacts, str):
+        raise InvalidRequest(
+            "`contacts` is text; give `task.output`, or set render_template_as_native_obj=True on the DAG"
+        )
+    if isinstance(contacts, Mapping) or not isinstance(contacts, Iterable):
         raise InvalidRequest("`contacts` must be a list of contacts, such as ListContactsOperator returns")
     found = []
     for number, fields in enumerate(contacts, start=1):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _REPORT_EVERY = 10.0
+_NAMED = 20
 
 
 class _UpdateContactsOperator(ContactsBaseOperator):
@@ -92,7 +93,8 @@ class _UpdateContactsOperator(ContactsBaseOperator):
         )  # fmt: skip
         if len(todo) > most:
             raise InvalidRequest(
-                f"{len(todo)} contacts are to be updated, more than max_updates ({most}); nothing is written"
+                f"{len(todo)} contacts are to be updated, more than max_updates ({most}); nothing is written. Raise "
+                "max_updates if so many are meant"
             )
         updater = hook.updater(change, len(todo))
         leave_url(context, next((one.known.get("url") for one in targets), None))
@@ -125,17 +127,20 @@ class _UpdateContactsOperator(ContactsBaseOperator):
 
         outcome = update_all(todo, updater, progress, settings.max_concurrency, report)
         name = hook.vendor.name
-        result = {
-            "updated": [reference(name, todo[index]) for index in outcome.updated],
+        result: dict[str, list[dict[str, Any]]] = {
+            "updated": [dict(reference(name, todo[index])) for index in outcome.updated],
             "failed": [
                 {**reference(name, todo[index]), "error": f"{type(error).__name__}: {error}"}
                 for index, error in sorted(outcome.failed.items())
             ],
         }
         self.log.info("%d contact(s) updated, %d failed.", len(outcome.updated), len(outcome.failed))
+        for failed in result["failed"][:_NAMED]:
+            self.log.warning("Not updated: contact %s. %s", failed["contact_id"], failed["error"])
         if outcome.failed and self.on_failure == "fail":
             raise ContactsError(
-                f"{len(outcome.failed)} of {len(todo)} contacts could not be updated; the others were. "
+                f"{len(outcome.failed)} of {len(todo)} contacts could not be updated, "
+                f"{len(outcome.updated)} were. The log names the first {_NAMED}. "
                 f"{outcome.causes(todo)}",
                 transient=any(error.transient for error in outcome.failed.values()),
             )

@@ -72,7 +72,7 @@ def test_what_no_record_of_a_vendor_shows(condition: Any, sandbox: Sandbox) -> N
 @pytest.mark.parametrize(
     ("contacts", "message"),
     [
-        ("text", "must be a list"),
+        ("text", "is text; give `task.output`"),
         ({"contact_id": "1"}, "must be a list"),
         (5, "must be a list"),
         (["1"], "item 1 of `contacts` is no contact"),

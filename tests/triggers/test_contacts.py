@@ -1,0 +1,539 @@
+"""Triggers: sharing a poll, ending a wait, watching for an asset."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from airflow_provider_contacts.conditions import Replied, Tagged
+from airflow_provider_contacts.errors import (
+    AuthenticationError,
+    ContactsError,
+    InvalidRequest,
+    QuotaExhausted,
+    RateLimited,
+    UnsupportedByVendor,
+    from_form,
+    to_form,
+    unexpected,
+)
+from airflow_provider_contacts.triggers import contacts as module
+from airflow_provider_contacts.triggers.contacts import ContactEventTrigger, ContactTrigger
+from tests.conftest import Sandbox
+from tests.scripted import Asked, Reply, ScriptedServer
+from tests.vendors import CASES
+
+try:
+    from airflow.triggers.shared_stream import SharedStreamManager
+except ImportError:
+    SharedStreamManager = None  # type: ignore[assignment,misc]
+
+CASE = CASES["talktohumans"]
+VIP = Tagged("VIP").to_dict()
+needs_sharing = pytest.mark.skipif(SharedStreamManager is None, reason="Airflow has shared streams since 3.3")
+
+
+def page(*ids: str) -> Reply:
+    return Reply(body=CASE.page(*({**CASE.record(int(one)), "tags": [{"name": "VIP"}]} for one in ids)))
+
+
+def ids(event: TriggerEvent) -> list[str]:
+    return [one["contact_id"] for one in event.payload["contacts"]]
+
+
+@pytest.fixture
+def conn_id(connect: Callable[..., str], scripted: ScriptedServer) -> str:
+    return connect("scripted", **{**CASE.parts, "host": scripted.url, "extra": {"retry_limit": 0}})
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the pauses that only give Airflow time."""
+    monkeypatch.setattr(module, "_STORED", 0.05)
+    monkeypatch.setattr(module, "_GATHERING", 0.2)
+
+
+def anew(trigger: BaseEventTrigger) -> Any:
+    """Return the trigger that a triggerer makes of what is stored."""
+    _, kwargs = trigger.serialize()
+    return type(trigger)(**json.loads(json.dumps(kwargs)))
+
+
+class Triggerer:
+    """Runs triggers as Airflow's does, with its own manager of shared streams."""
+
+    def __init__(self) -> None:
+        self.manager = SharedStreamManager()
+        self.fired: dict[int, list[TriggerEvent]] = {}
+
+    async def run(self, trigger: Any, trigger_id: int) -> None:
+        trigger.trigger_id = trigger_id
+        fired = self.fired.setdefault(trigger_id, [])
+        key = trigger.shared_stream_key()
+        if key is None:
+            async for event in trigger.run():
+                fired.append(event)
+            return
+        stream = self.manager.subscribe(trigger_id=trigger_id, trigger=trigger, key=key)
+        try:
+            async for event in trigger.filter_shared_stream(stream):
+                fired.append(event)
+        finally:
+            await self.manager.unsubscribe(trigger_id, key)
+
+
+@needs_sharing
+class TestSharing:
+    def waiting(self, conn_id: str, **arguments: Any) -> ContactTrigger:
+        arguments = {"condition": VIP, "poll_interval": 0.1, **arguments}
+        trigger = ContactTrigger(contacts_conn_id=conn_id, **arguments)
+        trigger._task_instance = object()
+        return trigger
+
+    def test_many_waits_cost_one_poll(self, conn_id: str, scripted: ScriptedServer) -> None:
+        scripted.replies = [page(), page(), page("1"), page("1", "2")]
+
+        async def go() -> Triggerer:
+            triggerer = Triggerer()
+            waits = [self.waiting(conn_id) for _ in range(200)]
+            waits += [self.waiting(conn_id, who=[["", "2"]], max_consecutive_failures=9) for _ in range(50)]
+            await asyncio.gather(*(triggerer.run(one, number) for number, one in enumerate(waits)))
+            return triggerer
+
+        triggerer = asyncio.run(asyncio.wait_for(go(), 30))
+        assert len(scripted.asked) == 4
+        assert {tuple(map(str, (len(fired), *ids(fired[0])))) for fired in triggerer.fired.values()} == {
+            ("1", "1"),
+            ("1", "2"),
+        }
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"condition": Tagged("x").to_dict()},
+            {"filters": {"tag": "VIP"}},
+            {"poll_interval": 0.2},
+            {"exponential_backoff": True},
+        ],
+    )
+    def test_another_question_is_another_poll(self, other: dict[str, Any], conn_id: str) -> None:
+        assert self.waiting(conn_id).shared_stream_key() == self.waiting(conn_id, end=5.0).shared_stream_key()
+        assert self.waiting(conn_id).shared_stream_key() != self.waiting(conn_id, **other).shared_stream_key()
+        assert self.waiting("a").shared_stream_key() != self.waiting("b").shared_stream_key()
+
+    def test_the_key_says_nothing_of_people(self) -> None:
+        trigger = self.waiting("some_connection", filters={"search": "ada@secret.test"})
+        assert "secret" not in repr(trigger.shared_stream_key())
+        assert "secret" not in repr(trigger)
+
+    def test_each_wait_counts_its_own_failures(self, conn_id: str, scripted: ScriptedServer) -> None:
+        scripted.replies = [Reply(status=500), Reply(status=500), page("1")]
+
+        async def go() -> Triggerer:
+            triggerer = Triggerer()
+            strict = self.waiting(conn_id, max_consecutive_failures=0)
+            patient = self.waiting(conn_id, max_consecutive_failures=5)
+            await asyncio.gather(triggerer.run(strict, 1), triggerer.run(patient, 2))
+            return triggerer
+
+        fired = asyncio.run(asyncio.wait_for(go(), 30)).fired
+        assert fired[1][0].payload["error"]["type"] == "VendorUnavailable"
+        assert ids(fired[2][0]) == ["1"]
+
+    def test_watchers_and_waits_share_too(self, conn_id: str, scripted: ScriptedServer) -> None:
+        scripted.replies = [page(), page("1"), page("1", "2")]
+
+        async def go() -> Triggerer:
+            triggerer = Triggerer()
+            watcher = ContactEventTrigger(contacts_conn_id=conn_id, condition=VIP, poll_interval=0.1)
+            watching = asyncio.create_task(triggerer.run(watcher, 1))
+            await triggerer.run(self.waiting(conn_id, min_count=2), 2)
+            while len(triggerer.fired[1]) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            watching.cancel()
+            return triggerer
+
+        fired = asyncio.run(asyncio.wait_for(go(), 30)).fired
+        assert [ids(event) for event in fired[1]] == [["1"], ["2"]]
+        assert ids(fired[2][0]) == ["1", "2"]
+
+
+class TestContactTrigger:
+    def run(self, **arguments: Any) -> list[TriggerEvent]:
+        trigger = anew(ContactTrigger(**{"condition": VIP, "poll_interval": 0.02, **arguments}))
+
+        async def collect() -> list[TriggerEvent]:
+            return [event async for event in trigger.run()]
+
+        return asyncio.run(asyncio.wait_for(collect(), 30))
+
+    def test_a_missing_connection(self) -> None:
+        [event] = self.run(contacts_conn_id="nowhere")
+        assert event.payload["error"]["type"] == "InvalidConnection"
+
+    @pytest.mark.parametrize("who", [5, [["1"]], [["", "1", "2"]]])
+    def test_arguments_of_another_version_are_an_error_event(
+        self, who: Any, conn_id: str, scripted: Any
+    ) -> None:
+        scripted.replies = [page("1")]
+        [event] = self.run(contacts_conn_id=conn_id, who=who)
+        assert event.payload["status"] == "error"
+
+    def test_a_broken_stream_is_an_error_event(self, conn_id: str) -> None:
+        async def broken() -> Any:
+            raise RuntimeError("ada@secret.test")
+            yield
+
+        async def collect() -> list[TriggerEvent]:
+            trigger = ContactTrigger(contacts_conn_id=conn_id, condition=VIP)
+            return [event async for event in trigger.filter_shared_stream(broken())]
+
+        [event] = asyncio.run(collect())
+        assert event.payload["error"]["type"] == "ContactsError"
+        assert "unexpected RuntimeError" in event.payload["error"]["message"]
+        assert "secret" not in json.dumps(event.payload)
+
+    def test_exponential_backoff(self, conn_id: str, scripted: ScriptedServer) -> None:
+        pace = module._Pace(2.0, first=2.0, exponential=True, longest=20.0)
+        pauses = [pace.after(polls, 0, None) for polls in range(1, 7)]
+        assert all(
+            low * 0.9 < pause < low * 1.1 for pause, low in zip(pauses, [2, 4, 8, 16, 20, 20], strict=True)
+        )
+        scripted.replies = [page(), page("1")]
+        [event] = self.run(contacts_conn_id=conn_id, exponential_backoff=True, max_wait=0.02)
+        assert ids(event) == ["1"]
+
+    def test_pauses_after_failures(self) -> None:
+        pace = module._Pace(10.0, first=0.0)
+        error = RateLimited("slow down", retry_after=77.0)
+        assert pace.after(1, 1, error) == 77.0
+        assert 9 < pace.after(1, 1, None) < 11
+        assert 36 < pace.after(3, 3, None) < 44
+        assert pace.after(50, 50, None) < 1000
+        assert module._Pace(3600.0, first=0.0).after(50, 50, None) > 3000
+
+    def test_under_an_asset_watcher_it_says_which_class_to_use(
+        self, conn_id: str, capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
+    ) -> None:
+        trigger = ContactTrigger(contacts_conn_id=conn_id, condition=VIP)
+        trigger.trigger_id = 5  # type: ignore[assignment]
+        assert trigger.shared_stream_key() is None
+
+        async def go() -> None:
+            async for _ in trigger.run():
+                raise AssertionError("it must not fire")
+
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(go(), 0.2))
+        assert "ContactEventTrigger" in capsys.readouterr().out
+        assert not scripted.asked
+
+    def test_a_slow_poll_is_told(
+        self, conn_id: str, scripted: ScriptedServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        scripted.replies = [Reply(body=page("1").content, delay=0.1)]
+        with caplog.at_level("WARNING"):
+            self.run(contacts_conn_id=conn_id)
+        assert "longer than its interval" in caplog.text
+
+    def test_a_mended_connection_is_read_again(
+        self, connect: Callable[..., str], scripted: ScriptedServer
+    ) -> None:
+        """A wait that bears all failures goes on once somebody has mended the key."""
+        connect("mended", **{**CASE.parts, "host": scripted.url, "password": "wrong-key"})
+
+        def decide(asked: Asked) -> Reply:
+            if asked.headers["authorization"] == "Bearer right-key":
+                return page("1")
+            connect("mended", **{**CASE.parts, "host": scripted.url, "password": "right-key"})
+            return Reply(status=401)
+
+        scripted.decide = decide
+        [event] = self.run(contacts_conn_id="mended", bear_all=True)
+        assert ids(event) == ["1"]
+
+
+class AssetStore:
+    """What Airflow's ``asset_state_store`` does for a watcher of some assets."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names or ("replies",)
+        self.values: dict[str, Any] = {}
+        self.broken = self.unwritable = 0
+        self.writes = 0
+
+    def __getitem__(self, asset: Any) -> AssetStore:
+        if asset.name not in self.names:
+            raise KeyError(asset.name)
+        one = AssetStore(asset.name)
+        one.values = self.values
+        return one
+
+    async def aget(self, key: str) -> Any:
+        if self.broken:
+            self.broken -= 1
+            raise RuntimeError("ada@secret.test")
+        if len(self.names) > 1:
+            raise ValueError("several")
+        return self.values.get(key)
+
+    async def aset(self, key: str, value: Any) -> None:
+        if self.unwritable:
+            self.unwritable -= 1
+            raise RuntimeError("ada@secret.test")
+        self.writes += 1
+        self.values[key] = json.loads(json.dumps(value))
+
+
+class TestContactEventTrigger:
+    def watch(
+        self, conn_id: str, scripted: ScriptedServer, polls: int, store: AssetStore | None, **arguments: Any
+    ) -> list[list[str]]:
+        """Run a watcher for some polls, end it as an orderly stop does, and return what it told."""
+        trigger = anew(
+            ContactEventTrigger(
+                contacts_conn_id=conn_id, condition=Tagged("VIP"), **{"poll_interval": 0.1, **arguments}
+            )
+        )
+        trigger.asset_state_store = store
+        told: list[list[str]] = []
+        start = len(scripted.asked)
+
+        async def go() -> None:
+            async def follow() -> None:
+                async for event in trigger.run():
+                    told.append(ids(event))  # noqa: PERF401 - seen before the end
+
+            task = asyncio.create_task(follow())
+            while len(scripted.asked) < start + polls + 1:
+                await asyncio.sleep(0.005)
+                assert not task.done(), task.exception()
+            task.cancel()
+
+        asyncio.run(asyncio.wait_for(go(), 30))
+        return told
+
+    def test_each_is_told_once(self, conn_id: str, scripted: ScriptedServer) -> None:
+        store = AssetStore()
+        scripted.replies = [
+            page("1"),
+            page("1"),
+            page("1", "2", "3"),
+            page("2", "3"),
+            page("1", "2"),
+            page("1"),
+        ]
+        assert self.watch(conn_id, scripted, 6, store) == [["2", "3"], ["1"]]
+        [value] = store.values.values()
+        assert len(value) == 1
+        assert all(len(mark) == 11 for mark in value)
+        # The baseline, and each change.
+        assert store.writes == 5
+
+    @pytest.mark.parametrize("tell", [True, False])
+    def test_the_first_poll_is_a_baseline(self, tell: bool, conn_id: str, scripted: ScriptedServer) -> None:
+        scripted.replies = [page("1", "2")]
+        expected = [["1", "2"]] if tell else []
+        assert self.watch(conn_id, scripted, 3, AssetStore(), tell_existing=tell) == expected
+
+    @pytest.mark.parametrize("tell", [True, False])
+    def test_nothing_is_lost_or_repeated_over_a_restart(
+        self, tell: bool, conn_id: str, scripted: ScriptedServer
+    ) -> None:
+        store = AssetStore()
+        scripted.replies = [page(), page("1")]
+        assert self.watch(conn_id, scripted, 3, store, tell_existing=tell) == [["1"]]
+        scripted.replies = [page("1", "2")]
+        assert self.watch(conn_id, scripted, 3, store, tell_existing=tell) == [["2"]]
+        assert self.watch(conn_id, scripted, 3, store, tell_existing=tell) == []
+
+    def test_an_empty_baseline_is_remembered_too(self, conn_id: str, scripted: ScriptedServer) -> None:
+        store = AssetStore()
+        scripted.replies = [page()]
+        assert self.watch(conn_id, scripted, 2, store) == []
+        scripted.replies = [page("1")]
+        assert self.watch(conn_id, scripted, 2, store) == [["1"]]
+
+    def test_a_death_before_the_event_is_stored_repeats_it(
+        self, conn_id: str, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = AssetStore()
+        scripted.replies = [page()]
+        self.watch(conn_id, scripted, 2, store)
+        scripted.replies = [page("1")]
+        trigger = anew(
+            ContactEventTrigger(contacts_conn_id=conn_id, condition=Tagged("VIP"), poll_interval=0.1)
+        )
+        trigger.asset_state_store = store
+
+        async def die() -> list[str]:
+            return ids(await anext(trigger.run()))
+
+        assert asyncio.run(die()) == ["1"]
+        assert self.watch(conn_id, scripted, 2, store) == [["1"]]
+
+    def test_without_a_memory_it_says_so_once(
+        self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        scripted.replies = [page(), page("1")]
+        assert self.watch(conn_id, scripted, 3, None) == [["1"]]
+        assert capsys.readouterr().out.count("no asset state store") == 1
+
+    def test_several_assets_need_a_name(
+        self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        scripted.replies = [page(), page("1")]
+        store = AssetStore("a", "b")
+        assert self.watch(conn_id, scripted, 3, store) == [["1"]]
+        assert "Set asset_name" in capsys.readouterr().out
+        assert store.values == {}
+        assert self.watch(conn_id, scripted, 3, store, asset_name="b") == []
+        assert store.values
+        scripted.replies = [page("1", "2")]
+        assert self.watch(conn_id, scripted, 3, store, asset_name="b") == [["2"]]
+        self.watch(conn_id, scripted, 1, store, asset_name="c")
+        assert "No asset 'c'" in capsys.readouterr().out
+
+    def test_errors_are_told_once_and_never_end_it(
+        self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        down, key = Reply(status=500), Reply(status=401)
+        scripted.replies = [page(), down, down, key, key, page("1")]
+        assert self.watch(conn_id, scripted, 6, AssetStore(), poll_interval=0.02) == [["1"]]
+        output = capsys.readouterr().out
+        assert output.count("Polling fails, and goes on: VendorUnavailable") == 1
+        assert output.count("Polling fails, and goes on: AuthenticationError") == 1
+        assert output.count("Polling works again") == 1
+
+    def test_a_store_that_fails(
+        self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = AssetStore()
+        store.broken = store.unwritable = 1
+        scripted.replies = [page(), page("1")]
+        assert self.watch(conn_id, scripted, 3, store) == [["1"]]
+        output = capsys.readouterr().out
+        assert "cannot be read" in output
+        assert "cannot be written" in output
+        assert "secret" not in output
+        assert len(next(iter(store.values.values()))) == 1
+
+    def test_a_shared_poll_that_breaks_off(
+        self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        trigger = ContactEventTrigger(
+            contacts_conn_id=conn_id, condition=VIP, tell_existing=True, poll_interval=0.1
+        )
+        scripted.replies = [page("1")]
+
+        async def broken() -> Any:
+            raise RuntimeError("overflow")
+            yield
+
+        async def go() -> list[str]:
+            return ids(await anext(trigger.filter_shared_stream(broken())))
+
+        assert asyncio.run(go()) == ["1"]
+        assert "polls alone" in capsys.readouterr().out
+
+    def test_a_question_of_its_own_has_a_memory_of_its_own(
+        self, conn_id: str, scripted: ScriptedServer
+    ) -> None:
+        store = AssetStore()
+        scripted.replies = [page("1")]
+        self.watch(conn_id, scripted, 2, store)
+        self.watch(conn_id, scripted, 2, store, filters={"tag": "VIP"})
+        assert len(store.values) == 2
+        assert len(set(map(str, store.values.values()))) == 2
+
+    @pytest.mark.parametrize("condition", ["replied", None, {"condition": "replied"}, Replied()])
+    def test_conditions(self, condition: Any) -> None:
+        if condition is None:
+            with pytest.raises(InvalidRequest):
+                ContactEventTrigger(contacts_conn_id="c", condition=condition)
+        else:
+            trigger = ContactEventTrigger(contacts_conn_id="c", condition=condition)
+            assert trigger.condition == {"condition": "replied"}
+
+    def test_it_fits_an_asset_watcher(self) -> None:
+        from airflow.sdk import Asset, AssetWatcher
+
+        trigger = ContactEventTrigger(contacts_conn_id="c", condition=Replied())
+        asset = Asset("replies", watchers=[AssetWatcher(name="w", trigger=trigger)])
+        assert asset.watchers[0].trigger is trigger
+        classpath, kwargs = trigger.serialize()
+        assert isinstance(BaseEventTrigger.hash(classpath, kwargs), int)
+
+    def test_at_the_sandbox(self, sandbox: Sandbox) -> None:
+        """Nobody is told twice, whoever replies meanwhile."""
+        from airflow_provider_contacts.sandbox import talktohumans
+
+        rows = [row for row in sandbox.world.tables["talktohumans"].rows if row.sequence != "replied"]
+        trigger = ContactEventTrigger(
+            contacts_conn_id="talktohumans_default", condition=Replied(), poll_interval=0.05
+        )
+        trigger.asset_state_store = AssetStore()  # type: ignore[assignment]
+
+        async def go() -> list[tuple[str, str]]:
+            told: list[tuple[str, str]] = []
+            stream = trigger.run()
+            first = asyncio.create_task(anext(stream))
+            while not trigger.asset_state_store.values:  # type: ignore[union-attr]  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            for row in rows[:5]:
+                talktohumans.reply(row, 1_780_000_000)
+                sandbox.world.tables["talktohumans"].changed(row)
+                await asyncio.sleep(0.03)
+            event = await first
+            while True:
+                told += [(one["account_id"], one["contact_id"]) for one in event.payload["contacts"]]
+                if len(told) >= 5:
+                    return told
+                event = await anext(stream)
+
+        told = asyncio.run(asyncio.wait_for(go(), 30))
+        assert sorted(told) == sorted((row.account_id, row.contact_id) for row in rows[:5])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ContactsError("a", transient=True),
+        RateLimited("b", retry_after=5.5, transient=True),
+        AuthenticationError("c"),
+        QuotaExhausted("d"),
+        UnsupportedByVendor("e", condition="opened"),
+    ],
+)
+def test_errors_survive_json(error: ContactsError) -> None:
+    again = from_form(json.loads(json.dumps(to_form(error))))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert (again.retry_after, again.transient) == (error.retry_after, error.transient)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "Exception"}, {"type": None}, {"type": ["x"]}, {"message": 5}, {"retry_after": "soon"},
+        {"retry_after": True}, {"transient": None}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_forms_that_are_none(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="no error's form"):
+        from_form({**to_form(AuthenticationError("x")), **change})
+    with pytest.raises(ValueError, match="no error's form"):
+        from_form(None)
+
+
+def test_an_unexpected_error_says_where_and_no_more() -> None:
+    with pytest.raises(KeyError) as caught:
+        {}["ada@secret.test"]
+    said = str(unexpected(caught.value))
+    assert said.startswith("unexpected KeyError at tests.triggers.test_contacts:")
+    assert "secret" not in said
