@@ -9,7 +9,7 @@ DEMO_CONTACTS ?= 250
 help:
 	@echo "make demo       sync the four sandbox vendors to files and show the result (DEMO_CONTACTS=250)"
 	@echo "make test       lint, types, import layers and tests"
-	@echo "make test-airflow kill tasks of a real scheduler half-way through an update"
+	@echo "make test-airflow tasks killed half-way, and 250 waiting sensors, on a real Airflow"
 	@echo "make test-oldest the tests on Airflow 3.2, the oldest supported"
 	@echo "make benchmark  CPU time of reading, as a ratio to a bare loop"
 
@@ -40,9 +40,10 @@ imports: setup
 pytest: setup
 	$(BIN)/pytest
 
-# Kills tasks of a real Airflow half-way through an update, and sees what came of it.
+# A real Airflow: kills tasks half-way through an update; lets 250 sensors wait, and counts what that costs.
 test-airflow: setup
-	$(BIN)/python tests_airflow/run.py
+	$(BIN)/python tests_airflow/kills.py
+	$(BIN)/python tests_airflow/waits.py
 
 # The same tests on the oldest Airflow that is supported.
 test-oldest:

@@ -8,6 +8,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -77,11 +79,12 @@ def fail(problem: str) -> None:
     raise SystemExit(f"{tail}\nDemo failed: {problem}. All of Airflow's log: {LOG}")
 
 
-def reported(env: dict[str, str]) -> list[dict[str, Any]]:
-    """Return what the DAG's last task has reported, from Airflow's database."""
+def reported(env: dict[str, str], dag_id: str) -> list[dict[str, Any]]:
+    """Return what a DAG's last task has reported, from Airflow's database."""
     with closing(sqlite3.connect(Path(env["AIRFLOW_HOME"]) / "airflow.db")) as database:
         row = database.execute(
-            "SELECT value FROM xcom WHERE task_id = 'report' AND key = 'return_value'"
+            "SELECT value FROM xcom WHERE dag_id = ? AND task_id = 'report' AND key = 'return_value'",
+            (dag_id,),
         ).fetchone()
     if row is None:
         fail("the DAG reported nothing")
@@ -95,22 +98,32 @@ def get(url: str) -> Any:
         return json.load(answer)
 
 
-def tags(base_url: str) -> Counter[str]:
-    """Return how many TalkToHumans contacts have each tag, from the sandbox's own pages."""
-    counts: Counter[str] = Counter()
+def contacts_of(base_url: str) -> Iterator[dict[str, Any]]:
+    """Give the TalkToHumans contacts, from the sandbox's own pages."""
     cursor = ""
     while True:
         url = f"{base_url}/talktohumans/v1/contacts?limit=25{cursor}"
         request = urllib.request.Request(url, headers={"Authorization": "Bearer sandbox-key"})
         with urllib.request.urlopen(request) as answer:
             data = json.load(answer)["data"]
-        for contact in data["contacts"]:
-            counts.update(tag["name"] for tag in contact["tags"])
-            if contact["sequence"] and contact["sequence"]["status"] == "replied":
-                counts["(has replied)"] += 1
+        yield from data["contacts"]
         if not data["pagination"]["has_more"]:
-            return counts
+            return
         cursor = f"&cursor={data['pagination']['next_cursor']}"
+
+
+def replied(contact: dict[str, Any]) -> bool:
+    """Tell whether a contact has replied."""
+    return bool(contact["sequence"]) and contact["sequence"]["status"] == "replied"
+
+
+def tags(base_url: str) -> Counter[str]:
+    """Return how many TalkToHumans contacts have each tag."""
+    counts: Counter[str] = Counter()
+    for contact in contacts_of(base_url):
+        counts.update(tag["name"] for tag in contact["tags"])
+        counts["(has replied)"] += replied(contact)
+    return counts
 
 
 def main() -> None:
@@ -131,6 +144,7 @@ def main() -> None:
         show_sync(env, population, peak)
         if contacts <= 1000:
             show_tags(env, log, base_url)
+            show_wait(env, log, base_url)
         violations = get(f"{base_url}/sandbox/violations")
     print(f"\nAirflow's log: {LOG.relative_to(ROOT)}")
     if violations:
@@ -141,7 +155,7 @@ def show_sync(env: dict[str, str], population: dict[str, int], peak: float) -> N
     """Show what the sync has landed, and fail if it is not what the sandbox has."""
     print(f"\n{'vendor':<14}{'contacts':>10}{'requests':>10}{'seconds':>9}  file")
     wrong, missing = [], set(population)
-    for row in reported(env):
+    for row in reported(env, "contacts_sync"):
         path = Path(row["path"].removeprefix("file://"))
         with path.open("rb") as file:
             lines = sum(1 for _ in file)
@@ -172,6 +186,39 @@ def show_tags(env: dict[str, str], log: IO[str], base_url: str) -> None:
         fail("the preview has changed tags")
     if after["Replied"] != after["(has replied)"]:
         fail("the tag Replied is not at those who have replied")
+
+
+def show_wait(env: dict[str, str], log: IO[str], base_url: str) -> None:
+    """Start a sensor, make the person reply whom it waits for, and show what it returns."""
+    waiting = next(one for one in contacts_of(base_url) if not replied(one))
+    contact_id = waiting["contact_id"]
+    print(f"\nRunning the DAG demo_wait: a sensor waits for a reply of contact {contact_id} …", flush=True)
+    asked = f"{base_url}/sandbox/requests?vendor=talktohumans"
+    before = len(get(asked))
+    problem: list[str] = []
+
+    def answer() -> None:
+        # The sensor has polled twice in vain: on the worker, and then deferred.
+        polled, end = 0, time.monotonic() + 90
+        while polled < 2 and time.monotonic() < end:
+            polled = sum("cursor" not in entry["params"] for entry in get(asked)[before:])
+            time.sleep(0.1)
+        if polled < 2:
+            problem.append("the sensor did not poll")
+        body = json.dumps({"vendor": "talktohumans", "contact_id": contact_id}).encode()
+        headers = {"Content-Type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(f"{base_url}/sandbox/reply", body, headers)).close()
+        print("It has polled in vain; now the person replies.", flush=True)
+
+    person = threading.Thread(target=answer, daemon=True)
+    person.start()
+    folder = {**env, "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "scripts" / "demo_dags")}
+    run(["dags", "test", "demo_wait", "--conf", json.dumps({"contact_id": contact_id})], folder, log)
+    person.join()
+    found = reported(env, "demo_wait")
+    print(f"The sensor returns {json.dumps(found)}")
+    if problem or {one["contact_id"] for one in found} != {contact_id}:
+        fail(problem[0] if problem else "the sensor returned somebody else")
 
 
 if __name__ == "__main__":

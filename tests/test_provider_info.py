@@ -80,7 +80,8 @@ def test_hook_classes_are_what_they_are_said_to_be(entry: dict[str, Any]) -> Non
 
 
 def test_every_named_module_exists() -> None:
-    modules = [m for part in ("hooks", "operators") for entry in INFO[part] for m in entry["python-modules"]]
+    parts = ("hooks", "operators", "sensors", "triggers")
+    modules = [module for part in parts for entry in INFO[part] for module in entry["python-modules"]]
     modules += [entry["python-module"] for entry in INFO["transfers"]]
     for module in modules:
         importlib.import_module(module)
@@ -112,7 +113,8 @@ def test_metadata_imports_no_airflow() -> None:
 def test_a_dag_parse_does_not_pay_for_http() -> None:
     code = (
         "import sys, airflow.sdk\n"
-        "import airflow_provider_contacts.operators.contacts\n"
+        "import airflow_provider_contacts.operators.contacts, airflow_provider_contacts.operators.updates\n"
+        "import airflow_provider_contacts.sensors.contacts, airflow_provider_contacts.triggers.contacts\n"
         "import airflow_provider_contacts.transfers.contacts_to_object_storage\n"
         "import airflow_provider_contacts.hooks.mailstand, airflow_provider_contacts.cli\n"
         "print([name for name in ('requests', 'pyrate_limiter', 'phonenumbers', 'fastapi', 'uvicorn')"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_contacts.conditions import LEAVES, tag_of
+from airflow_provider_contacts.conditions import LEAVES, Replied, Tagged, parse_condition, tag_of
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.hooks.base import ContactsHook, known_vendors
@@ -45,12 +46,31 @@ def test_local_links_lead_somewhere() -> None:
         assert link.startswith("https://") or (ROOT / link).exists(), link
 
 
-def test_dag_of_the_readme_builds() -> None:
-    [code] = [block for block in blocks("python") if "@dag" in block]
+@pytest.mark.parametrize(("name", "tasks"), [("mailstand_to_files", ["land"]), ("on_reply", ["who"])])
+def test_dags_of_the_readme_build(name: str, tasks: list[str]) -> None:
+    [code] = [block for block in blocks("python") if f"def {name}(" in block]
     scope: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), scope)
-    dag = scope["mailstand_to_files"]()
-    assert [task.task_id for task in dag.tasks] == ["land"]
+    assert [task.task_id for task in scope[name]().tasks] == tasks
+
+
+def test_sensor_of_the_readme_waits(sandbox: Sandbox) -> None:
+    [code] = [block for block in blocks("python") if "ContactRepliedSensor(" in block]
+    scope: dict[str, Any] = {}
+    with DAG("readme", schedule=None):
+        exec(compile(code, "README.md", "exec"), scope)
+    sensor = scope["replied"]
+    sensor.render_template_fields({"ds": "2020-01-01"})
+    row = sandbox.world.tables["talktohumans"].find("5000")[0]
+    row.sequence, row.interacted = "replied", 1_780_000_000
+    sandbox.world.tables["talktohumans"].changed(row)
+    found = sensor.execute({})
+    assert "5000" in {one["contact_id"] for one in found} <= {"5000", "5002"}
+
+
+def test_json_of_the_readme_is_a_condition() -> None:
+    [text] = blocks("json")
+    assert parse_condition(text) == Replied(datetime(2026, 3, 1)) & ~Tagged("Do not chase")
 
 
 def test_python_of_the_readme_runs(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
