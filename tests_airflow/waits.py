@@ -117,6 +117,8 @@ def followed_up(world: World) -> None:
     """Make somebody reply whom the example DAG tags."""
     rows = world.tables["talktohumans"].rows
     row = next(row for row in rows if row.sequence != "replied" and "Follow up" not in row.tags)
+    remembered = "SELECT 1 FROM asset_state_store JOIN asset ON asset.id = asset_id WHERE asset.name = ?"
+    wait_for("the watcher has its baseline", lambda: query(remembered, "talktohumans_replies"))
     reply(world, talktohumans, [row])
     wait_for("the example DAG tags who replied", lambda: "Follow up" in row.tags)
     print("contacts_reply_followup: tagged who replied", flush=True)
