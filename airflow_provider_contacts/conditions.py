@@ -279,7 +279,10 @@ def _with_times(form: Any) -> Any:
     if not isinstance(form, Mapping):
         return form
     form = {**form, "of": _with_times(form["of"])} if "of" in form else form
-    if isinstance(since := form.get("since"), str) and _DATE.fullmatch(since.strip()):
+    since = form.get("since")
+    if isinstance(since, date) and not isinstance(since, datetime):
+        since = since.isoformat()
+    if isinstance(since, str) and _DATE.fullmatch(since.strip()):
         return {**form, "since": f"{since.strip()}T00:00:00Z"}
     return form
 

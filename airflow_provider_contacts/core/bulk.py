@@ -117,17 +117,25 @@ def targets_of(
 
 def _target(item: Any, where: str, vendor: str, title: str) -> Target:
     if isinstance(item, str | int) and not isinstance(item, bool):
+        _require_id(str(item), where)
         return Target("", str(item))
     if not isinstance(item, Mapping):
         raise InvalidRequest(f"{where} is neither a contact nor a reference nor an id")
     contact_id, account_id = item.get("contact_id"), item.get("account_id") or ""
     if not isinstance(contact_id, str | int) or isinstance(contact_id, bool) or contact_id == "":
         raise InvalidRequest(f"{where} has no `contact_id`")
+    _require_id(str(contact_id), where)
     if item.get("vendor", vendor) != vendor:
         raise InvalidRequest(f"{where} belongs to another vendor than {title}, whose connection this is")
     if not isinstance(account_id, str | int) or isinstance(account_id, bool):
         raise InvalidRequest(f"{where} has an `account_id` that is no id")
     return Target(str(account_id), str(contact_id), item)
+
+
+def _require_id(text: str, where: str) -> None:
+    # Ids are named in messages. The ids of some vendors have no known form, but none is an e-mail address.
+    if "@" in text or any(char.isspace() for char in text):
+        raise InvalidRequest(f"{where} is no contact id, but an e-mail address or other text")
 
 
 def reference(vendor: str, target: Target) -> Reference:
@@ -280,8 +288,8 @@ def update_all(
     def write_at_once(indexes: list[int]) -> bool:
         try:
             updater.many([targets[index] for index in indexes], stop)
-        except BaseException as error:
-            if isinstance(error, ContactsError) and not _hopeless(error):
+        except Exception as error:
+            if not isinstance(error, ContactsError) or not _hopeless(error):
                 return False
             finished.put((indexes[0], error))
         else:
@@ -334,6 +342,10 @@ def update_all(
                 late.append(result[0])
         if late:
             progress.add(late)
+    if len(outcome.updated) + len(outcome.failed) != len(targets):
+        raise ContactsError(
+            "some contacts were neither updated nor refused; run the task again", transient=True
+        )
     outcome.updated.sort()
     return outcome
 

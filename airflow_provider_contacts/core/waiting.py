@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -15,6 +16,29 @@ from airflow_provider_contacts.errors import CANNOT_HEAL, ContactsError
 Identity = tuple[str, str]
 
 _NAMED = 20
+
+
+class Found:
+    """The contacts that meet a condition, to be looked up by many waits.
+
+    :param references: as the vendor listed them.
+    """
+
+    def __init__(self, references: Sequence[Reference] = ()) -> None:
+        self.references = references
+
+    @cached_property
+    def _by_id(self) -> dict[str, list[Reference]]:
+        found: dict[str, list[Reference]] = {}
+        for one in self.references:
+            found.setdefault(one["contact_id"], []).append(one)
+        return found
+
+    def of(self, identity: Identity) -> list[Reference]:
+        """Return the contacts of an identity: one, or with a bare id those of all accounts."""
+        account_id, contact_id = identity
+        here = self._by_id.get(contact_id, [])
+        return [one for one in here if account_id in ("", one["account_id"])]
 
 
 @dataclass(slots=True, repr=False)
@@ -39,23 +63,19 @@ class Wait:
     def __post_init__(self) -> None:
         self.missing = self.who or ()
 
-    def met(self, references: Sequence[Reference]) -> list[Reference] | None:
+    def met(self, found: Found) -> Sequence[Reference] | None:
         """Take the contacts that meet the condition now; return those that were waited for, or None to go on."""
         self.failures = 0
         if self.who is None:
-            wanted = list(references)
-        else:
-            here = {(one["account_id"], one["contact_id"]) for one in references}
-            here |= {("", contact_id) for _, contact_id in here}
-            self.missing = [identity for identity in self.who if identity not in here]
-            asked = set(self.who)
-            wanted = [
-                one
-                for one in references
-                if (one["account_id"], one["contact_id"]) in asked or ("", one["contact_id"]) in asked
-            ]
-        self.found = len(wanted) if self.who is None else len(self.who) - len(self.missing)
-        return wanted if self.found >= self.min_count else None
+            self.found = len(found.references)
+            return found.references if self.found >= self.min_count else None
+        by_identity = [(identity, found.of(identity)) for identity in self.who]
+        self.missing = [identity for identity, references in by_identity if not references]
+        self.found = len(self.who) - len(self.missing)
+        if self.found < self.min_count:
+            return None
+        wanted = {(one["account_id"], one["contact_id"]): one for _, some in by_identity for one in some}
+        return list(wanted.values())
 
     def failed(self, error: ContactsError) -> bool:
         """Take a poll that failed; return whether the wait ends with its error."""
@@ -76,7 +96,9 @@ class Wait:
 def references_of(value: Any) -> list[Reference]:
     """Return references that came as JSON.
 
-    :raises ValueError: if they are none.
+    :raises ValueError: if they are none, or there is none.
     """
     references: list[Reference] = msgspec.convert(value, list[Reference])
+    if not references:
+        raise ValueError("there is no reference")
     return references

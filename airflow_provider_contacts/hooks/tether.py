@@ -136,8 +136,8 @@ def _complete(filters: dict[str, Any], _settings: Settings) -> dict[str, Any]:
 
 
 def _check_ids(contact_id: str, _account_id: str) -> None:
-    if not re.fullmatch(r"[0-9a-fA-F]{24}", contact_id):
-        raise InvalidRequest("a Tether contact id has 24 hexadecimal digits")
+    if not re.fullmatch(r"[0-9a-f]{24}", contact_id):
+        raise InvalidRequest("a Tether contact id has 24 hexadecimal digits, in small letters")
 
 
 def _prepare_stage(change: StageChange, count: int) -> Steps:

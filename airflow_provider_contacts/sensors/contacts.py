@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+import msgspec
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.bases.operator import BaseOperator
@@ -28,7 +29,7 @@ from airflow_provider_contacts.conditions import (
 )
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.bulk import targets_of
-from airflow_provider_contacts.core.waiting import Wait, references_of
+from airflow_provider_contacts.core.waiting import Found, Wait, references_of
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, from_form, unexpected
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
 _FAILURES = "contacts-sensor-failures"
 # Seconds beyond the sensor's own end after which Airflow ends a deferred wait.
-_GRACE = 300.0
+_GRACE = 1200.0
+# Airflow adds it to the time of day.
+_LONGEST = 100 * 365 * 86_400.0
 
 
 class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
@@ -103,14 +106,20 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
         self.deferrable = deferrable
         self._given_ids = contact_ids is not None
         self._retry_after = 0.0
+        self._hook: ContactsHook | None = None
 
     def execute(self, context: Context) -> Any:
         """Wait."""
         self._started = time.time()
-        self._hook = ContactsHook.for_connection(self.contacts_conn_id)
-        self._wait = self._checked(self._hook)
-        # Says at once what can never work.
-        self._ask()
+        self._hook, self._wait = None, Wait(None, 1, self._most_failures())
+        if not (self.reschedule and context["ti"].get_first_reschedule_date(context)):
+            # Says at once what can never work; what may pass is a poll that fails.
+            try:
+                self._prepare()
+            except ContactsError:
+                raise
+            except Exception as error:
+                self.log.warning("The connection cannot be read, and is tried again: %s", unexpected(error))
         if self._wait.who == []:
             self.log.info("`contact_ids` is empty, so there is nobody to wait for.")
             return []
@@ -119,9 +128,26 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
         except AirflowSensorTimeout:
             raise AirflowSensorTimeout(self._in_vain(str(self._wait))) from None
 
-    def _checked(self, hook: ContactsHook) -> Wait:
-        if as_condition(self.condition) is None:
+    def _prepare(self) -> ContactsHook:
+        """Check everything, and return the hook."""
+        condition = as_condition(self.condition)
+        if condition is None:
             raise InvalidRequest("`condition` is empty; there is nothing to wait for")
+        self._form = condition.to_dict()
+        hook = ContactsHook.for_connection(self.contacts_conn_id)
+        wait = self._checked(hook)
+        hook.list_contacts(self.filters, condition=self._form, raw=False)
+        self._hook, self._wait = hook, wait
+        return hook
+
+    def _most_failures(self) -> int:
+        given = self.max_consecutive_failures
+        most = 0 if given in (0, "0") else whole_number("max_consecutive_failures", given)
+        if most is None:
+            raise InvalidRequest("`max_consecutive_failures` must be a whole number, and is empty")
+        return most
+
+    def _checked(self, hook: ContactsHook) -> Wait:
         who = None
         if self.contact_ids is not None:
             vendor = hook.vendor
@@ -136,28 +162,23 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
             count = 1 if who is None else len(who)
         if who and count > len(who):
             raise InvalidRequest(f"`min_count` is {count}, more than the {len(who)} contacts to wait for")
-        failures = self.max_consecutive_failures
-        most = 0 if failures in (0, "0") else whole_number("max_consecutive_failures", failures)
-        if most is None:
-            raise InvalidRequest("`max_consecutive_failures` must be a whole number, and is empty")
         try:
-            json.dumps([self.filters, self.condition], allow_nan=False)
+            json.dumps(self.filters, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
-            raise InvalidRequest(
-                "`filters` and `condition` must be JSON: text, numbers, lists, mappings"
-            ) from None
-        return Wait(who, count, most)
-
-    def _ask(self) -> Any:
-        return self._hook.list_contacts(self.filters, condition=self.condition, raw=False)
+            raise InvalidRequest("`filters` must be JSON: text, numbers, lists, mappings") from None
+        return Wait(who, count, self._most_failures())
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once; with ``deferrable`` go on in the triggerer where that was not enough."""
-        wait, self._retry_after = self._wait, 0.0
-        wait.failures = self._failures(context)
+        self._retry_after = 0.0
+        failures = self._failures(context)
         try:
-            found = [contact.reference() for contact in self._ask()]
+            hook = self._hook or self._prepare()
+            listed = hook.list_contacts(self.filters, condition=self._form, raw=False)
+            found = Found([contact.reference() for contact in listed])
         except Exception as caught:
+            wait = self._wait
+            wait.failures = failures
             error = caught if isinstance(caught, ContactsError) else unexpected(caught)
             self._retry_after = error.retry_after or 0.0
             over = wait.failed(error)
@@ -166,19 +187,21 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
                 raise error from None
             self.log.warning("Poll failed, %d in a row: %s", wait.failures, error)
         else:
+            wait = self._wait
             contacts = wait.met(found)
             self._remember(context, 0)
             if contacts is not None:
-                return PokeReturnValue(True, contacts)
+                return PokeReturnValue(True, list(contacts))
             self.log.info("%s.", str(wait).capitalize())
         left = self.timeout - (time.time() - self._started)
-        if self.deferrable and left >= 0:
+        if self.deferrable and self._hook is not None and left >= 0:
             self._defer(left)
         return False
 
     def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
         interval: float = super()._get_next_poke_interval(*args, **kwargs)
-        return max(interval, self._retry_after)
+        left = self.timeout - (time.time() - self._started)
+        return max(interval, min(self._retry_after, left))
 
     def _defer(self, left: float) -> NoReturn:
         from airflow_provider_contacts.triggers.contacts import ContactTrigger
@@ -186,7 +209,7 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
         wait = self._wait
         trigger = ContactTrigger(
             contacts_conn_id=self.contacts_conn_id,
-            condition=self.condition,
+            condition=self._form,
             filters=self.filters,
             poll_interval=self.poke_interval,
             who=None if wait.who is None else [list(one) for one in wait.who],
@@ -195,12 +218,11 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
             failures=wait.failures,
             bear_all=self.silent_fail,
             end=self._started + self.timeout,
+            not_before=time.time() + self._retry_after if wait.failures else 0.0,
             exponential_backoff=self.exponential_backoff,
             max_wait=self.max_wait.total_seconds() if self.max_wait else None,
         )
-        grace = timedelta(
-            seconds=min(left + 2 * self.poke_interval + _GRACE, timedelta.max.total_seconds() / 2)
-        )
+        grace = timedelta(seconds=min(left + 2 * self.poke_interval + _GRACE, _LONGEST))
         self.defer(trigger=trigger, method_name="execute_complete", timeout=grace)
 
     def execute_complete(self, context: Context, event: Any) -> list[Reference]:
@@ -212,7 +234,7 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
                 self.log.info("%d contact(s) meet the condition.", len(contacts))
                 return contacts
             if status == "timeout":
-                message = str(event["message"])
+                message = msgspec.convert(event["message"], str)
             elif status == "error":
                 error = from_form(event["error"])
             else:
@@ -253,18 +275,25 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
         if not self.reschedule or self.deferrable:
             return self._wait.failures
         store: Any = dict(context).get("task_state_store")
-        kept: Any = {} if store is None else store.get(_FAILURES) or {}
-        return int(kept["failures"]) if kept and kept["try"] == self._try(context) else 0
+        try:
+            kept: Any = {} if store is None else store.get(_FAILURES) or {}
+            return int(kept["failures"]) if kept and kept["try"] == self._try(context) else 0
+        except Exception as error:
+            self.log.warning("The task's state store cannot be read: %s", unexpected(error))
+            return 0
 
     def _remember(self, context: Context, failures: int) -> None:
         store: Any = dict(context).get("task_state_store")
         if not self.reschedule or self.deferrable or store is None:
             return
-        # The store outlives the task's success, and clearing.
-        if failures:
-            store.set(_FAILURES, {"try": self._try(context), "failures": failures})
-        elif store.get(_FAILURES) is not None:
-            store.delete(_FAILURES)
+        try:
+            # The store outlives the task's success, and clearing.
+            if failures:
+                store.set(_FAILURES, {"try": self._try(context), "failures": failures})
+            elif store.get(_FAILURES) is not None:
+                store.delete(_FAILURES)
+        except Exception as error:
+            self.log.warning("The task's state store cannot be written: %s", unexpected(error))
 
     @staticmethod
     def _try(context: Context) -> int | None:
@@ -277,10 +306,10 @@ class ContactRepliedSensor(ContactSensor):
     :param since: only replies after this time count: a time, ISO 8601 text, or a date such as ``{{ ds }}``. Templated.
     """
 
-    def __init__(self, *, since: datetime | str | None = None, **kwargs: Any) -> None:
-        condition: dict[str, Any] = Replied(since if isinstance(since, datetime) else None).to_dict()
-        if isinstance(since, str):
-            condition["since"] = since
+    def __init__(self, *, since: Any = None, **kwargs: Any) -> None:
+        condition: dict[str, Any] = Replied().to_dict()
+        if since is not None:
+            condition["since"] = Replied(since).to_dict()["since"] if isinstance(since, date) else since  # type: ignore[arg-type]
         super().__init__(condition=condition, **kwargs)
 
 

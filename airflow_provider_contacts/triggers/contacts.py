@@ -8,18 +8,20 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.conditions import as_condition
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.core.waiting import Wait
-from airflow_provider_contacts.errors import CANNOT_HEAL, ContactsError, InvalidRequest, to_form, unexpected
+from airflow_provider_contacts.core.waiting import Found, Wait
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest, to_form, unexpected
 from airflow_provider_contacts.hooks.base import ContactsHook
 
 log = logging.getLogger(__name__)
@@ -33,13 +35,15 @@ _RAREST = 900.0
 # Seconds after which Airflow has stored an event.
 _STORED = 2.0
 _JITTER = 0.05
+# A vendor that asks for more than a day is asked again after one.
+_LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Poll:
     """What one look at the vendor gave: who meets the condition, or what went wrong."""
 
-    found: Sequence[Reference] = ()
+    found: Found = field(default_factory=Found)
     error: ContactsError | None = None
 
 
@@ -51,12 +55,14 @@ class _Pace:
     :param first: seconds before the first poll.
     :param exponential: whether to wait twice as long each time.
     :param longest: the most that ``exponential`` comes to.
+    :param end: Unix time at which a poll is made whatever the pace, or None.
     """
 
     interval: float
     first: float
     exponential: bool = False
     longest: float | None = None
+    end: float | None = None
 
     def after(self, polls: int, failures: int, error: ContactsError | None) -> float:
         """Return how long to wait after some polls, the last of which have failed."""
@@ -67,7 +73,9 @@ class _Pace:
         if failures > 1:
             pause = max(pause, min(pause * 2 ** min(failures - 1, 30), _RAREST))
         pause *= random.uniform(1 - _JITTER, 1 + _JITTER)
-        return max(pause, (error.retry_after if error else None) or 0.0)
+        pause = max(pause, min((error.retry_after if error else None) or 0.0, _LONGEST_WAIT))
+        left = math.inf if self.end is None else self.end - time.time()
+        return min(pause, left + _JITTER) if left > 0 else pause
 
 
 async def _polls(
@@ -80,18 +88,14 @@ async def _polls(
     while True:
         polls, started = polls + 1, time.monotonic()
         try:
-            if hook is None:
-                hook = await ContactsHook.afor_connection(contacts_conn_id)
+            hook = await _current(hook, contacts_conn_id)
             reading = hook.alist_contacts(filters, condition=condition, raw=False)
             async with contextlib.aclosing(reading) as contacts:
-                poll = _Poll([contact.reference() async for contact in contacts])
+                poll = _Poll(Found([contact.reference() async for contact in contacts]))
             failures = 0
         except Exception as error:
             poll = _Poll(error=error if isinstance(error, ContactsError) else unexpected(error))
             failures += 1
-            if not isinstance(error, ContactsError) or isinstance(error, CANNOT_HEAL):
-                # Somebody may mend the connection meanwhile.
-                hook = None
         took = time.monotonic() - started
         if poll.error is None and took > pace.interval:
             log.warning(
@@ -103,11 +107,30 @@ async def _polls(
         await asyncio.sleep(pace.after(polls, failures, poll.error))
 
 
+# A triggerer that makes a trigger of what is stored bears TypeError alone.
 def _form(condition: Any) -> dict[str, Any]:
-    checked = as_condition(condition)
+    try:
+        checked = as_condition(condition)
+    except InvalidRequest as error:
+        raise TypeError(str(error)) from None
     if checked is None:
-        raise InvalidRequest("`condition` is empty; there is nothing to wait for")
+        raise TypeError("`condition` is empty; there is nothing to wait for")
     return checked.to_dict()
+
+
+def _seconds(interval: Any) -> float:
+    seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise TypeError("`poll_interval` must be a number of seconds above 0, or a timedelta")
+    return float(seconds)
+
+
+async def _current(hook: ContactsHook | None, contacts_conn_id: str) -> ContactsHook:
+    """Return the hook of a connection as it is now; the one before keeps its login where nothing has changed."""
+    now = await ContactsHook.afor_connection(contacts_conn_id)
+    settings = await now.asettings()
+    same = hook is not None and type(hook) is type(now) and await hook.asettings() == settings
+    return hook if hook is not None and same else now
 
 
 class _PollingTrigger(BaseEventTrigger):
@@ -148,19 +171,27 @@ class _PollingTrigger(BaseEventTrigger):
 
     def _question(self) -> str:
         """Return a digest of what is asked, for keys that may be logged."""
-        question = [self.contacts_conn_id, self.filters or {}, self.condition]
-        asked = json.dumps(question, sort_keys=True, default=str)
+        filters = {} if self.filters is None else self.filters
+        asked = json.dumps([self.contacts_conn_id, filters, self.condition], sort_keys=True)
         return hashlib.sha256(asked.encode()).hexdigest()[:32]
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return what triggers have in common that can share one poll."""
-        return (*_STREAM, self.contacts_conn_id, self._question(), float(self.poll_interval))
+        """Return what triggers have in common that can share one poll, or None if the question is not JSON."""
+        try:
+            return (*_STREAM, self.contacts_conn_id, self._question(), float(self.poll_interval))
+        except (TypeError, ValueError, RecursionError):
+            return None
+
+    @staticmethod
+    def _first(interval: float, kwargs: Mapping[str, Any]) -> float:
+        """Return after how many seconds a shared poll begins; what starts together has found it by then."""
+        return min(interval, _GATHERING) * random.uniform(0.5, 1)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[_Poll]:
         """Poll for all triggers with one key."""
         interval = float(kwargs["poll_interval"])
-        pace = _Pace(interval, first=min(interval, _GATHERING) * random.uniform(0.5, 1))
+        pace = _Pace(interval, first=cls._first(interval, kwargs))
         async for poll in _polls(kwargs["contacts_conn_id"], kwargs["filters"], kwargs["condition"], pace):
             yield poll
 
@@ -185,6 +216,7 @@ class ContactTrigger(_PollingTrigger):
     :param failures: how many have failed in a row already.
     :param bear_all: whether to go on after any failure.
     :param end: Unix time after which a poll that is not enough ends the wait.
+    :param not_before: Unix time before which the vendor wants no request; a failure before it does not count.
     :param exponential_backoff: wait twice as long after each poll; such a trigger polls alone.
     :param max_wait: seconds that ``exponential_backoff`` comes to at most.
     """
@@ -202,6 +234,7 @@ class ContactTrigger(_PollingTrigger):
         failures: int = 0,
         bear_all: bool = False,
         end: float | None = None,
+        not_before: float = 0.0,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
     ) -> None:
@@ -217,6 +250,7 @@ class ContactTrigger(_PollingTrigger):
         self.failures = failures
         self.bear_all = bear_all
         self.end = end
+        self.not_before = not_before
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
 
@@ -229,6 +263,7 @@ class ContactTrigger(_PollingTrigger):
             "failures": self.failures,
             "bear_all": self.bear_all,
             "end": self.end,
+            "not_before": self.not_before,
             "exponential_backoff": self.exponential_backoff,
             "max_wait": self.max_wait,
         }
@@ -259,13 +294,15 @@ class ContactTrigger(_PollingTrigger):
         raise RuntimeError("the polls have ended")
 
     def _event(self, wait: Wait, poll: _Poll) -> dict[str, Any] | None:
+        if poll.error is not None and time.time() < self.not_before:
+            return None  # a poll for others
         if poll.error is not None:
             over = wait.failed(poll.error) and not self.bear_all
             if over:
                 return {"status": "error", "error": to_form(poll.error)}
             self.log.warning("Poll failed, %d in a row: %s", wait.failures, poll.error)
         elif (contacts := wait.met(poll.found)) is not None:
-            return {"status": "met", "contacts": contacts}
+            return {"status": "met", "contacts": list(contacts)}
         if self.end is not None and time.time() > self.end:
             return {"status": "timeout", "message": str(wait)}
         return None
@@ -277,13 +314,21 @@ class ContactTrigger(_PollingTrigger):
                 "ContactTrigger is for sensors and watches nothing. Give AssetWatcher a ContactEventTrigger."
             )
             await asyncio.Event().wait()
-        # The worker has polled just now.
-        interval = float(self.poll_interval)
-        pace = _Pace(interval, first=interval, exponential=self.exponential_backoff, longest=self.max_wait)
-        polls = _polls(self.contacts_conn_id, self.filters, self.condition, pace)
-        async with contextlib.aclosing(polls):
+        async with contextlib.aclosing(self._alone()) as polls:
             async for event in self.filter_shared_stream(polls):
                 yield event
+
+    @staticmethod
+    def _first(interval: float, kwargs: Mapping[str, Any]) -> float:
+        # The worker has polled just now.
+        return max(interval, float(kwargs["not_before"]) - time.time())
+
+    async def _alone(self) -> AsyncGenerator[_Poll, None]:
+        interval = float(self.poll_interval)
+        first = self._first(interval, self._arguments())
+        pace = _Pace(interval, first, self.exponential_backoff, self.max_wait, self.end)
+        async for poll in _polls(self.contacts_conn_id, self.filters, self.condition, pace):
+            yield poll
 
 
 class ContactEventTrigger(_PollingTrigger):
@@ -299,7 +344,7 @@ class ContactEventTrigger(_PollingTrigger):
     tells nobody, unless ``tell_existing`` is set.
 
     On Airflow 3.3 it remembers in the asset's state store whom it has told, so that nothing is lost while the
-    triggerer is down; what it told within two seconds before the triggerer dies may be told again. On 3.2 it
+    triggerer is down; what it told within two seconds before the triggerer stops may be told again. On 3.2 it
     has no memory, and what happens while the triggerer is down is lost. A contact that does not meet the
     condition any more is forgotten, and told again when it meets it anew.
 
@@ -308,7 +353,7 @@ class ContactEventTrigger(_PollingTrigger):
     :param contacts_conn_id: connection of any of the vendors.
     :param condition: a condition, or its JSON form.
     :param filters: the vendor's own parameters.
-    :param poll_interval: seconds between polls.
+    :param poll_interval: seconds between polls, or a ``timedelta``.
     :param tell_existing: whether the very first poll tells of those who meet the condition already.
     :param asset_name: name of the asset whose memory to use, if several assets have equal triggers.
     """
@@ -319,16 +364,15 @@ class ContactEventTrigger(_PollingTrigger):
         contacts_conn_id: str,
         condition: Any,
         filters: Mapping[str, Any] | None = None,
-        poll_interval: float = 60.0,
+        poll_interval: float | timedelta = 60.0,
         tell_existing: bool = False,
         asset_name: str | None = None,
     ) -> None:
         super().__init__(
             contacts_conn_id=contacts_conn_id,
-            # What is stored of an older version must not raise where a triggerer makes it anew.
             condition=condition if isinstance(condition, Mapping) else _form(condition),
             filters=filters,
-            poll_interval=poll_interval,
+            poll_interval=_seconds(poll_interval),
         )
         self.tell_existing = tell_existing
         self.asset_name = asset_name
@@ -356,7 +400,7 @@ class ContactEventTrigger(_PollingTrigger):
             if trouble:
                 trouble = ""
                 self.log.info("Polling works again.")
-            here = {memory.mark(one): one for one in poll.found}
+            here = {memory.mark(one): one for one in poll.found.references}
             known = told if told is not None else set() if self.tell_existing else set(here)
             new = [one for mark, one in here.items() if mark not in known]
             if new:
@@ -412,9 +456,16 @@ class _Memory:
         if asset_name is not None:
             try:
                 return stores[Asset(name=asset_name)]
-            except KeyError:
+            except (KeyError, ValueError):
                 self._log.error("No asset %r has this watcher; check asset_name.", asset_name)
-        return stores
+        try:
+            return stores._single_accessor()
+        except ValueError:
+            self._log.error(
+                "Several assets have this watcher. Set asset_name to the one whose memory to use; until then what "
+                "happens while the triggerer is down is lost."
+            )
+        return None
 
     def mark(self, one: Reference) -> str:
         """Return what a contact is remembered by: 64 bits that do not tell who it is."""
@@ -428,13 +479,6 @@ class _Memory:
         while self._store is not None:
             try:
                 stored = await self._store.aget(self._key)
-            except ValueError:
-                # Airflow does not know which of them is meant.
-                self._store = None
-                self._log.error(
-                    "Several assets have this watcher. Set asset_name to the one whose memory to use; until then what "
-                    "happens while the triggerer is down is lost."
-                )
             except Exception as error:
                 self._log.warning(
                     "The asset state store cannot be read, and is tried again: %s", unexpected(error)
@@ -442,7 +486,8 @@ class _Memory:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 60.0)
             else:
-                self._stored = set(stored) if isinstance(stored, list) else None
+                if isinstance(stored, list) and all(isinstance(mark, str) for mark in stored):
+                    self._stored = set(stored)
                 return self._stored
         return None
 

@@ -138,6 +138,23 @@ def test_many_stages_in_few_requests_and_what_is_unknown_one_by_one(sandbox: San
     assert {row.status for row in sandbox.world.tables["tether"].rows} == {"Qualified"}
 
 
+def test_a_request_for_many_that_breaks_off_is_made_one_by_one(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_contacts.core.bulk import Updater
+
+    def broken(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Updater, "many", broken)
+    contacts = [reference(one) for one in listed("tether")]
+    result = run(
+        UpdateContactStageOperator, contacts_conn_id="tether_default", contacts=contacts, stage="Lost"
+    )
+    assert result["updated"] == contacts
+    assert {row.status for row in sandbox.world.tables["tether"].rows} == {"Lost"}
+
+
 def test_a_bare_id_beside_a_reference_is_the_same_contact(sandbox: Sandbox) -> None:
     row = sandbox.world.tables["talktohumans"].rows[0]
     named = {"account_id": row.account_id, "contact_id": row.contact_id}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from typing import Any
 
 import pytest
@@ -159,6 +159,68 @@ def test_a_retry_after_moves_the_next_reschedule(
 
 
 @in_every_mode
+def test_a_retry_after_holds_over_deferral(
+    mode: str, wait: Callable[..., Outcome], scripted: ScriptedServer
+) -> None:
+    import time
+
+    started = time.monotonic()
+    outcome = wait(mode, Reply(status=429, headers={"Retry-After": "1"}), page("1"))
+    assert outcome.kind == "success"
+    assert time.monotonic() - started > 0.9 or mode == "reschedule"
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+@pytest.mark.parametrize("asked", ["31536000", "1" + "0" * 18])
+def test_a_retry_after_beyond_the_end_is_cut_off(mode: str, asked: str, wait: Callable[..., Outcome]) -> None:
+    late = Reply(status=429, headers={"Retry-After": asked})
+    outcome = wait(mode, late, timeout=0.5, poke_interval=0.3, max_consecutive_failures=10_000)
+    assert outcome.kind == "timeout"
+
+
+@in_every_mode
+def test_a_platform_that_fails_now_and_then(
+    mode: str, wait: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look-up of the connection that fails once is a poll that failed, in every mode."""
+    from airflow.sdk import BaseHook
+
+    looks = 0
+
+    def hiccup() -> None:
+        nonlocal looks
+        looks += 1
+        if looks in (1, 3):
+            raise RuntimeError("ada@secret.test")
+
+    find, afind = BaseHook.get_connection, BaseHook.aget_connection
+
+    def connection(_cls: Any, conn_id: str) -> Any:
+        hiccup()
+        return find(conn_id)
+
+    async def aconnection(_cls: Any, conn_id: str) -> Any:
+        hiccup()
+        return await afind(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", classmethod(connection))
+    monkeypatch.setattr(BaseHook, "aget_connection", classmethod(aconnection))
+    outcome = wait(mode, page(), page(), page(), page("1"))
+    assert outcome.kind == "success", outcome
+    assert looks >= 3 or mode == "poke"
+
+
+def test_a_store_that_fails_does_not_end_a_wait(wait: Callable[..., Outcome]) -> None:
+    class Broken(Store):
+        def get(self, key: str) -> Any:
+            raise RuntimeError("ada@secret.test")
+
+        set = get  # type: ignore[assignment]
+
+    assert wait("reschedule", page(), DOWN_REPLY, page("1"), store=Broken()).kind == "success"
+
+
+@in_every_mode
 def test_who_has_not_met_it_is_named(mode: str, wait: Callable[..., Outcome]) -> None:
     outcome = wait(mode, page("1"), contact_ids=["1", "99", "98"], timeout=0.1)
     assert outcome.kind == "timeout"
@@ -179,6 +241,7 @@ def test_who_has_not_met_it_is_named(mode: str, wait: Callable[..., Outcome]) ->
         ({"contact_ids": ["x"]}, InvalidRequest, "item 1 of `contact_ids`: a TalkToHumans contact id"),
         ({"contact_ids": [{"vendor": "tether", "contact_id": "1"}]}, InvalidRequest, "another vendor"),
         ({"contact_ids": ["1"], "min_count": 2}, InvalidRequest, "more than the 1 contacts"),
+        ({"contact_ids": ["ada@secret.test"]}, InvalidRequest, "is no contact id, but an e-mail address"),
         ({"min_count": 0}, InvalidRequest, "`min_count`"),
         ({"min_count": "two"}, InvalidRequest, "`min_count`"),
         ({"max_consecutive_failures": -1}, InvalidRequest, "`max_consecutive_failures`"),
@@ -253,6 +316,25 @@ class TestPresets:
         accepted = run(InvitationAcceptedSensor, mode, contacts_conn_id="talktohumans_default")
         assert len(accepted.value) == sum(row.relationship == "connected" for row in rows)
 
+    @pytest.mark.parametrize(
+        "since", [date(2026, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 1, tzinfo=timezone.utc)]
+    )
+    def test_times_of_any_kind(self, since: Any) -> None:
+        with DAG("test", schedule=None):
+            sensor = ContactRepliedSensor(task_id="a", contacts_conn_id="c", since=since)
+        assert sensor.condition == {"condition": "replied", "since": "2026-03-01T00:00:00Z"}
+
+    def test_since_from_upstream(self) -> None:
+        with DAG("test", schedule=None):
+            before = ContactRepliedSensor(task_id="before", contacts_conn_id="c")
+            sensor = ContactRepliedSensor(task_id="a", contacts_conn_id="c", since=before.output)
+        assert sensor.upstream_task_ids == {"before"}
+
+    @in_every_mode
+    def test_since_that_is_none(self, mode: str, sandbox: Sandbox) -> None:
+        outcome = run(ContactRepliedSensor, mode, contacts_conn_id="talktohumans_default", since=5)
+        assert outcome.kind == "InvalidRequest"
+
     def test_conditions(self) -> None:
         with DAG("test", schedule=None, default_args={"contacts_conn_id": "some", "poke_interval": 7}):
             replied = ContactRepliedSensor(task_id="a")
@@ -296,7 +378,7 @@ class TestDeferral:
             {"status": "met", "contacts": [{"vendor": "x"}]}, {"status": "met", "contacts": ["5"]},
             {"status": "error"}, {"status": "error", "error": "boom"},
             {"status": "error", "error": {"type": "SystemExit", "message": "", "retry_after": None, "transient": False}},
-            {"status": "timeout"},
+            {"status": "timeout"}, {"status": "timeout", "message": {"email": "x"}}, {"status": "met", "contacts": []},
         ],
     )  # fmt: skip
     @pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}, {"silent_fail": True}])

@@ -14,7 +14,6 @@ from airflow_provider_contacts.conditions import Replied, Tagged
 from airflow_provider_contacts.errors import (
     AuthenticationError,
     ContactsError,
-    InvalidRequest,
     QuotaExhausted,
     RateLimited,
     UnsupportedByVendor,
@@ -145,6 +144,47 @@ class TestSharing:
         assert fired[1][0].payload["error"]["type"] == "VendorUnavailable"
         assert ids(fired[2][0]) == ["1"]
 
+    def test_a_changed_connection_is_used_from_the_next_poll_on(
+        self, connect: Callable[..., str], scripted: ScriptedServer
+    ) -> None:
+        with ScriptedServer() as other:
+            scripted.replies, other.replies = [page()], [page("9")]
+            connect("moving", **{**CASE.parts, "host": scripted.url})
+
+            async def go() -> Triggerer:
+                triggerer = Triggerer()
+                wait = asyncio.create_task(triggerer.run(self.waiting("moving"), 1))
+                while len(scripted.asked) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                connect("moving", **{**CASE.parts, "host": other.url})
+                await wait
+                return triggerer
+
+            fired = asyncio.run(asyncio.wait_for(go(), 30)).fired
+        assert ids(fired[1][0]) == ["9"]
+
+    def test_what_is_no_json_is_not_shared(self) -> None:
+        assert self.waiting("c", filters={"tag": {1}}).shared_stream_key() is None
+        assert self.waiting("c", filters=[]).shared_stream_key() != self.waiting("c").shared_stream_key()
+
+    def test_a_shared_failure_before_its_time_does_not_count(
+        self, conn_id: str, scripted: ScriptedServer
+    ) -> None:
+        import time
+
+        scripted.replies = [Reply(status=500), Reply(status=500), page("1")]
+        strict = self.waiting(conn_id, max_consecutive_failures=0, not_before=time.time() + 30)
+        strict._first = lambda *_: 0.0  # type: ignore[method-assign]
+
+        async def go() -> Triggerer:
+            triggerer = Triggerer()
+            other = self.waiting(conn_id, max_consecutive_failures=9)
+            await asyncio.gather(triggerer.run(other, 1), triggerer.run(strict, 2))
+            return triggerer
+
+        fired = asyncio.run(asyncio.wait_for(go(), 30)).fired
+        assert ids(fired[2][0]) == ["1"]
+
     def test_watchers_and_waits_share_too(self, conn_id: str, scripted: ScriptedServer) -> None:
         scripted.replies = [page(), page("1"), page("1", "2")]
 
@@ -175,6 +215,22 @@ class TestContactTrigger:
     def test_a_missing_connection(self) -> None:
         [event] = self.run(contacts_conn_id="nowhere")
         assert event.payload["error"]["type"] == "InvalidConnection"
+
+    @pytest.mark.parametrize("interval", ["x", None])
+    def test_an_interval_of_another_version_is_an_error_event(self, interval: Any, conn_id: str) -> None:
+        [event] = self.run(contacts_conn_id=conn_id, poll_interval=interval)
+        assert event.payload["status"] == "error"
+
+    def test_the_last_poll_is_at_the_end(self, conn_id: str, scripted: ScriptedServer) -> None:
+        import time
+
+        scripted.replies = [page()]
+        started = time.time()
+        [event] = self.run(
+            contacts_conn_id=conn_id, poll_interval=0.1, exponential_backoff=True, end=started + 1.0
+        )
+        assert event.payload["status"] == "timeout"
+        assert 0.9 < time.time() - started < 3
 
     @pytest.mark.parametrize("who", [5, [["1"]], [["", "1", "2"]]])
     def test_arguments_of_another_version_are_an_error_event(
@@ -215,6 +271,7 @@ class TestContactTrigger:
         assert 9 < pace.after(1, 1, None) < 11
         assert 36 < pace.after(3, 3, None) < 44
         assert pace.after(50, 50, None) < 1000
+        assert pace.after(1, 1, RateLimited("slow down", retry_after=1e18)) <= 86_400
         assert module._Pace(3600.0, first=0.0).after(50, 50, None) > 3000
 
     def test_under_an_asset_watcher_it_says_which_class_to_use(
@@ -274,12 +331,15 @@ class AssetStore:
         one.values = self.values
         return one
 
+    def _single_accessor(self) -> AssetStore:
+        if len(self.names) > 1:
+            raise ValueError("several")
+        return self
+
     async def aget(self, key: str) -> Any:
         if self.broken:
             self.broken -= 1
-            raise RuntimeError("ada@secret.test")
-        if len(self.names) > 1:
-            raise ValueError("several")
+            raise ValueError("ada@secret.test")
         return self.values.get(key)
 
     async def aset(self, key: str, value: Any) -> None:
@@ -454,11 +514,43 @@ class TestContactEventTrigger:
     @pytest.mark.parametrize("condition", ["replied", None, {"condition": "replied"}, Replied()])
     def test_conditions(self, condition: Any) -> None:
         if condition is None:
-            with pytest.raises(InvalidRequest):
+            with pytest.raises(TypeError, match="nothing to wait for"):
                 ContactEventTrigger(contacts_conn_id="c", condition=condition)
         else:
             trigger = ContactEventTrigger(contacts_conn_id="c", condition=condition)
             assert trigger.condition == {"condition": "replied"}
+
+    @pytest.mark.parametrize("interval", [0, -5, "x", None, True, float("nan"), float("inf")])
+    def test_bad_intervals(self, interval: Any) -> None:
+        with pytest.raises(TypeError, match="`poll_interval`"):
+            ContactEventTrigger(contacts_conn_id="c", condition=Replied(), poll_interval=interval)
+
+    def test_an_interval_may_be_a_timedelta(self) -> None:
+        from datetime import timedelta
+
+        trigger = ContactEventTrigger(
+            contacts_conn_id="c", condition=Replied(), poll_interval=timedelta(minutes=5)
+        )
+        assert anew(trigger).poll_interval == 300
+
+    def test_a_row_of_another_version_is_a_type_error(self) -> None:
+        """A triggerer bears no other error while it makes triggers."""
+        for condition in (None, 5, [], "reppplied"):
+            with pytest.raises(TypeError):
+                ContactEventTrigger(contacts_conn_id="c", condition=condition)
+
+    @pytest.mark.parametrize("stored", [[["a"]], "text", {"a": 1}, [5]])
+    def test_a_memory_that_is_none(self, stored: Any, conn_id: str, scripted: ScriptedServer) -> None:
+        store = AssetStore()
+        scripted.replies = [page("1")]
+        self.watch(conn_id, scripted, 2, store)
+        store.values = dict.fromkeys(store.values, stored)
+        assert self.watch(conn_id, scripted, 2, store) == []
+
+    @pytest.mark.parametrize("name", ["", "x" * 5000])
+    def test_an_asset_name_that_is_none(self, name: str, conn_id: str, scripted: ScriptedServer) -> None:
+        scripted.replies = [page(), page("1")]
+        assert self.watch(conn_id, scripted, 3, AssetStore(), asset_name=name) == [["1"]]
 
     def test_it_fits_an_asset_watcher(self) -> None:
         from airflow.sdk import Asset, AssetWatcher
