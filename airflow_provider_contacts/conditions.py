@@ -234,13 +234,15 @@ LEAVES: tuple[type[Condition], ...] = (
 )  # fmt: skip
 
 
-def as_condition(value: Condition | Mapping[str, Any] | None) -> Condition | None:
+def as_condition(value: Condition | Mapping[str, Any] | str | None) -> Condition | None:
     """Return the condition of a condition, of its JSON form, or of None.
 
     :raises InvalidRequest: if it is none of these.
     """
     if value is None or isinstance(value, Condition):
         return value
+    if isinstance(value, type) and issubclass(value, Condition):
+        raise InvalidRequest(f"this is the class {value.__name__}; write {value.__name__}(…)")
     if isinstance(value, str):
         return parse_condition(value)
     try:
@@ -252,6 +254,8 @@ def as_condition(value: Condition | Mapping[str, Any] | None) -> Condition | Non
         # msgspec repeats unknown names, which may come from a template.
         unsaid = "Invalid value" in str(error) or "unknown field" in str(error)
         detail = " (it has a name or a field that is not known)" if unsaid else f" ({error})"
+        if "RFC3339" in str(error):
+            detail = " (`since` is a time such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01)"
         strange = [name.lower() for name in _names_in(value) if name not in (*known, "all", "any", "not")]
         near = [close for name in strange for close in difflib.get_close_matches(name, known, n=1)]
         hint = f" Did you mean `{near[0]}`?" if near else ""
@@ -260,6 +264,16 @@ def as_condition(value: Condition | Mapping[str, Any] | None) -> Condition | Non
             f"Known are {', '.join(known)}, and all, any, not over `of`"
         ) from None
     return condition
+
+
+def template_form(condition: Any) -> Any:
+    """Return a condition as its JSON form, into which templates reach, and anything else as it is.
+
+    :raises InvalidRequest: for a condition's class in place of a condition.
+    """
+    if isinstance(condition, Condition):
+        return condition.to_dict()
+    return as_condition(condition) if isinstance(condition, type) else condition  # type: ignore[arg-type]
 
 
 def _names_in(form: Any) -> Iterator[str]:

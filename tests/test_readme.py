@@ -6,6 +6,7 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -60,7 +61,7 @@ def test_sensor_of_the_readme_waits(sandbox: Sandbox) -> None:
     with DAG("readme", schedule=None):
         exec(compile(code, "README.md", "exec"), scope)
     sensor = scope["replied"]
-    sensor.render_template_fields({"ds": "2020-01-01"})
+    sensor.render_template_fields({"dag_run": SimpleNamespace(run_after=datetime(2020, 1, 1))})
     row = sandbox.world.tables["talktohumans"].find("5000")[0]
     row.sequence, row.interacted = "replied", 1_780_000_000
     sandbox.world.tables["talktohumans"].changed(row)

@@ -92,6 +92,8 @@ def targets_of(
             f"`{argument}` is a list rendered as text; give `task.output`, or set render_template_as_native_obj=True on "
             "the DAG"
         )
+    if isinstance(contacts, str) and "," in contacts:
+        raise InvalidRequest(f"`{argument}` is text with commas; give a list")
     if isinstance(contacts, str | int | Mapping) and contacts != "":
         contacts = [contacts]
     if isinstance(contacts, str) or not isinstance(contacts, Iterable):
@@ -134,6 +136,8 @@ def _target(item: Any, where: str, vendor: str, title: str) -> Target:
 
 def _require_id(text: str, where: str) -> None:
     # Ids are named in messages. The ids of some vendors have no known form, but none is an e-mail address.
+    if text in ("", "None"):
+        raise InvalidRequest(f"{where} is empty; a template may have rendered to nothing")
     if "@" in text or any(char.isspace() for char in text):
         raise InvalidRequest(f"{where} is no contact id, but an e-mail address or other text")
 

@@ -249,6 +249,5 @@ def _require_answer(
         )
     if (needed := answer.needs(leaf)) and needed not in filters:
         raise UnsupportedByVendor(
-            f"{vendor} can tell the condition `{tag_of(leaf)}` only if the filter `{needed}` is given",
-            condition=tag_of(leaf),
+            f"{vendor} can tell the condition `{tag_of(leaf)}` only if the filter `{needed}` is given"
         )

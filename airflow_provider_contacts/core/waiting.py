@@ -85,7 +85,7 @@ class Wait:
     def __str__(self) -> str:
         if self.who is None:
             return f"{self.found} contact(s) meet the condition, {self.min_count} are waited for"
-        named = ", ".join(contact_id for _, contact_id in self.missing[:_NAMED])
+        named = ", ".join("/".join(filter(None, identity)) for identity in self.missing[:_NAMED])
         more = " and more" if len(self.missing) > _NAMED else ""
         return (
             f"{self.found} of {len(self.who)} contact(s) meet the condition, {self.min_count} are waited for; not yet, "

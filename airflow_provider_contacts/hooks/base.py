@@ -341,9 +341,9 @@ def _naming_who_can() -> Iterator[None]:
     try:
         yield
     except UnsupportedByVendor as error:
-        able = [
-            vendor.title for vendor in known_vendors() if (error.condition or "") in vendor.contacts.answers
-        ]
+        if error.condition is None:
+            raise
+        able = [vendor.title for vendor in known_vendors() if error.condition in vendor.contacts.answers]
         raise UnsupportedByVendor(
             f"{error}. It can be told by: {', '.join(able)}", condition=error.condition
         ) from None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.arguments import flag, whole_number
-from airflow_provider_contacts.conditions import Condition, as_condition
+from airflow_provider_contacts.conditions import Condition, as_condition, template_form
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook, require_on_record
@@ -61,7 +61,7 @@ class ListContactsOperator(ContactsBaseOperator):
         self.contacts_conn_id = contacts_conn_id
         self.filters = filters
         # Templates reach into a dict, and not into a struct.
-        self.condition = condition.to_dict() if isinstance(condition, Condition) else condition
+        self.condition = template_form(condition)
         self.limit = limit
         self.max_xcom_contacts = max_xcom_contacts
 
@@ -113,7 +113,7 @@ class FilterContactsOperator(ContactsBaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.contacts = contacts
-        self.condition = condition.to_dict() if isinstance(condition, Condition) else condition
+        self.condition = template_form(condition)
         self.skip_if_empty = skip_if_empty
 
     def execute(self, context: Context) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from airflow_provider_contacts.conditions import (
     InvitationPending,
     Replied,
     as_condition,
+    template_form,
 )
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.bulk import targets_of
@@ -98,7 +99,7 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.contacts_conn_id = contacts_conn_id
-        self.condition = condition.to_dict() if isinstance(condition, Condition) else condition
+        self.condition = template_form(condition)
         self.filters = filters
         self.contact_ids = contact_ids
         self.min_count = min_count
@@ -170,7 +171,7 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once; with ``deferrable`` go on in the triggerer where that was not enough."""
-        self._retry_after = 0.0
+        self._retry_after, started = 0.0, time.monotonic()
         failures = self._failures(context)
         try:
             hook = self._hook or self._prepare()
@@ -193,6 +194,10 @@ class ContactSensor(ContactsBaseOperator, BaseSensorOperator):
             if contacts is not None:
                 return PokeReturnValue(True, list(contacts))
             self.log.info("%s.", str(wait).capitalize())
+            if (took := time.monotonic() - started) > self.poke_interval:
+                self.log.warning(
+                    "The poll took %.0f s, longer than poke_interval; choose a longer one.", took
+                )
         left = self.timeout - (time.time() - self._started)
         if self.deferrable and self._hook is not None and left >= 0:
             self._defer(left)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
-from airflow_provider_contacts.conditions import Condition
-from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.conditions import Condition, template_form
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
+from airflow_provider_contacts.transfers.files import check_target, format_of, publish
+from airflow_provider_contacts.transfers.outcome import facets, tell_outlets
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-FORMATS = ("jsonl",)
-_BATCH = 500
 
 
 class ContactsToObjectStorageOperator(ContactsBaseOperator):
@@ -33,21 +25,34 @@ class ContactsToObjectStorageOperator(ContactsBaseOperator):
     at ``path`` until it is complete, and after a failed read whatever was there before is still there.
     Memory does not grow with the number of contacts, but for one key each.
 
-    Each line of a ``.jsonl`` file is one contact with the fields of
-    :class:`~airflow_provider_contacts.contact.Contact` without ``raw``; times are ISO 8601 text in UTC.
+    The columns are the fields of :class:`~airflow_provider_contacts.contact.Contact` in their order, and ``raw``,
+    the vendor's own JSON as text. In ``.jsonl`` times are ISO 8601 text in UTC; in ``.csv`` lists are JSON, and a
+    cell that a spreadsheet would run as a formula begins with an apostrophe; in ``.parquet`` times have their
+    zone, and lists are lists.
 
     :param contacts_conn_id: connection of any of the vendors. Templated.
     :param path: a local path, or any URL that ``airflow.sdk.ObjectStoragePath`` takes, such as
         ``s3://aws_default@bucket/contacts/mailstand.jsonl``. Missing folders are made. Templated.
     :param filters: the vendor's own parameters. Templated.
     :param condition: a condition, or its JSON form, that contacts have to meet as well. Templated.
-    :param format: ``jsonl``; by default the ending of ``path`` tells. Templated.
-    :return: ``{"vendor", "path", "seen", "requests", "seconds"}``, where ``seen`` is the number of contacts.
-    :raises InvalidRequest: for an unknown format or a bad filter, before any request.
-    :raises ContactsError: for anything else between here and the vendor.
+    :param format: ``jsonl``, ``csv``, each also with ``.gz`` or ``.zst``, or ``parquet``; by default the ending of
+        ``path`` tells. Templated.
+    :param content: ``normalized``, or ``raw`` for the vendor's own objects, byte for byte, as lines of JSON. Templated.
+    :return: ``{"vendor", "path", "seen", "size", "requests", "seconds"}``, where ``seen`` is the number of contacts and
+        ``size`` that of the file in bytes.
+    :raises InvalidRequest: for an unknown format, a missing library or a bad filter, before any request.
+    :raises ContactsError: for a path that cannot be written, before any request, and for anything else between here and
+        the vendor.
     """
 
-    template_fields: Sequence[str] = ("contacts_conn_id", "path", "filters", "condition", "format")
+    template_fields: Sequence[str] = (
+        "contacts_conn_id",
+        "path",
+        "filters",
+        "condition",
+        "format",
+        "content",
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "condition": "json"}
     ui_color = "#e4edf1"
 
@@ -59,31 +64,34 @@ class ContactsToObjectStorageOperator(ContactsBaseOperator):
         filters: Mapping[str, Any] | None = None,
         condition: Condition | Mapping[str, Any] | None = None,
         format: str | None = None,
+        content: str = "normalized",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.contacts_conn_id = contacts_conn_id
         self.path = path
         self.filters = filters
-        # Templates reach into a dict, and not into a struct.
-        self.condition = condition.to_dict() if isinstance(condition, Condition) else condition
+        self.condition = template_form(condition)
         self.format = format
+        self.content = content
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and publish them."""
-        check_format(self.path, self.format)
+        format = format_of(self.path, self.format, self.content)
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
-        contacts = hook.list_contacts(self.filters, condition=self.condition, raw=False)
+        contacts = hook.list_contacts(self.filters, condition=self.condition)
+        check_target(self.path)
         with tempfile.TemporaryDirectory(prefix="contacts-") as folder:
             local = os.path.join(folder, "contacts")
-            with open(local, "wb") as file:
-                seen = write_jsonl(contacts, file)
+            seen = format.write(contacts, local)
+            size = os.path.getsize(local)
             publish(local, self.path)
         summary = {
             "vendor": hook.vendor.name,
             "path": self.path,
             "seen": seen,
+            "size": size,
             "requests": hook.requests_sent,
             "seconds": round(time.monotonic() - started, 3),
         }
@@ -94,61 +102,14 @@ class ContactsToObjectStorageOperator(ContactsBaseOperator):
             summary["requests"],
             summary["seconds"],
         )
+        self._landed = (hook.vendor.name, hook.settings.base_url, summary)
+        tell_outlets(self, context, summary)
         return summary
 
-
-def check_format(path: str, format: str | None) -> str:
-    """Return the format to write.
-
-    :raises InvalidRequest: listing the known ones.
-    """
-    name = format or os.path.basename(path).rpartition(".")[2]
-    if name not in FORMATS:
-        where = "format" if format else "the ending of path"
-        raise InvalidRequest(f"{where} must be one of: {', '.join(FORMATS)}")
-    return name
-
-
-def write_jsonl(contacts: Iterable[Contact], file: IO[bytes]) -> int:
-    """Write contacts one per line and return how many they were."""
-    encoder = msgspec.json.Encoder()
-    count = 0
-    batch: list[Contact] = []
-    for contact in contacts:
-        batch.append(contact)
-        if len(batch) == _BATCH:
-            file.write(encoder.encode_lines(batch))
-            count += len(batch)
-            batch.clear()
-    file.write(encoder.encode_lines(batch))
-    return count + len(batch)
-
-
-def publish(local: str, path: str) -> None:
-    """Put the finished file ``local`` at ``path`` in one step.
-
-    On a local path: a copy beside it, flushed to disk, that takes its place. On an object store: one upload.
-    """
-    from airflow.sdk import ObjectStoragePath
-
-    target = ObjectStoragePath(path)
-    if target.protocol not in ("", "file", "local"):
-        target.fs.put_file(local, target.path)
-        return
-    final = os.path.realpath(target.path)  # a link stays one
-    folder, name = os.path.split(final)
-    os.makedirs(folder, exist_ok=True)
-    sibling = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")
-    # Not mkstemp: the file shall have the mode of the one it replaces, or the one that the umask gives.
-    descriptor = os.open(sibling, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-    try:
-        shutil.copyfile(local, sibling)
-        with contextlib.suppress(FileNotFoundError):
-            os.fchmod(descriptor, os.stat(final).st_mode & 0o777)
-        os.fsync(descriptor)
-        os.replace(sibling, final)
-    except BaseException:
-        os.unlink(sibling)
-        raise
-    finally:
-        os.close(descriptor)
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what OpenLineage learns of this run."""
+        landed = getattr(self, "_landed", None)
+        if landed is None:
+            return None
+        scheme, _, rest = self.path.rpartition("://")
+        return facets(*landed, namespace=scheme or "file", name=rest.rpartition("@")[2])

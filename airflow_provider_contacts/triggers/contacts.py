@@ -84,6 +84,7 @@ async def _polls(
     """Poll for ever. A poll that fails is given like any other."""
     hook: ContactsHook | None = None
     polls = failures = 0
+    slow = False
     await asyncio.sleep(pace.first)
     while True:
         polls, started = polls + 1, time.monotonic()
@@ -97,7 +98,8 @@ async def _polls(
             poll = _Poll(error=error if isinstance(error, ContactsError) else unexpected(error))
             failures += 1
         took = time.monotonic() - started
-        if poll.error is None and took > pace.interval:
+        if poll.error is None and took > pace.interval and not slow:
+            slow = True
             log.warning(
                 "A poll of connection %r took %.0f s, longer than its interval of %.0f s; choose a longer one, or "
                 "filters that leave less to read.",

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_contacts.errors import ContactsError, IncompleteListing, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.transfers.contacts_to_object_storage import ContactsToObjectStorageOperator
+from airflow_provider_contacts.transfers.files import COLUMNS
 from tests.conftest import Sandbox
 from tests.vendors import CASES, VENDORS
 
@@ -31,8 +32,11 @@ def test_lands_every_contact(vendor: str, form: str, sandbox: Sandbox, tmp_path:
     assert summary["requests"] == len(sandbox.requests(vendor))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert rows == [
-        contact.to_dict() for contact in ContactsHook.for_connection(f"{vendor}_default").list_contacts()
+        {**contact.to_dict(), "raw": bytes(contact.raw).decode()}
+        for contact in ContactsHook.for_connection(f"{vendor}_default").list_contacts()
     ]
+    assert list(rows[0]) == [column.name for column in COLUMNS]
+    assert summary["size"] == path.stat().st_size
     assert os.listdir(path.parent) == ["contacts.jsonl"]
     json.dumps(summary)
 
@@ -89,7 +93,9 @@ def test_an_incomplete_listing_lands_nothing(sandbox: Sandbox, tmp_path: Path) -
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("path", ["contacts.csv", "contacts", "contacts.jsonl.bak", "s3://bucket/"])
+@pytest.mark.parametrize(
+    "path", ["contacts.xlsx", "contacts", "contacts.jsonl.bak", "s3://bucket/", "contacts.parquet.gz"]
+)
 def test_unknown_format(path: str, sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="must be one of: jsonl"):
         land("tether", str(tmp_path / path))
