@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_CONTACTS ?= 250
 
-.PHONY: help setup demo test lint types imports pytest test-airflow test-oldest benchmark clean
+.PHONY: help setup demo test lint types imports pytest test-airflow test-postgres test-oldest benchmark clean
 
 help:
 	@echo "make demo       sync the four sandbox vendors to files and show the result (DEMO_CONTACTS=250)"
 	@echo "make test       lint, types, import layers and tests"
 	@echo "make test-airflow tasks killed half-way, and 250 waiting sensors, on a real Airflow"
+	@echo "make test-postgres the tests of tables on PostgreSQL too"
 	@echo "make test-oldest the tests on Airflow 3.2, the oldest supported"
 	@echo "make benchmark  CPU time of reading, as a ratio to a bare loop"
 
@@ -44,6 +45,10 @@ pytest: setup
 test-airflow: setup
 	$(BIN)/python tests_airflow/kills.py
 	$(BIN)/python tests_airflow/waits.py
+
+# The tests of tables on PostgreSQL too, with a server of their own; installs Debian's if there is none.
+test-postgres: setup
+	$(BIN)/python scripts/with_postgres.py $(BIN)/pytest tests/transfers/test_contacts_to_sql.py
 
 # The same tests on the oldest Airflow that is supported.
 test-oldest:

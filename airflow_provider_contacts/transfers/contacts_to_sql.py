@@ -16,7 +16,7 @@ import msgspec
 from airflow_provider_contacts.arguments import flag
 from airflow_provider_contacts.conditions import Condition, template_form
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
 from airflow_provider_contacts.transfers.files import COLUMNS, raw_text
@@ -188,6 +188,7 @@ def _telling(what: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _database(conn_id: str) -> Iterator[sa.Engine]:
     from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         import sqlalchemy as sa
@@ -195,7 +196,12 @@ def _database(conn_id: str) -> Iterator[sa.Engine]:
     except ImportError:
         raise InvalidRequest("SQL needs a library: pip install 'airflow-provider-contacts[sql]'") from None
 
-    database = BaseHook.get_connection(conn_id).get_hook()
+    try:
+        database = BaseHook.get_connection(conn_id).get_hook()
+    except AirflowNotFoundException:
+        raise InvalidConnection(
+            f"there is no connection {conn_id!r}; create it under Admin, Connections"
+        ) from None
     if not isinstance(database, DbApiHook):
         raise InvalidRequest(f"connection {conn_id!r} is of no SQL database")
     # Contacts are in no log and no error.

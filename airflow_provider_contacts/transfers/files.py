@@ -211,12 +211,15 @@ class Format:
         """
         count = 0
         try:
-            with open(path, "wb") as plain, self._compressed(plain) as file:
-                with contextlib.closing(self._writer(file)) as writer:
-                    for batch in _batches(contacts):
-                        writer.write(batch)
-                        count += len(batch)
-                    writer.finish()
+            with (
+                open(path, "wb") as plain,
+                self._compressed(plain) as file,
+                contextlib.closing(self._writer(file)) as writer,
+            ):
+                for batch in _batches(contacts):
+                    writer.write(batch)
+                    count += len(batch)
+                writer.finish()
         except UnicodeEncodeError:
             raise MalformedRecord(
                 'a record holds characters that are no text; content="raw" keeps them'

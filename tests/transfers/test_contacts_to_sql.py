@@ -1,0 +1,430 @@
+"""Tables: only what changed is written, and either all of it or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from airflow.sdk import Asset
+
+from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.transfers.contacts_to_sql import KEPT, ContactsToSqlOperator
+from airflow_provider_contacts.transfers.files import COLUMNS
+from tests.conftest import Sandbox
+from tests.vendors import VENDORS
+
+# `make test-postgres` starts a server and says where it is.
+POSTGRES = os.environ.get("CONTACTS_TEST_POSTGRES")
+
+
+class Database:
+    """A database of the test's own."""
+
+    def __init__(self, kind: str, conn_id: str, url: Any) -> None:
+        self.kind = kind
+        self.conn_id = conn_id
+        self.engine = sa.create_engine(url)
+
+    def rows(self, table: str = "contacts", order: str = "contact_id") -> list[dict[str, Any]]:
+        with self.engine.connect() as connection:
+            quoted = self.engine.dialect.identifier_preparer.quote(table)
+            found = connection.execute(
+                sa.text(f"SELECT * FROM {quoted} ORDER BY vendor, account_id, {order}")
+            )
+            return [dict(row._mapping) for row in found]
+
+    def run(self, *statements: str) -> None:
+        with self.engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+
+@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, connect: Callable[..., str]
+) -> Iterator[Database]:
+    """Make an empty database, and an Airflow connection to it."""
+    if request.param == "sqlite":
+        path = tmp_path / "contacts.db"
+        made = Database(
+            "sqlite", connect("warehouse", conn_type="sqlite", host=str(path)), f"sqlite:///{path}"
+        )
+        yield made
+        made.engine.dispose()
+        return
+    url = sa.make_url(POSTGRES or "")
+    name = f"test_{secrets.token_hex(6)}"
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    conn_id = connect(
+        "warehouse", conn_type="postgres", host=url.host, port=url.port, login=url.username, schema=name
+    )
+    made = Database("postgresql", conn_id, url.set(database=name))
+    yield made
+    made.engine.dispose()
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    server.dispose()
+
+
+def load(
+    database: Database, vendor: str = "talktohumans", context: Any = None, **arguments: Any
+) -> dict[str, Any]:
+    arguments = {"table": "contacts", "contacts_conn_id": f"{vendor}_default", **arguments}
+    operator = ContactsToSqlOperator(task_id="load", sql_conn_id=database.conn_id, **arguments)
+    return operator.execute(context or {})
+
+
+def counts(summary: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(summary[name] for name in ("seen", "new", "changed", "unchanged", "removed"))
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_contact_with_every_field(vendor: str, sandbox: Sandbox, database: Database) -> None:
+    summary = load(database, vendor)
+    assert counts(summary) == (60, 60, 0, 0, 0)
+    json.dumps(summary)
+    rows = {(row["account_id"], row["contact_id"]): row for row in database.rows()}
+    assert set(rows) == sandbox.keys(vendor)
+    assert list(database.rows()[0]) == [*(column.name for column in COLUMNS), *KEPT]
+    for contact in ContactsHook.for_connection(f"{vendor}_default").list_contacts():
+        row = rows[contact.account_id, contact.contact_id]
+        for column in COLUMNS:
+            value = getattr(contact, column.name)
+            if column.name == "raw":
+                assert row["raw"] == bytes(contact.raw).decode()
+            elif column.kind == "texts":
+                assert json.loads(row[column.name]) == list(value)
+            elif column.kind == "time" and value is not None:
+                stored = row[column.name]
+                stored = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+                assert stored.replace(tzinfo=value.tzinfo) == value or stored == value
+            elif column.kind == "flag" and value is not None:
+                assert bool(row[column.name]) == value
+            else:
+                assert row[column.name] == value
+        assert row["first_seen_at"] == row["changed_at"]
+        assert row["removed_at"] is None
+
+
+def test_a_second_run_writes_nothing(sandbox: Sandbox, database: Database) -> None:
+    for vendor in VENDORS:
+        load(database, vendor)
+    before = database.rows()
+    statements: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement.split()[0].upper())
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        for vendor in VENDORS:
+            assert counts(load(database, vendor)) == (60, 0, 0, 60, 0)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    assert statements
+    assert not {"INSERT", "UPDATE", "DELETE", "CREATE"} & set(statements)
+    assert database.rows() == before
+
+
+def test_what_changed_is_updated_and_the_rest_is_not(sandbox: Sandbox, database: Database) -> None:
+    load(database)
+    before = {row["contact_id"] + row["account_id"]: row for row in database.rows()}
+    table = sandbox.world.tables["talktohumans"]
+    row = table.rows[3]
+    row.tags = ["Brand new"]
+    table.changed(row)
+    table.add(2)
+    assert counts(load(database)) == (62, 2, 1, 59, 0)
+    after = {row["contact_id"] + row["account_id"]: row for row in database.rows()}
+    changed = {key for key in before if after[key] != before[key]}
+    key = row.contact_id + row.account_id
+    assert changed == {key}
+    assert json.loads(after[key]["tags"]) == ["Brand new"]
+    assert "Brand new" in after[key]["raw"]
+    assert after[key]["first_seen_at"] == before[key]["first_seen_at"]
+    assert after[key]["changed_at"] > before[key]["changed_at"]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_who_is_gone_is_marked_and_unmarked(vendor: str, sandbox: Sandbox, database: Database) -> None:
+    load(database, vendor)
+    table = sandbox.world.tables[vendor]
+    row = table.rows[5]
+    place = table.rows.index(row)
+    table.remove(row)
+    assert counts(load(database, vendor)) == (59, 0, 0, 59, 0)
+    assert counts(load(database, vendor, mark_removed="true")) == (59, 0, 0, 59, 1)
+    marked = [one for one in database.rows() if one["removed_at"] is not None]
+    assert [(one["account_id"], one["contact_id"]) for one in marked] == [(row.account_id, row.contact_id)]
+    assert counts(load(database, vendor, mark_removed=True)) == (59, 0, 0, 59, 0)
+    table.rows.insert(place, row)
+    table._found.clear()
+    assert counts(load(database, vendor)) == (60, 0, 1, 59, 0)
+    assert all(one["removed_at"] is None for one in database.rows())
+
+
+def test_an_account_that_is_empty_now(sandbox: Sandbox, database: Database) -> None:
+    load(database, "mailstand")
+    table = sandbox.world.tables["mailstand"]
+    for row in list(table.rows):
+        table.remove(row)
+    assert counts(load(database, "mailstand", mark_removed=True)) == (0, 0, 0, 0, 60)
+
+
+def test_other_accounts_and_vendors_are_left_alone(sandbox: Sandbox, database: Database) -> None:
+    for vendor in VENDORS:
+        load(database, vendor)
+    assert counts(load(database, "talktohumans", mark_removed=True))[-1] == 0
+    assert len(database.rows()) == 240
+    assert all(row["removed_at"] is None for row in database.rows())
+
+
+@pytest.mark.parametrize("asked", [{"filters": {"tag": "VIP"}}, {"condition": {"condition": "replied"}}])
+def test_mark_removed_needs_a_whole_listing(asked: Any, sandbox: Sandbox, database: Database) -> None:
+    with pytest.raises(InvalidRequest, match="needs a whole listing"):
+        load(database, mark_removed=True, **asked)
+    assert not sandbox.requests("talktohumans")
+    assert load(database, **asked)["new"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("ALTER TABLE contacts DROP COLUMN email", "it lacks email"),
+        ("ALTER TABLE contacts RENAME COLUMN tags TO labels", "it lacks tags"),
+        ("ALTER TABLE contacts ADD COLUMN must INTEGER NOT NULL DEFAULT 5", None),
+        ("ALTER TABLE contacts ADD COLUMN more TEXT", None),
+    ],
+)
+def test_a_table_that_does_not_fit(
+    change: str, message: str | None, sandbox: Sandbox, database: Database
+) -> None:
+    load(database, "tether")
+    database.run(change)
+    before = len(sandbox.requests("tether"))
+    if message is None:
+        assert counts(load(database, "tether")) == (60, 0, 0, 60, 0)
+        return
+    with pytest.raises(InvalidRequest, match=message):
+        load(database, "tether")
+    assert len(sandbox.requests("tether")) == before
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("vendor TEXT, account_id TEXT, contact_id TEXT", "no key is vendor, account_id, contact_id"),
+        ("vendor TEXT, replied TEXT, opened_at INTEGER", "of another type are replied, opened_at"),
+        ("vendor INTEGER", "of another type are vendor"),
+        ("vendor TEXT, must INTEGER NOT NULL", "need a value that contacts do not have: must"),
+    ],
+)
+def test_somebody_elses_table(columns: str, message: str, sandbox: Sandbox, database: Database) -> None:
+    database.run(f"CREATE TABLE contacts ({columns})")
+    with pytest.raises(InvalidRequest, match=message):
+        load(database, "tether")
+    assert not sandbox.requests("tether")
+
+
+def test_a_table_of_ones_own_with_other_text_types(sandbox: Sandbox, database: Database) -> None:
+    kinds = {"text": "VARCHAR(4000)", "texts": "TEXT", "flag": "BOOLEAN", "time": "TIMESTAMP"}
+    columns = ", ".join(
+        f"{one.name} {kinds[one.kind]}" for one in COLUMNS if one.name not in ("raw", "contact_id")
+    )
+    database.run(
+        f"CREATE TABLE contacts ({columns}, contact_id VARCHAR(100), raw TEXT, digest VARCHAR(64), "
+        "first_seen_at TIMESTAMP, changed_at TIMESTAMP, removed_at TIMESTAMP, note TEXT, "
+        "UNIQUE (contact_id, vendor, account_id))"
+    )
+    assert counts(load(database, "tether", create_table=False)) == (60, 60, 0, 0, 0)
+    assert counts(load(database, "tether", create_table=False)) == (60, 0, 0, 60, 0)
+
+
+def test_create_table_may_be_forbidden(sandbox: Sandbox, database: Database) -> None:
+    with pytest.raises(InvalidRequest, match="no such table"):
+        load(database, create_table="False")
+    assert not sandbox.requests("talktohumans")
+
+
+@pytest.mark.parametrize("table", ['we"ird; DROP TABLE x; --', "Contacts Ünïcode", "select", "UPPER"])
+def test_names_are_quoted(table: str, sandbox: Sandbox, database: Database) -> None:
+    load(database, "tether", table=table)
+    assert len(database.rows(table)) == 60
+    assert counts(load(database, "tether", table=table)) == (60, 0, 0, 60, 0)
+
+
+def test_schemas(sandbox: Sandbox, database: Database) -> None:
+    if database.kind == "postgresql":
+        database.run('CREATE SCHEMA "Out reach"')
+        load(database, "tether", table="Out reach.people")
+        with database.engine.connect() as connection:
+            assert connection.exec_driver_sql('SELECT count(*) FROM "Out reach".people').scalar() == 60
+    else:
+        load(database, "tether", table="main.people")
+        assert len(database.rows("people")) == 60
+
+
+@pytest.mark.parametrize("table", ["", " ", "a.b.c", "a..b", ".a", None, 5, "a\nb"])
+def test_names_that_are_none(table: Any, sandbox: Sandbox, database: Database) -> None:
+    with pytest.raises(InvalidRequest, match="`table` must be"):
+        load(database, table=table)
+    assert not sandbox.requests("talktohumans")
+
+
+def test_a_database_error_shows_no_contact(
+    sandbox: Sandbox, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load(database, "tether")
+    before = database.rows()
+    if database.kind == "sqlite":
+        database.run("CREATE TRIGGER no BEFORE INSERT ON contacts BEGIN SELECT raise(ABORT, 'no'); END")
+    else:
+        database.run("ALTER TABLE contacts ADD CONSTRAINT short CHECK (vendor <> 'mailstand')")
+    with pytest.raises(ContactsError, match="none is: the database answers") as caught:
+        load(database, "mailstand")
+    for text in (str(caught.value), repr(caught.value.__cause__), *capsys.readouterr()):
+        assert "contacts.example" not in text
+    assert database.rows() == before
+
+
+def test_a_database_that_is_down_fails_before_the_vendor_is_read(
+    sandbox: Sandbox, database: Database, connect: Callable[..., str]
+) -> None:
+    if database.kind == "sqlite":
+        connect("warehouse", conn_type="sqlite", host="/nonexistent/folder/x.db")
+    else:
+        connect("warehouse", conn_type="postgres", host="127.0.0.1", port=1, login="x", schema="x")
+    with pytest.raises(ContactsError, match="'warehouse' cannot be reached") as caught:
+        load(database)
+    assert caught.value.transient
+    assert not sandbox.requests("talktohumans")
+
+
+def test_connections_that_are_no_database(sandbox: Sandbox, database: Database) -> None:
+    database.conn_id = "tether_default"
+    with pytest.raises(InvalidRequest, match="is of no SQL database"):
+        load(database)
+    database.conn_id = "nowhere"
+    with pytest.raises(InvalidConnection, match="no connection 'nowhere'"):
+        load(database)
+
+
+def test_tasks_side_by_side(sandbox: Sandbox, database: Database) -> None:
+    """Four tasks make one table at once, and each writes its own vendor; two write two accounts of one."""
+    problems: list[Exception] = []
+
+    def go(vendor: str, filters: Any) -> None:
+        try:
+            load(database, vendor, filters=filters)
+        except Exception as error:
+            problems.append(error)
+
+    accounts = {account for account, _ in sandbox.keys("talktohumans")}
+    work = [(vendor, None) for vendor in VENDORS if vendor != "talktohumans"]
+    work += [("talktohumans", {"account_id": account}) for account in accounts]
+    threads = [threading.Thread(target=go, args=one) for one in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert len(database.rows()) == 240
+
+
+KILLED = """
+import os, signal, sys
+import sqlalchemy as sa
+from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
+
+writes = 0
+def note(conn, cursor, statement, *_):
+    global writes
+    writes += statement.startswith(("INSERT", "UPDATE"))
+    if writes == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sa.event.listen(sa.Engine, "after_cursor_execute", note)
+ContactsToSqlOperator(
+    task_id="load", contacts_conn_id="mailstand_default", sql_conn_id="warehouse", table="contacts"
+).execute({})
+"""
+
+
+@pytest.mark.sandbox(contacts=2500, rate_limits=False)
+def test_a_kill_in_the_middle_leaves_the_old_state(
+    sandbox: Sandbox, database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "kill.py").write_text(KILLED)
+
+    def kill(after: int) -> None:
+        command = [sys.executable, str(tmp_path / "kill.py"), str(after)]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+
+    kill(2)
+    assert database.rows() == []
+    assert counts(load(database, "mailstand")) == (2500, 2500, 0, 0, 0)
+    table = sandbox.world.tables["mailstand"]
+    for row in table.rows:
+        row.stage = "Nurture" if row.stage != "Nurture" else "Interested"
+        table.changed(row)
+    before = database.rows()
+    kill(2)
+    assert database.rows() == before
+    assert counts(load(database, "mailstand")) == (2500, 0, 2500, 0, 0)
+
+
+class Events(dict):
+    """What a task's ``outlet_events`` does."""
+
+    def __missing__(self, key: Any) -> Any:
+        self[key] = SimpleNamespace(extra={})
+        return self[key]
+
+
+def test_outlets_learn_what_was_written(sandbox: Sandbox, database: Database) -> None:
+    asset = Asset("warehouse_contacts")
+    events = Events()
+    load(database, "tether", {"outlet_events": events}, outlets=[asset])
+    assert events[asset].extra == {
+        "seen": 60, "new": 60, "changed": 0, "unchanged": 0, "removed": 0, "table": "contacts",
+    }  # fmt: skip
+
+
+def test_skip_unchanged(sandbox: Sandbox, database: Database) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    assert load(database, "tether", skip_unchanged=True)["new"] == 60
+    with pytest.raises(AirflowSkipException, match="nothing has changed"):
+        load(database, "tether", skip_unchanged="True")
+    sandbox.world.tables["tether"].add(1)
+    assert load(database, "tether", skip_unchanged=True)["new"] == 1
+
+
+def test_openlineage(sandbox: Sandbox, database: Database) -> None:
+    operator = ContactsToSqlOperator(
+        task_id="load", contacts_conn_id="tether_default", sql_conn_id=database.conn_id, table="contacts"
+    )
+    assert operator.get_openlineage_facets_on_complete(None) is None
+    operator.execute({})
+    lineage = operator.get_openlineage_facets_on_complete(None)
+    [source], [target] = lineage.inputs, lineage.outputs
+    assert source.name == "tether/contacts"
+    assert source.namespace.startswith("http://127.0.0.1")
+    assert target.name.endswith("contacts")
+    assert [one.name for one in target.facets["schema"].fields] == [column.name for column in COLUMNS]
+    assert target.outputFacets["outputStatistics"].rowCount == 60
