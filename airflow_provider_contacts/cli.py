@@ -5,7 +5,7 @@ Every ``airflow`` command imports this module, so what the commands need is impo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +17,20 @@ def get_contacts_cli_commands() -> list[CLICommand]:
     from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, GroupCommand
 
     conn_id = Arg(("contacts_conn_id",), metavar="CONN_ID", help="id of the Airflow connection")
+    filters = Arg(
+        ("--filter",),
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter of the vendor; repeat it for more, or for a list",
+    )
+    conditions = Arg(
+        ("--condition",),
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="replied, 'tagged:Hot lead', 'in_stage:Interested', or JSON; all given must hold",
+    )
     return [
         GroupCommand(
             name="contacts",
@@ -34,22 +48,32 @@ def get_contacts_cli_commands() -> list[CLICommand]:
                     func=_list,
                     args=(
                         conn_id,
-                        Arg(
-                            ("--filter",),
-                            action="append",
-                            default=[],
-                            metavar="KEY=VALUE",
-                            help="a parameter of the vendor; repeat it for more, or for a list",
-                        ),
-                        Arg(
-                            ("--condition",),
-                            action="append",
-                            default=[],
-                            metavar="CONDITION",
-                            help="replied, 'tagged:Hot lead', 'in_stage:Interested', or JSON; all given must hold",
-                        ),
+                        filters,
+                        conditions,
                         Arg(("--limit",), type=int, help="stop after this many contacts (default: all)"),
                         ARG_OUTPUT,
+                        ARG_VERBOSE,
+                    ),
+                ),
+                ActionCommand(
+                    name="export",
+                    help="Write the contacts of a connection to a file",
+                    func=_export,
+                    args=(
+                        conn_id,
+                        Arg(
+                            ("path",),
+                            help="file to write, or a URL such as s3://aws_default@bucket/contacts.parquet; "
+                            "the ending tells the format",
+                        ),
+                        filters,
+                        conditions,
+                        Arg(
+                            ("--content",),
+                            choices=("normalized", "raw"),
+                            default="normalized",
+                            help="raw: the vendor's own objects (default: normalized)",
+                        ),
                         ARG_VERBOSE,
                     ),
                 ),
@@ -133,6 +157,37 @@ def _list(args: Any) -> None:
     AirflowConsole().print_as(
         data=[contact.to_dict() if wide else _row(contact) for contact in contacts], output=args.output
     )
+
+
+def _export(args: Any) -> None:
+    from airflow_provider_contacts.errors import ContactsError
+    from airflow_provider_contacts.transfers.files import check_target, format_of, land
+
+    try:
+        format = format_of(args.path, content=args.content)
+        hook = _hook(args.contacts_conn_id)
+        hook._log = _stderr_log()
+        contacts = hook.list_contacts(_filters(args.filter), condition=_condition(args.condition))
+        check_target(args.path)
+        seen, size = land(_counted(contacts, hook.vendor.title), args.path, format)
+    except ContactsError as error:
+        raise SystemExit(str(error)) from None
+    print(f"{seen} contacts, {size} bytes: {args.path}")
+
+
+def _counted(contacts: Iterable[Any], title: str) -> Iterator[Any]:
+    """Give the contacts, and show on a terminal how many there are so far."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}: {task.completed} contacts"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield from progress.track(contacts, description=title, total=None)
 
 
 def _stderr_log() -> Any:

@@ -123,6 +123,14 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": "airflow_provider_contacts.transfers.contacts_to_object_storage",
             }
             for title in _VENDORS.values()
+        ]
+        + [
+            {
+                "source-integration-name": title,
+                "target-integration-name": "SQL",
+                "python-module": "airflow_provider_contacts.transfers.contacts_to_sql",
+            }
+            for title in _VENDORS.values()
         ],
         "connection-types": [
             _connection(

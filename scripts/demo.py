@@ -143,6 +143,7 @@ def main() -> None:
         population = get(f"{base_url}/sandbox/population")
         show_sync(env, population, peak)
         if contacts <= 1000:
+            show_warehouse(env, log)
             show_tags(env, log, base_url)
             show_wait(env, log, base_url)
         violations = get(f"{base_url}/sandbox/violations")
@@ -169,6 +170,36 @@ def show_sync(env: dict[str, str], population: dict[str, int], peak: float) -> N
     print(f"\nPeak memory of the run: {peak:.0f} MiB.")
     if wrong or missing:
         fail(f"wrong counts: {wrong or '-'}; not read: {sorted(missing) or '-'}")
+
+
+def show_warehouse(env: dict[str, str], log: IO[str]) -> None:
+    """Run the warehouse DAG twice, and show that the second run writes nothing."""
+    database = HOME / "warehouse.db"
+    env["AIRFLOW_CONN_WAREHOUSE"] = json.dumps({"conn_type": "sqlite", "host": str(database)})
+    print("\nRunning the DAG contacts_warehouse twice, into SQLite …", flush=True)
+    run(["pools", "set", "contacts", "4", "requests to vendors"], env, log)
+    print(f"\n{'run':<10}{'rows':>6}{'written':>9}{'tasks that wrote':>18}{'skipped':>9}")
+    written: list[int] = []
+    before: set[Any] = set()
+    for name in ("first", "second"):
+        run(["dags", "test", "contacts_warehouse"], env, log)
+        with closing(sqlite3.connect(database)) as connection:
+            rows = set(
+                connection.execute("SELECT vendor, account_id, contact_id, digest, changed_at FROM contacts")
+            )
+        written.append(len(rows - before))
+        before = rows
+        with closing(sqlite3.connect(Path(env["AIRFLOW_HOME"]) / "airflow.db")) as connection:
+            states = Counter(
+                state
+                for (state,) in connection.execute(
+                    "SELECT state FROM task_instance WHERE dag_id = 'contacts_warehouse' AND task_id != 'accounts' "
+                    "AND run_id = (SELECT run_id FROM dag_run WHERE dag_id = 'contacts_warehouse' ORDER BY id DESC)"
+                )
+            )
+        print(f"{name:<10}{len(rows):>6}{written[-1]:>9}{states['success']:>18}{states['skipped']:>9}")
+    if not written[0] or written[1]:
+        fail("the first run has written nothing, or the second something")
 
 
 def show_tags(env: dict[str, str], log: IO[str], base_url: str) -> None:

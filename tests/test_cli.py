@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,3 +132,54 @@ def test_sandbox_says_that_its_port_is_taken(sandbox: Sandbox, capsys: pytest.Ca
     code, _, err = airflow(capsys, "contacts", "sandbox", "--port", port)
     assert code == 1
     assert "--port" in err
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv.gz", "parquet"])
+def test_export(ending: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / f"contacts.{ending}"
+    code, out, err = airflow(
+        capsys, "contacts", "export", "mailstand_default", str(path), "--condition", "has_phone"
+    )
+    assert code == 0, err
+    expected = sum(row.phone_field is not None for row in sandbox.world.tables["mailstand"].rows)
+    assert out == f"{expected} contacts, {path.stat().st_size} bytes: {path}\n"
+
+
+def test_export_of_the_vendors_own(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "contacts.jsonl"
+    code, *_ = airflow(
+        capsys,
+        "contacts",
+        "export",
+        "tether_default",
+        str(path),
+        "--content",
+        "raw",
+        "--filter",
+        "status=Lost",
+    )
+    assert code == 0
+    assert {json.loads(line)["status"] for line in path.read_text().splitlines()} == {"Lost"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x.xlsx"], "the ending of path must be one of"),
+        (["x.csv", "--content", "raw"], "as jsonl alone"),
+        (["x.jsonl", "--filter", "stagee=x"], "Did you mean `stage`"),
+        (["{folder}/file/x.jsonl"], "no file can be written"),
+    ],
+)
+def test_export_says_what_is_wrong(
+    arguments: list[str], message: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = [one.format(folder=tmp_path) for one in arguments]
+    code, out, err = airflow(capsys, "contacts", "export", "mailstand_default", *arguments)
+    assert code == 1
+    assert message in err
+    assert out == ""
+    assert not sandbox.requests("mailstand")

@@ -17,6 +17,8 @@ from airflow_provider_contacts.conditions import LEAVES, Replied, Tagged, parse_
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.hooks.base import ContactsHook, known_vendors
+from airflow_provider_contacts.transfers.contacts_to_sql import KEPT
+from airflow_provider_contacts.transfers.files import COLUMNS
 from tests.conftest import Sandbox
 from tests.vendors import VENDORS
 
@@ -157,6 +159,34 @@ def test_table_of_writes(sandbox: Sandbox) -> None:
                     ContactsHook.for_connection("mailstand_default").update_stage(
                         contact_id, stage, campaign="all"
                     )
+
+
+def test_load_of_the_readme_runs(sandbox: Sandbox, connect: Any, tmp_path: Path) -> None:
+    connect("warehouse", conn_type="sqlite", host=str(tmp_path / "x.db"))
+    [code] = [block for block in blocks("python") if "ContactsToSqlOperator(" in block]
+    with DAG("readme", schedule=None) as dag:
+        exec(compile(code, "README.md", "exec"), {})
+    operator = dag.get_task("load")
+    operator.table = "main.contacts"
+    assert operator.execute({})["new"] == 60
+
+
+def test_table_of_columns() -> None:
+    rows = {row[0]: row[1] for row in table("Landing")}
+    said: dict[str, str] = {}
+    for cell, kind in rows.items():
+        for name in re.findall(r"`?(\w+)`?", cell) if "every" not in cell else ():
+            said[name] = kind
+    for column in COLUMNS:
+        kind = said.get(column.name)
+        if kind is None:
+            kind = "time in UTC, or null" if column.name.endswith("_at") else "text or null"
+        expected = {"text": "text", "texts": "list of text", "time": "time", "flag": "true, false"}[
+            column.kind
+        ]
+        assert kind.startswith(expected), column
+        assert ("never null" in kind) != column.nullable, column
+    assert set(KEPT) <= set(said)
 
 
 def test_update_of_the_readme_runs(sandbox: Sandbox) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_contacts.conditions import Condition, template_form
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
-from airflow_provider_contacts.transfers.files import check_target, format_of, publish
+from airflow_provider_contacts.transfers.files import check_target, format_of, land
 from airflow_provider_contacts.transfers.outcome import facets, tell_outlets
 
 if TYPE_CHECKING:
@@ -74,6 +72,7 @@ class ContactsToObjectStorageOperator(ContactsBaseOperator):
         self.condition = template_form(condition)
         self.format = format
         self.content = content
+        self._landed: tuple[str, str, dict[str, Any]] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and publish them."""
@@ -82,11 +81,7 @@ class ContactsToObjectStorageOperator(ContactsBaseOperator):
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         contacts = hook.list_contacts(self.filters, condition=self.condition)
         check_target(self.path)
-        with tempfile.TemporaryDirectory(prefix="contacts-") as folder:
-            local = os.path.join(folder, "contacts")
-            seen = format.write(contacts, local)
-            size = os.path.getsize(local)
-            publish(local, self.path)
+        seen, size = land(contacts, self.path, format)
         summary = {
             "vendor": hook.vendor.name,
             "path": self.path,
@@ -108,8 +103,10 @@ class ContactsToObjectStorageOperator(ContactsBaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return what OpenLineage learns of this run."""
-        landed = getattr(self, "_landed", None)
-        if landed is None:
+        if self._landed is None:
             return None
         scheme, _, rest = self.path.rpartition("://")
-        return facets(*landed, namespace=scheme or "file", name=rest.rpartition("@")[2])
+        if scheme in ("", "file"):
+            return facets(*self._landed, "file", rest)
+        bucket, _, key = rest.rpartition("@")[2].partition("/")
+        return facets(*self._landed, f"{scheme}://{bucket}", key)

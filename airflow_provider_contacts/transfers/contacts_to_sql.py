@@ -94,6 +94,7 @@ class ContactsToSqlOperator(ContactsBaseOperator):
         self.create_table = create_table
         self.mark_removed = mark_removed
         self.skip_unchanged = skip_unchanged
+        self._landed: tuple[str, str, dict[str, Any], str, str] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and write what is new or has changed."""
@@ -108,6 +109,7 @@ class ContactsToSqlOperator(ContactsBaseOperator):
         contacts = hook.list_contacts(self.filters, condition=self.condition)
         with _database(self.sql_conn_id) as engine:
             table = _table(self.table)
+            dataset = _dataset(engine, table)
             with _telling("the table cannot be used"):
                 _fit(engine, table, create)
             # Without a name, it is gone with the task whatever ends it.
@@ -128,7 +130,7 @@ class ContactsToSqlOperator(ContactsBaseOperator):
             "%s: %d contacts; %d new, %d changed, %d unchanged, %d removed, in %.1f s.",
             hook.vendor.title, *counts.summary().values(), summary["seconds"],
         )  # fmt: skip
-        self._landed = (hook.vendor.name, hook.settings.base_url, summary)
+        self._landed = (hook.vendor.name, hook.settings.base_url, summary, *dataset)
         tell_outlets(self, context, summary)
         if skip and not counts.written:
             from airflow.sdk.exceptions import AirflowSkipException
@@ -138,10 +140,7 @@ class ContactsToSqlOperator(ContactsBaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return what OpenLineage learns of this run."""
-        landed = getattr(self, "_landed", None)
-        if landed is None:
-            return None
-        return facets(*landed, namespace=f"airflow:{self.sql_conn_id}", name=self.table)
+        return None if self._landed is None else facets(*self._landed)
 
 
 @dataclass(slots=True)
@@ -213,6 +212,17 @@ def _database(conn_id: str) -> Iterator[sa.Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def _dataset(engine: sa.Engine, table: sa.Table) -> tuple[str, str]:
+    """Return namespace and name of a table, as OpenLineage's naming rules have them."""
+    url, scheme = engine.url, engine.dialect.name.replace("postgresql", "postgres")
+    if not url.host:
+        return f"{scheme}://{url.database}", table.fullname
+    schema = table.schema or engine.dialect.default_schema_name
+    port = url.port or {"postgres": 5432, "mysql": 3306, "mssql": 1433}.get(scheme)
+    where = f"{scheme}://{url.host}" + (f":{port}" if port else "")
+    return where, ".".join(part for part in (url.database, schema, table.name) if part)
 
 
 def _own_account(hook: ContactsHook) -> str:

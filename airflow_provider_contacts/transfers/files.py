@@ -13,6 +13,7 @@ import io
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -339,6 +340,16 @@ def check_target(path: str) -> None:
         raise ContactsError(f"no file can be written at `path`: {error.strerror}", transient=True) from None
     if os.path.isdir(final):
         raise InvalidRequest("`path` is a folder; name a file in it")
+
+
+def land(contacts: Iterable[Contact], path: str, format: Format) -> tuple[int, int]:
+    """Write contacts to a local temporary file and publish it; return how many they were, and its bytes."""
+    with tempfile.TemporaryDirectory(prefix="contacts-") as folder:
+        local = os.path.join(folder, "contacts")
+        seen = format.write(contacts, local)
+        size = os.path.getsize(local)
+        publish(local, path)
+    return seen, size
 
 
 def publish(local: str, path: str) -> None:

@@ -24,7 +24,7 @@ def tell_outlets(operator: Any, context: Any, summary: Mapping[str, Any]) -> Non
             events[outlet].extra.update(told)
 
 
-def facets(vendor: str, base_url: str, summary: Mapping[str, Any], *, namespace: str, name: str) -> Any:
+def facets(vendor: str, base_url: str, summary: Mapping[str, Any], namespace: str, name: str) -> Any:
     """Return OpenLineage's facets of a landing, or None where OpenLineage is not installed.
 
     :param namespace: of the output dataset.

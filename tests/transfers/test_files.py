@@ -332,3 +332,33 @@ def test_a_kill_at_any_line_leaves_the_old_file_or_the_new(tmp_path: Path) -> No
     assert {code for code, _ in killed} == {-signal.SIGKILL}
     assert {content for _, content in killed} == {"old", "new" * 1000}
     assert len(killed) > 10
+
+
+def test_openlineage(sandbox: Sandbox, tmp_path: Path, bucket: Any) -> None:
+    for path, expected in (
+        (str(tmp_path / "x.jsonl"), ("file", str(tmp_path / "x.jsonl"))),
+        ("s3://landing/a/x.csv", ("s3://landing", "a/x.csv")),
+    ):
+        operator = ContactsToObjectStorageOperator(
+            task_id="land", contacts_conn_id="tether_default", path=path
+        )
+        assert operator.get_openlineage_facets_on_complete(None) is None
+        operator.execute({})
+        [target] = operator.get_openlineage_facets_on_complete(None).outputs
+        assert (target.namespace, target.name) == expected
+        assert target.outputFacets["outputStatistics"].rowCount == 60
+        assert target.outputFacets["outputStatistics"].size > 0
+
+
+def test_outlets_learn_what_was_landed(sandbox: Sandbox, tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from airflow.sdk import Asset
+
+    asset = Asset("landed")
+    events = {asset: SimpleNamespace(extra={})}
+    operator = ContactsToObjectStorageOperator(
+        task_id="land", contacts_conn_id="tether_default", path=str(tmp_path / "x.csv"), outlets=[asset]
+    )
+    operator.execute({"outlet_events": events})
+    assert events[asset].extra == {"seen": 60, "path": str(tmp_path / "x.csv")}

@@ -1,0 +1,62 @@
+"""Land contacts in one table of a warehouse: a task per LinkedIn account at TalkToHumans, and per stage at Mailstand.
+
+The tasks write side by side, since each has contacts of its own. The pool ``contacts`` keeps them within the vendors'
+rate limits, which several workers share: make it with `airflow pools set contacts 4 "requests to vendors"`. A run whose
+data has not changed writes no row, and tells the asset ``contacts_table`` nothing.
+
+A listing cannot be backfilled: the vendors know only how things are now, and not how they were on a past day.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import get_args
+
+from airflow.sdk import Asset, Param, dag, task
+
+from airflow_provider_contacts.hooks.mailstand import Stage
+from airflow_provider_contacts.hooks.talktohumans import TalkToHumansHook
+from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
+
+POOL = "contacts"
+
+contacts_table = Asset("contacts_table")
+
+
+@dag(
+    schedule="@daily",
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "pool": POOL},
+    params={
+        "warehouse": Param("warehouse", type="string", description="Connection of the database"),
+        "table": Param("contacts", type="string", description="Table, or schema.table"),
+    },
+    tags=["contacts"],
+    doc_md=__doc__,
+)
+def contacts_warehouse() -> None:
+    @task
+    def accounts() -> list[dict[str, str]]:
+        return [{"account_id": str(one["account_id"])} for one in TalkToHumansHook().list_accounts()]
+
+    where = {"sql_conn_id": "{{ params.warehouse }}", "table": "{{ params.table }}"}
+    ContactsToSqlOperator.partial(
+        task_id="talktohumans",
+        contacts_conn_id="talktohumans_default",
+        skip_unchanged=True,
+        outlets=[contacts_table],
+        map_index_template="{{ task.filters.account_id }}",
+        **where,
+    ).expand(filters=accounts())
+    ContactsToSqlOperator.partial(
+        task_id="mailstand",
+        contacts_conn_id="mailstand_default",
+        skip_unchanged=True,
+        outlets=[contacts_table],
+        map_index_template="{{ task.filters.stage }}",
+        **where,
+    ).expand(filters=[{"stage": stage} for stage in get_args(Stage)])
+
+
+contacts_warehouse()
