@@ -19,25 +19,9 @@ from airflow.sdk.exceptions import (
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.errors import ContactsError
+from tests.stores import Store
 
 MODES = ("poke", "reschedule", "deferrable", "shared")
-
-
-class Store:
-    """What Airflow's ``task_state_store`` does, for JSON values."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        assert value is not None
-        self.values[key] = json.loads(json.dumps(value))
-
-    def delete(self, key: str) -> None:
-        del self.values[key]
 
 
 class Instance:

@@ -20,7 +20,8 @@ from airflow_provider_contacts.sensors.contacts import (
 )
 from tests.conftest import Sandbox
 from tests.scripted import Reply, ScriptedServer
-from tests.sensors.modes import MODES, Outcome, Store, run
+from tests.sensors.modes import MODES, Outcome, run
+from tests.stores import Store
 from tests.vendors import CASES
 
 CASE = CASES["talktohumans"]
