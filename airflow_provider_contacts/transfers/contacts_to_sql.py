@@ -16,7 +16,7 @@ import msgspec
 from airflow_provider_contacts.arguments import flag
 from airflow_provider_contacts.conditions import Condition, template_form
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
+from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest, MalformedRecord
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
 from airflow_provider_contacts.transfers.files import COLUMNS, raw_text
@@ -173,6 +173,9 @@ def _telling(what: str) -> Iterator[None]:
 
     try:
         yield
+    except (ValueError, OverflowError):
+        # A driver's word for text with a NUL, or a time that it cannot hold.
+        raise MalformedRecord(f"{what}: a contact has a value that the database cannot hold") from None
     except sa.exc.SQLAlchemyError as error:
         original = getattr(error, "orig", None)
         code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
@@ -315,7 +318,12 @@ def _stage(contacts: Iterable[Contact], staged: IO[bytes]) -> dict[str, _Staged]
     for contact in contacts:
         plain = msgspec.structs.replace(contact, raw=msgspec.UNSET)
         place = staged.tell()
-        record = encode((plain, raw_text(contact)))
+        try:
+            record = encode((plain, raw_text(contact)))
+        except UnicodeEncodeError:
+            raise MalformedRecord(
+                "a contact has characters that are no text, so it cannot be landed"
+            ) from None
         staged.write(len(record).to_bytes(4, "big") + record)
         digest = hashlib.sha256(msgspec.json.encode(plain)).digest()
         accounts.setdefault(contact.account_id, _Staged()).places[contact.contact_id] = (digest, place)

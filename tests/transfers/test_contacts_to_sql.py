@@ -24,7 +24,8 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.transfers.contacts_to_sql import KEPT, ContactsToSqlOperator
 from airflow_provider_contacts.transfers.files import COLUMNS
 from tests.conftest import Sandbox
-from tests.vendors import VENDORS
+from tests.scripted import Reply, ScriptedServer
+from tests.vendors import CASES, VENDORS
 
 # `make test-postgres` starts a server and says where it is.
 POSTGRES = os.environ.get("CONTACTS_TEST_POSTGRES")
@@ -430,3 +431,22 @@ def test_openlineage(sandbox: Sandbox, database: Database) -> None:
     assert target.name == "contacts" or target.name.endswith(".public.contacts")
     assert [one.name for one in target.facets["schema"].fields] == [column.name for column in COLUMNS]
     assert target.outputFacets["outputStatistics"].rowCount == 60
+
+
+@pytest.mark.parametrize("name", ["Ada\\u0000Lovelace", "Ada\\ud800"])
+def test_what_a_database_cannot_hold_is_refused_or_kept(
+    name: str, sandbox: Sandbox, database: Database, connect: Callable[..., str], scripted: ScriptedServer
+) -> None:
+    case = CASES["tether"]
+    page = case.page({**case.record(1), "firstName": "MARK"})
+    scripted.replies = [Reply(body=json.dumps(page).replace("MARK", name).encode())]
+    connect("odd", **{**case.parts, "host": scripted.url})
+    kept = {"sqlite": ["Ada\\u0000Lovelace"], "postgresql": []}[database.kind]
+    if name in kept:
+        load(database, contacts_conn_id="odd")
+        assert [row["first_name"] for row in database.rows()] == [json.loads(f'"{name}"')]
+        return
+    with pytest.raises(ContactsError, match="cannot hold|DataError|garbled") as caught:
+        load(database, contacts_conn_id="odd")
+    assert "Ada" not in str(caught.value)
+    assert not database.rows()
