@@ -1,6 +1,6 @@
 """Land contacts in one table of a warehouse: a task per LinkedIn account at TalkToHumans, and per stage at Mailstand.
 
-The tasks write side by side, since each has contacts of its own. The pool ``contacts`` keeps them within the vendors'
+The tasks write side by side; a contact that moves to another stage meanwhile is written by either. The pool ``contacts`` keeps them within the vendors'
 rate limits, which several workers share: make it with `airflow pools set contacts 4 "requests to vendors"`. A run whose
 data has not changed writes no row, and tells the asset ``contacts_table`` nothing.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,8 @@ def binaries() -> str:
 
 def main() -> None:
     """Start the server, run the command, stop the server."""
+    # A stop of this script stops the server too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = binaries()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

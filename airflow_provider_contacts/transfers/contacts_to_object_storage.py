@@ -108,5 +108,5 @@ class ContactsToObjectStorageOperator(ContactsBaseOperator):
         scheme, _, rest = self.path.rpartition("://")
         if scheme in ("", "file"):
             return facets(*self._landed, "file", rest)
-        bucket, _, key = rest.rpartition("@")[2].partition("/")
-        return facets(*self._landed, f"{scheme}://{bucket}", key)
+        bucket, _, key = rest.partition("/")
+        return facets(*self._landed, f"{scheme}://{bucket.rpartition('@')[2]}", key)

@@ -32,6 +32,9 @@ KEPT = ("digest", "first_seen_at", "changed_at", "removed_at")
 _BATCH = 1000
 # A key of some databases may not be longer.
 _KEY_LENGTH = 255
+_DIGEST_LENGTH = 64
+# Seconds to wait for another task's transaction on SQLite.
+_PATIENCE = 60
 
 
 class ContactsToSqlOperator(ContactsBaseOperator):
@@ -104,7 +107,7 @@ class ContactsToSqlOperator(ContactsBaseOperator):
             raise InvalidRequest(
                 "`mark_removed` needs a whole listing: with filters or a condition, who is not listed need not be gone"
             )
-        started = time.monotonic()
+        started, begun = time.monotonic(), datetime.now(timezone.utc)
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         contacts = hook.list_contacts(self.filters, condition=self.condition)
         with _database(self.sql_conn_id) as engine:
@@ -112,13 +115,15 @@ class ContactsToSqlOperator(ContactsBaseOperator):
             dataset = _dataset(engine, table)
             with _telling("the table cannot be used"):
                 _fit(engine, table, create)
+            # A server may close a connection that idles while the vendor is read.
+            engine.dispose()
             # Without a name, it is gone with the task whatever ends it.
             with tempfile.TemporaryFile(prefix="contacts-") as staged:
                 accounts = _stage(contacts, staged)
                 if mark and (account_id := _own_account(hook)):
                     accounts.setdefault(account_id, _Staged())
                 with _telling("the contacts cannot be written, and none is"):
-                    counts = _write(engine, table, staged, hook.vendor.name, accounts, mark)
+                    counts = _write(engine, table, staged, hook.vendor.name, accounts, mark, begun)
         summary = {
             "vendor": hook.vendor.name,
             "table": self.table,
@@ -132,7 +137,9 @@ class ContactsToSqlOperator(ContactsBaseOperator):
         )  # fmt: skip
         self._landed = (hook.vendor.name, hook.settings.base_url, summary, *dataset)
         tell_outlets(self, context, summary)
-        if skip and not counts.written:
+        # A try before this one may have written, and died before its asset event.
+        first_try = getattr(dict(context).get("ti"), "try_number", 1) == 1
+        if skip and first_try and not counts.written:
             from airflow.sdk.exceptions import AirflowSkipException
 
             raise AirflowSkipException("nothing has changed (skip_unchanged)")
@@ -173,6 +180,8 @@ def _telling(what: str) -> Iterator[None]:
 
     try:
         yield
+    except MalformedRecord:
+        raise
     except (ValueError, OverflowError):
         # A driver's word for text with a NUL, or a time that it cannot hold.
         raise MalformedRecord(f"{what}: a contact has a value that the database cannot hold") from None
@@ -183,7 +192,10 @@ def _telling(what: str) -> Iterator[None]:
         kind = type(original or error).__name__
         raise ContactsError(
             f"{what}: the database answers {kind} {code}".rstrip(),
-            transient=isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError),
+            # Another task may have written the same contacts just then.
+            transient=isinstance(
+                error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.IntegrityError
+            ),
         ) from None
 
 
@@ -199,7 +211,8 @@ def _database(conn_id: str) -> Iterator[sa.Engine]:
         raise InvalidRequest("SQL needs a library: pip install 'airflow-provider-contacts[sql]'") from None
 
     try:
-        database = BaseHook.get_connection(conn_id).get_hook()
+        connection_of = BaseHook.get_connection(conn_id)
+        database = connection_of.get_hook()
     except AirflowNotFoundException:
         raise InvalidConnection(
             f"there is no connection {conn_id!r}; create it under Admin, Connections"
@@ -207,7 +220,10 @@ def _database(conn_id: str) -> Iterator[sa.Engine]:
     if not isinstance(database, DbApiHook):
         raise InvalidRequest(f"connection {conn_id!r} is of no SQL database")
     # Contacts are in no log and no error.
-    engine = database.get_sqlalchemy_engine({"hide_parameters": True})
+    options: dict[str, Any] = {"hide_parameters": True}
+    if connection_of.conn_type == "sqlite":
+        options["connect_args"] = {"timeout": _PATIENCE}
+    engine = database.get_sqlalchemy_engine(options)
     try:
         unreachable = f"the database of connection {conn_id!r} cannot be reached"
         with _telling(unreachable), engine.connect() as connection:
@@ -254,7 +270,7 @@ def _table(name: Any) -> sa.Table:
         for one in COLUMNS
     ]  # fmt: skip
     own = [
-        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("digest", sa.String(_DIGEST_LENGTH), nullable=False),
         sa.Column("first_seen_at", kinds["time"], nullable=False),
         sa.Column("changed_at", kinds["time"], nullable=False),
         sa.Column("removed_at", kinds["time"], nullable=True),
@@ -270,9 +286,12 @@ def _fit(engine: sa.Engine, table: sa.Table, create: bool) -> None:
     if not inspector.has_table(table.name, schema=table.schema):
         if not create:
             raise InvalidRequest("there is no such table, and `create_table` is false")
-        # Another task may make it at the same moment.
-        with contextlib.suppress(sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+        try:
             table.create(engine, checkfirst=True)
+        except sa.exc.DBAPIError:
+            # Another task may have made it at the same moment.
+            if not sa.inspect(engine).has_table(table.name, schema=table.schema):
+                raise
         inspector = sa.inspect(engine)
     there = {one["name"]: one for one in inspector.get_columns(table.name, schema=table.schema)}
     missing = [one.name for one in table.columns if one.name not in there]
@@ -284,27 +303,56 @@ def _fit(engine: sa.Engine, table: sa.Table, create: bool) -> None:
     strange = [
         name
         for name, one in there.items()
-        if name not in table.columns and not one["nullable"] and one.get("default") is None
+        if name not in table.columns
+        and not one["nullable"]
+        and one.get("default") is None
+        and not one.get("identity")
+        and not one.get("computed")
+        and one.get("autoincrement") is not True
+    ]
+    tight = [
+        one.name
+        for one in table.columns
+        if one.nullable and one.name in there and not there[one.name]["nullable"]
     ]
     key = set(inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"])
     unique = [
         set(one["column_names"]) for one in inspector.get_unique_constraints(table.name, schema=table.schema)
     ]
+    unique += [
+        {str(name) for name in one["column_names"]}
+        for one in inspector.get_indexes(table.name, schema=table.schema)
+        if one["unique"] and not one.get("dialect_options", {}).get("postgresql_where")
+    ]
     problems = [
         *([f"it lacks {', '.join(missing)}"] if missing else []),
         *([f"of another type are {', '.join(wrong)}"] if wrong else []),
+        *(
+            [f"these may not be null, and contacts have nothing there at times: {', '.join(tight)}"]
+            if tight
+            else []
+        ),
         *([f"these need a value that contacts do not have: {', '.join(strange)}"] if strange else []),
         *([f"no key is {', '.join(KEY)}"] if set(KEY) not in (key, *unique) else []),
     ]
     if problems:
         raise InvalidRequest(f"the table does not fit: {'; '.join(problems)}")
+    if engine.dialect.name != "sqlite":
+        # Whether one may write shows before anything is read; no row is touched.
+        with engine.connect() as connection:
+            nobody = sa.select(table).where(sa.false())
+            connection.execute(table.insert().from_select(list(table.c), nobody))
+            connection.execute(table.update().where(sa.false()).values(removed_at=None))
+            connection.rollback()
 
 
 def _fits(wanted: Any, there: Any) -> bool:
     import sqlalchemy as sa
 
     if isinstance(wanted, sa.String):
-        return isinstance(there, sa.String)
+        if isinstance(there, sa.CHAR) or not isinstance(there, sa.String):
+            return False  # CHAR fills up with spaces
+        return wanted.length != _DIGEST_LENGTH or there.length is None or there.length >= _DIGEST_LENGTH
     if isinstance(wanted, sa.Boolean):
         # SQLite and MySQL keep truth values as small numbers.
         return isinstance(there, sa.Boolean | sa.SmallInteger) or type(there).__name__ == "TINYINT"
@@ -330,12 +378,17 @@ def _stage(contacts: Iterable[Contact], staged: IO[bytes]) -> dict[str, _Staged]
     return accounts
 
 
-def _row(staged: IO[bytes], place: int) -> dict[str, Any]:
+def _row(staged: IO[bytes], place: int, no_nul: bool) -> dict[str, Any]:
     """Return the columns of a staged contact."""
     staged.seek(place)
     record = staged.read(int.from_bytes(staged.read(4), "big"))
     plain, raw = msgspec.msgpack.decode(record, type=tuple[Contact, str])
     row = {one.name: getattr(plain, one.name) for one in COLUMNS if one.name != "raw"}
+    for name, value in row.items():
+        if no_nul and isinstance(value, str) and "\0" in value:
+            raise MalformedRecord(
+                f"`{name}` of contact {plain.contact_id} has a NUL character, which PostgreSQL cannot hold; none is written"
+            )
     for one in COLUMNS:
         if one.kind == "texts":
             row[one.name] = msgspec.json.encode(row[one.name]).decode()
@@ -349,18 +402,39 @@ def _write(
     vendor: str,
     accounts: dict[str, _Staged],
     mark_removed: bool,
+    begun: datetime,
 ) -> _Counts:
     """Write the difference between the table and the staged contacts, in one transaction."""
+    import sqlalchemy as sa
+
     counts = _Counts()
     now = datetime.now(timezone.utc)
+    # Without an account nobody knows whose the rows are; a contact whose account is not told now is not gone.
+    told = accounts[""].places if "" in accounts else {}
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             # A transaction that reads before it writes could not wait for another one's end.
-            connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        for account_id, account in accounts.items():
+        if engine.dialect.name == "postgresql":
+            # Times go into columns without a zone as they are.
+            connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
+        # In one order, so that two tasks do not wait for each other.
+        for account_id, account in sorted(accounts.items()):
+            if engine.dialect.name == "postgresql":
+                named = hashlib.sha256(f"{table.fullname} {vendor} {account_id}".encode()).digest()
+                lock = int.from_bytes(named[:8], "big", signed=True)
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
             _write_account(
-                connection, table, staged, (vendor, account_id), account, counts, now, mark_removed
+                connection,
+                table,
+                staged,
+                (vendor, account_id),
+                account,
+                counts,
+                now,
+                mark_removed and bool(account_id),
+                begun,
+                told,
             )
         connection.commit()
     return counts
@@ -375,24 +449,28 @@ def _write_account(
     counts: _Counts,
     now: datetime,
     mark_removed: bool,
+    begun: datetime,
+    told: Mapping[str, Any],
 ) -> None:
     import sqlalchemy as sa
 
     columns = table.c
     mine = sa.and_(columns.vendor == owner[0], columns.account_id == owner[1])
-    known = {
-        contact_id: (bytes.fromhex(digest), removed_at is not None)
-        for contact_id, digest, removed_at in connection.execute(
-            sa.select(columns.contact_id, columns.digest, columns.removed_at).where(mine)
-        )
-    }
+    known: dict[str, tuple[bytes, bool]] = {}
+    newer: set[str] = set()
+    kept = sa.select(columns.contact_id, columns.digest, columns.removed_at, columns.changed_at).where(mine)
+    for contact_id, digest, removed_at, changed_at in connection.execute(kept):
+        known[contact_id] = (bytes.fromhex(digest), removed_at is not None)
+        if (changed_at if changed_at.tzinfo else changed_at.replace(tzinfo=timezone.utc)) >= begun:
+            newer.add(contact_id)  # another task has read it later than this one
+    no_nul = connection.dialect.name == "postgresql"
     new, changed = [], []
     for contact_id, (digest, place) in account.places.items():
         before = known.get(contact_id)
         counts.seen += 1
         if before is None:
             new.append((place, digest))
-        elif before != (digest, False):
+        elif before != (digest, False) and contact_id not in newer:
             changed.append((place, digest))
         else:
             counts.unchanged += 1
@@ -402,7 +480,7 @@ def _write_account(
         connection.execute(
             table.insert(),
             [
-                {**_row(staged, place), "digest": digest.hex(), "first_seen_at": now, "changed_at": now,
+                {**_row(staged, place, no_nul), "digest": digest.hex(), "first_seen_at": now, "changed_at": now,
                  "removed_at": None}
                 for place, digest in some
             ],
@@ -418,7 +496,7 @@ def _write_account(
     for some in _batches(changed):
         rows = []
         for place, digest in some:
-            row = _row(staged, place)
+            row = _row(staged, place, no_nul)
             values = {**{name: row[name] for name in settable}, "digest": digest.hex(), "changed_at": now,
                       "removed_at": None}  # fmt: skip
             rows.append({**{f"key_{name}": row[name] for name in KEY},
@@ -426,7 +504,11 @@ def _write_account(
         connection.execute(update, rows)
     if not mark_removed:
         return
-    gone = [one for one, (_, removed) in known.items() if not removed and one not in account.places]
+    gone = [
+        one
+        for one, (_, removed) in known.items()
+        if not removed and one not in account.places and one not in newer and one not in told
+    ]
     counts.removed += len(gone)
     remove = (
         table.update()

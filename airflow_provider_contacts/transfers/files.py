@@ -9,11 +9,15 @@ from __future__ import annotations
 import contextlib
 import csv
 import gzip
+import hashlib
 import io
 import os
+import re
 import secrets
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,8 +32,13 @@ Kind = Literal["text", "texts", "time", "flag"]
 
 _BATCH = 500
 _ROW_GROUP = 10_000
+_ROW_GROUP_BYTES = 32 * 1024 * 1024
+# Seconds after which a copy that nobody has finished is a killed task's.
+_STALE = 86_400
 # What a spreadsheet runs when a cell begins with it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Where a spreadsheet divides cells at other characters, as in many countries, one may begin in the middle.
+_FORMULA_INSIDE = re.compile(r"([;\t\r\n])(?=[=+\-@＝＋－＠])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +138,9 @@ def _cell(column: Column, contact: Contact) -> str:
     if column.kind == "time":
         return msgspec.json.encode(value).decode().strip('"')
     text = msgspec.json.encode(value).decode() if column.kind == "texts" else str(value)
-    is_phone = text[:1] == "+" and text[1:].isascii() and text[1:].isdigit()
-    return f"'{text}" if text.startswith(_FORMULA) and not is_phone else text
+    if text[:1] == "+" and text[1:].isascii() and text[1:].isdigit():
+        return text  # a phone number
+    return _FORMULA_INSIDE.sub(r"\1'", f"'{text}" if text.startswith(_FORMULA) else text)
 
 
 class _Parquet:
@@ -150,10 +160,12 @@ class _Parquet:
         self._schema = arrow.schema(fields)
         self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._rows: list[Contact] = []
+        self._bytes = 0
 
     def write(self, contacts: Sequence[Contact]) -> None:
         self._rows += contacts
-        if len(self._rows) >= _ROW_GROUP:
+        self._bytes += sum(len(raw_text(one)) for one in contacts)
+        if len(self._rows) >= _ROW_GROUP or self._bytes >= _ROW_GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -165,7 +177,7 @@ class _Parquet:
             self._arrow.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)
         ]
         self._writer.write_table(self._arrow.table(arrays, schema=self._schema))
-        self._rows = []
+        self._rows, self._bytes = [], 0
 
     def finish(self) -> None:
         if self._rows:
@@ -205,18 +217,14 @@ class Format:
     compression: str = ""
     content: str = "normalized"
 
-    def write(self, contacts: Iterable[Contact], path: str) -> int:
-        """Write contacts to a local file and return how many they were.
+    def write(self, contacts: Iterable[Contact], plain: IO[bytes]) -> int:
+        """Write contacts to an open local file and return how many they were.
 
         :raises MalformedRecord: if a record holds what the format cannot hold.
         """
         count = 0
         try:
-            with (
-                open(path, "wb") as plain,
-                self._compressed(plain) as file,
-                contextlib.closing(self._writer(file)) as writer,
-            ):
+            with self._compressed(plain) as file, contextlib.closing(self._writer(file)) as writer:
                 for batch in _batches(contacts):
                     writer.write(batch)
                     count += len(batch)
@@ -310,69 +318,127 @@ def _batches(contacts: Iterable[Contact]) -> Iterator[list[Contact]]:
         yield batch
 
 
+def _target(path: str) -> tuple[str, Any]:
+    """Return the local path, or empty text and the object store's path.
+
+    :raises InvalidRequest: if it names no file.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        target = ObjectStoragePath(path)
+        local = target.protocol in ("", "file", "local")
+    except (ValueError, TypeError, ImportError):
+        raise InvalidRequest("`path` is no local path, nor a URL of a store that Airflow knows") from None
+    if path.endswith("/") or not target.path.strip("/"):
+        raise InvalidRequest("`path` names a folder; name a file in it")
+    # A link stays one.
+    return (os.path.realpath(target.path), None) if local else ("", target)
+
+
 def check_target(path: str) -> None:
     """Check, before anything is read, that a file can be put at ``path``.
 
     :raises ContactsError: if it cannot.
     """
-    from airflow.sdk import ObjectStoragePath
-
-    target = ObjectStoragePath(path)
-    if target.protocol not in ("", "file", "local"):
-        try:
-            target.fs.exists(target.path)
-        except PermissionError:
-            return  # who may write need not be allowed to look
-        except Exception as error:
-            raise ContactsError(
-                f"the object store of `path` cannot be reached ({type(error).__name__}); check its connection",
-                transient=True,
-            ) from None
+    final, target = _target(path)
+    if target is not None:
+        _check_store(target)
         return
-    final = os.path.realpath(target.path)
     folder = os.path.dirname(final)
     try:
         os.makedirs(folder, exist_ok=True)
-        probe = os.path.join(folder, f".{secrets.token_hex(8)}")
-        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        os.unlink(probe)
+        sibling = _sibling(final)
+        os.close(os.open(sibling, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.unlink(sibling)
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.stat(final).st_mode):
+                raise InvalidRequest("at `path` is a folder, or something else that is no file")
     except OSError as error:
         raise ContactsError(f"no file can be written at `path`: {error.strerror}", transient=True) from None
-    if os.path.isdir(final):
-        raise InvalidRequest("`path` is a folder; name a file in it")
+
+
+def _check_store(target: Any) -> None:
+    bucket, _, key = target.path.lstrip("/").partition("/")
+    try:
+        here = target.fs.exists(bucket) if target.protocol in ("s3", "s3a", "gs", "gcs") else True
+        if not key and target.protocol in ("s3", "s3a", "gs", "gcs"):
+            raise InvalidRequest("`path` names a bucket; name a file in it")
+        target.fs.exists(target.path)
+    except PermissionError:
+        return  # who may write need not be allowed to look
+    except InvalidRequest:
+        raise
+    except Exception as error:
+        raise ContactsError(
+            f"the object store of `path` cannot be reached ({type(error).__name__}); check its connection",
+            transient=True,
+        ) from None
+    if not here:
+        raise InvalidRequest("the bucket of `path` does not exist")
 
 
 def land(contacts: Iterable[Contact], path: str, format: Format) -> tuple[int, int]:
     """Write contacts to a local temporary file and publish it; return how many they were, and its bytes."""
-    with tempfile.TemporaryDirectory(prefix="contacts-") as folder:
-        local = os.path.join(folder, "contacts")
-        seen = format.write(contacts, local)
-        size = os.path.getsize(local)
-        publish(local, path)
+    # Without a name, nothing is left of it whatever ends the task; an upload needs one.
+    final, _ = _target(path)
+    with tempfile.TemporaryFile() if final else tempfile.NamedTemporaryFile() as staged:
+        seen = format.write(contacts, staged)
+        staged.flush()
+        size = staged.tell()
+        publish(staged, path)
     return seen, size
 
 
-def publish(local: str, path: str) -> None:
-    """Put the finished file ``local`` at ``path`` in one step.
+def publish(staged: IO[bytes], path: str) -> None:
+    """Put a finished temporary file at ``path`` in one step.
 
     On a local path: a copy beside it, flushed to disk, that takes its place. On an object store: one upload.
-    """
-    from airflow.sdk import ObjectStoragePath
 
-    target = ObjectStoragePath(path)
-    if target.protocol not in ("", "file", "local"):
-        target.fs.put_file(local, target.path)
-        return
-    final = os.path.realpath(target.path)  # a link stays one
+    :raises ContactsError: if that fails; what was there before still is.
+    """
+    final, target = _target(path)
+    try:
+        if target is None:
+            _publish_here(staged, final)
+        else:
+            target.fs.put_file(staged.name, target.path)
+    except OSError as error:
+        raise ContactsError(
+            f"the file cannot be published at `path`: {error.strerror or type(error).__name__}",
+            transient=True,
+        ) from None
+
+
+def _sibling(final: str) -> str:
+    folder, name = os.path.split(final)
+    return os.path.join(folder, f"{_sibling_prefix(name)}{secrets.token_hex(8)}")
+
+
+def _sibling_prefix(name: str) -> str:
+    return f".contacts-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:12]}-"
+
+
+def _publish_here(staged: IO[bytes], final: str) -> None:
     folder, name = os.path.split(final)
     os.makedirs(folder, exist_ok=True)
-    sibling = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")
+    for other in os.listdir(folder):
+        left = os.path.join(folder, other)
+        with contextlib.suppress(OSError):
+            if other.startswith(_sibling_prefix(name)) and time.time() - os.stat(left).st_mtime > _STALE:
+                os.unlink(left)
+    sibling = _sibling(final)
     # Not mkstemp: the file shall have the mode of the one it replaces, or the one that the umask gives.
     descriptor = os.open(sibling, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
-        shutil.copyfile(local, sibling)
+        mode = os.fstat(descriptor).st_mode & 0o777
         with contextlib.suppress(FileNotFoundError):
-            os.fchmod(descriptor, os.stat(final).st_mode & 0o777)
+            mode = os.stat(final).st_mode & 0o777
+        os.fchmod(descriptor, 0o600)
+        staged.seek(0)
+        with open(descriptor, "wb", closefd=False) as copy:
+            shutil.copyfileobj(staged, copy, 1024 * 1024)
+        os.fchmod(descriptor, mode)
         os.fsync(descriptor)
         os.replace(sibling, final)
     except BaseException:

@@ -39,6 +39,11 @@ def land(vendor: str, path: Any, **arguments: Any) -> dict[str, Any]:
     return operator.execute({})
 
 
+def write(contacts: Any, path: Path, name: str = "") -> int:
+    with path.open("wb") as file:
+        return format_of(name or str(path)).write(contacts, file)
+
+
 def unpacked(path: Path) -> bytes:
     content = path.read_bytes()
     if path.suffix == ".gz":
@@ -104,14 +109,14 @@ def test_parquet_has_types(sandbox: Sandbox, tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_nobody_is_an_empty_table(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"contacts.{ending}"
-    assert format_of(str(path)).write([], str(path)) == 0
+    assert write([], path) == 0
     assert rows_of(path) == []
 
 
 def test_parquet_of_many_rows(tmp_path: Path) -> None:
     path = tmp_path / "contacts.parquet"
     contacts = (Contact("v", "", str(number), raw=msgspec.Raw(b"{}")) for number in range(25_000))
-    assert format_of(str(path)).write(contacts, str(path)) == 25_000
+    assert write(contacts, path) == 25_000
     assert pyarrow.parquet.read_metadata(path).num_rows == 25_000
     assert pyarrow.parquet.read_metadata(path).num_row_groups == 3
 
@@ -120,7 +125,7 @@ def test_parquet_of_many_rows(tmp_path: Path) -> None:
 def test_equal_contacts_give_equal_files(ending: str, tmp_path: Path) -> None:
     contacts = [Contact("v", "", "1", name="A", raw=msgspec.Raw(b"{}"))]
     for name in ("a", "b"):
-        format_of(f"x.{ending}").write(contacts, str(tmp_path / name))
+        write(contacts, tmp_path / name, f"x.{ending}")
         time.sleep(0.01)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
@@ -128,14 +133,15 @@ def test_equal_contacts_give_equal_files(ending: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "cell"),
     [
-        ("=1+1", "'=1+1"), ("+SUM(A1)", "'+SUM(A1)"), ("-2", "'-2"), ("@A1", "'@A1"), ("\t=1", "'\t=1"),
-        ("\r=1", "'\r=1"), ("＝1", "'＝1"), ("+14165550100", "+14165550100"), ("Ada", "Ada"), ("a=1", "a=1"),
-        ("+", "'+"), ("+1 (234) 5", "'+1 (234) 5"), ('say "hi", you\nthere', 'say "hi", you\nthere'),
+        ("=1+1", "'=1+1"), ("+SUM(A1)", "'+SUM(A1)"), ("-2", "'-2"), ("@A1", "'@A1"), ("\t=1", "'\t'=1"),
+        ("\r=1", "'\r'=1"), ("＝1", "'＝1"), ("+14165550100", "+14165550100"), ("Ada", "Ada"), ("a=1", "a=1"),
+        ("+", "'+"), ("+1 (234) 5", "'+1 (234) 5"), ("Ada;=1+1;x", "Ada;'=1+1;x"), ("Ada\t@x", "Ada\t'@x"),
+        ("Ada\n=1", "Ada\n'=1"), ("a;b", "a;b"), ('say "hi", you\nthere', 'say "hi", you\nthere'),
     ],
 )  # fmt: skip
 def test_cells_that_a_spreadsheet_would_run(name: str, cell: str, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    format_of("x.csv").write([Contact("v", "", "1", name=name, raw=msgspec.Raw(b"{}"))], str(path))
+    write([Contact("v", "", "1", name=name, raw=msgspec.Raw(b"{}"))], path)
     with path.open(newline="", encoding="utf-8") as file:
         [row] = csv.DictReader(file)
     assert row["name"] == cell
@@ -151,7 +157,7 @@ def test_text_survives_every_format(texts: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for ending in ("jsonl", "csv", "parquet"):
             path = Path(folder) / f"x.{ending}"
-            format_of(str(path)).write([contact], str(path))
+            write([contact], path)
             if ending == "csv":
                 with path.open(newline="", encoding="utf-8") as file:
                     [row] = csv.DictReader(file)
@@ -294,10 +300,12 @@ import json, os, signal, sys
 import airflow_provider_contacts.transfers.files as files
 
 new, folder = sys.argv[1:]
+new = open(new, "rb")
 files.publish(new, os.path.join(folder, "first"))  # imports what is imported late
 outcomes = []
-for last in range(1, 60):
-    path = os.path.join(folder, f"{last}.jsonl")
+for last in range(1, 100):
+    os.mkdir(os.path.join(folder, str(last)))
+    path = os.path.join(folder, str(last), "x.jsonl")
     with open(path, "w") as file:
         file.write("old")
     child = os.fork()
@@ -305,7 +313,7 @@ for last in range(1, 60):
         number = 0
         def trace(frame, event, argument):
             global number
-            ours = frame.f_code.co_name == "publish" and frame.f_code.co_filename == files.__file__
+            ours = frame.f_code.co_name == "_publish_here" and frame.f_code.co_filename == files.__file__
             if ours and event == "line":
                 number += 1
                 if number == last:
@@ -334,10 +342,67 @@ def test_a_kill_at_any_line_leaves_the_old_file_or_the_new(tmp_path: Path) -> No
     assert len(killed) > 10
 
 
+def test_what_a_killed_task_has_left_is_swept_away(sandbox: Sandbox, tmp_path: Path) -> None:
+    from airflow_provider_contacts.transfers.files import _sibling
+
+    path = tmp_path / "x.jsonl"
+    old, fresh, other = (Path(_sibling(str(tmp_path / name))) for name in ("x.jsonl", "x.jsonl", "y.jsonl"))
+    for left in (old, fresh, other):
+        left.write_text("half")
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+    land("tether", path)
+    assert sorted(os.listdir(tmp_path)) == sorted([path.name, fresh.name, other.name])
+
+
+def test_a_private_file_is_never_public(tmp_path: Path) -> None:
+    from airflow_provider_contacts.transfers.files import publish
+
+    path = tmp_path / "x.jsonl"
+    path.write_text("old")
+    path.chmod(0o600)
+    modes: set[int] = set()
+    with (tmp_path / "new").open("w+b") as staged:
+        staged.write(b"x" * 100)
+
+        class Watching:
+            def seek(self, place: int) -> None:
+                staged.seek(place)
+
+            def read(self, size: int) -> bytes:
+                modes.update(one.stat().st_mode & 0o777 for one in tmp_path.glob(".contacts-*"))
+                return staged.read(size)
+
+        publish(Watching(), str(path))  # type: ignore[arg-type]
+    assert modes == {0o600}
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "path", ["s3://nowhere/x.jsonl", "s3://landing", "s3://landing/x/", "foo://bar/x.jsonl"]
+)
+def test_no_place_in_a_store(path: str, bucket: Any, sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidRequest, match="`path`"):
+        land("tether", path, format="jsonl")
+    assert not sandbox.requests("tether")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".jsonl", "pipe.jsonl"])
+def test_no_place_here(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(ContactsError, match="`path`"):
+        land("tether", tmp_path / name)
+    assert not sandbox.requests("tether")
+
+
+def test_a_long_name_has_a_place(sandbox: Sandbox, tmp_path: Path) -> None:
+    assert land("tether", tmp_path / ("x" * 249 + ".jsonl"))["seen"] == 60
+
+
 def test_openlineage(sandbox: Sandbox, tmp_path: Path, bucket: Any) -> None:
     for path, expected in (
         (str(tmp_path / "x.jsonl"), ("file", str(tmp_path / "x.jsonl"))),
-        ("s3://landing/a/x.csv", ("s3://landing", "a/x.csv")),
+        ("s3://landing/a/x@y.csv", ("s3://landing", "a/x@y.csv")),
     ):
         operator = ContactsToObjectStorageOperator(
             task_id="land", contacts_conn_id="tether_default", path=path
