@@ -1,4 +1,4 @@
-"""What Airflow's hook lineage learns of a listing, and the asset scheme ``contacts``.
+"""What Airflow's hook lineage learns of a listing and a landing, and the asset scheme ``contacts``.
 
 A vendor's contacts are the asset ``contacts://<vendor>/<host>``, such as
 ``contacts://mailstand/api.mailstand.com``.
@@ -42,3 +42,10 @@ def collect_read(hook: Any, vendor: str, base_url: str) -> None:
     get_hook_lineage_collector().add_input_asset(
         hook, scheme="contacts", asset_kwargs={"vendor": vendor, "base_url": base_url}
     )
+
+
+def collect_write(hook: Any, uri: str) -> None:
+    """Tell Airflow's hook lineage that what ``hook`` has read was written to ``uri``."""
+    from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+    get_hook_lineage_collector().add_output_asset(hook, uri=uri)

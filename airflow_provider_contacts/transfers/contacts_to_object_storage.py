@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.conditions import Condition, template_form
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
 from airflow_provider_contacts.transfers.files import check_target, format_of, land
 from airflow_provider_contacts.transfers.outcome import facets, tell_outlets
@@ -98,15 +100,21 @@ class ContactsToObjectStorageOperator(ContactsBaseOperator):
             summary["seconds"],
         )
         self._landed = (hook.vendor.name, hook.settings.base_url, summary)
+        namespace, name = self._dataset()
+        collect_write(
+            hook, f"file://{os.path.abspath(name)}" if namespace == "file" else f"{namespace}/{name}"
+        )
         tell_outlets(self, context, summary)
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return what OpenLineage learns of this run."""
-        if self._landed is None:
-            return None
+        return None if self._landed is None else facets(*self._landed, *self._dataset())
+
+    def _dataset(self) -> tuple[str, str]:
+        """Return namespace and name of the file, as OpenLineage's naming rules have them."""
         scheme, _, rest = self.path.rpartition("://")
         if scheme in ("", "file"):
-            return facets(*self._landed, "file", rest)
+            return "file", rest
         bucket, _, key = rest.partition("/")
-        return facets(*self._landed, f"{scheme}://{bucket.rpartition('@')[2]}", key)
+        return f"{scheme}://{bucket.rpartition('@')[2]}", key

@@ -18,6 +18,7 @@ from airflow_provider_contacts.conditions import Condition, template_form
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest, MalformedRecord
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
 from airflow_provider_contacts.transfers.files import COLUMNS, raw_text
 from airflow_provider_contacts.transfers.outcome import facets, tell_outlets
@@ -136,6 +137,10 @@ class ContactsToSqlOperator(ContactsBaseOperator):
             hook.vendor.title, *counts.summary().values(), summary["seconds"],
         )  # fmt: skip
         self._landed = (hook.vendor.name, hook.settings.base_url, summary, *dataset)
+        if (
+            dataset[0].startswith("postgres://") and dataset[1].count(".") == 2
+        ):  # Airflow has a form for its tables
+            collect_write(hook, "/".join((dataset[0], *dataset[1].split("."))))
         tell_outlets(self, context, summary)
         # A try before this one may have written, and died before its asset event.
         first_try = getattr(dict(context).get("ti"), "try_number", 1) == 1

@@ -415,6 +415,21 @@ def test_openlineage(sandbox: Sandbox, tmp_path: Path, bucket: Any) -> None:
         assert target.outputFacets["outputStatistics"].size > 0
 
 
+def test_hook_lineage(sandbox: Sandbox, tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk import lineage
+
+    collector = lineage.HookLineageCollector()
+    monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
+    import airflow.providers.common.compat.lineage.hook as compat
+
+    monkeypatch.setattr(compat, "get_hook_lineage_collector", lambda: collector)
+    land("tether", tmp_path / "x.jsonl")
+    land("tether", "s3://landing/a/x.csv")
+    found = collector.collected_assets
+    assert [one.asset.uri for one in found.outputs] == [f"file://{tmp_path}/x.jsonl", "s3://landing/a/x.csv"]
+    assert all(one.asset.uri.startswith("contacts://tether/127.0.0.1") for one in found.inputs)
+
+
 def test_outlets_learn_what_was_landed(sandbox: Sandbox, tmp_path: Path) -> None:
     from types import SimpleNamespace
 
