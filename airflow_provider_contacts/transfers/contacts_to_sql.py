@@ -45,6 +45,8 @@ class ContactsToSqlOperator(ContactsBaseOperator):
     A second run over unchanged data writes no row. The digest is of the contact's fields without ``raw``, which
     at some vendors holds text such as "47 minutes ago"; ``raw`` is written with every change of the others.
 
+    The table has the columns of the files of ``ContactsToObjectStorageOperator``, with lists as JSON text, and after
+    them ``digest``, ``first_seen_at``, ``changed_at`` (when the contact's fields were last written) and ``removed_at``.
     The key is ``vendor``, ``account_id``, ``contact_id``, so that tasks for several connections or accounts
     can write to one table side by side. No vendor tells what has changed since: reading is always whole.
 
