@@ -25,7 +25,7 @@ else:
         _HAS_POLICIES = False
 
 # A vendor that asks for more than a day is asked again after one.
-_LONGEST = 86_400.0
+LONGEST_WAIT = 86_400.0
 
 
 class ContactsRetryPolicy(RetryPolicy):
@@ -49,7 +49,7 @@ class ContactsRetryPolicy(RetryPolicy):
             return RetryDecision.fail(f"{type(exception).__name__} cannot heal by itself")
         if exception.retry_after:
             return RetryDecision.retry(
-                timedelta(seconds=min(exception.retry_after, _LONGEST)), "the vendor asks to wait"
+                timedelta(seconds=min(exception.retry_after, LONGEST_WAIT)), "the vendor asks to wait"
             )
         return RetryDecision.default()
 

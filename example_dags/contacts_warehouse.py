@@ -40,22 +40,23 @@ def contacts_warehouse() -> None:
     def accounts() -> list[dict[str, str]]:
         return [{"account_id": str(one["account_id"])} for one in TalkToHumansHook().list_accounts()]
 
-    where = {"sql_conn_id": "{{ params.warehouse }}", "table": "{{ params.table }}"}
+    common = {
+        "sql_conn_id": "{{ params.warehouse }}",
+        "table": "{{ params.table }}",
+        "skip_unchanged": True,
+        "outlets": [contacts_table],
+    }
     ContactsToSqlOperator.partial(
         task_id="talktohumans",
         contacts_conn_id="talktohumans_default",
-        skip_unchanged=True,
-        outlets=[contacts_table],
         map_index_template="{{ task.filters.account_id }}",
-        **where,
+        **common,
     ).expand(filters=accounts())
     ContactsToSqlOperator.partial(
         task_id="mailstand",
         contacts_conn_id="mailstand_default",
-        skip_unchanged=True,
-        outlets=[contacts_table],
         map_index_template="{{ task.filters.stage }}",
-        **where,
+        **common,
     ).expand(filters=[{"stage": stage} for stage in get_args(Stage)])
 
 

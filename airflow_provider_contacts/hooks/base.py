@@ -69,7 +69,7 @@ class ContactsHook(BaseHook):
 
         :raises InvalidConnection: if there is no such connection, or it is of another type.
         """
-        return cls._hook_of(cls._connection(contacts_conn_id), contacts_conn_id, page_size)
+        return cls._hook_of(find_connection(contacts_conn_id, cls), contacts_conn_id, page_size)
 
     @classmethod
     async def afor_connection(cls, contacts_conn_id: str, *, page_size: int | None = None) -> ContactsHook:
@@ -86,7 +86,7 @@ class ContactsHook(BaseHook):
         :raises InvalidConnection: naming the form field to mend.
         """
         if self._settings is None:
-            connection = self._connection(self.contacts_conn_id)
+            connection = find_connection(self.contacts_conn_id, type(self))
             self._settings = self._checked(connection, connection.extra_dejson)
         return self._settings
 
@@ -294,15 +294,6 @@ class ContactsHook(BaseHook):
         )
 
     @classmethod
-    def _connection(cls, conn_id: str) -> Any:
-        from airflow.sdk.exceptions import AirflowNotFoundException
-
-        try:
-            return cls.get_connection(conn_id)
-        except AirflowNotFoundException:
-            raise _not_found(conn_id) from None
-
-    @classmethod
     async def _aconnection(cls, conn_id: str) -> Any:
         from airflow.providers.common.compat.connection import get_async_connection
         from airflow.sdk.exceptions import AirflowNotFoundException
@@ -382,6 +373,19 @@ def known_vendors() -> list[Vendor]:
         module, _, name = entry["hook-class-name"].rpartition(".")
         vendors.append(getattr(importlib.import_module(module), name).vendor)
     return vendors
+
+
+def find_connection(conn_id: str, hook: type[BaseHook] = BaseHook) -> Any:
+    """Return an Airflow connection, as a hook finds it.
+
+    :raises InvalidConnection: if there is none.
+    """
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return hook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise _not_found(conn_id) from None
 
 
 def _not_found(conn_id: str) -> InvalidConnection:

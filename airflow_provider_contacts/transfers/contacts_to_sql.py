@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -16,8 +16,8 @@ import msgspec
 from airflow_provider_contacts.arguments import flag
 from airflow_provider_contacts.conditions import Condition, template_form
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest, MalformedRecord
-from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest, MalformedRecord
+from airflow_provider_contacts.hooks.base import ContactsHook, find_connection
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import ContactsBaseOperator
 from airflow_provider_contacts.transfers.files import COLUMNS, raw_text
@@ -124,7 +124,7 @@ class ContactsToSqlOperator(ContactsBaseOperator):
             with tempfile.TemporaryFile(prefix="contacts-") as staged:
                 accounts = _stage(contacts, staged)
                 if mark and (account_id := _own_account(hook)):
-                    accounts.setdefault(account_id, _Staged())
+                    accounts.setdefault(account_id, {})
                 with _telling("the contacts cannot be written, and none is"):
                     counts = _write(engine, table, staged, hook.vendor.name, accounts, mark, begun)
         summary = {
@@ -139,9 +139,8 @@ class ContactsToSqlOperator(ContactsBaseOperator):
             hook.vendor.title, *counts.summary().values(), summary["seconds"],
         )  # fmt: skip
         self._landed = (hook.vendor.name, hook.settings.base_url, summary, *dataset)
-        if (
-            dataset[0].startswith("postgres://") and dataset[1].count(".") == 2
-        ):  # Airflow has a form for its tables
+        # Airflow has a form for tables of PostgreSQL.
+        if dataset[0].startswith("postgres://") and dataset[1].count(".") == 2:
             collect_write(hook, "/".join((dataset[0], *dataset[1].split("."))))
         tell_outlets(self, context, summary)
         # A try before this one may have written, and died before its asset event.
@@ -173,11 +172,8 @@ class _Counts:
         return {name: getattr(self, name) for name in ("seen", "new", "changed", "unchanged", "removed")}
 
 
-@dataclass(slots=True)
-class _Staged:
-    """Where the contacts of an account are in the staged file, by their ids, with their digests."""
-
-    places: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+# Where the contacts of an account are in the staged file, by their ids, with their digests.
+_Places = dict[str, tuple[bytes, int]]
 
 
 @contextlib.contextmanager
@@ -208,27 +204,19 @@ def _telling(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _database(conn_id: str) -> Iterator[sa.Engine]:
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
     try:
         import sqlalchemy as sa
         from airflow.providers.common.sql.hooks.sql import DbApiHook
     except ImportError:
         raise InvalidRequest("SQL needs a library: pip install 'airflow-provider-contacts[sql]'") from None
 
-    try:
-        connection_of = BaseHook.get_connection(conn_id)
-        database = connection_of.get_hook()
-    except AirflowNotFoundException:
-        raise InvalidConnection(
-            f"there is no connection {conn_id!r}; create it under Admin, Connections"
-        ) from None
+    found = find_connection(conn_id)
+    database = found.get_hook()
     if not isinstance(database, DbApiHook):
         raise InvalidRequest(f"connection {conn_id!r} is of no SQL database")
     # Contacts are in no log and no error.
     options: dict[str, Any] = {"hide_parameters": True}
-    if connection_of.conn_type == "sqlite":
+    if found.conn_type == "sqlite":
         options["connect_args"] = {"timeout": _PATIENCE}
     engine = database.get_sqlalchemy_engine(options)
     try:
@@ -366,9 +354,9 @@ def _fits(wanted: Any, there: Any) -> bool:
     return isinstance(there, sa.DateTime)
 
 
-def _stage(contacts: Iterable[Contact], staged: IO[bytes]) -> dict[str, _Staged]:
+def _stage(contacts: Iterable[Contact], staged: IO[bytes]) -> dict[str, _Places]:
     """Keep the contacts in a file, and where each is."""
-    accounts: dict[str, _Staged] = {}
+    accounts: dict[str, _Places] = {}
     encode = msgspec.msgpack.encode
     for contact in contacts:
         plain = msgspec.structs.replace(contact, raw=msgspec.UNSET)
@@ -381,7 +369,7 @@ def _stage(contacts: Iterable[Contact], staged: IO[bytes]) -> dict[str, _Staged]
             ) from None
         staged.write(len(record).to_bytes(4, "big") + record)
         digest = hashlib.sha256(msgspec.json.encode(plain)).digest()
-        accounts.setdefault(contact.account_id, _Staged()).places[contact.contact_id] = (digest, place)
+        accounts.setdefault(contact.account_id, {})[contact.contact_id] = (digest, place)
     return accounts
 
 
@@ -407,7 +395,7 @@ def _write(
     table: sa.Table,
     staged: IO[bytes],
     vendor: str,
-    accounts: dict[str, _Staged],
+    accounts: dict[str, _Places],
     mark_removed: bool,
     begun: datetime,
 ) -> _Counts:
@@ -417,7 +405,7 @@ def _write(
     counts = _Counts()
     now = datetime.now(timezone.utc)
     # Without an account nobody knows whose the rows are; a contact whose account is not told now is not gone.
-    told = accounts[""].places if "" in accounts else {}
+    told = accounts.get("", {})
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             # A transaction that reads before it writes could not wait for another one's end.
@@ -426,7 +414,7 @@ def _write(
             # Times go into columns without a zone as they are.
             connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
         # In one order, so that two tasks do not wait for each other.
-        for account_id, account in sorted(accounts.items()):
+        for account_id, places in sorted(accounts.items()):
             if engine.dialect.name == "postgresql":
                 named = hashlib.sha256(f"{table.fullname} {vendor} {account_id}".encode()).digest()
                 lock = int.from_bytes(named[:8], "big", signed=True)
@@ -436,7 +424,7 @@ def _write(
                 table,
                 staged,
                 (vendor, account_id),
-                account,
+                places,
                 counts,
                 now,
                 mark_removed and bool(account_id),
@@ -452,7 +440,7 @@ def _write_account(
     table: sa.Table,
     staged: IO[bytes],
     owner: tuple[str, str],
-    account: _Staged,
+    places: _Places,
     counts: _Counts,
     now: datetime,
     mark_removed: bool,
@@ -472,7 +460,7 @@ def _write_account(
             newer.add(contact_id)  # another task has read it later than this one
     no_nul = connection.dialect.name == "postgresql"
     new, changed = [], []
-    for contact_id, (digest, place) in account.places.items():
+    for contact_id, (digest, place) in places.items():
         before = known.get(contact_id)
         counts.seen += 1
         if before is None:
@@ -514,7 +502,7 @@ def _write_account(
     gone = [
         one
         for one, (_, removed) in known.items()
-        if not removed and one not in account.places and one not in newer and one not in told
+        if not removed and one not in places and one not in newer and one not in told
     ]
     counts.removed += len(gone)
     remove = (

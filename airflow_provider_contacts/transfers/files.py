@@ -160,24 +160,27 @@ class _Parquet:
         self._schema = arrow.schema(fields)
         self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._rows: list[Contact] = []
+        self._raws: list[str] = []
         self._bytes = 0
 
     def write(self, contacts: Sequence[Contact]) -> None:
         self._rows += contacts
-        self._bytes += sum(len(raw_text(one)) for one in contacts)
+        raws = [raw_text(one) for one in contacts]
+        self._raws += raws
+        self._bytes += sum(map(len, raws))
         if len(self._rows) >= _ROW_GROUP or self._bytes >= _ROW_GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         columns = [
-            [raw_text(one) if column.name == "raw" else getattr(one, column.name) for one in self._rows]
+            self._raws if column.name == "raw" else [getattr(one, column.name) for one in self._rows]
             for column in COLUMNS
         ]
         arrays = [
             self._arrow.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)
         ]
         self._writer.write_table(self._arrow.table(arrays, schema=self._schema))
-        self._rows, self._bytes = [], 0
+        self._rows, self._raws, self._bytes = [], [], 0
 
     def finish(self) -> None:
         if self._rows:
@@ -360,15 +363,14 @@ def check_target(path: str) -> None:
 
 def _check_store(target: Any) -> None:
     bucket, _, key = target.path.lstrip("/").partition("/")
+    has_buckets = target.protocol in ("s3", "s3a", "gs", "gcs")
+    if has_buckets and not key:
+        raise InvalidRequest("`path` names a bucket; name a file in it")
     try:
-        here = target.fs.exists(bucket) if target.protocol in ("s3", "s3a", "gs", "gcs") else True
-        if not key and target.protocol in ("s3", "s3a", "gs", "gcs"):
-            raise InvalidRequest("`path` names a bucket; name a file in it")
+        here = not has_buckets or target.fs.exists(bucket)
         target.fs.exists(target.path)
     except PermissionError:
         return  # who may write need not be allowed to look
-    except InvalidRequest:
-        raise
     except Exception as error:
         raise ContactsError(
             f"the object store of `path` cannot be reached ({type(error).__name__}); check its connection",

@@ -23,6 +23,7 @@ from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.waiting import Found, Wait
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, to_form, unexpected
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.retry import LONGEST_WAIT
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,6 @@ _RAREST = 900.0
 # Seconds after which Airflow has stored an event.
 _STORED = 2.0
 _JITTER = 0.05
-# A vendor that asks for more than a day is asked again after one.
-_LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,7 +72,7 @@ class _Pace:
         if failures > 1:
             pause = max(pause, min(pause * 2 ** min(failures - 1, 30), _RAREST))
         pause *= random.uniform(1 - _JITTER, 1 + _JITTER)
-        pause = max(pause, min((error.retry_after if error else None) or 0.0, _LONGEST_WAIT))
+        pause = max(pause, min((error.retry_after if error else None) or 0.0, LONGEST_WAIT))
         left = math.inf if self.end is None else self.end - time.time()
         return min(pause, left + _JITTER) if left > 0 else pause
 
