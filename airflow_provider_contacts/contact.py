@@ -1,20 +1,23 @@
-"""The one record that every vendor's contacts become."""
+"""The contact record that all vendors share, and references to contacts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-# Country names that vendors' samples use where ISO 3166 alpha-2 is meant.
+__all__ = ["FIELDS", "Contact", "Reference"]
+
+# Vendors' samples use these names where ISO 3166 alpha-2 codes are meant.
 _REGION_ALIASES = {"USA": "US", "UK": "GB"}
+_MAX_FIELDS_IN_MESSAGE = 5
 
 
 class Reference(TypedDict):
-    """Names one contact of one vendor, and says nothing else about the person."""
+    """Identifies one contact; carries no personal data."""
 
     vendor: str
     account_id: str
@@ -22,23 +25,23 @@ class Reference(TypedDict):
 
 
 class Contact(msgspec.Struct, frozen=True, gc=False):
-    """One contact, in the same form for every vendor.
+    """One contact of one vendor, in the schema that all vendors share.
 
-    Times are timezone-aware and in UTC. A field that the vendor does not have, or has empty, is None.
-    ``replied`` has three values: True, False, and None where the vendor cannot tell.
-    ``repr()`` shows the reference alone, so that no log line carries personal data.
+    Times are in UTC and timezone-aware. A field is None if the vendor does not have it or left it empty.
+    ``repr()`` shows the reference only, so that log lines contain no personal data.
 
     :param vendor: connection type of the vendor, such as ``talktohumans``.
-    :param account_id: what the contact belongs to: TalkToHumans' LinkedIn account, Thoughtly's team,
-        Mailstand's workspace, Tether's organisation. Empty where the vendor gives none.
-    :param contact_id: the vendor's own id, as text.
-    :param stage: the stage or status by the name that the vendor shows.
+    :param account_id: the account that the contact belongs to: a LinkedIn account at TalkToHumans, a team at
+        Thoughtly, a workspace at Mailstand, an organization at Tether. Empty if the vendor does not report one.
+    :param contact_id: the vendor's id, as text.
+    :param stage: stage or status, under the name that the vendor shows.
     :param country: as the vendor writes it; vendors differ (``US``, ``USA``, ``United States``).
-    :param url: address of the contact in the vendor's own app.
-    :param unknown: names of those fields above that conditions and updates look at, and that this record lacks or
-        holds in a form that cannot be read. A field that the vendor gives as empty is known to be empty.
-    :param raw: the vendor's own JSON for this contact, byte for byte, or ``msgspec.UNSET`` where the
-        reader asked for none. ``bytes(contact.raw)`` gives the bytes.
+    :param replied: True, False, or None if the vendor does not report it.
+    :param url: address of the contact in the vendor's app.
+    :param unknown_fields: names of the fields that conditions or updates look at but that this record does not
+        report, or reports in an unreadable form. A field that the vendor reports as empty is known to be empty.
+    :param raw: the vendor's JSON for this contact, byte for byte, or ``msgspec.UNSET`` if the listing was read with
+        ``raw=False``. ``bytes(contact.raw)`` returns the bytes.
     """
 
     vendor: str
@@ -70,7 +73,8 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     url: str | None = None
-    unknown: tuple[str, ...] = ()
+    unknown_fields: tuple[str, ...] = ()
+    # Last, so that encoding a contact appends the vendor's bytes unchanged.
     raw: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
@@ -81,41 +85,40 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     def __hash__(self) -> int:
         return hash((self.vendor, self.account_id, self.contact_id))
 
-    def __rich_repr__(self) -> Any:
-        yield from self.reference().items()
-
     def reference(self) -> Reference:
-        """Return ``{"vendor", "account_id", "contact_id"}``: enough to find the contact again."""
+        """Return ``{"vendor", "account_id", "contact_id"}``, which is enough to find the contact again."""
         return {"vendor": self.vendor, "account_id": self.account_id, "contact_id": self.contact_id}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return every field but ``raw`` as JSON types; times are ISO 8601 text that ends in ``Z``."""
-        fields: dict[str, Any] = msgspec.to_builtins(
+    def to_dict(self) -> dict[str, object]:
+        """Return all fields except ``raw`` as JSON types; times are ISO 8601 text that ends in ``Z``."""
+        fields: dict[str, object] = msgspec.to_builtins(
             msgspec.structs.replace(self, raw=msgspec.UNSET), builtin_types=()
         )
-        fields["tags"], fields["unknown"] = list(self.tags), list(self.unknown)
+        fields["tags"] = list(self.tags)
+        fields["unknown_fields"] = list(self.unknown_fields)
         return fields
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Contact:
-        """Return the contact of what :meth:`to_dict` gave.
+    def from_dict(cls, fields: Mapping[str, object]) -> Contact:
+        """Return the contact that :meth:`to_dict` serialized.
 
-        :raises ValueError: naming the fields that are missing or of another type, but no value.
+        :raises ValueError: naming the fields that are missing or have another type, without their values.
         """
         missing = [name for name in FIELDS if name not in fields]
         if missing:
-            raise ValueError(f"it lacks {', '.join(missing[:5])}{' and more' if len(missing) > 5 else ''}")
+            shown = ", ".join(missing[:_MAX_FIELDS_IN_MESSAGE])
+            more = " and more" if len(missing) > _MAX_FIELDS_IN_MESSAGE else ""
+            raise ValueError(f"missing fields: {shown}{more}")
         try:
             return msgspec.convert({name: fields[name] for name in FIELDS}, cls)
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from None
 
     def identity_keys(self) -> tuple[str, ...]:
-        """Return keys that are equal for one person at several vendors.
+        """Return keys that are equal for the same person at several vendors.
 
-        The forms are ``email:<lower-case address>``, ``phone:<E.164>`` and
-        ``linkedin:<lower-case handle>``. A number without a country code counts only if ``country``
-        tells its region; a number that cannot be valid gives no key.
+        Keys look like ``email:<lower-case address>``, ``phone:<E.164>`` and ``linkedin:<lower-case handle>``. A phone
+        number without a country code needs a ``country`` that names its region. An invalid number has no key.
         """
         keys = []
         if self.email and "@" in self.email:
@@ -127,12 +130,12 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
         return tuple(keys)
 
 
-# What to_dict gives, in this order.
+# The keys of `Contact.to_dict()`, in order.
 FIELDS = tuple(name for name in Contact.__struct_fields__ if name != "raw")
 
 
 def _e164(phone: str, country: str | None) -> str | None:
-    import phonenumbers  # 30 ms of import, and few readers ask for keys
+    import phonenumbers  # takes 30 ms to import, and few callers ask for identity keys
 
     region = (country or "").strip().upper()
     region = _REGION_ALIASES.get(region, region)

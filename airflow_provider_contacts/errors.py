@@ -1,57 +1,143 @@
-"""The errors that this package raises, all below :class:`ContactsError`.
+"""The errors that this package raises.
 
-None derives from ``AirflowException``: Airflow turns an ``AirflowException`` that leaves a deferred
-sensor with ``soft_fail`` into a skip, and a broken key is not a skip.
+::
 
-Messages name what happened, where, and what to mend. They never hold a credential, a query, a request
-body or personal data.
+    ContactsError
+    ├── InvalidConnection       permanent
+    ├── AuthenticationError     permanent   fails every request
+    ├── PermissionDenied        permanent   fails every request
+    ├── NotFound                permanent
+    ├── InvalidRequest          permanent
+    ├── UnsupportedByVendor     permanent
+    ├── QuotaExhausted          permanent   fails every request
+    ├── RateLimited
+    ├── VendorUnavailable
+    └── MalformedResponse
+        ├── IncompleteListing
+        └── MalformedRecord     permanent
+
+None derives from ``AirflowException``: Airflow turns an ``AirflowException`` that leaves a deferred sensor with
+``soft_fail`` into a skip, and an invalid key must not be skipped over.
+
+Messages say what failed, where, and what to do. They never contain a credential, a query, a request body or
+personal data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import copy
+from typing import ClassVar, Self
+
+import msgspec
+
+__all__ = [
+    "MAX_RETRY_AFTER_SECONDS",
+    "AuthenticationError",
+    "ContactsError",
+    "IncompleteListing",
+    "InvalidConnection",
+    "InvalidRequest",
+    "MalformedRecord",
+    "MalformedResponse",
+    "NotFound",
+    "PermissionDenied",
+    "QuotaExhausted",
+    "RateLimited",
+    "UnsupportedByVendor",
+    "VendorUnavailable",
+    "deserialize_error",
+    "serialize_error",
+    "wrap_unexpected",
+]
+
+# A vendor that asks for a longer wait is asked again after one day.
+MAX_RETRY_AFTER_SECONDS = 86_400.0
 
 
 class ContactsError(Exception):
-    """Anything that went wrong between a DAG and a vendor.
+    """Base class of all errors of this package.
 
-    :param message: what happened, where, and what to do next.
-    :param retry_after: seconds that the vendor asks to wait before the next try, where it says so.
-    :param transient: whether the same request may succeed if it is sent again.
+    :param message: what failed, where, and what to do next.
+    :param retry_after: seconds that the vendor asks to wait before the next attempt, if it says so.
+    :param transient: whether the same request may succeed when it is sent again.
+    :param status: HTTP status of the response, if there was one.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None, transient: bool = False) -> None:
+    _permanent: ClassVar[bool] = False
+    _fails_every_request: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        transient: bool = False,
+        status: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.transient = transient
+        self.status = status
+
+    @property
+    def permanent(self) -> bool:
+        """Whether retrying cannot help until the cause is fixed.
+
+        The class decides. An error of the base class itself is permanent unless it is transient.
+        """
+        return self._permanent or (type(self) is ContactsError and not self.transient)
+
+    @property
+    def aborts_bulk_update(self) -> bool:
+        """Whether every remaining request of a bulk update would fail with the same error."""
+        return self._fails_every_request or (isinstance(self, RateLimited) and self.retry_after is not None)
+
+    def at(self, where: str) -> Self:
+        """Return a copy of this error whose message starts with the request that failed."""
+        located = copy.copy(self)
+        located.args = (f"{where}: {self}",)
+        return located
 
 
 class InvalidConnection(ContactsError):
-    """The Airflow connection lacks something, has the wrong type, or leads somewhere it must not."""
+    """The Airflow connection is incomplete, has the wrong type, or points to a place it must not."""
+
+    _permanent = True
 
 
 class AuthenticationError(ContactsError):
-    """The vendor does not accept the credentials."""
+    """The vendor rejected the credentials."""
+
+    _permanent = True
+    _fails_every_request = True
 
 
 class PermissionDenied(ContactsError):
-    """The credentials are good, but not for this."""
+    """The credentials are valid but do not allow this request."""
+
+    _permanent = True
+    _fails_every_request = True
 
 
 class NotFound(ContactsError):
-    """The vendor does not know what was asked for."""
+    """The vendor does not know the requested object."""
+
+    _permanent = True
 
 
 class InvalidRequest(ContactsError):
-    """A filter, an argument or a request is wrong; sending it again cannot help."""
+    """A filter, an argument or a request is invalid."""
+
+    _permanent = True
 
 
 class UnsupportedByVendor(ContactsError):
-    """This vendor's API cannot do what was asked.
+    """The vendor's API cannot do what was asked.
 
-    :param condition: the name of the condition that it cannot tell, where it is one.
+    :param condition: JSON name of the unsupported condition, if the error is about one.
     """
+
+    _permanent = True
 
     def __init__(self, message: str, *, condition: str | None = None) -> None:
         super().__init__(message)
@@ -59,86 +145,88 @@ class UnsupportedByVendor(ContactsError):
 
 
 class RateLimited(ContactsError):
-    """The vendor asks to slow down; ``retry_after`` is its wait in seconds, or None."""
+    """The vendor throttles; ``retry_after`` is the wait it asks for in seconds, or None."""
 
 
 class QuotaExhausted(ContactsError):
-    """The account has used up what it paid for; waiting does not help."""
+    """The account has used up its credits; waiting does not help."""
+
+    _permanent = True
+    _fails_every_request = True
 
 
 class VendorUnavailable(ContactsError):
-    """The vendor cannot be reached or fails on its side."""
+    """The vendor is unreachable or fails on its side."""
 
 
 class MalformedResponse(ContactsError):
-    """The vendor's answer is not what its API page describes."""
+    """The vendor's response does not match its API page."""
 
 
 class IncompleteListing(MalformedResponse):
-    """A listing cannot be shown to be complete."""
+    """A listing could not be proven complete."""
 
 
 class MalformedRecord(MalformedResponse):
-    """One record cannot be told from another, because it has no id.
+    """A record has no usable id, or a value that the target cannot store.
 
-    :param message: which record of which request.
-    :param raw: the record's own bytes. They are personal data and in no message.
+    :param message: the position of the record and the request.
+    :param raw: the record's own bytes. They are personal data and appear in no message.
     """
+
+    _permanent = True
 
     def __init__(self, message: str, raw: bytes = b"") -> None:
         super().__init__(message)
         self.raw = raw
 
 
-# Another try meets the same again, until somebody mends something.
-CANNOT_HEAL = (
-    AuthenticationError,
-    InvalidConnection,
-    InvalidRequest,
-    MalformedRecord,
-    NotFound,
-    PermissionDenied,
-    QuotaExhausted,
-    UnsupportedByVendor,
-)
+def wrap_unexpected(error: Exception) -> ContactsError:
+    """Return a transient :class:`ContactsError` for an exception of another kind.
 
-
-def unexpected(error: Exception) -> ContactsError:
-    """Return a :class:`ContactsError` for an error that nobody foresaw, without its text, which may hold anything."""
-    place, frame = "", error.__traceback__
+    The message names the exception's class and the line that raised it. The exception's text is dropped because it
+    may contain personal data.
+    """
+    place = ""
+    frame = error.__traceback__
     while frame is not None:
         place = f" at {frame.tb_frame.f_globals.get('__name__', '?')}:{frame.tb_lineno}"
         frame = frame.tb_next
-    return ContactsError(f"unexpected {type(error).__name__}{place}", transient=True)
+    return ContactsError(f"Unexpected {type(error).__name__}{place}", transient=True)
 
 
-def to_form(error: ContactsError) -> dict[str, Any]:
-    """Return an error as JSON."""
-    return {
-        "type": type(error).__name__,
-        "message": str(error),
-        "retry_after": error.retry_after,
-        "transient": error.transient,
-    }
+class _SerializedError(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    message: str
+    retry_after: float | None
+    transient: bool
 
 
-def from_form(form: Any) -> ContactsError:
-    """Return the error of what :func:`to_form` gave.
+def serialize_error(error: ContactsError) -> dict[str, object]:
+    """Return an error as JSON types."""
+    serialized: dict[str, object] = msgspec.to_builtins(
+        _SerializedError(type(error).__name__, str(error), error.retry_after, error.transient)
+    )
+    return serialized
 
-    :raises ValueError: if the form is none of this version.
+
+def deserialize_error(serialized: object) -> ContactsError:
+    """Return the error that :func:`serialize_error` serialized.
+
+    :raises ValueError: if ``serialized`` does not come from this version of the package.
     """
-    if not isinstance(form, Mapping) or set(form) != {"type", "message", "retry_after", "transient"}:
-        raise ValueError("this is no error's form")
-    kind = next((one for one in _all(ContactsError) if one.__name__ == form["type"]), None)
-    if kind is None or not isinstance(form["message"], str) or not isinstance(form["transient"], bool):
-        raise ValueError("this is no error's form")
-    wait = form["retry_after"]
-    if wait is not None and (isinstance(wait, bool) or not isinstance(wait, int | float)):
-        raise ValueError("this is no error's form")
-    error = kind(form["message"])
-    error.retry_after, error.transient = wait, form["transient"]
+    try:
+        fields = msgspec.convert(serialized, _SerializedError)
+    except msgspec.ValidationError:
+        raise ValueError("not a serialized ContactsError") from None
+    error_class = next((one for one in _class_tree(ContactsError) if one.__name__ == fields.type), None)
+    if error_class is None:
+        raise ValueError("not a serialized ContactsError")
+    error = error_class(fields.message)
+    error.retry_after = fields.retry_after
+    error.transient = fields.transient
     return error
 
 
-def _all(kind: type[ContactsError]) -> set[type[ContactsError]]:
-    return {kind}.union(*(_all(one) for one in kind.__subclasses__()))
+def _class_tree(error_class: type[ContactsError]) -> set[type[ContactsError]]:
+    return {error_class}.union(*(_class_tree(one) for one in error_class.__subclasses__()))

@@ -1,20 +1,26 @@
-"""What Airflow's hook lineage learns of a listing and a landing, and the asset scheme ``contacts``.
+"""Hook lineage, and the asset scheme ``contacts``.
 
-A vendor's contacts are the asset ``contacts://<vendor>/<host>``, such as
-``contacts://mailstand/api.mailstand.com``.
+A vendor's contacts are the asset ``contacts://<vendor>/<host>``, such as ``contacts://mailstand/api.mailstand.com``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
-    from airflow.sdk import Asset
+    from airflow.sdk import Asset, BaseHook
+
+__all__ = ["collect_read", "collect_write", "contacts_uri", "create_asset", "sanitize_uri"]
 
 
 def contacts_uri(vendor: str, base_url: str) -> str:
-    """Return the asset URI of a vendor's contacts at an address."""
+    """Return the asset URI of a vendor's contacts.
+
+    :param vendor: connection type.
+    :param base_url: address of the API.
+    """
     return f"contacts://{vendor}/{urlsplit(base_url).netloc}"
 
 
@@ -24,19 +30,19 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     :raises ValueError: if vendor or host is missing.
     """
     if not uri.netloc or not uri.path.strip("/"):
-        raise ValueError("a contacts URI has the form contacts://<vendor>/<host>")
+        raise ValueError("A contacts URI must look like contacts://<vendor>/<host>.")
     return uri
 
 
-def create_asset(*, vendor: str, base_url: str, extra: dict[str, Any] | None = None) -> Asset:
-    """Return the asset of a vendor's contacts at an address."""
+def create_asset(*, vendor: str, base_url: str, extra: Mapping[str, Any] | None = None) -> Asset:
+    """Return the asset of a vendor's contacts. Airflow calls this with what :func:`collect_read` passes."""
     from airflow.sdk import Asset
 
-    return Asset(uri=contacts_uri(vendor, base_url), extra=extra or {})
+    return Asset(uri=contacts_uri(vendor, base_url), extra=dict(extra or {}))
 
 
-def collect_read(hook: Any, vendor: str, base_url: str) -> None:
-    """Tell Airflow's hook lineage that ``hook`` has read a vendor's contacts."""
+def collect_read(hook: BaseHook, vendor: str, base_url: str) -> None:
+    """Record in Airflow's hook lineage that a hook has read a vendor's contacts."""
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
     get_hook_lineage_collector().add_input_asset(
@@ -44,8 +50,8 @@ def collect_read(hook: Any, vendor: str, base_url: str) -> None:
     )
 
 
-def collect_write(hook: Any, uri: str) -> None:
-    """Tell Airflow's hook lineage that what ``hook`` has read was written to ``uri``."""
+def collect_write(hook: BaseHook, uri: str) -> None:
+    """Record in Airflow's hook lineage that the contacts that a hook has read were written to ``uri``."""
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
     get_hook_lineage_collector().add_output_asset(hook, uri=uri)

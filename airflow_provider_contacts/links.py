@@ -1,37 +1,38 @@
-"""A button on a task that leads to the contact in the vendor's own app."""
+"""A button on a task that opens the contact in the vendor's app."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator
+    from airflow.sdk import BaseOperator, Context
     from airflow.sdk.types import TaskInstanceKey
 
-URL_KEY = "contact_url"
+__all__ = ["ContactLink", "push_contact_url"]
+
+_XCOM_KEY = "contact_url"
 
 
 class ContactLink(BaseOperatorLink):
-    """Leads to the contact that a task has dealt with, where the vendor gives its address.
+    """Link to the first contact that the task handled; empty if the vendor reports no address.
 
-    TalkToHumans gives one (``app_url``); of a task with several contacts it is the first one's. Without an
-    address the button leads nowhere.
+    TalkToHumans reports one (``app_url``).
     """
 
     name = "Contact"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address that the task has left, or empty text."""
+        """Return the address that the task pushed, or empty text."""
         from airflow.providers.common.compat.sdk import XCom
 
-        return XCom.get_value(key=URL_KEY, ti_key=ti_key) or ""
+        return XCom.get_value(key=_XCOM_KEY, ti_key=ti_key) or ""
 
 
-def leave_url(context: Any, url: str | None) -> None:
-    """Leave an address for :class:`ContactLink`; it holds the vendor's own id and nothing else of a person."""
+def push_contact_url(context: Context, url: object) -> None:
+    """Push an address for :class:`ContactLink`. It contains the vendor's id of the contact but no personal data."""
     if (ti := context.get("ti")) is not None:
-        # Only what a browser opens as a page: the address comes from outside. Airflow logs an error for nothing.
+        # The address comes from the vendor, so only web pages are linked. Airflow logs an error if nothing is pushed.
         is_page = isinstance(url, str) and url.startswith("https://")
-        ti.xcom_push(key=URL_KEY, value=url if is_page else "")
+        ti.xcom_push(key=_XCOM_KEY, value=url if is_page else "")

@@ -1,7 +1,6 @@
-"""Which failures Airflow should try again, and when.
+"""Which failures Airflow should retry, and when.
 
-Airflow has retry policies since 3.3. Without them :data:`default_retry_policy` gives None, and a task's
-``retries`` and ``retry_delay`` decide alone.
+Airflow has retry policies since 3.3. On older versions, a task's ``retries`` and ``retry_delay`` decide alone.
 """
 
 from __future__ import annotations
@@ -9,7 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.errors import CANNOT_HEAL, ContactsError
+from airflow.sdk import BaseOperator
+
+from airflow_provider_contacts.errors import MAX_RETRY_AFTER_SECONDS, ContactsError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, RetryDecision, RetryPolicy
@@ -21,40 +22,35 @@ else:
 
         _HAS_POLICIES = True
     except ImportError:
-        RetryDecision, RetryPolicy = None, object
+        RetryDecision = None
+        RetryPolicy = object
         _HAS_POLICIES = False
 
-# A vendor that asks for more than a day is asked again after one.
-LONGEST_WAIT = 86_400.0
+__all__ = ["ContactsRetryPolicy", "RetryPolicyOperator", "default_retry_policy"]
 
 
 class ContactsRetryPolicy(RetryPolicy):
-    """Retries a rate limit after the vendor's ``Retry-After``, and fails at once on what cannot heal.
+    """Retry after the vendor's ``Retry-After``, and fail immediately on permanent errors.
 
-    Everything else, errors of other packages included, is left to the task's ``retries`` and ``retry_delay``.
-    It is the default of every operator of this package; give ``retry_policy`` for another one.
+    Everything else, including errors of other packages, is left to the task's ``retries`` and ``retry_delay``. This is
+    the default policy of all operators of this package; set ``retry_policy`` on a task to replace it.
     """
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide about one failure."""
+        """Return what to do about a failure."""
         if not isinstance(exception, ContactsError):
             return RetryDecision.default()
-        # An update that failed for some contacts is worth another try if one of its causes is.
-        hopeless = isinstance(exception, CANNOT_HEAL) or (
-            type(exception) is ContactsError and not exception.transient
-        )
-        if hopeless:
-            return RetryDecision.fail(f"{type(exception).__name__} cannot heal by itself")
+        if exception.permanent:
+            return RetryDecision.fail(f"{type(exception).__name__} is permanent; not retrying")
         if exception.retry_after:
-            return RetryDecision.retry(
-                timedelta(seconds=min(exception.retry_after, LONGEST_WAIT)), "the vendor asks to wait"
-            )
+            seconds = min(exception.retry_after, MAX_RETRY_AFTER_SECONDS)
+            return RetryDecision.retry(timedelta(seconds=seconds), "the vendor asks to wait")
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:
-        """Return the policy's settings: it has none."""
+        """Return the policy's settings, of which there are none."""
         return {}
 
     @classmethod
@@ -64,5 +60,14 @@ class ContactsRetryPolicy(RetryPolicy):
 
 
 def default_retry_policy() -> ContactsRetryPolicy | None:
-    """Return the policy where the platform has retry policies, and None elsewhere."""
+    """Return the policy, or None if this Airflow has no retry policies."""
     return ContactsRetryPolicy() if _HAS_POLICIES else None
+
+
+class RetryPolicyOperator(BaseOperator):
+    """An operator that uses :class:`ContactsRetryPolicy` unless ``retry_policy`` is set."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if getattr(self, "retry_policy", None) is None and (policy := default_retry_policy()) is not None:
+            self.retry_policy = policy

@@ -1,7 +1,7 @@
 """Load 100,000 contacts into a database three times: all new, unchanged, one in a hundred changed.
 
-`scripts/with_postgres.py` runs it beside a PostgreSQL of its own; without one it takes SQLite. Each load is shown
-beside a reading of the same contacts that writes nothing, in the same run.
+`scripts/with_postgres.py` runs it with a temporary PostgreSQL; without one it uses SQLite. Each load is compared with reading
+the same contacts without writing them, in the same run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 import time
 
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.sandbox.server import connections, create_app, create_world, running
+from airflow_provider_contacts.sandbox.app import connections, create_app, create_state, running
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 
 CONTACTS = int(os.environ.get("BENCHMARK_CONTACTS", "100000"))
@@ -23,8 +23,8 @@ CONTACTS = int(os.environ.get("BENCHMARK_CONTACTS", "100000"))
 def main() -> None:
     """Run and print it."""
     logging.disable(logging.CRITICAL)
-    world = create_world(CONTACTS, 7, rate_limits=False)
-    with tempfile.TemporaryDirectory() as folder, running(create_app(world)) as url:
+    state = create_state(CONTACTS, 7, rate_limits=False)
+    with tempfile.TemporaryDirectory() as folder, running(create_app(state)) as url:
         for name, parts in connections(url, rate_limits=False).items():
             os.environ[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(parts)
         postgres = os.environ.get("CONTACTS_TEST_POSTGRES")
@@ -42,12 +42,12 @@ def main() -> None:
             sum(1 for _ in hook.list_contacts())
             read.append(time.perf_counter() - started)
         print(f"{warehouse['conn_type']}: {CONTACTS} contacts; reading alone takes {read[1]:.1f} s")
-        rows = world.tables["mailstand"].rows
+        rows = state.tables["mailstand"].rows
         for name in ("first load", "unchanged", "1% changed"):
             if name == "1% changed":
                 for row in rows[::100]:
                     row.stage = "Nurture" if row.stage != "Nurture" else "Interested"
-                    world.tables["mailstand"].changed(row)
+                    state.tables["mailstand"].invalidate(row)
                 sum(1 for _ in hook.list_contacts())
             operator = ContactsToSqlOperator(
                 task_id="load",

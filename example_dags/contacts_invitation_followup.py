@@ -1,7 +1,7 @@
-"""Wait until people at TalkToHumans accept an invitation, and note it.
+"""Wait until contacts at TalkToHumans accept an invitation, and add a note.
 
-Those are waited for whose invitation is pending when the run starts; if there is nobody, or nobody accepts in time, the
-run ends as skipped. The waits hold no worker, and no personal data is in XCom: sensors return references.
+The run waits for the contacts whose invitation is pending when it starts. If there are none, or none accepts in time, the run
+ends as skipped. The waits hold no worker, and XCom contains no personal data: sensors return references.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ CONNECTION = "talktohumans_default"
 )
 def contacts_invitation_followup() -> None:
     pending = InvitationPendingSensor(
-        task_id="pending", contacts_conn_id=CONNECTION, timeout=0, soft_fail=True
+        task_id="list_pending", contacts_conn_id=CONNECTION, timeout=0, soft_fail=True
     )
     accepted = InvitationAcceptedSensor(
-        task_id="accepted",
+        task_id="wait_for_acceptance",
         contacts_conn_id=CONNECTION,
         contact_ids=pending.output,
         min_count=1,
@@ -36,11 +36,11 @@ def contacts_invitation_followup() -> None:
         deferrable=True,
     )
     UpdateContactNotesOperator(
-        task_id="note",
+        task_id="add_note",
         contacts_conn_id=CONNECTION,
         contacts=accepted.output,
-        # A run that is triggered by hand has no logical date, and so no `ds`.
-        notes={"invitation": "accepted", "asked": "{{ dag_run.run_after | ds }}"},
+        # Runs that the command line or an asset triggers have no logical date, and so no `ds`.
+        notes={"invitation": "accepted", "requested": "{{ dag_run.run_after | ds }}"},
     )
 
 

@@ -1,7 +1,7 @@
-"""Tag people at TalkToHumans when they reply.
+"""Tag contacts at TalkToHumans when they reply.
 
-An asset watcher starts a run as soon as a poll finds somebody who has newly replied. Airflow may give several such
-events to one run, so all of them are looked at.
+An asset watcher starts a run as soon as a poll finds contacts who have newly replied. Airflow may pass several such events to
+one run, so the run looks at all of them.
 """
 
 from __future__ import annotations
@@ -31,19 +31,22 @@ replies = Asset(
     schedule=[replies],
     catchup=False,
     params={
-        "tag": Param("Follow up", type="string", minLength=1, description="Tag of those who have replied")
+        "tag": Param("Follow up", type="string", minLength=1, description="Tag for contacts who have replied")
     },
     tags=["contacts"],
     doc_md=__doc__,
 )
 def contacts_reply_followup() -> None:
     @task
-    def who(triggering_asset_events: Any = None) -> list[dict[str, str]]:
+    def list_replied(triggering_asset_events: Any = None) -> list[dict[str, str]]:
         events = triggering_asset_events[replies]
         return [contact for event in events for contact in event.extra["payload"]["contacts"]]
 
     UpdateContactTagsOperator(
-        task_id="tag", contacts_conn_id=CONNECTION, contacts=who(), add=["{{ params.tag }}"]
+        task_id="tag_replied",
+        contacts_conn_id=CONNECTION,
+        contacts=list_replied(),
+        add=["{{ params.tag }}"],
     )
 
 

@@ -1,11 +1,12 @@
-"""Land the contacts of every vendor, one JSONL file each, and report how many there are.
+"""Export the contacts of every vendor, one JSONL file each, and report the counts.
 
-The list of connections is a parameter of the run, so a fifth connection needs no change here. Each is a mapped
-task of its own: they run side by side, and one that fails is retried alone.
+The list of connections is a parameter of the run, so another connection needs no change here. Each connection is a mapped
+task: the tasks run side by side, and one that fails is retried by itself.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +14,12 @@ from airflow.sdk import Param, dag, task
 
 from airflow_provider_contacts.transfers.contacts_to_object_storage import ContactsToObjectStorageOperator
 
+log = logging.getLogger(__name__)
+
 
 @dag(
     schedule="@daily",
-    catchup=False,  # the vendors only know how things are now
+    catchup=False,  # the vendors only know the current state
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
@@ -37,25 +40,25 @@ from airflow_provider_contacts.transfers.contacts_to_object_storage import Conta
 )
 def contacts_sync() -> None:
     @task
-    def plan(params: dict[str, Any]) -> list[dict[str, str]]:
+    def plan_files(params: dict[str, Any]) -> list[dict[str, str]]:
         folder = params["folder"].rstrip("/")
         return [
             {"contacts_conn_id": conn_id, "path": f"{folder}/{conn_id}.jsonl"}
             for conn_id in params["connections"]
         ]
 
-    land = ContactsToObjectStorageOperator.partial(
-        task_id="land", map_index_template="{{ task.contacts_conn_id }}"
-    ).expand_kwargs(plan())  # type: ignore[arg-type]
+    export = ContactsToObjectStorageOperator.partial(
+        task_id="export", map_index_template="{{ task.contacts_conn_id }}"
+    ).expand_kwargs(plan_files())  # type: ignore[arg-type]
 
     @task
-    def report(landed: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        rows = list(landed)
-        for row in rows:
-            print(f"{row['vendor']}: {row['seen']} contacts in {row['seconds']} s at {row['path']}")
-        return rows
+    def report(exports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        summaries = list(exports)
+        for one in summaries:
+            log.info("%s: %d contacts in %s s at %s", one["vendor"], one["seen"], one["seconds"], one["path"])
+        return summaries
 
-    report(land.output)  # type: ignore[arg-type]
+    report(export.output)  # type: ignore[arg-type]
 
 
 contacts_sync()

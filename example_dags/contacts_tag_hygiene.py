@@ -1,7 +1,7 @@
-"""Keep the tag of those who have replied in order at TalkToHumans.
+"""Keep the tag ``Replied`` at TalkToHumans up to date.
 
-People who have replied get the tag ``Replied``; those who have it and are known not to have replied lose it. The run
-parameter ``preview`` says what would be done and writes nothing.
+Contacts who have replied get the tag. Contacts who have the tag and are known not to have replied lose it. With the run
+parameter ``preview``, the run reports what would change and writes nothing.
 """
 
 from __future__ import annotations
@@ -18,34 +18,36 @@ TAG = "Replied"
 
 @dag(
     schedule="@daily",
-    catchup=False,  # the vendors only know how things are now
+    catchup=False,  # the vendors only know the current state
     max_active_runs=1,
     params={
-        "preview": Param(False, type="boolean", description="Say what would be done, and write nothing"),
-        "max_updates": Param(1000, type="integer", minimum=1, description="Refuse to write more contacts"),
+        "preview": Param(False, type="boolean", description="Report what would change, and write nothing"),
+        "max_updates": Param(
+            1000, type="integer", minimum=1, description="Fail if more contacts than this would change"
+        ),
     },
     tags=["contacts"],
     doc_md=__doc__,
 )
 def contacts_tag_hygiene() -> None:
     listed = ListContactsOperator(
-        task_id="list",
+        task_id="list_candidates",
         contacts_conn_id=CONNECTION,
         condition=Replied() | Tagged(TAG),
         max_xcom_contacts=20_000,
     )
-    replied = FilterContactsOperator(
-        task_id="replied", contacts=listed.output, condition=Replied() & ~Tagged(TAG)
+    to_tag = FilterContactsOperator(
+        task_id="filter_to_tag", contacts=listed.output, condition=Replied() & ~Tagged(TAG)
     )
-    stale = FilterContactsOperator(
-        task_id="stale", contacts=listed.output, condition=Tagged(TAG) & ~Replied()
+    to_untag = FilterContactsOperator(
+        task_id="filter_to_untag", contacts=listed.output, condition=Tagged(TAG) & ~Replied()
     )
     limits = {"preview": "{{ params.preview }}", "max_updates": "{{ params.max_updates }}"}
     UpdateContactTagsOperator(
-        task_id="tag", contacts_conn_id=CONNECTION, contacts=replied.output, add=[TAG], **limits
+        task_id="tag_replied", contacts_conn_id=CONNECTION, contacts=to_tag.output, add=[TAG], **limits
     )
     UpdateContactTagsOperator(
-        task_id="untag", contacts_conn_id=CONNECTION, contacts=stale.output, remove=[TAG], **limits
+        task_id="untag_others", contacts_conn_id=CONNECTION, contacts=to_untag.output, remove=[TAG], **limits
     )
 
 

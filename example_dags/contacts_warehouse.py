@@ -1,10 +1,10 @@
-"""Land contacts in one table of a warehouse: a task per LinkedIn account at TalkToHumans, and per stage at Mailstand.
+"""Write contacts to one table of a warehouse: a task per LinkedIn account at TalkToHumans, and per stage at Mailstand.
 
-The tasks write side by side; a contact that moves to another stage meanwhile is written by either. The pool ``contacts`` keeps them within the vendors'
-rate limits, which several workers share: make it with `airflow pools set contacts 4 "requests to vendors"`. A run whose
-data has not changed writes no row, and tells the asset ``contacts_table`` nothing.
+The tasks write side by side. A contact that moves to another stage meanwhile is written by one of two tasks, or by both. The
+pool ``contacts`` limits how many tasks run; create it with ``airflow pools set contacts 4 "requests to vendors"``. A run whose
+data has not changed writes no row, and the asset ``contacts_table`` gets no event.
 
-A listing cannot be backfilled: the vendors know only how things are now, and not how they were on a past day.
+A listing cannot be backfilled: the vendors know the current state, not the state of a past day.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ contacts_table = Asset("contacts_table")
 )
 def contacts_warehouse() -> None:
     @task
-    def accounts() -> list[dict[str, str]]:
+    def list_accounts() -> list[dict[str, str]]:
         return [{"account_id": str(one["account_id"])} for one in TalkToHumansHook().list_accounts()]
 
     common = {
@@ -47,13 +47,13 @@ def contacts_warehouse() -> None:
         "outlets": [contacts_table],
     }
     ContactsToSqlOperator.partial(
-        task_id="talktohumans",
+        task_id="load_talktohumans",
         contacts_conn_id="talktohumans_default",
         map_index_template="{{ task.filters.account_id }}",
         **common,
-    ).expand(filters=accounts())
+    ).expand(filters=list_accounts())
     ContactsToSqlOperator.partial(
-        task_id="mailstand",
+        task_id="load_mailstand",
         contacts_conn_id="mailstand_default",
         map_index_template="{{ task.filters.stage }}",
         **common,

@@ -1,6 +1,6 @@
-"""Run a command beside a PostgreSQL server of its own, whose address is in CONTACTS_TEST_POSTGRES.
+"""Run a command with a temporary PostgreSQL server, whose address is in CONTACTS_TEST_POSTGRES.
 
-It takes the server that is installed, or Debian's package if it may install it.
+It uses the installed server, or installs Debian's package if it is allowed to.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ def binaries() -> str:
 
 def main() -> None:
     """Start the server, run the command, stop the server."""
-    # A stop of this script stops the server too.
+    # Stopping this script stops the server too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = binaries()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     # The server refuses to run as root.
-    who: dict[str, Any] = {"user": "postgres"} if os.geteuid() == 0 else {}
+    user: dict[str, Any] = {"user": "postgres"} if os.geteuid() == 0 else {}
     home = tempfile.mkdtemp(prefix="contacts-postgres-")
     try:
-        if who:
+        if user:
             shutil.chown(home, "postgres")
         data = os.path.join(home, "data")
-        quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": home, **who}
+        quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": home, **user}
         subprocess.run(
             [f"{folder}/initdb", "-D", data, "-U", "contacts", "-A", "trust", "-E", "UTF8"], **quiet
         )

@@ -25,8 +25,8 @@ import pytest  # noqa: E402
 
 from airflow_provider_contacts.contact import Contact  # noqa: E402
 from airflow_provider_contacts.hooks.base import ContactsHook  # noqa: E402
-from airflow_provider_contacts.sandbox.server import connections, create_app, create_world, running  # noqa: E402
-from airflow_provider_contacts.sandbox.world import World  # noqa: E402
+from airflow_provider_contacts.sandbox.app import connections, create_app, create_state, running  # noqa: E402
+from airflow_provider_contacts.sandbox.state import State  # noqa: E402
 from tests.scripted import ScriptedServer  # noqa: E402
 
 CONTACTS = 60
@@ -36,23 +36,23 @@ CONTACTS = 60
 class Sandbox:
     """A served sandbox, its state, and the connections that lead to it."""
 
-    world: World
+    state: State
     url: str
     connect: Callable[..., str]
 
     def requests(self, vendor: str) -> list[dict[str, Any]]:
         """Return what a vendor was asked."""
-        return [entry for entry in self.world.requests if entry["vendor"] == vendor]
+        return [entry for entry in self.state.requests if entry["vendor"] == vendor]
 
     def keys(self, vendor: str) -> set[tuple[str, str]]:
         """Return the contacts that a vendor really has."""
-        return {(row.account_id, row.contact_id) for row in self.world.tables[vendor].rows}
+        return {(row.account_id, row.contact_id) for row in self.state.tables[vendor].rows}
 
     def fail(self, vendor: str, **fault: Any) -> None:
         """Make coming requests go wrong."""
-        from airflow_provider_contacts.sandbox.world import Fault
+        from airflow_provider_contacts.sandbox.state import Fault
 
-        self.world.faults[vendor].append(Fault(**fault))
+        self.state.faults[vendor].append(Fault(**fault))
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     return define
 
 
-class _Worlds:
+class _Sandboxes:
     """One server for all tests: the first part of a path says whose sandbox is meant."""
 
     def __init__(self) -> None:
@@ -79,38 +79,38 @@ class _Worlds:
 
 
 @pytest.fixture(scope="session")
-def worlds() -> Iterator[_Worlds]:
+def sandboxes() -> Iterator[_Sandboxes]:
     """Serve the sandboxes of all tests."""
-    served = _Worlds()
+    served = _Sandboxes()
     with running(served) as served.url:
         yield served
 
 
 @pytest.fixture
 def sandbox(
-    worlds: _Worlds, connect: Callable[..., str], request: pytest.FixtureRequest
+    sandboxes: _Sandboxes, connect: Callable[..., str], request: pytest.FixtureRequest
 ) -> Iterator[Sandbox]:
     """Serve a sandbox. A client that breaks a rule of an API page fails the test."""
     marker = request.node.get_closest_marker("sandbox")
     options = dict(marker.kwargs) if marker else {}
     broken = options.pop("violations", False)
-    world = create_world(options.pop("contacts", CONTACTS), 7, **options)
-    name = f"sandbox-{len(worlds.apps)}"
-    worlds.apps[name] = create_app(world)
-    url = f"{worlds.url}/{name}"
-    told = connections(url)
+    state = create_state(options.pop("contacts", CONTACTS), 7, **options)
+    name = f"sandbox-{len(sandboxes.apps)}"
+    sandboxes.apps[name] = create_app(state)
+    url = f"{sandboxes.url}/{name}"
+    defaults = connections(url)
 
     def adapt(vendor: str, conn_id: str | None = None, **changes: Any) -> str:
-        parts = {**told[f"{vendor}_default"], **changes}
-        parts["extra"] = {**told[f"{vendor}_default"]["extra"], **changes.get("extra", {})}
+        parts = {**defaults[f"{vendor}_default"], **changes}
+        parts["extra"] = {**defaults[f"{vendor}_default"]["extra"], **changes.get("extra", {})}
         return connect(conn_id or f"{vendor}_default", **parts)
 
-    for vendor in world.tables:
+    for vendor in state.tables:
         adapt(vendor)
-    yield Sandbox(world, url, adapt)
-    worlds.apps[name] = None
+    yield Sandbox(state, url, adapt)
+    sandboxes.apps[name] = None
     if not broken:
-        assert world.violations == []
+        assert state.violations == []
 
 
 @pytest.fixture

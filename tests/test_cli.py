@@ -42,10 +42,10 @@ def test_check(vendor: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     assert "Check the field" in out
 
 
-def test_check_nowhere(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_missing_connection(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = airflow(capsys, "contacts", "check", "nowhere")
     assert code == 1
-    assert "no connection 'nowhere'" in out
+    assert "Connection 'nowhere' does not exist" in out
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -59,7 +59,7 @@ def test_list_as_json(vendor: str, sandbox: Sandbox, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("output", ["table", "plain", "yaml"])
-def test_list_in_other_forms(output: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_as_table(output: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = airflow(
         capsys, "contacts", "list", "mailstand_default", "--output", output, "--limit", "3"
     )
@@ -90,7 +90,7 @@ def test_list_with_filters(sandbox: Sandbox, capsys: pytest.CaptureFixture[str])
         (["--limit", "0"], "limit must be a whole number of at least 1"),
     ],
 )
-def test_list_says_what_is_wrong(
+def test_list_errors(
     arguments: list[str], message: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = airflow(capsys, "contacts", "list", "mailstand_default", *arguments)
@@ -100,11 +100,11 @@ def test_list_says_what_is_wrong(
 
 
 def test_no_filter_is_lost() -> None:
-    from airflow_provider_contacts.cli import _filters
+    from airflow_provider_contacts.cli import _parse_filters
 
-    assert _filters(["a=1", "b=x=y", "a=2", "a=3"]) == {"a": ["1", "2", "3"], "b": "x=y"}
+    assert _parse_filters(["a=1", "b=x=y", "a=2", "a=3"]) == {"a": ["1", "2", "3"], "b": "x=y"}
     with pytest.raises(InvalidRequest):
-        _filters(["=1"])
+        _parse_filters(["=1"])
 
 
 def test_sandbox_serves_and_prints_connections() -> None:
@@ -127,7 +127,7 @@ def test_sandbox_serves_and_prints_connections() -> None:
             process.terminate()
 
 
-def test_sandbox_says_that_its_port_is_taken(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sandbox_port_is_taken(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     port = sandbox.url.split(":")[2].split("/")[0]
     code, _, err = airflow(capsys, "contacts", "sandbox", "--port", port)
     assert code == 1
@@ -141,13 +141,11 @@ def test_export(ending: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str
         capsys, "contacts", "export", "mailstand_default", str(path), "--condition", "has_phone"
     )
     assert code == 0, err
-    expected = sum(row.phone_field is not None for row in sandbox.world.tables["mailstand"].rows)
-    assert out == f"{expected} contacts, {path.stat().st_size} bytes: {path}\n"
+    expected = sum(row.phone_field is not None for row in sandbox.state.tables["mailstand"].rows)
+    assert out == f"Wrote {expected} contacts ({path.stat().st_size} bytes) to {path}\n"
 
 
-def test_export_of_the_vendors_own(
-    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_export_raw(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "contacts.jsonl"
     code, *_ = airflow(
         capsys,
@@ -167,13 +165,13 @@ def test_export_of_the_vendors_own(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["x.xlsx"], "the ending of path must be one of"),
-        (["x.csv", "--content", "raw"], "as jsonl alone"),
+        (["x.xlsx"], "The ending of `path` must be one of"),
+        (["x.csv", "--content", "raw"], "as jsonl only"),
         (["x.jsonl", "--filter", "stagee=x"], "Did you mean `stage`"),
-        (["{folder}/file/x.jsonl"], "no file can be written"),
+        (["{folder}/file/x.jsonl"], "No file can be written"),
     ],
 )
-def test_export_says_what_is_wrong(
+def test_export_errors(
     arguments: list[str], message: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")

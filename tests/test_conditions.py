@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_contacts.conditions import (
-    LEAVES,
+    SIMPLE_CONDITIONS,
     AllOf,
     AnyOf,
     Bounced,
@@ -22,11 +22,10 @@ from airflow_provider_contacts.conditions import (
     Opened,
     Replied,
     Tagged,
-    as_condition,
-    parse_condition,
-    tag_of,
+    name_of,
 )
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.condition_parsing import parse_condition
 from airflow_provider_contacts.errors import InvalidRequest
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -61,7 +60,7 @@ contacts = st.builds(
     tags=st.sampled_from([(), ("VIP",), ("Möglich", "x")]),
     stage=st.none() | st.sampled_from(["interested", "STRASSE"]),
     invitation_state=st.none() | st.sampled_from(["PENDING", "accepted", "sent"]),
-    unknown=st.lists(
+    unknown_fields=st.lists(
         st.sampled_from(
             ["tags", "stage", "phone", "invitation_state", "opened_at", "clicked_at", "bounced_at"]
         )
@@ -70,25 +69,25 @@ contacts = st.builds(
 
 
 @given(conditions)
-def test_json_form_both_ways(condition: Condition) -> None:
-    assert as_condition(condition.to_dict()) == condition
+def test_json_round_trip(condition: Condition) -> None:
+    assert parse_condition(condition.to_dict()) == condition
     import json
 
-    assert as_condition(json.loads(json.dumps(condition.to_dict()))) == condition
+    assert parse_condition(json.loads(json.dumps(condition.to_dict()))) == condition
 
 
 @given(conditions, conditions, contacts)
-def test_strict_three_valued_logic(one: Condition, other: Condition, contact: Contact) -> None:
-    values = one.holds(contact), other.holds(contact)
+def test_three_valued_logic(one: Condition, other: Condition, contact: Contact) -> None:
+    values = one.evaluate(contact), other.evaluate(contact)
     assert one.matches(contact) is (values[0] is True)
-    assert (~one).holds(contact) == (None if values[0] is None else not values[0])
+    assert (~one).evaluate(contact) == (None if values[0] is None else not values[0])
     assert (one & other).matches(contact) is (values == (True, True))
     assert (one | other).matches(contact) is (True in values)
     assert not (one.matches(contact) and (~one).matches(contact))
     if values[0] is None:
         assert not one.matches(contact)
         assert not (~one).matches(contact)
-    assert (~(one & other)).holds(contact) == (~one | ~other).holds(contact)
+    assert (~(one & other)).evaluate(contact) == (~one | ~other).evaluate(contact)
     assert ~~one == one
 
 
@@ -98,11 +97,11 @@ def test_operators_are_flat() -> None:
     assert (a | b | c).of == (a, b, c)
     assert isinstance(a & b | c, AnyOf)
     assert isinstance(~(a & b), Not)
-    assert {tag_of(leaf) for leaf in (a & ~b | c).leaves()} == {"replied", "has_phone", "tagged"}
+    assert {name_of(leaf) for leaf in (a & ~b | c).simple_conditions()} == {"replied", "has_phone", "tagged"}
 
 
-def test_the_names_are_the_documented_ones() -> None:
-    assert [tag_of(leaf) for leaf in LEAVES] == [
+def test_names() -> None:
+    assert [name_of(leaf) for leaf in SIMPLE_CONDITIONS] == [
         "replied",
         "invitation_pending",
         "connected",
@@ -118,27 +117,27 @@ def test_the_names_are_the_documented_ones() -> None:
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"condition": "tagd"}, "Known are replied"),
+        ({"condition": "tagd"}, "Known conditions: replied"),
         ({"condition": "tagged"}, "missing required field `name`"),
         ({"condition": "tagged", "name": " "}, "`name` must be text"),
-        ({"condition": "tagged", "name": "a", "colour": "red"}, "a field that is not known"),
-        ({"condition": "all", "of": []}, "`of` is empty"),
+        ({"condition": "tagged", "name": "a", "colour": "red"}, "unknown name or field"),
+        ({"condition": "all", "of": []}, "`of` must not be empty"),
         ({"condition": "any", "of": {"condition": "replied"}}, "Expected `array`"),
-        ({"condition": "replied", "since": "yesterday"}, "is a time such as"),
+        ({"condition": "replied", "since": "yesterday"}, "must be a time such as"),
         ({"name": "VIP"}, "missing required field `condition`"),
         (["replied"], "Expected `object`"),
         (5, "Expected `object`"),
     ],
 )
-def test_what_is_no_condition(form: Any, message: str) -> None:
+def test_invalid_conditions(form: Any, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        as_condition(form)
+        parse_condition(form)
 
 
-def test_no_message_repeats_a_value() -> None:
+def test_messages_contain_no_values() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        as_condition({"condition": "somebody@example.com"})
-    assert "somebody" not in str(caught.value)
+        parse_condition({"condition": "someone@example.com"})
+    assert "someone" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +175,7 @@ def test_bad_command_line_form(text: str) -> None:
     ],
 )
 def test_replied(fields: dict[str, Any], since: datetime | None, value: bool | None) -> None:
-    assert Replied(since).holds(Contact("v", "", "1", **fields)) is value
+    assert Replied(since).evaluate(Contact("v", "", "1", **fields)) is value
 
 
 def test_all_of_one() -> None:
@@ -195,21 +194,21 @@ def test_all_of_one() -> None:
         (Bounced(), "bounced_at"),
     ],
 )
-def test_a_field_that_is_not_known_is_neither_there_nor_absent(condition: Condition, field: str) -> None:
+def test_unknown_fields_match_neither_way(condition: Condition, field: str) -> None:
     empty = Contact("v", "", "1")
-    assert condition.holds(empty) is False
-    unknown = Contact("v", "", "1", unknown=(field,))
-    assert condition.holds(unknown) is None
+    assert condition.evaluate(empty) is False
+    unknown = Contact("v", "", "1", unknown_fields=(field,))
+    assert condition.evaluate(unknown) is None
     assert not (~condition).matches(unknown)
-    assert condition.holds(Contact.from_dict(unknown.to_dict())) is None
-    other = Contact("v", "", "1", tags=("Do not chase",), unknown=(field,))
+    assert condition.evaluate(Contact.from_dict(unknown.to_dict())) is None
+    other = Contact("v", "", "1", tags=("Do not chase",), unknown_fields=(field,))
     assert Tagged("Do not chase").matches(other)
 
 
-def test_a_date_alone_is_its_first_moment() -> None:
+def test_date_means_its_first_moment() -> None:
     form = {"condition": "not", "of": {"condition": "replied", "since": " 2026-01-02 "}}
-    assert as_condition(form) == ~Replied(NOW)
-    assert as_condition({"condition": "all", "of": [form]}) == AllOf((~Replied(NOW),))
+    assert parse_condition(form) == ~Replied(NOW)
+    assert parse_condition({"condition": "all", "of": [form]}) == AllOf((~Replied(NOW),))
     assert parse_condition("replied:2026-01-02") == Replied(NOW)
     for bad in ("2026-13-02", "2026-01", "02.01.2026", "2026-01-02\n2026-01-03"):
         with pytest.raises(InvalidRequest):
@@ -217,15 +216,15 @@ def test_a_date_alone_is_its_first_moment() -> None:
 
 
 @pytest.mark.parametrize("name", [5, None, "", " "])
-def test_a_name_is_text(name: object) -> None:
+def test_name_must_be_text(name: object) -> None:
     with pytest.raises(ValueError, match="`name` must be text"):
         Tagged(name)  # type: ignore[arg-type]
 
 
-def test_python_slips_are_errors() -> None:
-    with pytest.raises(TypeError, match="combine with &"):
+def test_python_mistakes_are_errors() -> None:
+    with pytest.raises(TypeError, match="Combine them with &"):
         Replied() and Connected()
-    with pytest.raises(TypeError, match="combine with &"):
+    with pytest.raises(TypeError, match="Combine them with &"):
         not Replied()
     for other in ("tagged:x", None, {"condition": "replied"}):
         with pytest.raises(TypeError):
@@ -234,18 +233,18 @@ def test_python_slips_are_errors() -> None:
             Replied() | other  # type: ignore[operator]
 
 
-def test_since_takes_times_and_dates() -> None:
+def test_since_accepts_times_and_dates() -> None:
     from datetime import date
 
     assert Replied(date(2026, 1, 2)) == Replied(NOW)  # type: ignore[arg-type]
     for bad in ("{{ ds }}", "yesterday", 5):
-        with pytest.raises(ValueError, match="for text or a template write"):
+        with pytest.raises(ValueError, match="For text or a template, write"):
             Replied(bad)  # type: ignore[arg-type]
 
 
-def test_text_is_a_condition() -> None:
-    assert as_condition("tagged:VIP") == Tagged("VIP")
-    assert as_condition('{"condition": "not", "of": {"condition": "replied"}}') == ~Replied()
+def test_text_form() -> None:
+    assert parse_condition("tagged:VIP") == Tagged("VIP")
+    assert parse_condition('{"condition": "not", "of": {"condition": "replied"}}') == ~Replied()
 
 
 @pytest.mark.parametrize(
@@ -257,14 +256,14 @@ def test_text_is_a_condition() -> None:
             {"condition": "any", "of": [{"condition": "replied"}, {"condition": "openned"}]},
             "Did you mean `opened`?",
         ),
-        ({"condition": "ada@secret.test"}, "is not known). Write for example"),
-        ({"condition": "tagged", "ada@secret.test": 1}, "this is no condition"),
-        ({"condition": "tagged", "name": "x", "ada@secret.test": 1}, "this is no condition"),
-        ('{"condition": "replied"', "starts like JSON and is none"),
+        ({"condition": "ada@secret.test"}, "unknown name or field. Write for example"),
+        ({"condition": "tagged", "ada@secret.test": 1}, "Invalid condition"),
+        ({"condition": "tagged", "name": "x", "ada@secret.test": 1}, "Invalid condition"),
+        ('{"condition": "replied"', "is not valid JSON"),
     ],
 )
 def test_messages_about_bad_conditions(form: Any, hint: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        as_condition(form)
+        parse_condition(form)
     assert hint in str(caught.value)
     assert "secret" not in str(caught.value)

@@ -39,7 +39,7 @@ def test_identity_keys(fields: dict[str, Any], expected: tuple[str, ...]) -> Non
 
 
 @given(st.text(), st.text(), st.text(), st.text())
-def test_any_text_gives_keys_or_none(email: str, phone: str, country: str, url: str) -> None:
+def test_identity_keys_accept_any_text(email: str, phone: str, country: str, url: str) -> None:
     for key in keys(email=email, phone=phone, country=country, linkedin_url=url):
         assert key.split(":")[0] in ("email", "phone", "linkedin")
 

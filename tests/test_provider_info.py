@@ -23,7 +23,7 @@ VENDORS = [entry["connection-type"] for entry in INFO["connection-types"]]
 SCHEMAS = Path(airflow.__file__).parent
 
 
-def test_airflow_knows_the_package() -> None:
+def test_airflow_registers_the_package() -> None:
     provider = ProvidersManager().providers["airflow-provider-contacts"]
     assert provider.version == __version__
 
@@ -47,7 +47,7 @@ def test_forms_fit_the_strict_schema() -> None:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_form_comes_out_as_declared(vendor: str) -> None:
+def test_airflow_shows_the_declared_form(vendor: str) -> None:
     declared = next(entry for entry in INFO["connection-types"] if entry["connection-type"] == vendor)
     shown = next(hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == vendor)
     assert shown.hook_name == declared["hook-name"]
@@ -69,7 +69,7 @@ def test_form_comes_out_as_declared(vendor: str) -> None:
 
 
 @pytest.mark.parametrize("entry", INFO["connection-types"], ids=VENDORS)
-def test_hook_classes_are_what_they_are_said_to_be(entry: dict[str, Any]) -> None:
+def test_hook_classes_match_the_metadata(entry: dict[str, Any]) -> None:
     module, _, name = entry["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)
     assert (hook.conn_type, hook.hook_name) == (entry["connection-type"], entry["hook-name"])
@@ -110,7 +110,7 @@ def test_metadata_imports_no_airflow() -> None:
     assert run_python(code).strip() == "False"
 
 
-def test_a_dag_parse_does_not_pay_for_http() -> None:
+def test_dag_parse_does_not_import_http_libraries() -> None:
     code = (
         "import sys, airflow.sdk\n"
         "import airflow_provider_contacts.operators.contacts, airflow_provider_contacts.operators.updates\n"

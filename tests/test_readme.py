@@ -13,12 +13,14 @@ import msgspec
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_contacts.conditions import LEAVES, Replied, Tagged, parse_condition, tag_of
+from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, Replied, Tagged, name_of
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.condition_parsing import parse_condition
 from airflow_provider_contacts.core.settings import Settings
-from airflow_provider_contacts.hooks.base import ContactsHook, known_vendors
-from airflow_provider_contacts.transfers.contacts_to_sql import KEPT
-from airflow_provider_contacts.transfers.files import COLUMNS
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.hooks.registry import known_vendors
+from airflow_provider_contacts.transfers.columns import COLUMNS
+from airflow_provider_contacts.transfers.table import BOOKKEEPING_COLUMNS
 from tests.conftest import Sandbox
 from tests.vendors import VENDORS
 
@@ -42,41 +44,43 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_local_links_lead_somewhere() -> None:
+def test_local_links_exist() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert links
     for link in links:
         assert link.startswith("https://") or (ROOT / link).exists(), link
 
 
-@pytest.mark.parametrize(("name", "tasks"), [("mailstand_to_files", ["land"]), ("on_reply", ["who"])])
-def test_dags_of_the_readme_build(name: str, tasks: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "tasks"), [("mailstand_to_files", ["export"]), ("on_reply", ["list_replied"])]
+)
+def test_dags_in_the_readme_build(name: str, tasks: list[str]) -> None:
     [code] = [block for block in blocks("python") if f"def {name}(" in block]
     scope: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), scope)
     assert [task.task_id for task in scope[name]().tasks] == tasks
 
 
-def test_sensor_of_the_readme_waits(sandbox: Sandbox) -> None:
+def test_sensor_in_the_readme_waits(sandbox: Sandbox) -> None:
     [code] = [block for block in blocks("python") if "ContactRepliedSensor(" in block]
     scope: dict[str, Any] = {}
     with DAG("readme", schedule=None):
         exec(compile(code, "README.md", "exec"), scope)
     sensor = scope["replied"]
     sensor.render_template_fields({"dag_run": SimpleNamespace(run_after=datetime(2020, 1, 1))})
-    row = sandbox.world.tables["talktohumans"].find("5000")[0]
+    row = sandbox.state.tables["talktohumans"].find("5000")[0]
     row.sequence, row.interacted = "replied", 1_780_000_000
-    sandbox.world.tables["talktohumans"].changed(row)
+    sandbox.state.tables["talktohumans"].invalidate(row)
     found = sensor.execute({})
     assert "5000" in {one["contact_id"] for one in found} <= {"5000", "5002"}
 
 
-def test_json_of_the_readme_is_a_condition() -> None:
+def test_condition_json_in_the_readme() -> None:
     [text] = blocks("json")
     assert parse_condition(text) == Replied(datetime(2026, 3, 1)) & ~Tagged("Do not chase")
 
 
-def test_python_of_the_readme_runs(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_in_the_readme_runs(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     code = [block for block in blocks("python") if "for_connection" in block]
     assert len(code) == 2
     for block in code:
@@ -86,7 +90,7 @@ def test_python_of_the_readme_runs(sandbox: Sandbox, capsys: pytest.CaptureFixtu
     assert out.endswith("60\n")
 
 
-def test_connections_of_the_readme_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_in_the_readme_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     found = re.findall(r"^export (AIRFLOW_CONN_(\w+)_DEFAULT)='(.*)'$", README, re.MULTILINE)
     assert {vendor.lower() for _, vendor, _ in found} == set(VENDORS)
     for name, vendor, value in found:
@@ -98,7 +102,7 @@ def test_connections_of_the_readme_are_valid(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_table_of_extras() -> None:
     listed = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", README, re.MULTILINE))
-    defaults = Settings(conn_id="", vendor="", base_url="")
+    defaults = Settings(conn_id="", base_url="")
     assert float(listed["timeout"]) == defaults.timeout
     assert int(listed["retry_limit"]) == defaults.retry_limit
     assert int(listed["max_concurrency"]) == defaults.max_concurrency
@@ -106,9 +110,13 @@ def test_table_of_extras() -> None:
 
 def test_table_of_vendors(sandbox: Sandbox) -> None:
     rows = {row[0]: row[1:] for row in table("What each vendor supports")}
-    for index, vendor in enumerate(VENDORS):
+    hooks = {}
+    for vendor in VENDORS:
         hook = ContactsHook.for_connection(f"{vendor}_default")
-        assert rows[""][index] == hook.vendor.title
+        hooks[hook.vendor.title] = hook
+    assert set(rows[""]) == set(hooks)
+    for index, title in enumerate(rows[""]):
+        hook = hooks[title]
         paging = hook.vendor.contacts.paging
         assert int(rows["contacts per request"][index]) == paging.max_size
         ahead = rows["pages fetched ahead"][index]
@@ -131,37 +139,37 @@ def test_table_of_conditions(sandbox: Sandbox) -> None:
     named = {}
     for row in rows:
         named[row[1]] = dict(zip(header[2:], row[2:], strict=True))
-    assert list(named) == [tag_of(leaf) for leaf in LEAVES]
+    assert list(named) == [name_of(leaf) for leaf in SIMPLE_CONDITIONS]
     for vendor in known_vendors():
-        for leaf in LEAVES:
-            tag = tag_of(leaf)
+        for leaf in SIMPLE_CONDITIONS:
+            tag = name_of(leaf)
             condition = leaf(name="Interested") if "name" in leaf.__struct_fields__ else leaf()
-            answer = vendor.contacts.answers.get(tag)
+            answer = vendor.contacts.conditions.get(tag)
             if answer is None:
                 said = "no"
-            elif answer.push(condition, True) is not None:
-                said = "asked"
+            elif answer.to_filters(condition, True) is not None:
+                said = "server"
             else:
-                needed = answer.needs(condition)
+                needed = answer.required_filter(condition)
                 said = f"with the filter `{needed}`" if needed else "record"
             assert named[tag][vendor.title].strip("`") == said.strip("`"), (tag, vendor.title)
 
 
-def test_table_of_writes(sandbox: Sandbox) -> None:
+def test_table_of_updates(sandbox: Sandbox) -> None:
     header, _, *rows = table("Updates")
     for kind, *cells in rows:
         for title, cell in zip(header[1:], cells, strict=True):
             vendor = next(one for one in known_vendors() if one.title == title)
-            assert (getattr(vendor.writes, kind) is not None) == (cell != "no")
+            assert (getattr(vendor.updates, kind) is not None) == (cell != "no")
             if title == "Mailstand" and kind == "stage":
                 for stage in cell.split(", "):
-                    contact_id = sandbox.world.tables["mailstand"].rows[0].contact_id
+                    contact_id = sandbox.state.tables["mailstand"].rows[0].contact_id
                     ContactsHook.for_connection("mailstand_default").update_stage(
                         contact_id, stage, campaign="all"
                     )
 
 
-def test_load_of_the_readme_runs(sandbox: Sandbox, connect: Any, tmp_path: Path) -> None:
+def test_load_in_the_readme_runs(sandbox: Sandbox, connect: Any, tmp_path: Path) -> None:
     connect("warehouse", conn_type="sqlite", host=str(tmp_path / "x.db"))
     [code] = [block for block in blocks("python") if "ContactsToSqlOperator(" in block]
     with DAG("readme", schedule=None) as dag:
@@ -172,7 +180,7 @@ def test_load_of_the_readme_runs(sandbox: Sandbox, connect: Any, tmp_path: Path)
 
 
 def test_table_of_columns() -> None:
-    rows = {row[0]: row[1] for row in table("Landing")}
+    rows = {row[0]: row[1] for row in table("Export")}
     said: dict[str, str] = {}
     for cell, kind in rows.items():
         for name in re.findall(r"`?(\w+)`?", cell) if "every" not in cell else ():
@@ -186,10 +194,10 @@ def test_table_of_columns() -> None:
         ]
         assert kind.startswith(expected), column
         assert ("never null" in kind) != column.nullable, column
-    assert set(KEPT) <= set(said)
+    assert set(BOOKKEEPING_COLUMNS) <= set(said)
 
 
-def test_update_of_the_readme_runs(sandbox: Sandbox) -> None:
+def test_update_in_the_readme_runs(sandbox: Sandbox) -> None:
     [code] = [block for block in blocks("python") if "UpdateContactTagsOperator(" in block]
     scope: dict[str, Any] = {}
     with DAG("readme", schedule=None) as dag:
@@ -199,7 +207,7 @@ def test_update_of_the_readme_runs(sandbox: Sandbox) -> None:
     assert len(operator.execute({})["updated"]) == 2
 
 
-def test_conditions_of_the_readme_are_valid(sandbox: Sandbox) -> None:
+def test_conditions_in_the_readme_are_valid(sandbox: Sandbox) -> None:
     [code] = [block for block in blocks("python") if "FilterContactsOperator" in block]
     scope: dict[str, Any] = {}
     with DAG("readme", schedule=None):
@@ -211,7 +219,7 @@ def test_conditions_of_the_readme_are_valid(sandbox: Sandbox) -> None:
 
 
 def test_table_of_fields() -> None:
-    rows = README.split("A `Contact`\nhas these fields:")[1].split("## ")[0]
+    rows = README.split("A `Contact` has these fields:")[1].split("## ")[0]
     named = [
         name
         for line in rows.splitlines()

@@ -39,7 +39,7 @@ def test_decisions(error: Exception, action: str, delay: timedelta | None) -> No
     assert (decision.action.value, decision.retry_delay) == (action, delay)
 
 
-def test_it_is_the_default_and_gives_way() -> None:
+def test_default_policy_can_be_replaced() -> None:
     operator = ListContactsOperator(task_id="a", contacts_conn_id="c")
     assert isinstance(operator.retry_policy, ContactsRetryPolicy)
     own = sdk.ExceptionRetryPolicy(rules=[])
@@ -47,7 +47,7 @@ def test_it_is_the_default_and_gives_way() -> None:
     assert isinstance(default_retry_policy(), ContactsRetryPolicy)
 
 
-def test_mapped_tasks_have_it_too() -> None:
+def test_mapped_tasks_use_the_policy() -> None:
     from airflow.sdk import DAG
 
     with DAG("mapped", schedule=None):

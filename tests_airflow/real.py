@@ -1,4 +1,4 @@
-"""A real Airflow below this checkout, for the checks beside it."""
+"""A real Airflow in this checkout, for the checks in this folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_contacts.sandbox.server import connections
+from airflow_provider_contacts.sandbox.app import connections
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".cache" / "airflow-real"
@@ -26,19 +26,19 @@ AIRFLOW = [sys.executable, "-m", "airflow"]
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def environment(url: str, port: int, parallelism: int = 4) -> dict[str, str]:
-    """Return an environment with nothing of the user's own Airflow."""
+    """Return an environment without anything of the user's own Airflow."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
-    told = connections(url, rate_limits=False)
+    found = connections(url, rate_limits=False)
     return {
         **kept,
-        **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in told.items()},
+        **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in found.items()},
         "CONTACTS_TEST_FOLDER": str(HOME),
         "AIRFLOW_HOME": str(HOME / "airflow"),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
@@ -53,7 +53,7 @@ def environment(url: str, port: int, parallelism: int = 4) -> dict[str, str]:
 
 
 def prepare(*files: Path) -> None:
-    """Empty the folder of this Airflow, and put DAGs there; the examples' intervals are made short."""
+    """Empty this Airflow's folder and copy DAGs there, with shorter intervals than in the examples."""
     shutil.rmtree(HOME, ignore_errors=True)
     (HOME / "dags").mkdir(parents=True)
     for file in files:
@@ -65,7 +65,7 @@ class Airflow:
     """A running Airflow.
 
     :param env: its environment.
-    :param port: of its API server.
+    :param port: port of its API server.
     """
 
     def __init__(self, env: dict[str, str], port: int) -> None:
@@ -88,7 +88,7 @@ class Airflow:
             )  # fmt: skip
 
     def stop(self, command: str) -> None:
-        """Stop a component in an orderly way."""
+        """Stop a component with SIGTERM, as a deployment does."""
         process = self._processes.pop(command)
         os.kill(process.pid, signal.SIGTERM)
         try:
@@ -98,15 +98,15 @@ class Airflow:
                 os.killpg(process.pid, signal.SIGKILL)
 
     def command(self, *arguments: str) -> str:
-        """Run a command and return what it prints."""
+        """Run a command and return its output."""
         done = subprocess.run(
             [*AIRFLOW, *arguments], env=self.env, check=True, capture_output=True, text=True
         )
         return done.stdout
 
-    def begin(self, dag_id: str, *, trigger: bool = True) -> None:
-        """Unpause a DAG once it is known, and trigger it."""
-        wait_for(f"{dag_id} is known", lambda: query("SELECT 1 FROM dag WHERE dag_id = ?", dag_id))
+    def unpause(self, dag_id: str, *, trigger: bool = True) -> None:
+        """Unpause a DAG as soon as Airflow has parsed it, and trigger it."""
+        wait_for(f"{dag_id} is parsed", lambda: query("SELECT 1 FROM dag WHERE dag_id = ?", dag_id))
         self.command("dags", "unpause", "--yes", dag_id)
         if trigger:
             self.command("dags", "trigger", dag_id)
@@ -114,7 +114,7 @@ class Airflow:
 
 @contextlib.contextmanager
 def airflow(env: dict[str, str], port: int, *components: str) -> Iterator[Airflow]:
-    """Run an API server, a scheduler, a DAG processor, and what else is named."""
+    """Run an API server, a scheduler, a DAG processor, and other components."""
     subprocess.run([*AIRFLOW, "db", "migrate"], env=env, check=True, capture_output=True)
     running = Airflow(env, port)
     started = ["api-server", "scheduler", "dag-processor", *components]
@@ -128,21 +128,21 @@ def airflow(env: dict[str, str], port: int, *components: str) -> Iterator[Airflo
 
 
 def query(sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Return what Airflow's database says, and nothing while it is not there."""
+    """Return rows of Airflow's database."""
     path = HOME / "airflow" / "airflow.db"
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as database:
         return database.execute(sql, values).fetchall()
 
 
 def wait_for(what: str, test: Callable[[], Any], seconds: float = 180) -> Any:
-    """Wait until a test gives something."""
+    """Wait until a test returns something, and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := test():
             return value
         time.sleep(0.05)
     broken = query("SELECT stacktrace FROM import_error")
-    raise SystemExit(f"waited {seconds:.0f} s in vain: {what}; the logs are in {HOME} {broken or ''}")
+    raise SystemExit(f"Timed out after {seconds:.0f} s: {what}. The logs are in {HOME}. {broken or ''}")
 
 
 def states(task_id: str) -> list[str]:

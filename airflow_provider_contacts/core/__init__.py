@@ -1,1 +1,1 @@
-"""How listing works, without Airflow and, but for transport, without I/O."""
+"""How reading, updating and waiting work, without Airflow. Only ``core.http`` sends requests."""

@@ -1,67 +1,75 @@
-"""What can be changed about contacts, checked before anything is sent."""
+"""The changes that can be made to contacts, checked before any request."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar, Literal, NoReturn, TypeAlias
 
-from airflow_provider_contacts.core.request import Request
+from airflow_provider_contacts.core.validation import is_encodable
 from airflow_provider_contacts.errors import InvalidRequest
 
-# A write yields requests and is given the JSON of their answers.
-Steps = Generator[Request, Any, Any]
+ChangeKind = Literal["tags", "notes", "stage"]
+CHANGE_KINDS: tuple[ChangeKind, ...] = ("tags", "notes", "stage")
+# A tag's name and color, or None for the vendor's default color.
+Tag = tuple[str, str | None]
+# A name, a mapping of `name` and `color`, or several of them.
+TagsLike: TypeAlias = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TagChange:
-    """Tags to add and to remove, or the tags to have and no others.
+    """Tags to add and to remove, or the exact tags to have.
 
-    :param add: names, with a color or None.
-    :param replace: None where the other tags stay.
+    :param replace: the exact tags to have, or None to keep the other tags.
     """
 
-    add: tuple[tuple[str, str | None], ...] = ()
-    remove: tuple[str, ...] = ()
-    replace: tuple[tuple[str, str | None], ...] | None = None
+    kind: ClassVar[ChangeKind] = "tags"
 
-    def made(self, contact: Mapping[str, Any]) -> bool:
-        """Tell whether a contact is known to be as wanted already."""
+    add: tuple[Tag, ...] = ()
+    remove: tuple[str, ...] = ()
+    replace: tuple[Tag, ...] | None = None
+
+    def is_satisfied_by(self, contact: Mapping[str, object]) -> bool:
+        """Return whether a contact is known to have the wanted tags already."""
         tags = contact.get("tags")
-        if "tags" in (contact.get("unknown") or ()):
+        unknown = contact.get("unknown_fields") or ()
+        if "tags" in unknown:  # type: ignore[operator]
             return False
         if not isinstance(tags, list | tuple) or not all(isinstance(tag, str) for tag in tags):
             return False
         if any(color for _, color in (*self.add, *(self.replace or ()))):
-            return False  # which color a tag has is not known
+            return False  # vendors do not report the color of a tag
         if self.replace is not None:
             return set(tags) == {name for name, _ in self.replace}
         return all(name in tags for name, _ in self.add) and not any(name in tags for name in self.remove)
 
-    def form(self) -> Any:
-        """Return the change as JSON."""
+    def to_json(self) -> object:
+        """Return the change as JSON types."""
         return {"tags": [self.add, self.remove, self.replace]}
 
     def __str__(self) -> str:
         if self.replace is not None:
-            return f"have exactly the tags {_quoted(name for name, _ in self.replace) or '(none)'}"
+            return f"replace all tags with {_quote(name for name, _ in self.replace) or 'none'}"
         parts = [("add", [name for name, _ in self.add]), ("remove", list(self.remove))]
-        return ", ".join(f"{verb} {_quoted(names)}" for verb, names in parts if names)
+        return ", ".join(f"{verb} {_quote(names)}" for verb, names in parts if names)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NotesChange:
-    """Notes to have, as JSON text, or None to clear them."""
+    """The notes to have, as JSON text, or None to clear them."""
+
+    kind: ClassVar[ChangeKind] = "notes"
 
     notes: str | None
 
-    def made(self, contact: Mapping[str, Any]) -> bool:
-        """Tell whether a contact is known to be as wanted already: its notes are not known."""
+    def is_satisfied_by(self, contact: Mapping[str, object]) -> bool:
+        """Return False: contacts do not report their notes."""
         return False
 
-    def form(self) -> Any:
-        """Return the change as JSON."""
+    def to_json(self) -> object:
+        """Return the change as JSON types."""
         return {"notes": self.notes}
 
     def __str__(self) -> str:
@@ -70,146 +78,119 @@ class NotesChange:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StageChange:
-    """A stage to be in, by the name that the vendor shows.
+    """The stage to be in, under the name that the vendor shows.
 
-    :param campaign: where the vendor keeps a stage per campaign: a campaign's id, or ``all``.
-    :param stage_id: the vendor's own id of the stage, where it is known.
+    :param campaign: a campaign's id, or ``all``, at vendors with one stage per campaign.
+    :param stage_id: the vendor's id of the stage, if it is known.
     """
+
+    kind: ClassVar[ChangeKind] = "stage"
 
     stage: str
     campaign: str | None = None
     stage_id: str | None = None
 
-    def made(self, contact: Mapping[str, Any]) -> bool:
-        """Tell whether a contact is known to be as wanted already; a stage per campaign is not known."""
+    def is_satisfied_by(self, contact: Mapping[str, object]) -> bool:
+        """Return whether a contact is known to be in the stage already; a stage per campaign is never known."""
         stage = contact.get("stage")
         return self.campaign is None and isinstance(stage, str) and stage.casefold() == self.stage.casefold()
 
-    def form(self) -> Any:
-        """Return the change as JSON."""
+    def to_json(self) -> object:
+        """Return the change as JSON types."""
         return {"stage": [self.stage, self.campaign]}
 
     def __str__(self) -> str:
-        return f"move to the stage {self.stage!r}" + (f" in {self.campaign}" if self.campaign else "")
+        return f"move to stage {self.stage!r}" + (f" in {self.campaign}" if self.campaign else "")
 
 
 Change = TagChange | NotesChange | StageChange
 
 
-def kind_of(change: Change) -> str:
-    """Return ``tags``, ``notes`` or ``stage``."""
-    return {TagChange: "tags", NotesChange: "notes", StageChange: "stage"}[type(change)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Writes:
-    """What a vendor's API lets one write.
-
-    Each function gives the requests that change one contact, and returns what the vendor says of it, or None.
-
-    :param check_ids: raises InvalidRequest for a contact id or account id of a wrong form.
-    :param tags: takes contact id, account id and change.
-    :param notes: takes contact id, account id and change.
-    :param stage: takes contact id, account id and change.
-    :param prepare_stage: takes a change of stage and to how many contacts it will be made, and returns the change
-        as the vendor needs it, once before the first contact.
-    :param stage_of_many: takes contact ids and a prepared change of stage; raises unless all of them were changed.
-    :param most_at_once: how many ids ``stage_of_many`` takes.
-    """
-
-    check_ids: Callable[[str, str], None]
-    tags: Callable[[str, str, TagChange], Steps] | None = None
-    notes: Callable[[str, str, NotesChange], Steps] | None = None
-    stage: Callable[[str, str, StageChange], Steps] | None = None
-    prepare_stage: Callable[[StageChange, int], Steps] | None = None
-    stage_of_many: Callable[[list[str], StageChange], Steps] | None = None
-    most_at_once: int = 1
-
-
-def tag_change(add: Any = (), remove: Any = (), replace: Any = None) -> TagChange:
-    """Check a change of tags.
+def parse_tag_change(add: object = (), remove: object = (), replace: object = None) -> TagChange:
+    """Return a checked change of tags.
 
     :param add: names, or mappings of ``name`` and ``color``.
     :param remove: names.
-    :param replace: as ``add``; an empty list clears the tags.
-    :raises InvalidRequest: for a change of nothing, an empty name, a name both added and removed, or
-        ``replace`` beside the others.
+    :param replace: like ``add``; an empty list clears the tags.
+    :raises InvalidRequest: if nothing would change, a name is empty, a name is both added and removed, or
+        ``replace`` is combined with the others.
     """
     change = TagChange(
-        _tags(add, "add"),
-        tuple(name for name, _ in _tags(remove, "remove")),
-        None if replace is None else _tags(replace, "replace"),
+        _parse_tags(add, "add"),
+        tuple(name for name, _ in _parse_tags(remove, "remove")),
+        None if replace is None else _parse_tags(replace, "replace"),
     )
     if change.replace is not None and (change.add or change.remove):
-        raise InvalidRequest("`replace` says all tags to have, so it cannot stand beside `add` or `remove`")
+        raise InvalidRequest("`replace` sets all tags, so it cannot be combined with `add` or `remove`.")
     if change.replace is None and not change.add and not change.remove:
-        raise InvalidRequest("there is nothing to change: give `add`, `remove` or `replace`")
+        raise InvalidRequest("There is nothing to change. Set `add`, `remove` or `replace`.")
     both = {name for name, _ in change.add} & set(change.remove)
     if both:
-        raise InvalidRequest(f"these tags are both added and removed: {_quoted(sorted(both))}")
+        raise InvalidRequest(f"These tags are both added and removed: {_quote(sorted(both))}.")
     return change
 
 
-def notes_change(notes: Any) -> NotesChange:
-    """Check a change of notes.
+def parse_notes_change(notes: object) -> NotesChange:
+    """Return a checked change of notes.
 
-    :param notes: JSON text, or an object or array to write as such; None or empty text clears the notes.
-    :raises InvalidRequest: for text that is not JSON.
+    :param notes: JSON text, or an object or array to send as JSON; None or empty text clears the notes.
+    :raises InvalidRequest: if text is not JSON.
     """
     if notes is None or notes == "":
         return NotesChange(None)
     try:
         if isinstance(notes, str):
-            value = json.loads(notes, parse_constant=_no_json)
-            json.dumps(value, ensure_ascii=False).encode()
-            notes.encode()
-            return NotesChange(notes)
-        text = json.dumps(notes, allow_nan=False, ensure_ascii=False)
+            json.dumps(json.loads(notes, parse_constant=_reject_constant), ensure_ascii=False).encode()
+            text = notes
+        else:
+            text = json.dumps(notes, allow_nan=False, ensure_ascii=False)
         text.encode()
-        return NotesChange(text)
     except (TypeError, ValueError, RecursionError):
-        raise InvalidRequest("`notes` must be JSON text, or an object or array; None clears them") from None
+        raise InvalidRequest(
+            "`notes` must be JSON text, an object or an array; None clears the notes."
+        ) from None
+    return NotesChange(text)
 
 
-def _no_json(constant: str) -> Any:
-    raise ValueError(constant)
+def parse_stage_change(stage: object, campaign: object = None) -> StageChange:
+    """Return a checked change of stage.
 
-
-def stage_change(stage: Any, campaign: Any = None) -> StageChange:
-    """Check a change of stage.
-
-    :raises InvalidRequest: for an empty name.
+    :raises InvalidRequest: if the stage or the campaign is empty.
     """
     if not isinstance(stage, str) or not stage.strip():
-        raise InvalidRequest("`stage` must be the name of a stage")
+        raise InvalidRequest("`stage` must be the name of a stage.")
     if campaign is not None and (not isinstance(campaign, str) or not campaign.strip()):
-        raise InvalidRequest("`campaign` must be a campaign's id, or `all`")
+        raise InvalidRequest("`campaign` must be a campaign's id, or `all`.")
     return StageChange(stage.strip(), campaign.strip() if campaign else None)
 
 
-def _tags(given: Any, where: str) -> tuple[tuple[str, str | None], ...]:
+def _parse_tags(given: object, argument: str) -> tuple[Tag, ...]:
     if isinstance(given, str) and given.strip().startswith("[") and given.strip().endswith("]"):
         raise InvalidRequest(
-            f"`{where}` is a list rendered as text; set render_template_as_native_obj=True on the DAG"
+            f"`{argument}` is a list rendered as text. Set render_template_as_native_obj=True on the DAG."
         )
     items = [given] if isinstance(given, str | Mapping) else given
     if not isinstance(items, Iterable):
-        raise InvalidRequest(f"`{where}` must be a list of tags")
+        raise InvalidRequest(f"`{argument}` must be a list of tags.")
     tags: dict[str, str | None] = {}
     for item in items:
-        name, color = item, None
-        if isinstance(item, Mapping) and where != "remove" and not item.keys() - {"name", "color"}:
-            name, color = item.get("name"), item.get("color")
+        name: object = item
+        color: object = None
+        if isinstance(item, Mapping) and argument != "remove" and not item.keys() - {"name", "color"}:
+            name = item.get("name")
+            color = item.get("color")
         if not isinstance(name, str) or not name.strip() or not isinstance(color, str | None):
-            form = "names" if where == "remove" else "names, or of mappings of name and color"
-            raise InvalidRequest(f"`{where}` must be a list of {form}; no name may be empty")
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise InvalidRequest(f"`{where}` holds characters that are no text") from None
+            expected = "names" if argument == "remove" else "names, or of mappings of name and color"
+            raise InvalidRequest(f"`{argument}` must be a list of {expected}. A name must not be empty.")
+        if not is_encodable(name):
+            raise InvalidRequest(f"`{argument}` contains characters that cannot be encoded as UTF-8.")
         tags[name] = color
     return tuple(tags.items())
 
 
-def _quoted(names: Iterable[str]) -> str:
+def _reject_constant(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _quote(names: Iterable[str]) -> str:
     return ", ".join(repr(name) for name in names)

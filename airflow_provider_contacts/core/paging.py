@@ -1,65 +1,95 @@
-"""Which request comes next.
+"""Which page to request next.
 
-A paging is what an API page says; a walk is one pass over a listing by that rule. A walk is asked for the
-parameters of the next page and given the pages in the order in which it asked for them.
+A paging is what an API page documents. A pass is one run through all pages by that rule: it returns the parameters of
+the next page and receives the pages in the order in which it asked for them. Nothing here sends a request.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_contacts.errors import MalformedResponse
 
 Item = TypeVar("Item")
+Params = dict[str, str]
 
-# More contacts than any vendor can have, and more pages without one than any filter explains.
-_MOST = 10**12
-_MOST_BARREN_PAGES = 100
+# Sanity limits: no vendor has this many contacts, and no filter leaves this many pages empty.
+_MAX_TOTAL = 10**12
+_MAX_PAGES_WITHOUT_NEW_RECORDS = 100
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Page(Generic[Item]):
-    """One page as a vendor's envelope gives it.
+    """One page, as a vendor's envelope reports it.
 
     :param items: the page's records.
-    :param total: how many records the whole listing has, or None where the vendor does not say.
-    :param has_more: whether a cursor listing goes on, or None where the answer does not say.
-    :param next_cursor: where a cursor listing goes on.
+    :param total: number of records in the whole listing, or None if the vendor does not report it.
+    :param has_more: whether a cursor listing continues, or None if the response does not report it.
+    :param next_cursor: where a cursor listing continues.
+    :param next_link: address of the next page, or None on the last page of a listing with links.
     """
 
     items: list[Item]
     total: int | None = None
     has_more: bool | None = None
     next_cursor: str | None = None
+    next_link: str | None = None
 
 
-class Walk(Protocol):
-    """One pass over a listing."""
+class Pass(Protocol):
+    """One run through the pages of a listing."""
 
     done: bool
 
-    def ask(self, waiting: int) -> dict[str, str] | None:
-        """Return the next page's parameters, or None if nothing can be asked with ``waiting`` unanswered."""
+    def next_params(self, in_flight: int) -> Params | None:
+        """Return the parameters of the next page, or None if it has to wait.
 
-    def take(self, page: Page[Item], new: int) -> None:
-        """Learn from the next answer, in which ``new`` records had not been seen in this walk."""
+        :param in_flight: how many requested pages have not arrived yet.
+        """
+
+    def update(self, page: Page[Item], new_records: int) -> None:
+        """Process the next page.
+
+        :param new_records: how many of its records were not on earlier pages of this pass.
+        :raises MalformedResponse: if the page contradicts earlier ones.
+        """
 
     @property
     def total(self) -> int | None:
-        """How many records the listing has, where the vendor says so."""
+        """Number of records in the listing, or None if the vendor does not report it."""
 
     def is_complete(self, seen: int) -> bool:
-        """Tell whether ``seen`` distinct records are all of them."""
+        """Return whether ``seen`` distinct records are all of them."""
+
+
+class Paging(Protocol):
+    """How a vendor divides a listing into pages."""
+
+    @property
+    def size_param(self) -> str:
+        """The query parameter for the page size."""
+
+    @property
+    def max_size(self) -> int:
+        """The largest page size."""
+
+    @property
+    def reserved_params(self) -> tuple[str, ...]:
+        """The query parameters that paging sets, which are therefore no filters."""
+
+    def start_pass(self, size: int) -> Pass:
+        """Start a pass with ``size`` records per page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CursorPaging:
-    """Every answer names where the next page starts.
+    """Each response contains a cursor for the next page.
 
-    :param size_param: the parameter for the page size.
-    :param max_size: the largest page that the vendor gives.
-    :param cursor_param: the parameter that takes the cursor.
+    :param size_param: the query parameter for the page size.
+    :param max_size: the largest page that the vendor returns.
+    :param cursor_param: the query parameter for the cursor.
     """
 
     size_param: str
@@ -67,136 +97,184 @@ class CursorPaging:
     cursor_param: str
 
     @property
-    def params(self) -> tuple[str, ...]:
-        """The parameters that this paging sets itself."""
-        return (self.cursor_param,)
+    def reserved_params(self) -> tuple[str, ...]:
+        """The query parameters that paging sets."""
+        return (self.cursor_param, self.size_param)
 
-    def walk(self, size: int) -> Walk:
+    def start_pass(self, size: int) -> Pass:
         """Start a pass with ``size`` records per page."""
-        return _CursorWalk(self, size)
+        return _CursorPass(self.size_param, self.cursor_param, size)
 
 
-class _CursorWalk:
-    total: int | None = None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPaging:
+    """Each response links to the next page, in its body or in a ``Link`` header; the last one does not.
 
-    def __init__(self, paging: CursorPaging, size: int) -> None:
-        self._paging = paging
-        self._size = size
-        self._cursor: str | None = None
-        self._used: set[str] = set()
-        self._barren = 0
-        self.done = False
+    Only the page parameter is taken from a link, so that no link can send a request, and its credentials, elsewhere.
 
-    def ask(self, waiting: int) -> dict[str, str] | None:
-        if self.done or waiting:
-            return None
-        params = {self._paging.size_param: str(self._size)}
-        if self._cursor is not None:
-            params[self._paging.cursor_param] = self._cursor
-        return params
+    :param size_param: the query parameter for the page size.
+    :param max_size: the largest page that the vendor returns.
+    :param page_param: the query parameter, in links and in requests, that selects the page.
+    """
 
-    def take(self, page: Page[Item], new: int) -> None:
-        if page.has_more is None:
-            raise MalformedResponse("a page does not say whether more follow (`has_more`)")
-        if not page.has_more:
-            self.done = True
-            return
-        if not page.next_cursor:
-            raise MalformedResponse("a page says that more follow, but gives no cursor (`next_cursor`)")
-        if page.next_cursor in self._used:
-            raise MalformedResponse("a cursor came back a second time; the listing would never end")
-        self._barren = 0 if new else self._barren + 1
-        if self._barren == _MOST_BARREN_PAGES:
-            raise MalformedResponse(f"{_MOST_BARREN_PAGES} pages in a row brought no new contact")
-        self._used.add(page.next_cursor)
-        self._cursor = page.next_cursor
+    size_param: str
+    max_size: int
+    page_param: str
 
-    def is_complete(self, seen: int) -> bool:
-        return self.done
+    @property
+    def reserved_params(self) -> tuple[str, ...]:
+        """The query parameters that paging sets."""
+        return (self.page_param, self.size_param)
+
+    def start_pass(self, size: int) -> Pass:
+        """Start a pass with ``size`` records per page."""
+        return _LinkPass(self.size_param, self.page_param, size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageNumberPaging:
     """Pages are numbered.
 
-    :param size_param: the parameter for the page size.
-    :param max_size: the largest page that the vendor gives, or that is sensible to ask for.
-    :param page_param: the parameter that takes the number.
+    :param size_param: the query parameter for the page size.
+    :param max_size: the largest page that the vendor returns, or a sensible size if it documents none.
+    :param page_param: the query parameter for the page number.
     :param first: number of the first page.
-    :param first_may_repeat: page ``first + 1`` may be the same as page ``first``, since the API page does
-        not say where counting starts.
+    :param first_page_may_repeat: whether page ``first + 1`` may equal page ``first``, for a vendor that does not
+        document where counting starts. An empty first page then proves nothing, and the second page may hold only
+        contacts of the first.
     """
 
     size_param: str
     max_size: int
     page_param: str
     first: int = 1
-    first_may_repeat: bool = False
+    first_page_may_repeat: bool = False
 
     @property
-    def params(self) -> tuple[str, ...]:
-        """The parameters that this paging sets itself."""
-        return (self.page_param,)
+    def reserved_params(self) -> tuple[str, ...]:
+        """The query parameters that paging sets."""
+        return (self.page_param, self.size_param)
 
-    def walk(self, size: int) -> Walk:
+    def start_pass(self, size: int) -> Pass:
         """Start a pass with ``size`` records per page."""
-        return _PageNumberWalk(self, size)
+        return _PageNumberPass(self, size)
 
 
-class _PageNumberWalk:
+class _CursorPass:
+    total: int | None = None
+
+    def __init__(self, size_param: str, cursor_param: str, size: int) -> None:
+        self._size_param = size_param
+        self._cursor_param = cursor_param
+        self._size = size
+        self._cursor: str | None = None
+        self._used: set[str] = set()
+        self._pages_without_new = 0
+        self.done = False
+
+    def next_params(self, in_flight: int) -> Params | None:
+        # Only the previous response knows the next cursor, so pages cannot be requested ahead.
+        if self.done or in_flight:
+            return None
+        params = {self._size_param: str(self._size)}
+        if self._cursor is not None:
+            params[self._cursor_param] = self._cursor
+        return params
+
+    def update(self, page: Page[Item], new_records: int) -> None:
+        if page.has_more is None:
+            raise MalformedResponse("A page does not report whether more pages follow (`has_more`).")
+        if not page.has_more:
+            self.done = True
+        elif not page.next_cursor:
+            raise MalformedResponse(
+                "A page reports that more pages follow but has no cursor (`next_cursor`)."
+            )
+        else:
+            self._continue_at(page.next_cursor, new_records)
+
+    def _continue_at(self, cursor: str, new_records: int) -> None:
+        if cursor in self._used:
+            raise MalformedResponse("A cursor was returned twice, so the listing would never end.")
+        self._pages_without_new = 0 if new_records else self._pages_without_new + 1
+        if self._pages_without_new == _MAX_PAGES_WITHOUT_NEW_RECORDS:
+            raise MalformedResponse(
+                f"{_MAX_PAGES_WITHOUT_NEW_RECORDS} pages in a row contained no new contact."
+            )
+        self._used.add(cursor)
+        self._cursor = cursor
+
+    def is_complete(self, seen: int) -> bool:
+        return self.done
+
+
+class _LinkPass(_CursorPass):
+    def update(self, page: Page[Item], new_records: int) -> None:
+        if page.next_link is None:
+            self.done = True
+            return
+        values = parse_qs(urlsplit(page.next_link).query).get(self._cursor_param)
+        if not values or len(values) > 1:
+            raise MalformedResponse(f"The link to the next page has no single `{self._cursor_param}`.")
+        self._continue_at(values[0], new_records)
+
+
+class _PageNumberPass:
     def __init__(self, paging: PageNumberPaging, size: int) -> None:
         self._paging = paging
         self._size = size
-        self._asked = 0
-        self._taken = 0
-        self._length: int | None = None
-        self._pages: int | None = None
-        self._total_moved = False
+        self._requested = 0
+        self._received = 0
+        self._first_length: int | None = None
+        self._page_count: int | None = None  # known after the first page, if the vendor reports a total
+        self._total_changed = False
         self.total: int | None = None
         self.done = False
 
-    def ask(self, waiting: int) -> dict[str, str] | None:
-        if self.done or (self._pages is None and waiting) or self._asked == self._pages:
+    def next_params(self, in_flight: int) -> Params | None:
+        if self.done or (self._page_count is None and in_flight) or self._requested == self._page_count:
             return None
         params = {
             self._paging.size_param: str(self._size),
-            self._paging.page_param: str(self._paging.first + self._asked),
+            self._paging.page_param: str(self._paging.first + self._requested),
         }
-        self._asked += 1
+        self._requested += 1
         return params
 
-    def take(self, page: Page[Item], new: int) -> None:
+    def update(self, page: Page[Item], new_records: int) -> None:
         length = len(page.items)
-        index, self._taken = self._taken, self._taken + 1
-        if self._length is None:
-            self._start(length, page.total)
+        index = self._received
+        self._received += 1
+        if self._first_length is None:
+            self._process_first_page(length, page.total)
             return
         if page.total != self.total:
-            self._total_moved = True
-        if self._pages is not None:
-            # A page that brings nothing new ends the walk, which is then found to be incomplete.
-            self.done = not new or self._taken == self._pages
+            self._total_changed = True
+        if self._page_count is not None:
+            # A page without new records ends the pass, which `is_complete` then finds to be incomplete.
+            self.done = not new_records or self._received == self._page_count
             return
-        # Without a total only an empty page is the last: a vendor may give fewer records than were asked for,
-        # or drop some of a page by a filter.
+        # Without a total, only an empty page proves the end: a vendor may return fewer records than requested, or
+        # drop some of a page by a filter.
         self.done = not length
-        if length and not new and not (index == 1 and self._paging.first_may_repeat):
+        may_repeat = index == 1 and self._paging.first_page_may_repeat
+        if length and not new_records and not may_repeat:
             raise MalformedResponse(
-                f"page {self._paging.first + index} holds only contacts of earlier pages; "
-                f"the vendor seems to ignore `{self._paging.page_param}`"
+                f"Page {self._paging.first + index} contains only contacts of earlier pages. "
+                f"The vendor seems to ignore `{self._paging.page_param}`."
             )
 
-    def _start(self, length: int, total: int | None) -> None:
-        self._length = length
+    def _process_first_page(self, length: int, total: int | None) -> None:
+        self._first_length = length
         self.total = total
-        if total is not None and not 0 <= total <= _MOST:
-            raise MalformedResponse("the total of the listing is no number of contacts")
+        if total is not None and not 0 <= total <= _MAX_TOTAL:
+            raise MalformedResponse("The vendor reported an implausible total.")
         if total is None or not length:
-            # Where counting may start at 1, an empty page 0 says nothing yet.
-            self.done = not length and not (total is None and self._paging.first_may_repeat)
+            self.done = not length and not (total is None and self._paging.first_page_may_repeat)
             return
-        self._pages = max(1, -(-total // length))
-        self.done = self._pages == 1
+        # The vendor may return smaller pages than requested, so count in pages of the length it returned.
+        self._page_count = max(1, -(-total // length))
+        self.done = self._page_count == 1
 
     def is_complete(self, seen: int) -> bool:
-        return self.total is None or (seen == self.total and not self._total_moved)
+        return self.total is None or (seen == self.total and not self._total_changed)

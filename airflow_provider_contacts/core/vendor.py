@@ -1,4 +1,4 @@
-"""What a vendor's file declares."""
+"""Everything that a vendor file declares."""
 
 from __future__ import annotations
 
@@ -6,68 +6,155 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_contacts.conditions import Condition, InStage, Tagged
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.changes import Writes
-from airflow_provider_contacts.core.filters import Answer
-from airflow_provider_contacts.core.paging import CursorPaging, Page, PageNumberPaging
-from airflow_provider_contacts.core.request import Request
+from airflow_provider_contacts.core.changes import ChangeKind, NotesChange, StageChange, TagChange
+from airflow_provider_contacts.core.connection_form import ConnectionForm
+from airflow_provider_contacts.core.error_bodies import ErrorFormat
+from airflow_provider_contacts.core.filters import Filters
+from airflow_provider_contacts.core.paging import Page, Paging
+from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.errors import ContactsError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContactList:
-    """How a vendor lists contacts: with ``GET``, and pages that are numbered or follow a cursor.
+def _no_filters(_condition: Condition, _wanted: bool) -> Filters | None:
+    return None
 
-    :param path: path of the list below the base URL.
-    :param filters: the ``TypedDict`` of the API page's parameters, without those that paging sets.
-    :param paging: which request comes next.
-    :param envelope: struct of an answer, generic in the record, derived from ``decoding.Envelope``.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionSupport:
+    """How a vendor supports one kind of condition.
+
+    :param to_filters: returns the filters that ask the vendor for the condition (or, with False, for its negation),
+        or None if its filters cannot express it.
+    :param on_record: whether records report it.
+    :param required_filter: returns the filter that the author must set for the vendor to answer, or empty text.
+    :param is_exact: returns whether the vendor's filter expresses all of the condition. If so, contacts whose record
+        does not report the answer are kept, otherwise they are dropped.
+    """
+
+    to_filters: Callable[[Condition, bool], Filters | None] = _no_filters
+    on_record: bool = True
+    required_filter: Callable[[Condition], str] = lambda _condition: ""
+    is_exact: Callable[[Condition], bool] = lambda _condition: True
+
+    @classmethod
+    def asks(
+        cls, filters: Filters, *, negated: Filters | None = None, on_record: bool = True
+    ) -> ConditionSupport:
+        """Support a condition by fixed filters.
+
+        :param filters: ask for contacts for which the condition holds.
+        :param negated: ask for contacts for which it does not hold, or None if the vendor has no such filters.
+        """
+        return cls(to_filters=lambda _condition, wanted: filters if wanted else negated, on_record=on_record)
+
+    @classmethod
+    def asks_by_name(
+        cls, filters: Callable[[str], Filters], *, negated: Callable[[str], Filters | None] | None = None
+    ) -> ConditionSupport:
+        """Support ``Tagged(name)`` or ``InStage(name)`` by filters made from the name."""
+
+        def to_filters(condition: Condition, wanted: bool) -> Filters | None:
+            assert isinstance(condition, Tagged | InStage)
+            make = filters if wanted else negated
+            return None if make is None else make(condition.name)
+
+        return cls(to_filters=to_filters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListEndpoint:
+    """How a vendor lists contacts: with ``GET``, page by page.
+
+    The structs are the vendor's own, so their types are not known here.
+
+    :param path: path below the base URL.
+    :param filters: a ``TypedDict`` of the API page's parameters, without those that paging sets.
+    :param paging: how the listing is divided into pages.
+    :param envelope: struct of a response, generic in the record, derived from ``decoding.Envelope``.
     :param record: struct of one contact as the vendor sends it.
-    :param unpack: gives the page of an envelope.
-    :param to_contact: makes a contact of a record, the listing's account id, and the record's bytes or UNSET.
-    :param answers: which conditions the vendor can answer, by their names, and how.
-    :param complete: adds what the vendor needs beside the author's filters, such as a default scope.
-    :param account_id: gives the account id of a listing whose records do not carry one.
+    :param unpack: returns the page in an envelope.
+    :param to_contact: makes a contact from a record, the listing's account id, and the record's bytes or UNSET.
+    :param conditions: the conditions that the vendor supports, by their JSON names.
+    :param default_filters: returns what to send in addition to the author's filters, such as a default scope.
+    :param account_id: returns the account id of a listing whose records do not contain one.
     """
 
     path: str
     filters: type
-    paging: CursorPaging | PageNumberPaging
+    paging: Paging
     envelope: Any
     record: Any
     unpack: Callable[[Any], Page[Any]]
     to_contact: Callable[[Any, str, Any], Contact]
-    answers: Mapping[str, Answer] = field(default_factory=dict)
-    complete: Callable[[dict[str, Any], Settings], dict[str, Any]] = lambda filters, _settings: filters
-    account_id: Callable[[dict[str, Any], Settings], str] = lambda _filters, _settings: ""
+    conditions: Mapping[str, ConditionSupport] = field(default_factory=dict)
+    default_filters: Callable[[Filters, Settings], Filters] = lambda _filters, _settings: {}
+    account_id: Callable[[Filters, Settings], str] = lambda _filters, _settings: ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSupport:
+    """Which changes a vendor's API can make.
+
+    ``tags``, ``notes`` and ``stage`` take a contact id, an account id and a change. They yield requests, receive the
+    responses, and return the contact after the change, or None if the vendor does not send it.
+
+    :param check_ids: raises InvalidRequest for a malformed contact id or account id.
+    :param resolve_stage: takes a change of stage and the number of contacts to change, and returns the change as the
+        vendor needs it. It runs once, before the first contact.
+    :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were changed.
+    :param bulk_limit: how many ids ``bulk_stage`` takes.
+    """
+
+    check_ids: Callable[[str, str], None] = lambda _contact_id, _account_id: None
+    tags: Callable[[str, str, TagChange], Flow[Contact | None]] | None = None
+    notes: Callable[[str, str, NotesChange], Flow[Contact | None]] | None = None
+    stage: Callable[[str, str, StageChange], Flow[Contact | None]] | None = None
+    resolve_stage: Callable[[StageChange, int], Flow[StageChange]] | None = None
+    bulk_stage: Callable[[list[str], StageChange], Flow[None]] | None = None
+    bulk_limit: int = 1
+
+    def supports(self, kind: ChangeKind) -> bool:
+        """Return whether contacts can be changed in this way."""
+        return {"tags": self.tags, "notes": self.notes, "stage": self.stage}[kind] is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """What a vendor's API pages say, and nothing that is done with it.
+    """What a vendor's API pages document.
 
     :param name: the connection type.
-    :param title: the name as people write it.
-    :param base_url: where the API is, or None where every customer has an address of their own.
-    :param credentials: gives the headers, or the login, of a connection.
-    :param credential_field: the form field that a rejected credential is in.
+    :param title: the vendor's name as people write it.
+    :param base_url: address of the API, or None if every customer has its own.
+    :param docs_url: address of the API documentation.
+    :param form: the connection form.
+    :param credentials: returns the headers, or the login, of a connection.
     :param contacts: how contacts are listed.
-    :param writes: what can be written.
-    :param options: fields of the connection's extra that are the vendor's own.
-    :param rates: requests allowed, as pairs of a number and the seconds it holds for.
-    :param check: the cheapest request that needs the credentials; by default a list of one contact.
-    :param error_labels: the error class of those labels of the vendor whose HTTP status does not tell it.
+    :param updates: which changes can be made.
+    :param rates: published rate limits, as pairs of a number of requests and the seconds they are counted in.
+    :param probe: returns the cheapest request that needs the credentials; by default the first contact is listed.
+    :param error_format: how response bodies report errors.
+    :param error_labels: error classes by the vendor's label, where the HTTP status alone is misleading.
+    :param credential_fields: the form fields to check after a 401; by default the password field.
     """
 
     name: str
     title: str
     base_url: str | None
+    docs_url: str
+    form: ConnectionForm
     credentials: Callable[[Settings], Credentials]
-    credential_field: str
-    contacts: ContactList
-    writes: Writes
-    options: tuple[str, ...] = ()
+    contacts: ListEndpoint
+    updates: UpdateSupport = field(default_factory=UpdateSupport)
     rates: tuple[tuple[int, float], ...] = ()
-    check: Callable[[Settings], Request | None] = lambda _settings: None
+    probe: Callable[[Settings], Request | None] = lambda _settings: None
+    error_format: ErrorFormat = field(default_factory=ErrorFormat)
     error_labels: Mapping[str, type[ContactsError]] = field(default_factory=dict)
+    credential_fields: str = ""
+
+    @property
+    def fields_to_check(self) -> str:
+        """The form fields that a rejected credential is in, for messages."""
+        return self.credential_fields or f"field {self.form.password_label} (password)"

@@ -1,25 +1,32 @@
-"""A wait for contacts: who is waited for, when it is over, and how many failures in a row it bears."""
+"""State of a wait: the contacts, the success criterion and the consecutive failures; and the pace of its polls."""
 
 from __future__ import annotations
 
+import math
+import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import msgspec
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.errors import CANNOT_HEAL, ContactsError
+from airflow_provider_contacts.errors import MAX_RETRY_AFTER_SECONDS, ContactsError
 
-# Account id, empty for whichever, and contact id.
+# Account id, or empty text for any account, and contact id.
 Identity = tuple[str, str]
 
-_NAMED = 20
+_MAX_IDS_IN_MESSAGE = 20
+# After failures polls become rarer, down to one in this many seconds.
+_MAX_FAILURE_PAUSE_SECONDS = 900.0
+# Polls of several triggers drift apart by this share of the interval, so that they do not arrive together.
+_JITTER = 0.05
+_MAX_DOUBLINGS = 30
 
 
-class Found:
-    """The contacts that meet a condition, to be looked up by many waits.
+class Matches:
+    """The contacts that match a condition, indexed so that many waits can look theirs up.
 
     :param references: as the vendor listed them.
     """
@@ -28,77 +35,118 @@ class Found:
         self.references = references
 
     @cached_property
-    def _by_id(self) -> dict[str, list[Reference]]:
-        found: dict[str, list[Reference]] = {}
-        for one in self.references:
-            found.setdefault(one["contact_id"], []).append(one)
-        return found
+    def _by_contact_id(self) -> dict[str, list[Reference]]:
+        index: dict[str, list[Reference]] = {}
+        for reference in self.references:
+            index.setdefault(reference["contact_id"], []).append(reference)
+        return index
 
-    def of(self, identity: Identity) -> list[Reference]:
-        """Return the contacts of an identity: one, or with a bare id those of all accounts."""
+    def lookup(self, identity: Identity) -> list[Reference]:
+        """Return the matches with an identity: at most one, or with a bare id those of all accounts."""
         account_id, contact_id = identity
-        here = self._by_id.get(contact_id, [])
-        return [one for one in here if account_id in ("", one["account_id"])]
+        matches = self._by_contact_id.get(contact_id, [])
+        return [reference for reference in matches if account_id in ("", reference["account_id"])]
 
 
 @dataclass(slots=True, repr=False)
-class Wait:
-    """Where a wait stands after each poll.
+class WaitState:
+    """State of a wait after each poll.
 
-    :param who: the contacts to wait for, or None for any.
-    :param min_count: how many of them have to meet the condition.
+    :param contacts: the contacts to wait for, or None for any.
+    :param min_count: how many of them have to match.
     :param max_consecutive_failures: how many polls in a row may fail.
     :param failures: how many have failed in a row so far.
-    :param found: how many contacts met the condition at the last poll that worked, of those that are waited for.
-    :param missing: those that did not; of any contact none is missing.
+    :param matching: how many of the contacts matched at the last successful poll.
+    :param missing: contacts that have not matched yet; empty when waiting for any contact.
     """
 
-    who: Sequence[Identity] | None
+    contacts: Sequence[Identity] | None
     min_count: int
     max_consecutive_failures: int
     failures: int = 0
-    found: int = 0
+    matching: int = 0
     missing: Sequence[Identity] = ()
 
     def __post_init__(self) -> None:
-        self.missing = self.who or ()
+        self.missing = self.contacts or ()
 
-    def met(self, found: Found) -> Sequence[Reference] | None:
-        """Take the contacts that meet the condition now; return those that were waited for, or None to go on."""
+    def observe(self, matches: Matches) -> list[Reference] | None:
+        """Record a successful poll. Return the matching contacts if the wait is over, else None."""
         self.failures = 0
-        if self.who is None:
-            self.found = len(found.references)
-            return found.references if self.found >= self.min_count else None
-        by_identity = [(identity, found.of(identity)) for identity in self.who]
-        self.missing = [identity for identity, references in by_identity if not references]
-        self.found = len(self.who) - len(self.missing)
-        if self.found < self.min_count:
+        if self.contacts is None:
+            self.matching = len(matches.references)
+            return list(matches.references) if self.matching >= self.min_count else None
+        looked_up = [(identity, matches.lookup(identity)) for identity in self.contacts]
+        self.missing = [identity for identity, references in looked_up if not references]
+        self.matching = len(self.contacts) - len(self.missing)
+        if self.matching < self.min_count:
             return None
-        wanted = {(one["account_id"], one["contact_id"]): one for _, some in by_identity for one in some}
-        return list(wanted.values())
+        unique = {(one["account_id"], one["contact_id"]): one for _, found in looked_up for one in found}
+        return list(unique.values())
 
-    def failed(self, error: ContactsError) -> bool:
-        """Take a poll that failed; return whether the wait ends with its error."""
+    def record_failure(self, error: ContactsError) -> bool:
+        """Record a failed poll. Return whether its error ends the wait."""
         self.failures += 1
-        return isinstance(error, CANNOT_HEAL) or self.failures > self.max_consecutive_failures
+        return error.permanent or self.failures > self.max_consecutive_failures
 
     def __str__(self) -> str:
-        if self.who is None:
-            return f"{self.found} contact(s) meet the condition, {self.min_count} are waited for"
-        named = ", ".join("/".join(filter(None, identity)) for identity in self.missing[:_NAMED])
-        more = " and more" if len(self.missing) > _NAMED else ""
+        if self.contacts is None:
+            return f"{self.matching} contacts match, {self.min_count} required"
+        ids = ["/".join(filter(None, identity)) for identity in self.missing[:_MAX_IDS_IN_MESSAGE]]
+        more = len(self.missing) - len(ids)
         return (
-            f"{self.found} of {len(self.who)} contact(s) meet the condition, {self.min_count} are waited for; not yet, "
-            f"or unknown to the vendor: {named or 'nobody'}{more}"
+            f"{self.matching} of {len(self.contacts)} contacts match, {self.min_count} required; not matching yet, or "
+            f"unknown to the vendor: {', '.join(ids) or 'none'}{f' and {more} more' if more else ''}"
         )
 
 
-def references_of(value: Any) -> list[Reference]:
-    """Return references that came as JSON.
+@dataclass(frozen=True, slots=True, repr=False)
+class Pace:
+    """How long to wait from one poll to the next.
 
-    :raises ValueError: if they are none, or there is none.
+    :param interval: seconds.
+    :param first: seconds before the first poll.
+    :param exponential: whether each pause is twice as long as the one before.
+    :param max_pause: seconds that ``exponential`` may reach, or None.
+    :param end_time: Unix time at which a poll is made whatever the pace, or None.
     """
-    references: list[Reference] = msgspec.convert(value, list[Reference])
+
+    interval: float
+    first: float
+    exponential: bool = False
+    max_pause: float | None = None
+    end_time: float | None = None
+
+    def pause_after(self, polls: int, failures: int, error: ContactsError | None) -> float:
+        """Return the seconds to wait.
+
+        :param polls: how many polls have been made.
+        :param failures: how many of the last polls have failed in a row.
+        :param error: the error of the last poll, if it failed.
+        """
+        pause = self.interval
+        if self.exponential:
+            pause = max(pause, 1.0) * 2 ** min(polls - 1, _MAX_DOUBLINGS)
+            pause = pause if self.max_pause is None else min(pause, self.max_pause)
+        if failures > 1:
+            longer = pause * 2 ** min(failures - 1, _MAX_DOUBLINGS)
+            pause = max(pause, min(longer, _MAX_FAILURE_PAUSE_SECONDS))
+        pause *= random.uniform(1 - _JITTER, 1 + _JITTER)
+        retry_after = (error.retry_after if error else None) or 0.0
+        pause = max(pause, min(retry_after, MAX_RETRY_AFTER_SECONDS))
+        left = math.inf if self.end_time is None else self.end_time - time.time()
+        return min(pause, left + _JITTER) if left > 0 else pause
+
+
+def parse_references(value: object) -> list[Reference]:
+    """Return references that arrive as JSON.
+
+    :raises ValueError: if they are not references, or the list is empty.
+    """
+    try:
+        references: list[Reference] = msgspec.convert(value, list[Reference])
+    except msgspec.ValidationError as error:  # a ValueError only in newer versions of msgspec
+        raise ValueError(str(error)) from None
     if not references:
-        raise ValueError("there is no reference")
+        raise ValueError("the list of references is empty")
     return references

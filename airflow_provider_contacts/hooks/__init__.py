@@ -1,1 +1,1 @@
-"""One file per vendor, and the hook they share."""
+"""Hooks: from an Airflow connection to a vendor's contacts. Each vendor is one file."""

@@ -1,53 +1,62 @@
-"""The hook that every vendor's hook is: from an Airflow connection to a reader."""
+"""Base class of the vendor hooks."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import importlib
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
 
-from airflow_provider_contacts.conditions import Condition, as_condition, tag_of
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.bulk import Target, Updater
 from airflow_provider_contacts.core.changes import (
     Change,
-    StageChange,
-    Steps,
-    kind_of,
-    notes_change,
-    stage_change,
-    tag_change,
+    TagsLike,
+    parse_notes_change,
+    parse_stage_change,
+    parse_tag_change,
 )
-from airflow_provider_contacts.core.decoding import ReportedFailure, failure_in, json_of
-from airflow_provider_contacts.core.reader import ContactReader, check
-from airflow_provider_contacts.core.request import Request
-from airflow_provider_contacts.core.settings import Settings, settings_from
-from airflow_provider_contacts.core.transport import Transport
+from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
+from airflow_provider_contacts.core.http.client import Transport
+from airflow_provider_contacts.core.logs import Log
+from airflow_provider_contacts.core.probe import probe_connection
+from airflow_provider_contacts.core.reader import ContactReader
+from airflow_provider_contacts.core.request import Flow, Request
+from airflow_provider_contacts.core.settings import Settings
+from airflow_provider_contacts.core.updates.run import Updater
+from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.core.vendor import Vendor
-from airflow_provider_contacts.errors import (
-    ContactsError,
-    InvalidConnection,
-    InvalidRequest,
-    UnsupportedByVendor,
+from airflow_provider_contacts.errors import ContactsError, InvalidConnection, UnsupportedByVendor
+from airflow_provider_contacts.hooks import registry
+from airflow_provider_contacts.hooks.connections import (
+    afind_connection,
+    amask_secret,
+    aread_settings,
+    find_connection,
+    mask_secret,
+    read_settings,
 )
 
 if TYPE_CHECKING:
     import requests
 
+__all__ = ["ContactsHook"]
+
+FiltersT = TypeVar("FiltersT", bound=Mapping[str, object])
 Result = TypeVar("Result")
 
 
-class ContactsHook(BaseHook):
-    """Read the contacts of one vendor, as one Airflow connection reaches them.
+class ContactsHook(BaseHook, Generic[FiltersT]):
+    """Read and update the contacts of one vendor through one Airflow connection.
 
-    Use a vendor's own hook, or :meth:`for_connection` where the connection decides which vendor it is.
+    Use a vendor's own hook, or :meth:`for_connection` if the connection decides which vendor it is. A subclass declares
+    ``vendor``; its connection type, title and default connection follow from that.
 
     :param contacts_conn_id: the Airflow connection; by default ``<vendor>_default``.
-    :param page_size: contacts per request; by default the most that the vendor gives.
+    :param page_size: contacts per request; by default the most that the vendor returns.
+    :param log: where log lines go; by default Airflow's log of this hook.
     """
 
     conn_name_attr = "contacts_conn_id"
@@ -56,120 +65,140 @@ class ContactsHook(BaseHook):
     hook_name: ClassVar[str]
     vendor: ClassVar[Vendor]
 
-    def __init__(self, contacts_conn_id: str | None = None, *, page_size: int | None = None) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if "vendor" in cls.__dict__:
+            cls.conn_type = cls.vendor.name
+            cls.hook_name = cls.vendor.title
+            cls.default_conn_name = f"{cls.vendor.name}_default"
+            registry.register(cls)
+
+    def __init__(
+        self,
+        contacts_conn_id: str | None = None,
+        *,
+        page_size: int | None = None,
+        log: Log | None = None,
+    ) -> None:
         super().__init__()
         self.contacts_conn_id = contacts_conn_id or self.default_conn_name
         self.page_size = page_size
+        self._output: Log = log or self.log
         self._settings: Settings | None = None
         self._transport: Transport | None = None
+        self._transport_lock = threading.Lock()
 
     @classmethod
-    def for_connection(cls, contacts_conn_id: str, *, page_size: int | None = None) -> ContactsHook:
-        """Return the hook of the vendor that the connection belongs to.
+    def for_connection(
+        cls, contacts_conn_id: str, *, page_size: int | None = None, log: Log | None = None
+    ) -> ContactsHook[Any]:
+        """Return the hook of the vendor that a connection belongs to.
 
-        :raises InvalidConnection: if there is no such connection, or it is of another type.
+        :raises InvalidConnection: if the connection does not exist or has another type.
         """
-        return cls._hook_of(find_connection(contacts_conn_id, cls), contacts_conn_id, page_size)
+        connection = find_connection(contacts_conn_id, cls)
+        return _hook_class_of(connection, contacts_conn_id)(contacts_conn_id, page_size=page_size, log=log)
 
     @classmethod
-    async def afor_connection(cls, contacts_conn_id: str, *, page_size: int | None = None) -> ContactsHook:
+    async def afor_connection(
+        cls, contacts_conn_id: str, *, page_size: int | None = None, log: Log | None = None
+    ) -> ContactsHook[Any]:
         """Do what :meth:`for_connection` does, without blocking the event loop."""
-        from asgiref.sync import sync_to_async
-
-        connection = await cls._aconnection(contacts_conn_id)
-        return await sync_to_async(cls._hook_of)(connection, contacts_conn_id, page_size)
+        connection = await afind_connection(contacts_conn_id, cls)
+        hook_class = await asyncio.to_thread(_hook_class_of, connection, contacts_conn_id)
+        return hook_class(contacts_conn_id, page_size=page_size, log=log)
 
     @property
     def settings(self) -> Settings:
         """The connection's settings, read once.
 
-        :raises InvalidConnection: naming the form field to mend.
+        :raises InvalidConnection: naming the form field to fix.
         """
         if self._settings is None:
             connection = find_connection(self.contacts_conn_id, type(self))
-            self._settings = self._checked(connection, connection.extra_dejson)
+            self._settings = read_settings(connection, self.contacts_conn_id, self.vendor)
         return self._settings
 
     async def asettings(self) -> Settings:
         """Return :attr:`settings`, without blocking the event loop."""
         if self._settings is None:
-            from airflow.providers.common.compat.connection import get_async_extra_dejson
-
-            connection = await self._aconnection(self.contacts_conn_id)
-            self._settings = self._checked(connection, await get_async_extra_dejson(connection))
+            connection = await afind_connection(self.contacts_conn_id, type(self))
+            self._settings = await aread_settings(connection, self.contacts_conn_id, self.vendor)
         return self._settings
 
     @property
     def requests_sent(self) -> int:
-        """How many requests this hook has sent, retries and logins included."""
+        """How many requests this hook has sent, including retries and logins."""
         return self._transport.requests_sent if self._transport else 0
 
+    @property
+    def listed_account_id(self) -> str:
+        """The account that a listing without filters reads, or empty text if it reads several."""
+        endpoint = self.vendor.contacts
+        return endpoint.account_id(endpoint.default_filters({}, self.settings), self.settings)
+
     def get_conn(self) -> requests.Session:
-        """Return a ``requests`` session that carries the connection's credentials.
+        """Return a ``requests`` session that sends the connection's credentials.
 
-        They go to the vendor's own origin alone, also when a redirect leads elsewhere. A Tether connection
-        with a login has no lasting credential, so its session carries none.
+        It sends them to the vendor's origin only, even if a redirect leads elsewhere. A Tether connection with a login
+        has no permanent credential, so its session has none.
         """
-        return self._sender(self.settings).session
-
-    def get_json(
-        self, request: Request, parse: Callable[[Any], Result], stop: threading.Event | None = None
-    ) -> Result:
-        """Send one request to the vendor and return what ``parse`` makes of the answer's JSON.
-
-        :param stop: ends waiting for another try as soon as it is set.
-        """
-
-        def read(body: bytes) -> Result:
-            if failure := failure_in(body):
-                raise ReportedFailure(failure)
-            return parse(json_of(body))
-
-        return self._sender(self.settings).send(request, read, stop)
+        return self._get_transport(self.settings).backend.session
 
     def list_contacts(
         self,
-        filters: Mapping[str, Any] | None = None,
+        filters: FiltersT | None = None,
         *,
-        condition: Condition | Mapping[str, Any] | None = None,
+        condition: ConditionLike | None = None,
         limit: int | None = None,
         raw: bool = True,
     ) -> Iterator[Contact]:
-        """Give the contacts one by one, reading pages as they are needed.
+        """Return an iterator over the contacts, which requests pages as they are needed.
 
-        Filters, condition and connection are checked when this is called, before any request.
+        Filters, condition and connection are checked when this method is called, before any request.
 
-        :param filters: the vendor's own parameters; see the vendor's ``…Filters``.
-        :param condition: only contacts that meet it are given, beside the filters. What the vendor's filters
-            can say is asked of the vendor, the rest is tested on the records; the vendor's answer is tested too.
+        :param filters: the vendor's own parameters; see the vendor's ``…Filters`` class.
+        :param condition: return only contacts that match, in addition to the filters. What the vendor's filters can
+            express is asked of the vendor; the rest is tested on the records, and so is the vendor's answer.
         :param limit: stop after this many contacts.
-        :param raw: whether contacts keep the vendor's own JSON; without it reading takes less time.
-        :return: an iterator that ends after the last contact. Each contact comes once per listing.
-        :raises InvalidRequest: for a bad filter, condition or limit.
-        :raises UnsupportedByVendor: for a condition that the vendor cannot tell; it names the vendors that can.
+        :param raw: whether contacts keep the vendor's JSON; reading is faster without it.
+        :return: an iterator that ends after the last contact. Each contact is returned once.
+        :raises InvalidRequest: if a filter, the condition or the limit is invalid.
+        :raises UnsupportedByVendor: if the vendor does not support the condition; names the vendors that do.
         :raises IncompleteListing: at the end, if contacts kept moving between pages while they were read.
-        :raises ContactsError: for anything else between here and the vendor.
+        :raises ContactsError: for every other failure.
         """
-        reader, wanted = self._reader(self.settings), as_condition(condition)
-        with _naming_who_can():
-            contacts = reader.list(filters, wanted, limit, raw)
-        return self._with_lineage(contacts, self.settings)
+        reader = ContactReader(self._get_transport(self.settings), self.page_size)
+        parsed = parse_condition(condition)
+        with _suggest_supporting_vendors(self.vendor):
+            contacts = reader.list_contacts(filters, parsed, limit, raw)
+        return self._with_lineage(contacts)
+
+    def check_listing(
+        self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
+    ) -> None:
+        """Check filters, condition and connection as :meth:`list_contacts` does, without any request.
+
+        :raises ContactsError: what :meth:`list_contacts` would raise before its first request.
+        """
+        self.list_contacts(filters, condition=condition)
 
     async def alist_contacts(
         self,
-        filters: Mapping[str, Any] | None = None,
+        filters: FiltersT | None = None,
         *,
-        condition: Condition | Mapping[str, Any] | None = None,
+        condition: ConditionLike | None = None,
         limit: int | None = None,
         raw: bool = True,
     ) -> AsyncGenerator[Contact, None]:
-        """Do what :meth:`list_contacts` does, in an event loop; checks are made at the first step.
+        """Do what :meth:`list_contacts` does in an event loop; the arguments are checked at the first step.
 
         To stop before the end, close it: ``async with contextlib.aclosing(hook.alist_contacts()) as contacts``.
         """
-        reader, wanted = self._reader(await self.asettings()), as_condition(condition)
-        with _naming_who_can():
-            reading = reader.alist(filters, wanted, limit, raw)
+        reader = ContactReader(self._get_transport(await self.asettings()), self.page_size)
+        parsed = parse_condition(condition)
+        with _suggest_supporting_vendors(self.vendor):
+            reading = reader.alist_contacts(filters, parsed, limit, raw)
         async with reading:
             while (contacts := await reading.next()) is not None:
                 for contact in contacts:
@@ -180,235 +209,127 @@ class ContactsHook(BaseHook):
         contact_id: str,
         *,
         account_id: str | None = None,
-        add: Any = (),
-        remove: Any = (),
-        replace: Any = None,
-    ) -> Contact:
+        add: TagsLike = (),
+        remove: TagsLike = (),
+        replace: TagsLike | None = None,
+    ) -> Contact | None:
         """Change the tags of one contact.
 
-        :param account_id: needed only where the contact exists under several accounts.
+        :param account_id: required only if the contact exists in several accounts.
         :param add: names, or mappings of ``name`` and ``color``.
         :param remove: names.
-        :param replace: the tags to have and no others, in the form of ``add``; an empty list clears them.
-        :return: the contact as it is now.
-        :raises InvalidRequest: for a bad id or change, before any request.
-        :raises UnsupportedByVendor: if the vendor's API has no such call.
+        :param replace: the exact tags to have, like ``add``; an empty list clears the tags.
+        :return: the contact after the change, or None if the vendor does not send it.
+        :raises InvalidRequest: if the id or the change is invalid, before any request.
+        :raises UnsupportedByVendor: if the vendor's API cannot change tags.
         """
-        contact: Contact = self.updater(tag_change(add, remove, replace)).one(
-            Target(account_id or "", str(contact_id))
-        )
-        return contact
+        target = Target(account_id or "", str(contact_id))
+        return self.create_updater(parse_tag_change(add, remove, replace)).update(target)
 
-    def update_notes(self, contact_id: str, notes: Any, *, account_id: str | None = None) -> Contact:
+    def update_notes(
+        self, contact_id: str, notes: object, *, account_id: str | None = None
+    ) -> Contact | None:
         """Replace the notes of one contact.
 
-        :param notes: JSON text, or an object or array; None or empty text clears them.
-        :return: the contact as it is now.
-        :raises InvalidRequest: for a bad id, or text that is not JSON, before any request.
-        :raises UnsupportedByVendor: if the vendor's API has no such call.
+        :param notes: JSON text, an object or an array; None or empty text clears the notes.
+        :return: the contact after the change, or None if the vendor does not send it.
+        :raises InvalidRequest: if the id is invalid or text is not JSON, before any request.
+        :raises UnsupportedByVendor: if the vendor's API cannot change notes.
         """
-        contact: Contact = self.updater(notes_change(notes)).one(Target(account_id or "", str(contact_id)))
-        return contact
+        target = Target(account_id or "", str(contact_id))
+        return self.create_updater(parse_notes_change(notes)).update(target)
 
     def update_stage(self, contact_id: str, stage: str, *, campaign: str | None = None) -> None:
         """Move one contact to a stage.
 
-        :param stage: by the name that the vendor shows, such as ``Do Not Contact``.
-        :param campaign: Mailstand keeps a stage per campaign: a campaign's id, or ``all``.
-        :raises InvalidRequest: for a bad id, or a stage that the vendor does not let be set.
-        :raises UnsupportedByVendor: if the vendor's API has no such call.
+        :param stage: under the name that the vendor shows, such as ``Do Not Contact``.
+        :param campaign: a campaign's id, or ``all``, at Mailstand, which has one stage per campaign.
+        :raises InvalidRequest: if the id is invalid, or the vendor does not allow setting the stage.
+        :raises UnsupportedByVendor: if the vendor's API cannot change stages.
         """
-        self.updater(stage_change(stage, campaign)).one(Target("", str(contact_id)))
+        self.create_updater(parse_stage_change(stage, campaign)).update(Target("", str(contact_id)))
 
-    def updater(self, change: Change, count: int = 1) -> Updater:
-        """Return what makes a change to one contact after another, or to several at once where the vendor can.
+    def create_updater(self, change: Change, count: int = 1) -> Updater:
+        """Return what makes a change to one contact after another, or to several in one request where the vendor can.
 
-        What the vendor has to be asked once for all of them is asked now.
+        This asks the vendor what has to be known once for all contacts.
 
-        :param count: to how many contacts the change will be made.
-        :raises UnsupportedByVendor: if the vendor's API has no such call; it names the vendors that have.
+        :param count: how many contacts will be changed.
+        :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors that can.
         """
-        writes, kind = self.vendor.writes, kind_of(change)
-        if getattr(writes, kind) is None:
-            able = [vendor.title for vendor in known_vendors() if getattr(vendor.writes, kind)]
+        if not self.vendor.updates.supports(change.kind):
             raise UnsupportedByVendor(
-                f"{self.vendor.title}'s API cannot change {kind} of contacts. It can be done at: {', '.join(able)}"
+                f"{self.vendor.title}'s API cannot change the {change.kind} of contacts. Vendors that can: "
+                f"{registry.vendors_changing(change.kind)}."
             )
-        if isinstance(change, StageChange) and writes.prepare_stage is not None:
-            change = self._perform(writes.prepare_stage(change, count))
-        return Updater(writes, change, self._perform)
+        return Updater.create(self._get_transport(self.settings), change, count)
 
-    def _perform(self, steps: Steps, stop: threading.Event | None = None) -> Any:
-        answer: Any = None
-        while True:
-            try:
-                request = steps.send(answer)
-            except StopIteration as finished:
-                return finished.value
-            answer = self.get_json(request, lambda value: value, stop)
+    def get_json(self, request: Request, parse: Callable[[object], Result]) -> Result:
+        """Send one request and return what ``parse`` makes of the response's JSON.
+
+        :raises ContactsError: if the request fails or the response is not JSON.
+        """
+
+        def flow() -> Flow[Result]:
+            response = yield request
+            return parse(response.json())
+
+        return self._get_transport(self.settings).run(flow())
 
     def test_connection(self) -> tuple[bool, str]:
-        """Make the cheapest request that needs the credentials, within 10 s.
+        """Send the cheapest request that needs the credentials, within 10 s.
 
-        :return: whether it worked, and a sentence; after a failure it names the form field to check.
+        :return: whether it succeeded, and a sentence that names the form field to check if not.
         """
         try:
             settings = self.settings
         except ContactsError as error:
             return False, str(error)
-        return check(self.vendor, settings, log=self.log, on_secret=_mask)
+        return probe_connection(self.vendor, settings, self._output, mask_secret)
 
-    # -- between Airflow and core ----------------------------------------------------------------------
+    def _get_transport(self, settings: Settings) -> Transport:
+        with self._transport_lock:
+            if self._transport is None:
+                self._transport = Transport(
+                    self.vendor, settings, self._output, mask_secret=mask_secret, amask_secret=amask_secret
+                )
+            return self._transport
 
-    def _sender(self, settings: Settings) -> Transport:
-        if self._transport is None:
-            self._transport = Transport(
-                self.vendor, settings, log=self.log, on_secret=_mask, on_secret_async=_amask
-            )
-        return self._transport
-
-    def _reader(self, settings: Settings) -> ContactReader:
-        return ContactReader(self.vendor, settings, self._sender(settings), self.log, self.page_size)
-
-    def _with_lineage(self, contacts: Iterator[Contact], settings: Settings) -> Iterator[Contact]:
+    def _with_lineage(self, contacts: Iterator[Contact]) -> Iterator[Contact]:
         yield from contacts
         from airflow_provider_contacts.lineage import collect_read
 
-        collect_read(self, self.vendor.name, settings.base_url)
+        collect_read(self, self.vendor.name, self.settings.base_url)
 
-    @classmethod
-    def _hook_of(cls, connection: Any, contacts_conn_id: str, page_size: int | None) -> ContactsHook:
-        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
-        # `connection.get_hook()` looks in the same place, but makes other providers' hooks before one can look.
-        info = ProvidersManagerTaskRuntime().hooks.get(connection.conn_type)
-        if info is not None:
-            module, _, name = info.hook_class_name.rpartition(".")
-            hook_class: Any = getattr(importlib.import_module(module), name)
-            if issubclass(hook_class, ContactsHook):
-                hook: ContactsHook = hook_class(contacts_conn_id, page_size=page_size)
-                return hook
-        raise InvalidConnection(
-            f"connection {contacts_conn_id!r} has the type {connection.conn_type!r}, which has no contacts; "
-            "set its Connection Type to a vendor of this provider"
-        )
-
-    @classmethod
-    async def _aconnection(cls, conn_id: str) -> Any:
-        from airflow.providers.common.compat.connection import get_async_connection
-        from airflow.sdk.exceptions import AirflowNotFoundException
-
-        try:
-            return await get_async_connection(conn_id, hook=cls)
-        except AirflowNotFoundException:
-            raise _not_found(conn_id) from None
-
-    def _checked(self, connection: Any, extra: Any) -> Settings:
-        if connection.conn_type != self.vendor.name:
-            raise InvalidConnection(
-                f"connection {self.contacts_conn_id!r} has the type {connection.conn_type!r}; "
-                f"{type(self).__name__} needs {self.vendor.name!r}"
-            )
-        unread = not extra and (connection.extra or "").strip() not in ("", "{}", "null")
-        if unread or not isinstance(extra, Mapping):
-            raise InvalidConnection(f"Extra of connection {self.contacts_conn_id!r} is not a JSON object")
-        return settings_from(
-            conn_id=self.contacts_conn_id,
-            vendor=self.vendor.title,
-            default_url=self.vendor.base_url,
-            host=connection.host,
-            port=connection.port,
-            schema=connection.schema,
-            login=connection.login,
-            password=connection.password,
-            extra=extra,
-            options=self.vendor.options,
-        )
+def _hook_class_of(connection: Connection, conn_id: str) -> type[ContactsHook[Any]]:
+    hook_class = registry.hook_classes().get(connection.conn_type or "")
+    if hook_class is not None:
+        return hook_class
+    # A vendor in another package is known to Airflow only.
+    problem = "which is not a vendor of contacts"
+    try:
+        hook = connection.get_hook()
+    except Exception as error:
+        problem = f"whose hook could not be loaded ({type(error).__name__})"
+    else:
+        if isinstance(hook, ContactsHook):
+            return type(hook)
+    raise InvalidConnection(
+        f"Connection {conn_id!r} has the type {connection.conn_type!r}, {problem}. Set its Connection Type to one of: "
+        f"{', '.join(registry.hook_classes())}."
+    )
 
 
 @contextlib.contextmanager
-def _naming_who_can() -> Iterator[None]:
-    """Add to an error about a condition which vendors can tell it."""
+def _suggest_supporting_vendors(vendor: Vendor) -> Iterator[None]:
+    """Add to an error about a condition that the vendor does not support which vendors do."""
     try:
         yield
     except UnsupportedByVendor as error:
-        if error.condition is None:
+        if error.condition is None or error.condition in vendor.contacts.conditions:
             raise
-        able = [vendor.title for vendor in known_vendors() if error.condition in vendor.contacts.answers]
         raise UnsupportedByVendor(
-            f"{error}. It can be told by: {', '.join(able)}", condition=error.condition
+            f"{error} Vendors that do: {registry.vendors_reporting(error.condition)}.",
+            condition=error.condition,
         ) from None
-
-
-def require_on_record(condition: Condition, vendors: set[str]) -> None:
-    """Check that the records of some vendors show a condition.
-
-    :param vendors: connection types.
-    :raises InvalidRequest: for a vendor that this provider does not know.
-    :raises UnsupportedByVendor: naming the first that does not, and those that do.
-    """
-    known = {vendor.name: vendor for vendor in known_vendors()}
-    if not vendors <= known.keys():
-        raise InvalidRequest(
-            f"some contacts are of a vendor that this provider does not know; it knows {', '.join(known)}"
-        )
-    for leaf in condition.leaves():
-        tag = tag_of(leaf)
-        able = [v.title for v in known.values() if (a := v.contacts.answers.get(tag)) and a.on_record]
-        for name in sorted(vendors):
-            if known[name].title not in able:
-                raise UnsupportedByVendor(
-                    f"{known[name].title} shows the condition `{tag}` in no record. It is shown by: "
-                    f"{', '.join(able) or 'no vendor'}",
-                    condition=tag,
-                )
-
-
-def known_vendors() -> list[Vendor]:
-    """Return the vendors of this provider."""
-    from airflow_provider_contacts.get_provider_info import get_provider_info
-
-    vendors = []
-    for entry in get_provider_info()["connection-types"]:
-        module, _, name = entry["hook-class-name"].rpartition(".")
-        vendors.append(getattr(importlib.import_module(module), name).vendor)
-    return vendors
-
-
-def find_connection(conn_id: str, hook: type[BaseHook] = BaseHook) -> Any:
-    """Return an Airflow connection, as a hook finds it.
-
-    :raises InvalidConnection: if there is none.
-    """
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        return hook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        raise _not_found(conn_id) from None
-
-
-def _not_found(conn_id: str) -> InvalidConnection:
-    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-    if variable.replace("_", "").isalnum():
-        also = f", or set {variable} (if it is set, its JSON or URI cannot be read)"
-    else:
-        also = ""
-    return InvalidConnection(f"there is no connection {conn_id!r}; create it under Admin, Connections{also}")
-
-
-def _mask(secret: str) -> None:
-    from airflow.sdk.log import mask_secret
-
-    mask_secret(secret)
-
-
-async def _amask(secret: str) -> None:
-    from airflow.sdk import log
-
-    if hasattr(log, "amask_secret"):
-        await log.amask_secret(secret)
-    else:
-        from asgiref.sync import sync_to_async
-
-        await sync_to_async(log.mask_secret)(secret)

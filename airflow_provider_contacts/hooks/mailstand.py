@@ -1,21 +1,25 @@
-"""Mailstand: cold e-mail, at https://mailstand.readme.io/reference/list-all-contacts."""
+"""Mailstand: recipients of cold e-mail (https://mailstand.readme.io/reference/list-all-contacts)."""
 
 from __future__ import annotations
 
 import base64
 import re
-from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar, get_args
+from typing import Annotated, Generic, Literal, TypedDict, TypeVar, get_args
 
 import msgspec
 
+from airflow_provider_contacts.conditions import Condition, Replied
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.changes import StageChange, Steps, Writes
-from airflow_provider_contacts.core.decoding import Envelope, from_unix
-from airflow_provider_contacts.core.filters import Answer
+from airflow_provider_contacts.core.changes import StageChange
+from airflow_provider_contacts.core.coerce import from_unix
+from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
+from airflow_provider_contacts.core.decoding import Envelope
+from airflow_provider_contacts.core.error_bodies import ErrorFormat
+from airflow_provider_contacts.core.filters import Filters
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
-from airflow_provider_contacts.core.request import Request
+from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
-from airflow_provider_contacts.core.vendor import ContactList, Vendor
+from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, UpdateSupport, Vendor
 from airflow_provider_contacts.errors import (
     InvalidConnection,
     InvalidRequest,
@@ -26,7 +30,12 @@ from airflow_provider_contacts.errors import (
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
 
+__all__ = ["MAILSTAND", "MailstandFilters", "MailstandHook", "Stage"]
+
 R = TypeVar("R")
+RawJson = msgspec.Raw | msgspec.UnsetType
+
+_NAME = "mailstand"
 
 WorkspaceId = Annotated[
     str, msgspec.Meta(pattern=r"^space_[A-Za-z0-9_]+\Z", description="a workspace id (`space_…`)")
@@ -47,12 +56,20 @@ Stage = Literal[
     "Nurture",
     "Excluded",
 ]
+# The four stages that can be written, by the names that a listing shows. The field of the request is the stage, its
+# value the campaign. https://mailstand.readme.io/reference/edit-contact
+_WRITABLE_STAGES = {
+    "Interested": "interested",
+    "Not Interested": "not_interested",
+    "Nurture": "nurture",
+    "Do Not Contact": "do_not_contact",
+}
 
 
 class MailstandFilters(TypedDict, total=False):
-    """Filters of ``GET /contacts``, by their own names.
+    """Filters of ``GET /contacts``, under their own names.
 
-    ``workspace`` defaults to the connection's. ``search`` looks at the e-mail address alone.
+    ``workspace`` defaults to the connection's. ``search`` matches the e-mail address only.
     """
 
     workspace: WorkspaceId
@@ -84,13 +101,13 @@ class _Record(msgspec.Struct, gc=False):
     timezone: str | None = None
     linkedin: str | None = None
     # `created_at`, `last_updated` and `last_activity` are English text such as "47 minutes ago".
-    created: Any = None
-    # These are given for certain only with a campaign: null is never, absent is unknown.
-    last_open: Any = msgspec.UNSET
-    last_click: Any = msgspec.UNSET
-    last_reply: Any = msgspec.UNSET
-    last_unsubscribe: Any = None
-    last_bounce: Any = msgspec.UNSET
+    created: object = None
+    # The page guarantees these only for a listing with `campaign`: null means never, absent means unknown.
+    last_open: object = msgspec.UNSET
+    last_click: object = msgspec.UNSET
+    last_reply: object = msgspec.UNSET
+    last_unsubscribe: object = None
+    last_bounce: object = msgspec.UNSET
 
 
 class _Envelope(Envelope, Generic[R], kw_only=True):
@@ -98,11 +115,11 @@ class _Envelope(Envelope, Generic[R], kw_only=True):
     total_found: int | None = None
 
 
-def _unpack(envelope: _Envelope[Any]) -> Page[Any]:
+def _unpack(envelope: _Envelope[R]) -> Page[R]:
     return Page(envelope.data, total=envelope.total_found)
 
 
-def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
+def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
     phones = (
         record.mobile_phone,
         record.work_phone,
@@ -111,21 +128,25 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
         record.other_phone,
     )
     phone = next((number for number in phones if number), None)
-    replied_at, opened_at = from_unix(record.last_reply), from_unix(record.last_open)
-    clicked_at, bounced_at = from_unix(record.last_click), from_unix(record.last_bounce)
-    unknown = []
+    replied_at = from_unix(record.last_reply)
+    opened_at = from_unix(record.last_open)
+    clicked_at = from_unix(record.last_click)
+    bounced_at = from_unix(record.last_bounce)
+    unknown_fields = []
     if record.stage is msgspec.UNSET:
-        unknown.append("stage")
+        unknown_fields.append("stage")
     if phone is None and msgspec.UNSET in phones:
-        unknown.append("phone")
+        unknown_fields.append("phone")
     if opened_at is None and record.last_open is not None:
-        unknown.append("opened_at")
+        unknown_fields.append("opened_at")
     if clicked_at is None and record.last_click is not None:
-        unknown.append("clicked_at")
+        unknown_fields.append("clicked_at")
     if bounced_at is None and record.last_bounce is not None:
-        unknown.append("bounced_at")
+        unknown_fields.append("bounced_at")
+    # The stage "Replied" is not used: contacts who have replied may be in another stage by now.
+    replied = False if record.last_reply is None else (True if replied_at else None)
     return Contact(
-        vendor="mailstand",
+        vendor=_NAME,
         account_id=account_id,
         contact_id=record.id,
         name=record.full_name or None,
@@ -140,88 +161,103 @@ def _to_contact(record: _Record, account_id: str, raw: Any) -> Contact:
         city=record.city or None,
         country=record.country or None,
         timezone=record.timezone or None,
-        # Not from the stage "Replied": some who have replied are in another one by now.
-        replied=False if record.last_reply is None else True if replied_at else None,
+        replied=replied,
         replied_at=replied_at,
         opened_at=opened_at,
         clicked_at=clicked_at,
         bounced_at=bounced_at,
         unsubscribed_at=from_unix(record.last_unsubscribe),
         created_at=from_unix(record.created),
-        unknown=tuple(unknown),
+        unknown_fields=tuple(unknown_fields),
         raw=raw,
     )
 
 
-def _push_stage(leaf: Any, wanted: bool) -> dict[str, Any] | None:
-    names = {name.casefold(): name for name in get_args(Stage)}
-    if leaf.name.casefold() not in names:
-        raise InvalidRequest(f"Mailstand has no such stage; its stages are {', '.join(names.values())}")
-    return {"stage": names[leaf.name.casefold()]} if wanted else None
+def _stage_filters(name: str) -> Filters:
+    names = {stage.casefold(): stage for stage in get_args(Stage)}
+    stage = names.get(name.casefold())
+    if stage is None:
+        raise InvalidRequest(f"Mailstand has no such stage. Its stages are {', '.join(names.values())}.")
+    return {"stage": stage}
+
+
+def _not_in_stage(name: str) -> None:
+    _stage_filters(name)  # a misspelt stage must not match everyone
+
+
+def _reply_filters(condition: Condition, wanted: bool) -> Filters | None:
+    assert isinstance(condition, Replied)
+    return {"has_replied": wanted} if wanted or condition.since is None else None
+
+
+def _has_time(condition: Condition) -> bool:
+    return isinstance(condition, Replied) and condition.since is not None
 
 
 def _credentials(settings: Settings) -> Credentials:
-    # The key is the user name and the password stays empty: https://mailstand.readme.io/reference/authentication
-    key = settings.require_password("API key")
+    # The key is the user name and the password is empty: https://mailstand.readme.io/reference/authentication
+    key = settings.require_password()
     return Credentials({"Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()})
 
 
-def _complete(filters: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _default_filters(filters: Filters, settings: Settings) -> Filters:
     workspace = filters.get("workspace") or settings.option("workspace")
     if not workspace:
         raise InvalidConnection(
-            f"Mailstand lists the contacts of one workspace: enter it in the field Workspace (`workspace` in "
-            f"Extra) of connection {settings.conn_id!r}, or give the filter `workspace`"
+            "Mailstand lists the contacts of one workspace. Enter it in the field Workspace (`workspace` in Extra) of "
+            f"connection {settings.conn_id!r}, or set the filter `workspace`."
         )
-    return {**filters, "workspace": workspace}
+    return {"workspace": workspace}
 
 
-def _check(settings: Settings) -> Request | None:
+def _probe(settings: Settings) -> Request | None:
     return None if settings.option("workspace") else Request("GET", "/workspaces")
-
-
-# The four stages that can be written, by the names that a list shows: the field is the stage, its value where it
-# holds. https://mailstand.readme.io/reference/edit-contact
-_WRITABLE = {
-    "Interested": "interested",
-    "Not Interested": "not_interested",
-    "Nurture": "nurture",
-    "Do Not Contact": "do_not_contact",
-}
 
 
 def _check_ids(contact_id: str, _account_id: str) -> None:
     if not re.fullmatch(r"contact_\w+", contact_id, re.ASCII):
-        raise InvalidRequest("a Mailstand contact id has the form `contact_…`")
+        raise InvalidRequest("A Mailstand contact id must look like `contact_…`.")
 
 
-def _prepare_stage(change: StageChange, _count: int) -> Steps:
-    names = {name.casefold(): name for name in _WRITABLE}
+def _resolve_stage(change: StageChange, _count: int) -> Flow[StageChange]:
+    names = {name.casefold(): name for name in _WRITABLE_STAGES}
     if change.stage.casefold() not in names:
         raise InvalidRequest(
-            f"Mailstand lets these stages be set: {', '.join(_WRITABLE)}; the others it sets itself"
+            f"Mailstand allows setting these stages: {', '.join(_WRITABLE_STAGES)}. It sets the others itself."
         )
     if change.campaign is None or not re.fullmatch(r"all|camp_\w+", change.campaign, re.ASCII):
         raise InvalidRequest(
-            "Mailstand keeps a stage per campaign: give `campaign`, an id (`camp_…`) or `all`"
+            "Mailstand keeps one stage per campaign. Set `campaign` to a campaign's id (`camp_…`) or `all`."
         )
+    yield from ()  # no request is needed
     return StageChange(names[change.stage.casefold()], change.campaign)
-    yield  # no request is needed for this
 
 
-def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Steps:
-    answer = yield Request("PUT", f"/contacts/{contact_id}", json={_WRITABLE[change.stage]: change.campaign})
+def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Flow[None]:
+    body = {_WRITABLE_STAGES[change.stage]: change.campaign}
+    answer = (yield Request("PUT", f"/contacts/{contact_id}", json=body)).json()
     if not isinstance(answer, dict) or answer.get("status") != "ok":
-        raise MalformedResponse("the answer to the update does not say `ok`")
+        raise MalformedResponse("The response to the update does not say `ok`.")
 
 
 MAILSTAND = Vendor(
-    name="mailstand",
+    name=_NAME,
     title="Mailstand",
     base_url="https://api.mailstand.com",
+    docs_url="https://mailstand.readme.io/reference/list-all-contacts",
+    form=ConnectionForm(
+        password_label="API key",
+        host_placeholder="https://api.mailstand.com",
+        fields=(
+            FormField(
+                name="workspace",
+                label="Workspace",
+                description="Id of the workspace to read (space_…), unless a filter names another one.",
+            ),
+        ),
+    ),
     credentials=_credentials,
-    credential_field="API key (password)",
-    contacts=ContactList(
+    contacts=ListEndpoint(
         path="/contacts",
         filters=MailstandFilters,
         paging=PageNumberPaging(size_param="display", max_size=2000, page_param="page"),
@@ -229,27 +265,27 @@ MAILSTAND = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
-        answers={
-            # Only with a campaign are the times of events given for certain.
-            "replied": Answer(
-                push=lambda leaf, wanted: {"has_replied": wanted} if wanted or leaf.since is None else None,
-                needs=lambda leaf: "campaign" if leaf.since else "",
-                exact=lambda leaf: leaf.since is None,
+        conditions={
+            # Only a listing with `campaign` is certain to report the times of events.
+            "replied": ConditionSupport(
+                to_filters=_reply_filters,
+                required_filter=lambda condition: "campaign" if _has_time(condition) else "",
+                is_exact=lambda condition: not _has_time(condition),
             ),
-            "in_stage": Answer(push=_push_stage),
-            "opened": Answer(push=lambda _leaf, wanted: {"has_opened": wanted}),
-            "clicked": Answer(push=lambda _leaf, wanted: {"has_clicked": wanted}),
-            "bounced": Answer(push=lambda _leaf, wanted: {"has_bounced": wanted}),
-            "has_phone": Answer(),
+            "in_stage": ConditionSupport.asks_by_name(_stage_filters, negated=_not_in_stage),
+            "opened": ConditionSupport.asks({"has_opened": True}, negated={"has_opened": False}),
+            "clicked": ConditionSupport.asks({"has_clicked": True}, negated={"has_clicked": False}),
+            "bounced": ConditionSupport.asks({"has_bounced": True}, negated={"has_bounced": False}),
+            "has_phone": ConditionSupport(),
         },
-        complete=_complete,
+        default_filters=_default_filters,
         account_id=lambda filters, _settings: str(filters["workspace"]),
     ),
-    writes=Writes(check_ids=_check_ids, stage=_update_stage, prepare_stage=_prepare_stage),
-    options=("workspace",),
+    updates=UpdateSupport(check_ids=_check_ids, stage=_update_stage, resolve_stage=_resolve_stage),
     rates=((100, 15.0),),
-    check=_check,
-    # Both of the first two come as 429, and a missing record comes as 400:
+    probe=_probe,
+    error_format=ErrorFormat(status_key="statusCode"),
+    # The first two both have status 429, and a missing record has status 400:
     # https://mailstand.readme.io/reference/errors
     error_labels={
         "Rate Limited": RateLimited,
@@ -259,20 +295,17 @@ MAILSTAND = Vendor(
 )
 
 
-class MailstandHook(ContactsHook):
-    """Read Mailstand contacts.
+class MailstandHook(ContactsHook[MailstandFilters]):
+    """Read Mailstand contacts and set their stage.
 
-    The API has no filter by time of change, and its ``last_updated`` is relative English text, so every
-    listing is a whole one.
+    The API has no filter by time of change, and its ``last_updated`` is relative English text, so every listing is a
+    full one.
 
     API page: https://mailstand.readme.io/reference/list-all-contacts
 
-    :param contacts_conn_id: connection of type ``mailstand``: the password is the API key, ``workspace`` in
-        the extra the workspace to list where no filter names one.
-    :param page_size: contacts per request, 2000 at most and by default.
+    :param contacts_conn_id: connection of type ``mailstand``: the password is the API key, ``workspace`` in Extra is the
+        workspace to read unless a filter names another one.
+    :param page_size: contacts per request, at most 2000, which is the default.
     """
 
-    conn_type = "mailstand"
-    hook_name = "Mailstand"
-    default_conn_name = "mailstand_default"
     vendor = MAILSTAND

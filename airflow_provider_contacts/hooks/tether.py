@@ -1,36 +1,42 @@
-"""Tether: leads in pipelines, at https://docs.tetherai.ca/api-reference/contacts/."""
+"""Tether: leads in pipelines (https://docs.tetherai.ca/api-reference/contacts/)."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypedDict, TypeVar
+from typing import Generic, TypedDict, TypeVar
 
 import msgspec
 
+from airflow_provider_contacts.conditions import Replied
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.changes import StageChange, Steps, Writes
-from airflow_provider_contacts.core.decoding import Envelope, utc
-from airflow_provider_contacts.core.filters import JSON_OBJECT, Answer
+from airflow_provider_contacts.core.changes import StageChange
+from airflow_provider_contacts.core.coerce import utc
+from airflow_provider_contacts.core.connection_form import ConnectionForm
+from airflow_provider_contacts.core.decoding import Envelope
+from airflow_provider_contacts.core.filters import Filters, JsonObject
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
-from airflow_provider_contacts.core.request import Request
-from airflow_provider_contacts.core.settings import Credentials, Login, Settings
-from airflow_provider_contacts.core.vendor import ContactList, Vendor
+from airflow_provider_contacts.core.request import Flow, Request
+from airflow_provider_contacts.core.settings import Credentials, Settings, TokenLogin
+from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, UpdateSupport, Vendor
 from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse
 from airflow_provider_contacts.hooks.base import ContactsHook
 
-R = TypeVar("R")
+__all__ = ["TETHER", "TetherFilters", "TetherHook"]
 
-Range = Annotated[Any, JSON_OBJECT]
+R = TypeVar("R")
+RawJson = msgspec.Raw | msgspec.UnsetType
+
+_NAME = "tether"
 
 
 class TetherFilters(TypedDict, total=False):
-    """Filters of ``GET /api/contacts``, by their own names.
+    """Filters of ``GET /api/contacts``, under their own names.
 
-    ``ownerFilter`` is ``my``, ``all``, ``team``, ``unassigned`` or a user's id. The API's own default is
-    ``my``, which hides most contacts, so ``all`` is sent unless ``ownerFilter`` or ``owner`` is given.
-    ``search`` looks at name, phone number and e-mail address. The three ranges are objects, or JSON text;
-    ``dateRange`` is ``{"start": …, "end": …}``, the keys of the other two are not documented.
+    ``ownerFilter`` is ``my``, ``all``, ``team``, ``unassigned`` or a user's id. The API's default is ``my``, which hides
+    most contacts, so ``all`` is sent unless ``ownerFilter`` or ``owner`` is set. ``search`` matches name, phone number
+    and e-mail address. The three ranges are objects, or JSON text; ``dateRange`` is ``{"start": …, "end": …}``, and the
+    keys of the other two are not documented.
     """
 
     search: str
@@ -40,21 +46,21 @@ class TetherFilters(TypedDict, total=False):
     status: str
     pipelineStage: str
     pipelineId: str
-    dateRange: Range
+    dateRange: JsonObject
     owner: str
     assignee: str
     messageStatus: str
-    lastMessageTimeRange: Range
-    lastMessageDateRange: Range
+    lastMessageTimeRange: JsonObject
+    lastMessageDateRange: JsonObject
 
 
 class _Record(msgspec.Struct, gc=False):
     id: str = msgspec.field(name="_id")
     firstName: str | None = None
     lastName: str | None = None
-    # Text, or an array of {value, isPrimary}: the pages show both, for the address too.
-    phoneNumber: Any = msgspec.UNSET
-    email: Any = None
+    # Text, or an array of {value, isPrimary}: the pages show both, and say so of the address too.
+    phoneNumber: object = msgspec.UNSET
+    email: object = None
     status: str | msgspec.UnsetType | None = msgspec.UNSET
     organizationId: str | None = None
     createdAt: datetime | None = None
@@ -67,50 +73,54 @@ class _Data(msgspec.Struct, Generic[R]):
 
 
 class _Envelope(Envelope, Generic[R], kw_only=True):
-    # An object now, a bare array on older instances: https://docs.tetherai.ca/contacts
+    # An object today, a bare array on older instances: https://docs.tetherai.ca/contacts
     data: _Data[R] | list[R]
     total: int | None = None
 
 
-def _unpack(envelope: _Envelope[Any]) -> Page[Any]:
+def _unpack(envelope: _Envelope[R]) -> Page[R]:
     data = envelope.data
     if isinstance(data, list):
         return Page(data, total=envelope.total)
     return Page(data.contacts, total=envelope.total if data.total is None else data.total)
 
 
-def _one(value: Any) -> str | None:
+def _primary(value: object) -> str | None:
+    """Return a text, or the primary one of an array of texts."""
     if isinstance(value, list):
         entries = [entry if isinstance(entry, dict) else {"value": entry} for entry in value]
-        primary = [entry for entry in entries if entry.get("isPrimary") is True]
-        value = next((entry.get("value") for entry in primary + entries if entry.get("value")), None)
+        primary_first = [entry for entry in entries if entry.get("isPrimary") is True] + entries
+        value = next((entry.get("value") for entry in primary_first if entry.get("value")), None)
     return value if isinstance(value, str) and value else None
 
 
-def _empty(value: Any) -> bool:
-    """Tell whether the vendor says that there is none, in whichever form."""
+def _is_empty(value: object) -> bool:
+    """Return whether the vendor reports an empty value, in any of its shapes."""
     if isinstance(value, list):
-        return all(_empty(entry.get("value", False) if isinstance(entry, dict) else entry) for entry in value)
+        return all(
+            _is_empty(entry.get("value", False) if isinstance(entry, dict) else entry) for entry in value
+        )
     return value is None or value == ""
 
 
-def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
-    first, last = record.firstName or None, record.lastName or None
-    phone = _one(record.phoneNumber)
+def _to_contact(record: _Record, _account_id: str, raw: RawJson) -> Contact:
+    first_name = record.firstName or None
+    last_name = record.lastName or None
+    phone = _primary(record.phoneNumber)
     return Contact(
-        vendor="tether",
+        vendor=_NAME,
         account_id=record.organizationId or "",
         contact_id=record.id,
-        name=" ".join(part for part in (first, last) if part) or None,
-        first_name=first,
-        last_name=last,
-        email=_one(record.email),
+        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        first_name=first_name,
+        last_name=last_name,
+        email=_primary(record.email),
         phone=phone,
         stage=record.status or None,
         created_at=utc(record.createdAt),
         updated_at=utc(record.updatedAt),
-        unknown=(
-            *(("phone",) if phone is None and not _empty(record.phoneNumber) else ()),
+        unknown_fields=(
+            *(("phone",) if phone is None and not _is_empty(record.phoneNumber) else ()),
             *(("stage",) if record.status is msgspec.UNSET else ()),
         ),
         raw=raw,
@@ -118,50 +128,42 @@ def _to_contact(record: _Record, _account_id: str, raw: Any) -> Contact:
 
 
 def _credentials(settings: Settings) -> Credentials:
+    password = settings.require_password()
     if not settings.login:
-        return Credentials({"Authorization": f"Bearer {settings.require_password('Password or token')}"})
-    password = settings.require_password("Password or token")
-    return Credentials(
-        login=Login("/api/auth/login", {"email": settings.login, "password": password}, _token)
-    )
+        return Credentials({"Authorization": f"Bearer {password}"})
+    return Credentials(login=TokenLogin("/api/auth/login", {"email": settings.login, "password": password}))
 
 
-def _token(answer: Any) -> str | None:
-    token = answer.get("token") if isinstance(answer, dict) else None
-    return token if isinstance(token, str) else None
-
-
-def _complete(filters: dict[str, Any], _settings: Settings) -> dict[str, Any]:
-    return filters if "ownerFilter" in filters or "owner" in filters else {**filters, "ownerFilter": "all"}
+def _default_filters(filters: Filters, _settings: Settings) -> Filters:
+    return {} if "ownerFilter" in filters or "owner" in filters else {"ownerFilter": "all"}
 
 
 def _check_ids(contact_id: str, _account_id: str) -> None:
     if not re.fullmatch(r"[0-9a-f]{24}", contact_id):
-        raise InvalidRequest("a Tether contact id has 24 hexadecimal digits, in small letters")
+        raise InvalidRequest("A Tether contact id must consist of 24 lower-case hexadecimal digits.")
 
 
-def _prepare_stage(change: StageChange, count: int) -> Steps:
+def _resolve_stage(change: StageChange, count: int) -> Flow[StageChange]:
     if change.campaign is not None:
-        raise InvalidRequest("Tether has no stage per campaign; leave `campaign` out")
-    # A status that the pipeline lacks would clear the contact's stage.
-    answer = yield Request("GET", "/api/pipelines", (("type", "Contact"),))
-    names = _stage_names(answer)
-    by_letters = {name.casefold(): name for name in names}
-    name = change.stage if change.stage in names else by_letters.get(change.stage.casefold())
+        raise InvalidRequest("Tether has no stage per campaign. Leave `campaign` out.")
+    # Setting a status that the pipeline lacks would clear the contact's stage.
+    names = _stage_names((yield Request("GET", "/api/pipelines", (("type", "Contact"),))).json())
+    by_folded_name = {name.casefold(): name for name in names}
+    name = change.stage if change.stage in names else by_folded_name.get(change.stage.casefold())
     if name is None:
         raise InvalidRequest(
-            f"Tether's contact pipeline has no such stage; its stages are {', '.join(names)}"
+            f"Tether's contact pipeline has no such stage. Its stages are {', '.join(names)}."
         )
     if count < 2:
         return StageChange(name)
-    # Many are changed at once by the stage's id, which this read of contacts by stage gives for every name.
-    answer = yield Request("POST", "/api/contacts", json={"size": 1, "pipelineType": "Contact"})
-    return StageChange(name, stage_id=_stage_id(answer, name))
+    # The bulk call takes the stage's id, which this read of contacts by stage returns for every name.
+    buckets = (yield Request("POST", "/api/contacts", json={"size": 1, "pipelineType": "Contact"})).json()
+    return StageChange(name, stage_id=_stage_id(buckets, name))
 
 
-def _stage_id(answer: Any, name: str) -> str | None:
-    data = answer.get("data") if isinstance(answer, dict) else None
-    for holder in (answer, data):
+def _stage_id(buckets: object, name: str) -> str | None:
+    data = buckets.get("data") if isinstance(buckets, dict) else None
+    for holder in (buckets, data):
         ids = holder.get("stageIdByName") if isinstance(holder, dict) else None
         stage_id = ids.get(name) if isinstance(ids, dict) else None
         if isinstance(stage_id, str) and re.fullmatch(r"[0-9a-fA-F]{24}", stage_id):
@@ -169,46 +171,53 @@ def _stage_id(answer: Any, name: str) -> str | None:
     return None
 
 
-def _stage_names(answer: Any) -> list[str]:
+def _stage_names(pipeline: object) -> list[str]:
     """Return the stages of a pipeline, which are names on newer pages and objects on older ones."""
-    found = answer
     for key in ("data", "pipeline"):
-        found = found.get(key, found) if isinstance(found, dict) else found
-    if isinstance(found, list) and len(found) == 1:
-        found = found[0]
-    stages = found.get("stages") if isinstance(found, dict) else None
+        pipeline = pipeline.get(key, pipeline) if isinstance(pipeline, dict) else pipeline
+    if isinstance(pipeline, list) and len(pipeline) == 1:
+        pipeline = pipeline[0]
+    stages = pipeline.get("stages") if isinstance(pipeline, dict) else None
     names = [
         stage.get("newStage") or stage.get("name") if isinstance(stage, dict) else stage
         for stage in (stages if isinstance(stages, list) else [])
     ]
     known = [name for name in names if isinstance(name, str) and name]
     if not known or len(known) < len(names):
-        raise MalformedResponse("the answer has no list of stages at `stages`, so no stage is written")
+        raise MalformedResponse("The response has no list of stages at `stages`, so no stage is written.")
     return known
 
 
-def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Steps:
+def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Flow[None]:
     # The server keeps `pipelineStage` in step with `status`.
-    answer = yield Request("PATCH", f"/api/contacts/{contact_id}", json={"status": change.stage})
+    answer = (yield Request("PATCH", f"/api/contacts/{contact_id}", json={"status": change.stage})).json()
     if not isinstance(answer, dict):
-        raise MalformedResponse("the answer to the update is no object")
+        raise MalformedResponse("The response to the update is not an object.")
 
 
-def _update_stage_of_many(contact_ids: list[str], change: StageChange) -> Steps:
+def _bulk_stage(contact_ids: list[str], change: StageChange) -> Flow[None]:
     body = {"contactIds": contact_ids, "status": change.stage, "pipelineStageId": change.stage_id}
-    answer = yield Request("PUT", "/api/contacts/bulk-update-status", json=body)
-    # Ids that the instance does not know only make the number lower.
+    answer = (yield Request("PUT", "/api/contacts/bulk-update-status", json=body)).json()
+    # Ids that the instance does not know only lower the count.
     if not isinstance(answer, dict) or answer.get("matchedCount") != len(contact_ids):
-        raise MalformedResponse("the answer to the update does not say that all contacts were found")
+        raise MalformedResponse("The response to the update does not confirm that all contacts were found.")
 
 
 TETHER = Vendor(
-    name="tether",
+    name=_NAME,
     title="Tether",
     base_url=None,
+    docs_url="https://docs.tetherai.ca",
+    form=ConnectionForm(
+        password_label="Password or token",
+        host_label="Host (instance URL)",
+        host_placeholder="https://your-instance.example.com",
+        login_label="E-mail",
+        login_placeholder="leave empty to use a token",
+    ),
     credentials=_credentials,
-    credential_field="Password or token (password), and E-mail (login) if one is used,",
-    contacts=ContactList(
+    credential_fields="fields E-mail (login) and Password or token (password)",
+    contacts=ListEndpoint(
         path="/api/contacts",
         filters=TetherFilters,
         # The page states no largest size.
@@ -217,41 +226,40 @@ TETHER = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
-        answers={
-            # No record shows a reply, and which value of `messageStatus` means one is not documented.
-            "replied": Answer(
-                needs=lambda _leaf: "messageStatus", on_record=False, exact=lambda leaf: leaf.since is None
+        conditions={
+            # Records do not report a reply, and the page does not say which `messageStatus` means one.
+            "replied": ConditionSupport(
+                on_record=False,
+                required_filter=lambda _condition: "messageStatus",
+                is_exact=lambda condition: isinstance(condition, Replied) and condition.since is None,
             ),
-            # Not asked as `status`: whether that filter minds letters is not documented, and conditions do not.
-            "in_stage": Answer(),
-            "has_phone": Answer(),
+            # Not asked as `status`: the page does not say whether that filter ignores case, as conditions do.
+            "in_stage": ConditionSupport(),
+            "has_phone": ConditionSupport(),
         },
-        complete=_complete,
+        default_filters=_default_filters,
     ),
-    writes=Writes(
+    updates=UpdateSupport(
         check_ids=_check_ids,
         stage=_update_stage,
-        prepare_stage=_prepare_stage,
-        stage_of_many=_update_stage_of_many,
-        most_at_once=100,
+        resolve_stage=_resolve_stage,
+        bulk_stage=_bulk_stage,
+        bulk_limit=100,
     ),
 )
 
 
-class TetherHook(ContactsHook):
-    """Read Tether contacts.
+class TetherHook(ContactsHook[TetherFilters]):
+    """Read Tether contacts and set their stage.
 
-    Without the filter ``pipelineId`` an instance may answer for its active Contact pipeline alone; the API
-    pages say so of a sister call.
+    Without the filter ``pipelineId``, an instance may return only the contacts of its active contact pipeline; the API
+    pages say so of a related call.
 
     API page: https://docs.tetherai.ca/api-reference/contacts/
 
-    :param contacts_conn_id: connection of type ``tether``: the host is the instance's URL; with a login the
-        password is that login's, without one it is a bearer token.
-    :param page_size: contacts per request, 200 at most and by default.
+    :param contacts_conn_id: connection of type ``tether``: the host is the instance's URL. With a login, the password is
+        that login's; without one, it is a bearer token.
+    :param page_size: contacts per request, at most 200, which is the default.
     """
 
-    conn_type = "tether"
-    hook_name = "Tether"
-    default_conn_name = "tether_default"
     vendor = TETHER

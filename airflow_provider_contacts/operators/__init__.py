@@ -1,1 +1,1 @@
-"""Operators over contacts."""
+"""Operators that list, filter and update contacts."""

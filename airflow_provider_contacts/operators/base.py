@@ -1,21 +1,47 @@
-"""What every operator of this package is."""
+"""What operators and sensors that read contacts have in common."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from airflow.sdk import BaseOperator
+from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.core.changes import TagsLike
+from airflow_provider_contacts.core.condition_parsing import ConditionLike, to_templatable
+from airflow_provider_contacts.retry import RetryPolicyOperator
 
-from airflow_provider_contacts.retry import default_retry_policy
+if TYPE_CHECKING:
+    from airflow.sdk import XComArg
+
+__all__ = ["ContactsLike", "FiltersLike", "ReadsContactsOperator", "TagsLike"]
+
+# Ids, references or contacts: a list, the output of an upstream task, or a template that renders to a list.
+ContactsLike: TypeAlias = "Sequence[str | int | Reference | Mapping[str, object]] | XComArg | str"
+# The vendor's parameters: a mapping, the output of an upstream task, or a template that renders to a mapping.
+FiltersLike: TypeAlias = "Mapping[str, object] | XComArg | str"
 
 
-class ContactsBaseOperator(BaseOperator):
-    """An operator that leaves it to :class:`~airflow_provider_contacts.retry.ContactsRetryPolicy` what to retry.
+class ReadsContactsOperator(RetryPolicyOperator):
+    """Base class of the operators that read contacts.
 
-    The author's own ``retry_policy`` wins; where the platform has no retry policies, nothing changes.
+    :param contacts_conn_id: connection of any vendor. Templated.
+    :param filters: the vendor's own parameters. Templated.
+    :param condition: a condition, or its JSON form, that contacts have to match as well. Templated.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    template_fields: Sequence[str] = ("contacts_conn_id", "filters", "condition")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "condition": "json"}
+
+    def __init__(
+        self,
+        *,
+        contacts_conn_id: str,
+        filters: FiltersLike | None = None,
+        condition: ConditionLike | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        if getattr(self, "retry_policy", None) is None and (policy := default_retry_policy()) is not None:
-            self.retry_policy = policy
+        self.contacts_conn_id = contacts_conn_id
+        # Templates replace the values below before they are used, so their types are only checked then.
+        self.filters: Any = filters
+        self.condition: Any = to_templatable(condition)

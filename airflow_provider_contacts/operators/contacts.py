@@ -1,4 +1,4 @@
-"""Operators that read contacts."""
+"""Operators that list and filter contacts."""
 
 from __future__ import annotations
 
@@ -6,97 +6,84 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_contacts.arguments import flag, whole_number
-from airflow_provider_contacts.conditions import Condition, as_condition, template_form
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition, to_templatable
+from airflow_provider_contacts.core.validation import parse_bool, parse_int, parse_optional_int
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.hooks.base import ContactsHook, require_on_record
-from airflow_provider_contacts.links import ContactLink, leave_url
-from airflow_provider_contacts.operators.base import ContactsBaseOperator
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.hooks.registry import require_record_support
+from airflow_provider_contacts.links import ContactLink, push_contact_url
+from airflow_provider_contacts.operators.base import ContactsLike, ReadsContactsOperator
+from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+__all__ = ["FilterContactsOperator", "ListContactsOperator"]
 
-class ListContactsOperator(ContactsBaseOperator):
+
+class ListContactsOperator(ReadsContactsOperator):
     """Return the contacts of one connection as XCom.
 
     For more than a few hundred contacts use
-    :class:`~airflow_provider_contacts.transfers.contacts_to_object_storage.ContactsToObjectStorageOperator`:
-    XCom is a row of Airflow's database.
+    :class:`~airflow_provider_contacts.transfers.contacts_to_object_storage.ContactsToObjectStorageOperator`, because an
+    XCom is a row in Airflow's database.
 
-    :param contacts_conn_id: connection of any of the vendors. Templated.
+    :param contacts_conn_id: connection of any vendor. Templated.
     :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON form, that contacts have to meet as well. Templated.
+    :param condition: a condition, or its JSON form, that contacts have to match as well. Templated.
     :param limit: stop after this many contacts. Templated.
-    :param max_xcom_contacts: fail, before XCom is touched, if there are more contacts than this. Templated.
-    :return: a list of dicts with the fields of :class:`~airflow_provider_contacts.contact.Contact` without
-        ``raw``; times are ISO 8601 text.
-    :raises InvalidRequest: for a bad filter, or for more contacts than ``max_xcom_contacts``.
-    :raises ContactsError: for anything else between here and the vendor.
+    :param max_xcom_contacts: fail if there are more contacts than this; nothing is pushed to XCom then. Templated.
+    :return: a list of dicts with the fields of :class:`~airflow_provider_contacts.contact.Contact` except ``raw``;
+        times are ISO 8601 text.
+    :raises InvalidRequest: if a filter is invalid, or there are more contacts than ``max_xcom_contacts``.
+    :raises ContactsError: for every other failure.
     """
 
-    template_fields: Sequence[str] = (
-        "contacts_conn_id",
-        "filters",
-        "condition",
-        "limit",
-        "max_xcom_contacts",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "condition": "json"}
+    template_fields: Sequence[str] = (*ReadsContactsOperator.template_fields, "limit", "max_xcom_contacts")
     ui_color = "#e8f1e4"
     operator_extra_links = (ContactLink(),)
 
     def __init__(
-        self,
-        *,
-        contacts_conn_id: str,
-        filters: Mapping[str, Any] | None = None,
-        condition: Condition | Mapping[str, Any] | None = None,
-        limit: int | str | None = None,
-        max_xcom_contacts: int | str = 1000,
-        **kwargs: Any,
+        self, *, limit: int | str | None = None, max_xcom_contacts: int | str = 1000, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.contacts_conn_id = contacts_conn_id
-        self.filters = filters
-        # Templates reach into a dict, and not into a struct.
-        self.condition = template_form(condition)
         self.limit = limit
         self.max_xcom_contacts = max_xcom_contacts
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:
+    def execute(self, context: Context) -> list[dict[str, object]]:
         """List the contacts."""
-        limit = whole_number("limit", self.limit)
-        most = whole_number("max_xcom_contacts", self.max_xcom_contacts)
-        if most is None:
-            raise InvalidRequest("`max_xcom_contacts` must be a whole number of at least 1, and is empty")
+        limit = parse_optional_int("limit", self.limit)
+        max_contacts = parse_int("max_xcom_contacts", self.max_xcom_contacts)
         hook = ContactsHook.for_connection(self.contacts_conn_id)
-        contacts: list[dict[str, Any]] = []
+        contacts: list[dict[str, object]] = []
         for contact in hook.list_contacts(self.filters, condition=self.condition, limit=limit, raw=False):
-            if len(contacts) == most:
+            if len(contacts) == max_contacts:
                 raise InvalidRequest(
-                    f"there are more than {most} contacts (max_xcom_contacts), too many for XCom; land them with "
-                    "ContactsToObjectStorageOperator, or set `limit` or `filters`"
+                    f"There are more than {max_contacts} contacts (max_xcom_contacts), too many for XCom. Write them "
+                    "with ContactsToObjectStorageOperator, or set `limit` or `filters`."
                 )
             contacts.append(contact.to_dict())
         self.log.info(
-            "%s: %d contacts with %d request(s).", hook.vendor.title, len(contacts), hook.requests_sent
+            "%s: Listed %d contacts with %d requests.",
+            hook.vendor.title,
+            len(contacts),
+            hook.requests_sent,
         )
-        leave_url(context, next((contact["url"] for contact in contacts), None))
+        push_contact_url(context, next((contact["url"] for contact in contacts), None))
         return contacts
 
 
-class FilterContactsOperator(ContactsBaseOperator):
-    """Return those contacts of an upstream task that meet a condition.
+class FilterContactsOperator(RetryPolicyOperator):
+    """Return the contacts of an upstream task that match a condition.
 
     :param contacts: what :class:`ListContactsOperator` returned, usually ``list_task.output``. Templated.
     :param condition: a condition, or its JSON form. Templated.
-    :param skip_if_empty: skip this task, and so what follows it, if no contact meets the condition. Templated.
-    :return: the dicts that meet it, unchanged. Where a record cannot tell, the contact does not meet it; the log
+    :param skip_if_empty: skip this task, and so the tasks after it, if no contact matches. Templated.
+    :return: the dicts that match, unchanged. A contact whose record does not report the answer does not match; the log
         says how many those are.
-    :raises InvalidRequest: for something that is not a list of whole contacts, or a bad condition.
-    :raises UnsupportedByVendor: for a condition that no record of a vendor shows.
+    :raises InvalidRequest: if ``contacts`` is not a list of whole contacts, or the condition is invalid.
+    :raises UnsupportedByVendor: if the records of a vendor do not report the condition.
     """
 
     template_fields: Sequence[str] = ("contacts", "condition", "skip_if_empty")
@@ -106,54 +93,56 @@ class FilterContactsOperator(ContactsBaseOperator):
     def __init__(
         self,
         *,
-        contacts: Any,
-        condition: Condition | Mapping[str, Any],
+        contacts: ContactsLike,
+        condition: ConditionLike,
         skip_if_empty: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.contacts = contacts
-        self.condition = template_form(condition)
+        self.condition: Any = to_templatable(condition)
         self.skip_if_empty = skip_if_empty
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:
+    def execute(self, context: Context) -> list[dict[str, object]]:
         """Filter the contacts."""
-        skip = flag("skip_if_empty", self.skip_if_empty)
-        condition = as_condition(self.condition)
+        skip_if_empty = parse_bool("skip_if_empty", self.skip_if_empty)
+        condition = parse_condition(self.condition)
         if condition is None:
-            raise InvalidRequest("`condition` is empty; without one there is nothing to filter by")
+            raise InvalidRequest("`condition` is empty, so there is nothing to filter by.")
         contacts = _whole_contacts(self.contacts)
-        require_on_record(condition, {contact.vendor for _, contact in contacts})
-        values = [(fields, condition.holds(contact)) for fields, contact in contacts]
-        kept = [fields for fields, value in values if value is True]
+        require_record_support(condition, {contact.vendor for _, contact in contacts})
+        values = [(fields, condition.evaluate(contact)) for fields, contact in contacts]
+        matching = [fields for fields, value in values if value is True]
         unknown = sum(value is None for _, value in values)
         self.log.log(
             logging.WARNING if unknown else logging.INFO,
-            "%d of %d contact(s) meet the condition; of %d their records do not tell, and they are left out.",
-            len(kept), len(values), unknown,
-        )  # fmt: skip
-        if not kept and skip:
+            "%d of %d contacts match; %d could not be evaluated and were excluded.",
+            len(matching),
+            len(values),
+            unknown,
+        )
+        if not matching and skip_if_empty:
             from airflow.sdk.exceptions import AirflowSkipException
 
-            raise AirflowSkipException("no contact meets the condition (skip_if_empty)")
-        return kept
+            raise AirflowSkipException("No contact matches the condition (skip_if_empty).")
+        return matching
 
 
-def _whole_contacts(contacts: Any) -> list[tuple[dict[str, Any], Contact]]:
+def _whole_contacts(contacts: object) -> list[tuple[dict[str, object], Contact]]:
     if isinstance(contacts, str):
         raise InvalidRequest(
-            "`contacts` is text; give `task.output`, or set render_template_as_native_obj=True on the DAG"
+            "`contacts` is text. Pass `task.output`, or set render_template_as_native_obj=True on the DAG."
         )
     if isinstance(contacts, Mapping) or not isinstance(contacts, Iterable):
-        raise InvalidRequest("`contacts` must be a list of contacts, such as ListContactsOperator returns")
+        raise InvalidRequest("`contacts` must be a list of contacts, such as ListContactsOperator returns.")
     found = []
     for number, fields in enumerate(contacts, start=1):
         if not isinstance(fields, Mapping):
-            raise InvalidRequest(f"item {number} of `contacts` is no contact")
+            raise InvalidRequest(f"Item {number} of `contacts` is not a contact.")
         try:
             found.append((dict(fields), Contact.from_dict(fields)))
         except ValueError as error:
             raise InvalidRequest(
-                f"item {number} of `contacts` is no whole contact, such as ListContactsOperator returns: {error}"
+                f"Item {number} of `contacts` is not a whole contact, such as ListContactsOperator returns: {error}."
             ) from None
     return found

@@ -1,50 +1,50 @@
-"""Operators that write contacts."""
+"""Operators that update contacts."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_contacts.arguments import flag, whole_number
-from airflow_provider_contacts.core.bulk import (
-    Progress,
-    Store,
-    Target,
-    Updater,
-    reference,
-    targets_of,
-    update_all,
+from airflow_provider_contacts.core.changes import (
+    Change,
+    parse_notes_change,
+    parse_stage_change,
+    parse_tag_change,
 )
-from airflow_provider_contacts.core.changes import Change, notes_change, stage_change, tag_change
+from airflow_provider_contacts.core.logs import ProgressLog
+from airflow_provider_contacts.core.updates.progress import Progress, Store
+from airflow_provider_contacts.core.updates.run import Outcome, Updater, update_all
+from airflow_provider_contacts.core.updates.targets import Target, parse_targets
+from airflow_provider_contacts.core.validation import parse_bool, parse_int
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.links import ContactLink, leave_url
-from airflow_provider_contacts.operators.base import ContactsBaseOperator
+from airflow_provider_contacts.links import ContactLink, push_contact_url
+from airflow_provider_contacts.operators.base import ContactsLike, TagsLike
+from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
-_REPORT_EVERY = 10.0
-_NAMED = 20
+__all__ = ["UpdateContactNotesOperator", "UpdateContactStageOperator", "UpdateContactTagsOperator"]
+
+_MAX_CONTACTS_IN_LOG = 20
 
 
-class _UpdateContactsOperator(ContactsBaseOperator):
+class _UpdateContactsOperator(RetryPolicyOperator):
     """Make one change to many contacts.
 
-    Contacts that are known to be as wanted already cost no request; duplicates are updated once. Each update
-    is a set and not a count, so that sending one again does no harm. On Airflow 3.3 a retry goes on where the
-    try before it ended; once the task has succeeded, clearing it does everything again.
+    Contacts that are already up to date cost no request, and duplicates are updated once. An update sets a value and
+    does not count, so sending one twice does no harm. On Airflow 3.3 a retry continues where the previous attempt
+    ended. After the task has succeeded, clearing it repeats everything.
 
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
-    :param contacts: what a list, a filter or a sensor returned, or ids. Templated.
-    :param preview: say what would be done, and write nothing. Templated.
-    :param max_updates: refuse to write more contacts than this, before the first. Templated.
-    :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Wrong
-        credentials, missing rights, used-up credits and a long wait that the vendor asks for end the task at once
-        in both. Templated.
-    :return: ``{"updated", "unchanged", "failed"}``, each a list of references; those in ``failed`` have an
-        ``error`` too. With ``preview`` the first is empty, and ``would_update`` has what it would hold.
+    :param contacts: what a listing, a filter or a sensor returned, or ids. Templated.
+    :param preview: report what would change, and write nothing. Templated.
+    :param max_updates: fail before the first write if more contacts than this would change. Templated.
+    :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Authentication,
+        permission, quota and long rate-limit errors abort immediately in either mode. Templated.
+    :return: ``{"updated", "unchanged", "failed"}``, each a list of references; those in ``failed`` have an ``error``
+        too. With ``preview``, ``updated`` is empty and ``would_update`` lists what it would contain.
     """
 
     template_fields: Sequence[str] = ("contacts_conn_id", "contacts", "preview", "max_updates", "on_failure")
@@ -55,7 +55,7 @@ class _UpdateContactsOperator(ContactsBaseOperator):
         self,
         *,
         contacts_conn_id: str,
-        contacts: Any,
+        contacts: ContactsLike,
         preview: bool | str = False,
         max_updates: int | str = 1000,
         on_failure: str = "fail",
@@ -68,84 +68,95 @@ class _UpdateContactsOperator(ContactsBaseOperator):
         self.max_updates = max_updates
         self.on_failure = on_failure
 
-    def change(self) -> Change:
-        """Return the change to make, checked."""
+    def parse_change(self) -> Change:
+        """Return the checked change."""
         raise NotImplementedError
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, list[dict[str, object]]]:
         """Update the contacts."""
-        change, preview = self.change(), flag("preview", self.preview)
-        most = whole_number("max_updates", self.max_updates)
-        if most is None:
-            raise InvalidRequest("`max_updates` must be a whole number of at least 1, and is empty")
+        change = self.parse_change()
+        preview = parse_bool("preview", self.preview)
+        max_updates = parse_int("max_updates", self.max_updates)
         if self.on_failure not in ("fail", "continue"):
-            raise InvalidRequest("`on_failure` must be `fail` or `continue`")
+            raise InvalidRequest("`on_failure` must be `fail` or `continue`.")
         hook = ContactsHook.for_connection(self.contacts_conn_id)
-        vendor = hook.vendor
-        targets, again = targets_of(self.contacts, vendor.name, vendor.title, vendor.writes.check_ids)
-        unchanged: list[Target] = []
-        todo: list[Target] = []
-        for target in targets:
-            (unchanged if change.made(target.known) else todo).append(target)
+        targets, duplicates = parse_targets(self.contacts, hook.vendor)
+        unchanged = [target for target in targets if change.is_satisfied_by(target.fields)]
+        to_update = [target for target in targets if not change.is_satisfied_by(target.fields)]
         self.log.info(
-            "%s: %d contact(s) to update (%s), %d as wanted already, %d named more than once.",
-            vendor.title, len(todo), change, len(unchanged), again,
-        )  # fmt: skip
-        if len(todo) > most:
+            "%s: %d contacts to update (%s), %d already up to date, %d duplicates.",
+            hook.vendor.title,
+            len(to_update),
+            change,
+            len(unchanged),
+            duplicates,
+        )
+        if len(to_update) > max_updates:
             raise InvalidRequest(
-                f"{len(todo)} contacts are to be updated, more than max_updates ({most}); nothing is written. Raise "
-                "max_updates if so many are meant"
+                f"{len(to_update)} contacts would be updated, more than max_updates ({max_updates}). Nothing is "
+                "written. Raise max_updates if this is intended."
             )
-        updater = hook.updater(change, len(todo))
-        leave_url(context, next((one.known.get("url") for one in targets), None))
-        result: dict[str, Any] = {
-            "updated": [],
-            "unchanged": [reference(vendor.name, one) for one in unchanged],
+        updater = hook.create_updater(change, len(to_update))
+        push_contact_url(context, next((target.fields.get("url") for target in targets), None))
+        result = {
+            "updated": _references(hook, []),
+            "unchanged": _references(hook, unchanged),
+            "failed": _references(hook, []),
         }
         if preview:
             self.log.info("This is a preview; nothing is written.")
-            return {**result, "failed": [], "would_update": [reference(vendor.name, one) for one in todo]}
-        return {**result, **self._update(hook, change, todo, updater, context)}
+            return {**result, "would_update": _references(hook, to_update)}
+        return {**result, **self._update(hook, change, to_update, updater, context)}
 
     def _update(
-        self, hook: ContactsHook, change: Change, todo: list[Target], updater: Updater, context: Context
-    ) -> dict[str, Any]:
+        self,
+        hook: ContactsHook[Any],
+        change: Change,
+        targets: list[Target],
+        updater: Updater,
+        context: Context,
+    ) -> dict[str, list[dict[str, object]]]:
         store: Store | None = dict(context).get("task_state_store")  # type: ignore[assignment]
         settings = hook.settings
-        progress = Progress(store, f"{hook.vendor.name} {settings.conn_id} {settings.base_url}", todo, change)
-        if progress.done:
-            self.log.info("%d contact(s) were updated by the try before this one.", len(progress.done))
-        started = reported = time.monotonic()
-
-        def report(count: int) -> None:
-            nonlocal reported
-            now = time.monotonic()
-            if now - reported >= _REPORT_EVERY:
-                reported = now
-                rate = (count - len(progress.done)) / (now - started)
-                self.log.info("%d of %d contact(s), %.1f per second.", count, len(todo), rate)
-
-        outcome = update_all(todo, updater, progress, settings.max_concurrency, report)
-        name = hook.vendor.name
-        result: dict[str, list[dict[str, Any]]] = {
-            "updated": [dict(reference(name, todo[index])) for index in outcome.updated],
+        scope = f"{hook.vendor.name} {settings.conn_id} {settings.base_url}"
+        progress = Progress(store, scope, targets, change)
+        already_done = len(progress.done)
+        if already_done:
+            self.log.info("%d contacts were updated by the previous attempt.", already_done)
+        lines = ProgressLog(self.log, "Processed %d%s contacts, %.1f per second.")
+        outcome = update_all(
+            targets,
+            updater,
+            progress,
+            settings.max_concurrency,
+            lambda count: lines.update(count - already_done, len(targets) - already_done),
+        )
+        result = {
+            "updated": _references(hook, [targets[index] for index in outcome.updated]),
             "failed": [
-                {**reference(name, todo[index]), "error": f"{type(error).__name__}: {error}"}
+                {**targets[index].reference(hook.vendor.name), "error": f"{type(error).__name__}: {error}"}
                 for index, error in sorted(outcome.failed.items())
             ],
         }
-        self.log.info("%d contact(s) updated, %d failed.", len(outcome.updated), len(outcome.failed))
-        for failed in result["failed"][:_NAMED]:
-            self.log.warning("Not updated: contact %s. %s", failed["contact_id"], failed["error"])
+        self.log.info("%d contacts updated, %d failed.", len(outcome.updated), len(outcome.failed))
+        for failed in result["failed"][:_MAX_CONTACTS_IN_LOG]:
+            self.log.warning("Contact %s was not updated. %s", failed["contact_id"], failed["error"])
         if outcome.failed and self.on_failure == "fail":
-            raise ContactsError(
-                f"{len(outcome.failed)} of {len(todo)} contacts could not be updated, "
-                f"{len(outcome.updated)} were. The log names the first {_NAMED}. "
-                f"{outcome.causes(todo)}",
-                transient=any(error.transient for error in outcome.failed.values()),
-            )
-        progress.forget()
+            raise _failure(outcome, targets)
+        progress.clear()
         return result
+
+
+def _references(hook: ContactsHook[Any], targets: list[Target]) -> list[dict[str, object]]:
+    return [{**target.reference(hook.vendor.name)} for target in targets]
+
+
+def _failure(outcome: Outcome, targets: list[Target]) -> ContactsError:
+    return ContactsError(
+        f"{len(outcome.failed)} of {len(targets)} contacts could not be updated; {len(outcome.updated)} were. The log "
+        f"names the first {_MAX_CONTACTS_IN_LOG}. {outcome.causes(targets)}",
+        transient=any(error.transient for error in outcome.failed.values()),
+    )
 
 
 class UpdateContactTagsOperator(_UpdateContactsOperator):
@@ -153,66 +164,73 @@ class UpdateContactTagsOperator(_UpdateContactsOperator):
 
     :param add: names, or mappings of ``name`` and ``color``. Templated.
     :param remove: names. Templated.
-    :param replace: the tags to have and no others, in the form of ``add``. Templated.
+    :param replace: the exact tags to have, like ``add``; an empty list clears the tags. Templated.
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
-    :param contacts: what a list, a filter or a sensor returned, or ids. Templated.
-    :param preview: say what would be done, and write nothing. Templated.
-    :param max_updates: refuse to write more contacts than this, before the first. Templated.
+    :param contacts: what a listing, a filter or a sensor returned, or ids. Templated.
+    :param preview: report what would change, and write nothing. Templated.
+    :param max_updates: fail before the first write if more contacts than this would change. Templated.
     :param on_failure: ``fail`` or ``continue``, after all contacts have been tried. Templated.
     :return: ``{"updated", "unchanged", "failed"}``, lists of references.
-    :raises UnsupportedByVendor: if the vendor's API has no such call; it names the vendors that have.
+    :raises UnsupportedByVendor: if the vendor's API cannot change tags; names the vendors that can.
     """
 
     template_fields: Sequence[str] = (*_UpdateContactsOperator.template_fields, "add", "remove", "replace")
 
-    def __init__(self, *, add: Any = (), remove: Any = (), replace: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        add: TagsLike | XComArg = (),
+        remove: TagsLike | XComArg = (),
+        replace: TagsLike | XComArg | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.add = add
         self.remove = remove
         self.replace = replace
 
-    def change(self) -> Change:
-        """Return the change to make, checked."""
-        return tag_change(self.add, self.remove, self.replace)
+    def parse_change(self) -> Change:
+        """Return the checked change."""
+        return parse_tag_change(self.add, self.remove, self.replace)
 
 
 class UpdateContactNotesOperator(_UpdateContactsOperator):
     """Replace the notes of many contacts.
 
-    :param notes: JSON text, or an object or array; None or empty text clears the notes. Templated.
+    :param notes: JSON text, an object or an array; None or empty text clears the notes. Templated.
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
-    :param contacts: what a list, a filter or a sensor returned, or ids. Templated.
-    :param preview: say what would be done, and write nothing. Templated.
-    :param max_updates: refuse to write more contacts than this, before the first. Templated.
+    :param contacts: what a listing, a filter or a sensor returned, or ids. Templated.
+    :param preview: report what would change, and write nothing. Templated.
+    :param max_updates: fail before the first write if more contacts than this would change. Templated.
     :param on_failure: ``fail`` or ``continue``, after all contacts have been tried. Templated.
     :return: ``{"updated", "unchanged", "failed"}``, lists of references.
-    :raises UnsupportedByVendor: if the vendor's API has no such call; it names the vendors that have.
+    :raises UnsupportedByVendor: if the vendor's API cannot change notes; names the vendors that can.
     """
 
     template_fields: Sequence[str] = (*_UpdateContactsOperator.template_fields, "notes")
     template_fields_renderers: ClassVar[dict[str, str]] = {"notes": "json"}
 
-    def __init__(self, *, notes: Any, **kwargs: Any) -> None:
+    def __init__(self, *, notes: object, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.notes = notes
 
-    def change(self) -> Change:
-        """Return the change to make, checked."""
-        return notes_change(self.notes)
+    def parse_change(self) -> Change:
+        """Return the checked change."""
+        return parse_notes_change(self.notes)
 
 
 class UpdateContactStageOperator(_UpdateContactsOperator):
     """Move many contacts to a stage.
 
-    :param stage: by the name that the vendor shows, such as ``Do Not Contact``. Templated.
-    :param campaign: Mailstand keeps a stage per campaign: a campaign's id, or ``all``. Templated.
+    :param stage: under the name that the vendor shows, such as ``Do Not Contact``. Templated.
+    :param campaign: a campaign's id, or ``all``, at Mailstand, which has one stage per campaign. Templated.
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
-    :param contacts: what a list, a filter or a sensor returned, or ids. Templated.
-    :param preview: say what would be done, and write nothing. Templated.
-    :param max_updates: refuse to write more contacts than this, before the first. Templated.
+    :param contacts: what a listing, a filter or a sensor returned, or ids. Templated.
+    :param preview: report what would change, and write nothing. Templated.
+    :param max_updates: fail before the first write if more contacts than this would change. Templated.
     :param on_failure: ``fail`` or ``continue``, after all contacts have been tried. Templated.
     :return: ``{"updated", "unchanged", "failed"}``, lists of references.
-    :raises UnsupportedByVendor: if the vendor's API has no such call; it names the vendors that have.
+    :raises UnsupportedByVendor: if the vendor's API cannot change stages; names the vendors that can.
     """
 
     template_fields: Sequence[str] = (*_UpdateContactsOperator.template_fields, "stage", "campaign")
@@ -222,6 +240,6 @@ class UpdateContactStageOperator(_UpdateContactsOperator):
         self.stage = stage
         self.campaign = campaign
 
-    def change(self) -> Change:
-        """Return the change to make, checked."""
-        return stage_change(self.stage, self.campaign)
+    def parse_change(self) -> Change:
+        """Return the checked change."""
+        return parse_stage_change(self.stage, self.campaign)

@@ -1,3 +1,1 @@
-"""The four vendors, served on this machine, over invented people."""
-
-from __future__ import annotations
+"""The four vendors on this machine, for demos and tests. It shares no code with the client."""

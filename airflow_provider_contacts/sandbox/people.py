@@ -1,4 +1,4 @@
-"""Invented people. The same seed gives the same people."""
+"""Fictional people. The same seed returns the same people."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PLACES = (
     ("東京", "JP", "Japan", "Asia/Tokyo"),
     ("Zürich", "CH", "Switzerland", "Europe/Zurich"),
 )
-# Area codes whose 555-01xx numbers are set aside for invented people.
+# In every area code, the numbers 555-0100 to 555-0199 are reserved for fiction.
 _AREA_CODES = (
     201,
     202,
@@ -62,7 +62,7 @@ _AREA_CODES = (
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who may be a contact at several vendors."""
+    """A person who may be a contact at several vendors."""
 
     number: int
     first: str
@@ -81,12 +81,12 @@ class Person:
 
     @property
     def email(self) -> str:
-        """An address that no mail reaches."""
+        """An address in a domain that is reserved for examples (RFC 2606)."""
         return f"person.{self.number}@contacts.example"
 
     @property
     def phone(self) -> str:
-        """An E.164 number of those set aside for invented people."""
+        """An E.164 number from the range that is reserved for fiction."""
         area = _AREA_CODES[self.number // 100 % len(_AREA_CODES)]
         return f"+1{area}55501{self.number % 100:02d}"
 
@@ -96,7 +96,7 @@ class Person:
         return f"sandbox-person-{self.number}"
 
 
-def person(number: int, seed: int) -> Person:
+def find_person(number: int, seed: int) -> Person:
     """Return person ``number`` of the population ``seed``."""
     pick = random.Random(f"{seed}:{number}")
     return Person(

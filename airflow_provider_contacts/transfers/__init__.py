@@ -1,1 +1,1 @@
-"""Operators that land contacts elsewhere."""
+"""Operators that write contacts to files and databases."""

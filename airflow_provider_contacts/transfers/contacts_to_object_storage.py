@@ -1,89 +1,76 @@
-"""Land contacts as a file, on a local path or in an object store."""
+"""Write contacts to a file, on a local path or in an object store."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.conditions import Condition, template_form
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
-from airflow_provider_contacts.operators.base import ContactsBaseOperator
-from airflow_provider_contacts.transfers.files import check_target, format_of, land
-from airflow_provider_contacts.transfers.outcome import facets, tell_outlets
+from airflow_provider_contacts.operators.base import ReadsContactsOperator
+from airflow_provider_contacts.transfers.formats import choose_format
+from airflow_provider_contacts.transfers.openlineage import Export
+from airflow_provider_contacts.transfers.publishing import check_path, write_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+__all__ = ["ContactsToObjectStorageOperator"]
 
-class ContactsToObjectStorageOperator(ContactsBaseOperator):
+
+class ContactsToObjectStorageOperator(ReadsContactsOperator):
     """Write all contacts of one connection to one file.
 
-    The whole listing is read to a local temporary file first, and published in one step: nothing is visible
-    at ``path`` until it is complete, and after a failed read whatever was there before is still there.
-    Memory does not grow with the number of contacts, but for one key each.
+    The whole listing is read into a local temporary file first and published in one step: nothing is visible at ``path``
+    until it is complete, and after a failed read the previous file is still there. Contacts are streamed; memory use
+    stays flat except for one small key per contact.
 
-    The columns are the fields of :class:`~airflow_provider_contacts.contact.Contact` in their order, and ``raw``,
-    the vendor's own JSON as text. In ``.jsonl`` times are ISO 8601 text in UTC; in ``.csv`` lists are JSON, and a
-    cell that a spreadsheet would run as a formula begins with an apostrophe; in ``.parquet`` times have their
-    zone, and lists are lists.
+    The columns are the fields of :class:`~airflow_provider_contacts.contact.Contact` in their order, then ``raw``, the
+    vendor's JSON. In ``.jsonl``, times are ISO 8601 text in UTC, and ``raw`` is an object. In ``.csv`` and ``.parquet``,
+    ``raw`` is text. In ``.csv``, lists are JSON, and a cell that a spreadsheet would run as a formula is prefixed with an
+    apostrophe. In ``.parquet``, times have a zone, and lists are lists.
 
-    :param contacts_conn_id: connection of any of the vendors. Templated.
-    :param path: a local path, or any URL that ``airflow.sdk.ObjectStoragePath`` takes, such as
-        ``s3://aws_default@bucket/contacts/mailstand.jsonl``. Missing folders are made. Templated.
+    :param contacts_conn_id: connection of any vendor. Templated.
+    :param path: a local path, or a URL that ``airflow.sdk.ObjectStoragePath`` supports, such as
+        ``s3://aws_default@bucket/contacts/mailstand.jsonl``. Missing folders are created. Templated.
     :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON form, that contacts have to meet as well. Templated.
-    :param format: ``jsonl``, ``csv``, each also with ``.gz`` or ``.zst``, or ``parquet``; by default the ending of
-        ``path`` tells. Templated.
-    :param content: ``normalized``, or ``raw`` for the vendor's own objects, byte for byte, as lines of JSON. Templated.
+    :param condition: a condition, or its JSON form, that contacts have to match as well. Templated.
+    :param format: ``jsonl`` or ``csv``, each also with ``.gz`` or ``.zst``, or ``parquet``; by default the ending of
+        ``path``. Templated.
+    :param content: ``normalized``, or ``raw`` for the vendor's own objects, byte for byte, as JSON lines. Templated.
     :return: ``{"vendor", "path", "seen", "size", "requests", "seconds"}``, where ``seen`` is the number of contacts and
-        ``size`` that of the file in bytes.
-    :raises InvalidRequest: for an unknown format, a missing library or a bad filter, before any request.
-    :raises ContactsError: for a path that cannot be written, before any request, and for anything else between here and
-        the vendor.
+        ``size`` the size of the file in bytes.
+    :raises InvalidRequest: if the format or a filter is invalid, or a library is missing, before any request.
+    :raises ContactsError: if the path cannot be written, before any request; and for every other failure.
     """
 
-    template_fields: Sequence[str] = (
-        "contacts_conn_id",
-        "path",
-        "filters",
-        "condition",
-        "format",
-        "content",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"filters": "json", "condition": "json"}
+    template_fields: Sequence[str] = (*ReadsContactsOperator.template_fields, "path", "format", "content")
     ui_color = "#e4edf1"
 
     def __init__(
         self,
         *,
-        contacts_conn_id: str,
         path: str,
-        filters: Mapping[str, Any] | None = None,
-        condition: Condition | Mapping[str, Any] | None = None,
         format: str | None = None,
         content: str = "normalized",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.contacts_conn_id = contacts_conn_id
         self.path = path
-        self.filters = filters
-        self.condition = template_form(condition)
         self.format = format
         self.content = content
-        self._landed: tuple[str, str, dict[str, Any]] | None = None
+        self._export: Export | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read the contacts and publish them."""
-        format = format_of(self.path, self.format, self.content)
+        """Read the contacts and publish the file."""
+        file_format = choose_format(self.path, self.format, self.content)
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         contacts = hook.list_contacts(self.filters, condition=self.condition)
-        check_target(self.path)
-        seen, size = land(contacts, self.path, format)
+        check_path(self.path)
+        seen, size = write_file(contacts, self.path, file_format)
         summary = {
             "vendor": hook.vendor.name,
             "path": self.path,
@@ -93,26 +80,26 @@ class ContactsToObjectStorageOperator(ContactsBaseOperator):
             "seconds": round(time.monotonic() - started, 3),
         }
         self.log.info(
-            "%s: landed %d contacts with %d request(s) in %.1f s.",
+            "%s: Wrote %d contacts to %s with %d requests in %.1f s.",
             hook.vendor.title,
             seen,
+            self.path,
             summary["requests"],
             summary["seconds"],
         )
-        self._landed = (hook.vendor.name, hook.settings.base_url, summary)
         namespace, name = self._dataset()
-        collect_write(
-            hook, f"file://{os.path.abspath(name)}" if namespace == "file" else f"{namespace}/{name}"
-        )
-        tell_outlets(self, context, summary)
+        uri = f"file://{os.path.abspath(name)}" if namespace == "file" else f"{namespace}/{name}"
+        collect_write(hook, uri)
+        self._export = Export(hook.vendor.name, hook.settings.base_url, namespace, name, summary)
+        self._export.emit_asset_metadata(self, context)
         return summary
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Return what OpenLineage learns of this run."""
-        return None if self._landed is None else facets(*self._landed, *self._dataset())
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> Any:
+        """Return what OpenLineage records of this run."""
+        return None if self._export is None else self._export.openlineage_facets()
 
     def _dataset(self) -> tuple[str, str]:
-        """Return namespace and name of the file, as OpenLineage's naming rules have them."""
+        """Return namespace and name of the file, by OpenLineage's naming rules."""
         scheme, _, rest = self.path.rpartition("://")
         if scheme in ("", "file"):
             return "file", rest

@@ -1,1 +1,1 @@
-"""Triggers that wait for contacts without a worker."""
+"""Triggers that poll a vendor for sensors and asset watchers."""

@@ -1,150 +1,44 @@
-"""Triggers: one waits for a sensor, one watches for an asset. Those with the same question share one poll."""
+"""Triggers: one waits for a sensor, one watches for an asset. Those that ask the same share one poll."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
-import json
-import logging
+import inspect
 import math
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_contacts.conditions import as_condition
-from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.core.waiting import Found, Wait
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest, to_form, unexpected
-from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.retry import LONGEST_WAIT
+from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
+from airflow_provider_contacts.core.waiting import Pace, WaitState
+from airflow_provider_contacts.errors import InvalidRequest, serialize_error, wrap_unexpected
+from airflow_provider_contacts.triggers.polling import Poll, fingerprint, poll_forever
+from airflow_provider_contacts.triggers.seen import SeenStore
 
-log = logging.getLogger(__name__)
+__all__ = ["ContactEventTrigger", "ContactTrigger"]
 
-# Of a shared poll's meaning: triggers of two versions of this package must not share one.
-_STREAM = ("airflow_provider_contacts.poll", 1)
-# Seconds before the first shared poll, in which triggers that start together find it.
-_GATHERING = 2.0
-# After failures polls become rarer, down to one in so many seconds.
-_RAREST = 900.0
-# Seconds after which Airflow has stored an event.
-_STORED = 2.0
-_JITTER = 0.05
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Poll:
-    """What one look at the vendor gave: who meets the condition, or what went wrong."""
-
-    found: Found = field(default_factory=Found)
-    error: ContactsError | None = None
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Pace:
-    """How long to wait from one poll to the next.
-
-    :param interval: seconds.
-    :param first: seconds before the first poll.
-    :param exponential: whether to wait twice as long each time.
-    :param longest: the most that ``exponential`` comes to.
-    :param end: Unix time at which a poll is made whatever the pace, or None.
-    """
-
-    interval: float
-    first: float
-    exponential: bool = False
-    longest: float | None = None
-    end: float | None = None
-
-    def after(self, polls: int, failures: int, error: ContactsError | None) -> float:
-        """Return how long to wait after some polls, the last of which have failed."""
-        pause = self.interval
-        if self.exponential:
-            pause = max(pause, 1.0) * 2 ** min(polls - 1, 30)
-            pause = pause if self.longest is None else min(pause, self.longest)
-        if failures > 1:
-            pause = max(pause, min(pause * 2 ** min(failures - 1, 30), _RAREST))
-        pause *= random.uniform(1 - _JITTER, 1 + _JITTER)
-        pause = max(pause, min((error.retry_after if error else None) or 0.0, LONGEST_WAIT))
-        left = math.inf if self.end is None else self.end - time.time()
-        return min(pause, left + _JITTER) if left > 0 else pause
-
-
-async def _polls(
-    contacts_conn_id: str, filters: Mapping[str, Any] | None, condition: Mapping[str, Any], pace: _Pace
-) -> AsyncGenerator[_Poll, None]:
-    """Poll for ever. A poll that fails is given like any other."""
-    hook: ContactsHook | None = None
-    polls = failures = 0
-    slow = False
-    await asyncio.sleep(pace.first)
-    while True:
-        polls, started = polls + 1, time.monotonic()
-        try:
-            hook = await _current(hook, contacts_conn_id)
-            reading = hook.alist_contacts(filters, condition=condition, raw=False)
-            async with contextlib.aclosing(reading) as contacts:
-                poll = _Poll(Found([contact.reference() async for contact in contacts]))
-            failures = 0
-        except Exception as error:
-            poll = _Poll(error=error if isinstance(error, ContactsError) else unexpected(error))
-            failures += 1
-        took = time.monotonic() - started
-        if poll.error is None and took > pace.interval and not slow:
-            slow = True
-            log.warning(
-                "A poll of connection %r took %.0f s, longer than its interval of %.0f s; choose a longer one, or "
-                "filters that leave less to read.",
-                contacts_conn_id, took, pace.interval,
-            )  # fmt: skip
-        yield poll
-        await asyncio.sleep(pace.after(polls, failures, poll.error))
-
-
-# A triggerer that makes a trigger of what is stored bears TypeError alone.
-def _form(condition: Any) -> dict[str, Any]:
-    try:
-        checked = as_condition(condition)
-    except InvalidRequest as error:
-        raise TypeError(str(error)) from None
-    if checked is None:
-        raise TypeError("`condition` is empty; there is nothing to wait for")
-    return checked.to_dict()
-
-
-def _seconds(interval: Any) -> float:
-    seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
-        raise TypeError("`poll_interval` must be a number of seconds above 0, or a timedelta")
-    return float(seconds)
-
-
-async def _current(hook: ContactsHook | None, contacts_conn_id: str) -> ContactsHook:
-    """Return the hook of a connection as it is now; the one before keeps its login where nothing has changed."""
-    now = await ContactsHook.afor_connection(contacts_conn_id)
-    settings = await now.asettings()
-    same = hook is not None and type(hook) is type(now) and await hook.asettings() == settings
-    return hook if hook is not None and same else now
+# Part of the key of a shared poll: triggers of two versions of this package must not share one.
+_STREAM_VERSION = ("airflow_provider_contacts.poll", 2)
 
 
 class _PollingTrigger(BaseEventTrigger):
-    """Asks a vendor again and again who meets a condition."""
+    """Polls a vendor for the contacts that match a condition. All arguments are JSON."""
 
     supports_triggerer_queue = True
+    # Triggers that start within this time join the same poll.
+    join_window_seconds: ClassVar[float] = 2.0
 
     def __init__(
         self,
         *,
         contacts_conn_id: str,
-        condition: Mapping[str, Any],
-        filters: Mapping[str, Any] | None = None,
+        condition: Mapping[str, object],
+        filters: Mapping[str, object] | None = None,
         poll_interval: float = 60.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -154,88 +48,77 @@ class _PollingTrigger(BaseEventTrigger):
         self.poll_interval = poll_interval
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class and its arguments, which are JSON."""
-        kind = type(self)
-        return f"{kind.__module__}.{kind.__qualname__}", self._arguments()
-
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "contacts_conn_id": self.contacts_conn_id,
-            "condition": self.condition,
-            "filters": self.filters,
-            "poll_interval": self.poll_interval,
-        }
+        """Return the class and its arguments, under which Airflow stores the trigger."""
+        trigger_class = type(self)
+        arguments = {name: getattr(self, name) for name in inspect.signature(trigger_class).parameters}
+        return f"{trigger_class.__module__}.{trigger_class.__qualname__}", arguments
 
     def __repr__(self) -> str:
-        # Filters may name people.
+        # Filters contain personal data.
         return f"<{type(self).__name__} contacts_conn_id={self.contacts_conn_id!r}>"
 
-    def _question(self) -> str:
-        """Return a digest of what is asked, for keys that may be logged."""
-        filters = {} if self.filters is None else self.filters
-        asked = json.dumps([self.contacts_conn_id, filters, self.condition], sort_keys=True)
-        return hashlib.sha256(asked.encode()).hexdigest()[:32]
-
     def shared_stream_key(self) -> Hashable | None:
-        """Return what triggers have in common that can share one poll, or None if the question is not JSON."""
+        """Return what triggers that can share one poll have in common, or None if the arguments are not JSON."""
         try:
-            return (*_STREAM, self.contacts_conn_id, self._question(), float(self.poll_interval))
+            asked = fingerprint(self.contacts_conn_id, self.filters, self.condition)
+            return (*_STREAM_VERSION, self.contacts_conn_id, asked, float(self.poll_interval))
         except (TypeError, ValueError, RecursionError):
             return None
 
-    @staticmethod
-    def _first(interval: float, kwargs: Mapping[str, Any]) -> float:
-        """Return after how many seconds a shared poll begins; what starts together has found it by then."""
-        return min(interval, _GATHERING) * random.uniform(0.5, 1)
+    @classmethod
+    def _first_pause(cls, interval: float, kwargs: Mapping[str, Any]) -> float:
+        """Return the seconds until a shared poll starts."""
+        return min(interval, cls.join_window_seconds) * random.uniform(0.5, 1)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[_Poll]:
-        """Poll for all triggers with one key."""
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Poll]:
+        """Poll for all triggers with the same key."""
         interval = float(kwargs["poll_interval"])
-        pace = _Pace(interval, first=cls._first(interval, kwargs))
-        async for poll in _polls(kwargs["contacts_conn_id"], kwargs["filters"], kwargs["condition"], pace):
+        pace = Pace(interval, first=cls._first_pause(interval, kwargs))
+        async for poll in poll_forever(
+            kwargs["contacts_conn_id"], kwargs["filters"], kwargs["condition"], pace
+        ):
             yield poll
 
 
 class ContactTrigger(_PollingTrigger):
-    """Waits until enough contacts meet a condition; what a deferred :class:`ContactSensor` leaves behind.
+    """Waits until enough contacts match a condition, on behalf of a deferred ``ContactSensor``.
 
-    It gives one event, a dict with ``status``: ``met`` with ``contacts``, a list of references; ``error`` with
-    the ``error`` as :func:`~airflow_provider_contacts.errors.to_form` gives it; ``timeout`` with ``message``.
-    No exception leaves it, since Airflow would make a skip of one under ``soft_fail``.
+    It emits one event, a dict with ``status``: ``success`` with ``contacts``, a list of references; ``error`` with
+    ``error``, as :func:`~airflow_provider_contacts.errors.serialize_error` returns it; or ``timeout`` with ``message``.
+    It raises no exception, because Airflow would turn one into a skip under ``soft_fail``.
 
-    On Airflow 3.3 all triggers of one triggerer that ask the same question in the same interval share one poll.
-    All arguments are JSON.
+    On Airflow 3.3 all triggers of one triggerer with the same connection, filters, condition and interval share one poll.
 
-    :param contacts_conn_id: connection of any of the vendors.
+    :param contacts_conn_id: connection of any vendor.
     :param condition: JSON form of a condition.
     :param filters: the vendor's own parameters.
     :param poll_interval: seconds between polls.
-    :param who: pairs of account id (or empty) and contact id, or None for any contact.
-    :param min_count: how many have to meet the condition.
+    :param contact_ids: pairs of account id (or empty text) and contact id, or None for any contact.
+    :param min_count: how many contacts have to match.
     :param max_consecutive_failures: how many polls in a row may fail.
     :param failures: how many have failed in a row already.
-    :param bear_all: whether to go on after any failure.
-    :param end: Unix time after which a poll that is not enough ends the wait.
-    :param not_before: Unix time before which the vendor wants no request; a failure before it does not count.
-    :param exponential_backoff: wait twice as long after each poll; such a trigger polls alone.
-    :param max_wait: seconds that ``exponential_backoff`` comes to at most.
+    :param ignore_errors: whether to continue after any error.
+    :param end_time: Unix time after which a poll that is not enough ends the wait.
+    :param retry_not_before: Unix time before which the vendor wants no request; failures before it do not count.
+    :param exponential_backoff: double the pause after each poll; such a trigger shares no poll.
+    :param max_wait: seconds that ``exponential_backoff`` may reach.
     """
 
     def __init__(
         self,
         *,
         contacts_conn_id: str,
-        condition: Mapping[str, Any],
-        filters: Mapping[str, Any] | None = None,
+        condition: Mapping[str, object],
+        filters: Mapping[str, object] | None = None,
         poll_interval: float = 60.0,
-        who: Sequence[Sequence[str]] | None = None,
+        contact_ids: Sequence[Sequence[str]] | None = None,
         min_count: int = 1,
         max_consecutive_failures: int = 3,
         failures: int = 0,
-        bear_all: bool = False,
-        end: float | None = None,
-        not_before: float = 0.0,
+        ignore_errors: bool = False,
+        end_time: float | None = None,
+        retry_not_before: float = 0.0,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
     ) -> None:
@@ -245,262 +128,198 @@ class ContactTrigger(_PollingTrigger):
             filters=filters,
             poll_interval=poll_interval,
         )
-        self.who = who
+        self.contact_ids = contact_ids
         self.min_count = min_count
         self.max_consecutive_failures = max_consecutive_failures
         self.failures = failures
-        self.bear_all = bear_all
-        self.end = end
-        self.not_before = not_before
+        self.ignore_errors = ignore_errors
+        self.end_time = end_time
+        self.retry_not_before = retry_not_before
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            **super()._arguments(),
-            "who": self.who,
-            "min_count": self.min_count,
-            "max_consecutive_failures": self.max_consecutive_failures,
-            "failures": self.failures,
-            "bear_all": self.bear_all,
-            "end": self.end,
-            "not_before": self.not_before,
-            "exponential_backoff": self.exponential_backoff,
-            "max_wait": self.max_wait,
-        }
-
     @property
     def _watches_an_asset(self) -> bool:
-        # Airflow's in-line runs have neither a task instance nor an id.
+        # Airflow's inline runs (`dag.test()`) have neither a task instance nor an id.
         return self.task_instance is None and self.trigger_id is not None
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return what triggers have in common that can share one poll, or None where the interval changes."""
+        """Return what triggers that can share one poll have in common, or None if the interval changes."""
         return None if self.exponential_backoff or self._watches_an_asset else super().shared_stream_key()
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Give the event that ends the wait."""
+        """Yield the event that ends the wait."""
         try:
-            event = await self._last(shared_stream)
+            event = await self._final_event(shared_stream)
         except Exception as error:
-            event = {"status": "error", "error": to_form(unexpected(error))}
+            event = {"status": "error", "error": serialize_error(wrap_unexpected(error))}
         yield TriggerEvent(event)
 
-    async def _last(self, shared_stream: AsyncIterator[_Poll]) -> dict[str, Any]:
-        who = None if self.who is None else [(account_id, contact_id) for account_id, contact_id in self.who]
-        wait = Wait(who, self.min_count, self.max_consecutive_failures, self.failures)
-        async for poll in shared_stream:
-            if (event := self._event(wait, poll)) is not None:
+    async def _final_event(self, polls: AsyncIterator[Poll]) -> dict[str, object]:
+        contacts = None
+        if self.contact_ids is not None:
+            contacts = [(account_id, contact_id) for account_id, contact_id in self.contact_ids]
+        wait = WaitState(contacts, self.min_count, self.max_consecutive_failures, self.failures)
+        async for poll in polls:
+            if (event := self._event_after(poll, wait)) is not None:
                 return event
-        raise RuntimeError("the polls have ended")
+        raise RuntimeError("the shared poll has ended")
 
-    def _event(self, wait: Wait, poll: _Poll) -> dict[str, Any] | None:
-        if poll.error is not None and time.time() < self.not_before:
-            return None  # a poll for others
+    def _event_after(self, poll: Poll, wait: WaitState) -> dict[str, object] | None:
+        if poll.error is not None and time.time() < self.retry_not_before:
+            return None  # another trigger's poll, at a time at which this one would not have polled
         if poll.error is not None:
-            over = wait.failed(poll.error) and not self.bear_all
-            if over:
-                return {"status": "error", "error": to_form(poll.error)}
+            ends_the_wait = wait.record_failure(poll.error)
+            if ends_the_wait and not self.ignore_errors:
+                return {"status": "error", "error": serialize_error(poll.error)}
             self.log.warning("Poll failed, %d in a row: %s", wait.failures, poll.error)
-        elif (contacts := wait.met(poll.found)) is not None:
-            return {"status": "met", "contacts": list(contacts)}
-        if self.end is not None and time.time() > self.end:
+        elif (contacts := wait.observe(poll.matches)) is not None:
+            return {"status": "success", "contacts": contacts}
+        if self.end_time is not None and time.time() > self.end_time:
             return {"status": "timeout", "message": str(wait)}
         return None
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll alone."""
+        """Poll without sharing."""
         if self._watches_an_asset:
             self.log.error(
-                "ContactTrigger is for sensors and watches nothing. Give AssetWatcher a ContactEventTrigger."
+                "ContactTrigger waits for a sensor and cannot watch an asset. Give AssetWatcher a ContactEventTrigger."
             )
             await asyncio.Event().wait()
-        async with contextlib.aclosing(self._alone()) as polls:
+        async with contextlib.aclosing(self._standalone_polls()) as polls:
             async for event in self.filter_shared_stream(polls):
                 yield event
 
-    @staticmethod
-    def _first(interval: float, kwargs: Mapping[str, Any]) -> float:
+    @classmethod
+    def _first_pause(cls, interval: float, kwargs: Mapping[str, Any]) -> float:
         # The worker has polled just now.
-        return max(interval, float(kwargs["not_before"]) - time.time())
+        return max(interval, float(kwargs["retry_not_before"]) - time.time())
 
-    async def _alone(self) -> AsyncGenerator[_Poll, None]:
+    async def _standalone_polls(self) -> AsyncGenerator[Poll, None]:
         interval = float(self.poll_interval)
-        first = self._first(interval, self._arguments())
-        pace = _Pace(interval, first, self.exponential_backoff, self.max_wait, self.end)
-        async for poll in _polls(self.contacts_conn_id, self.filters, self.condition, pace):
+        first = self._first_pause(interval, {"retry_not_before": self.retry_not_before})
+        pace = Pace(interval, first, self.exponential_backoff, self.max_wait, self.end_time)
+        async for poll in poll_forever(self.contacts_conn_id, self.filters, self.condition, pace):
             yield poll
 
 
 class ContactEventTrigger(_PollingTrigger):
-    """Watches for contacts that newly meet a condition; for ``AssetWatcher``.
+    """Watches for contacts that newly match a condition; for ``AssetWatcher``.
 
     ::
 
         Asset("replies", watchers=[AssetWatcher(name="mailstand", trigger=ContactEventTrigger(
             contacts_conn_id="mailstand_default", condition=Replied()))])
 
-    Each poll that finds such contacts is an event, a dict with ``contacts``, a list of references. Airflow may put
-    several events into one run: every contact is in some run's ``triggering_asset_events``. The very first poll
-    tells nobody, unless ``tell_existing`` is set.
+    Each poll that finds such contacts emits an event, a dict with ``contacts``, a list of references. Airflow may pass
+    several events to one run: every contact is in some run's ``triggering_asset_events``. The first poll only records a
+    baseline; set ``emit_existing=True`` to get an event for contacts that already match.
 
-    On Airflow 3.3 it remembers in the asset's state store whom it has told, so that nothing is lost while the
-    triggerer is down; what it told within two seconds before the triggerer stops may be told again. On 3.2 it
-    has no memory, and what happens while the triggerer is down is lost. A contact that does not meet the
-    condition any more is forgotten, and told again when it meets it anew.
+    On Airflow 3.3 the asset's state store remembers which contacts were seen, so that nothing is lost while the triggerer
+    is down. An event that was emitted within two seconds before the triggerer stops may be emitted again. On Airflow 3.2
+    it has no memory, and what happens while the triggerer is down is lost. A contact that stops matching is forgotten,
+    and emitted again when it matches again.
 
-    It never ends: after failures it polls less often, and logs an error when it first occurs.
+    The trigger never ends: after failures it polls less often, and it logs an error when it first occurs.
 
-    :param contacts_conn_id: connection of any of the vendors.
+    :param contacts_conn_id: connection of any vendor.
     :param condition: a condition, or its JSON form.
     :param filters: the vendor's own parameters.
     :param poll_interval: seconds between polls, or a ``timedelta``.
-    :param tell_existing: whether the very first poll tells of those who meet the condition already.
-    :param asset_name: name of the asset whose memory to use, if several assets have equal triggers.
+    :param emit_existing: whether the first poll emits the contacts that already match.
+    :param asset_name: the asset whose memory to use, if several assets have watchers with the same arguments.
     """
+
+    # How long Airflow takes at most to store an event.
+    event_flush_seconds: ClassVar[float] = 2.0
 
     def __init__(
         self,
         *,
         contacts_conn_id: str,
-        condition: Any,
-        filters: Mapping[str, Any] | None = None,
+        condition: ConditionLike,
+        filters: Mapping[str, object] | None = None,
         poll_interval: float | timedelta = 60.0,
-        tell_existing: bool = False,
+        emit_existing: bool = False,
         asset_name: str | None = None,
     ) -> None:
         super().__init__(
             contacts_conn_id=contacts_conn_id,
-            condition=condition if isinstance(condition, Mapping) else _form(condition),
+            condition=condition if isinstance(condition, Mapping) else _condition_json(condition),
             filters=filters,
-            poll_interval=_seconds(poll_interval),
+            poll_interval=_parse_interval(poll_interval),
         )
-        self.tell_existing = tell_existing
+        self.emit_existing = emit_existing
         self.asset_name = asset_name
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            **super()._arguments(),
-            "tell_existing": self.tell_existing,
-            "asset_name": self.asset_name,
-        }
-
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Give an event for each poll that found somebody new."""
-        memory = _Memory(
-            getattr(self, "asset_state_store", None), self.asset_name, self._question(), self.log
+        """Yield an event for each poll that found new matches."""
+        store = SeenStore(
+            getattr(self, "asset_state_store", None),
+            self.asset_name,
+            fingerprint(self.contacts_conn_id, self.filters, self.condition),
+            self.log,
         )
-        told = await memory.load()
-        trouble = ""
-        async for poll in self._unbroken(shared_stream):
+        seen = await store.load()
+        last_error = ""
+        async for poll in self._with_fallback(shared_stream):
             if poll.error is not None:
-                if str(poll.error) != trouble:
-                    trouble = str(poll.error)
-                    self.log.error("Polling fails, and goes on: %s: %s", type(poll.error).__name__, trouble)
+                if str(poll.error) != last_error:
+                    last_error = str(poll.error)
+                    self.log.error(
+                        "Poll failed; will keep retrying. %s: %s", type(poll.error).__name__, last_error
+                    )
                 continue
-            if trouble:
-                trouble = ""
+            if last_error:
+                last_error = ""
                 self.log.info("Polling works again.")
-            here = {memory.mark(one): one for one in poll.found.references}
-            known = told if told is not None else set() if self.tell_existing else set(here)
-            new = [one for mark, one in here.items() if mark not in known]
+            current = {store.digest(reference): reference for reference in poll.matches.references}
+            if seen is None:
+                seen = set() if self.emit_existing else set(current)
+            new = [reference for digest, reference in current.items() if digest not in seen]
             if new:
                 yield TriggerEvent({"contacts": new})
-                # Remembered before Airflow has stored the event, it would be lost if the triggerer died now.
-                await asyncio.sleep(_STORED)
-            told = set(here)
-            await memory.save(told)
+                # If it were remembered before Airflow has stored the event, a triggerer that dies now would lose it.
+                await asyncio.sleep(self.event_flush_seconds)
+            seen = set(current)
+            await store.save(seen)
 
-    async def _unbroken(self, shared_stream: AsyncIterator[_Poll]) -> AsyncIterator[_Poll]:
-        """Go on alone where the shared poll breaks off: Airflow would start the trigger again without end."""
+    async def _with_fallback(self, shared_stream: AsyncIterator[Poll]) -> AsyncIterator[Poll]:
+        """Continue without sharing if the shared poll ends: Airflow would restart the trigger again and again."""
         try:
             async for poll in shared_stream:
                 yield poll
         except Exception as error:
-            self.log.warning("The shared poll has ended (%s); this trigger polls alone.", unexpected(error))
-        async for poll in self._alone():
+            self.log.warning(
+                "The shared poll has ended; this trigger continues on its own. %s", wrap_unexpected(error)
+            )
+        async for poll in self._standalone_polls():
             yield poll
 
-    def _alone(self) -> AsyncIterator[_Poll]:
-        pace = _Pace(float(self.poll_interval), first=0.0)
-        return _polls(self.contacts_conn_id, self.filters, self.condition, pace)
+    async def _standalone_polls(self) -> AsyncIterator[Poll]:
+        pace = Pace(float(self.poll_interval), first=0.0)
+        async for poll in poll_forever(self.contacts_conn_id, self.filters, self.condition, pace):
+            yield poll
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll alone."""
-        async for event in self.filter_shared_stream(self._alone()):
+        """Poll without sharing."""
+        async for event in self.filter_shared_stream(self._standalone_polls()):
             yield event
 
 
-class _Memory:
-    """Whom a watcher has told, kept in the state store of an asset where there is one.
+def _condition_json(condition: ConditionLike) -> dict[str, object]:
+    # The triggerer tolerates only TypeError when it rebuilds a trigger from stored arguments.
+    try:
+        parsed = parse_condition(condition)
+    except InvalidRequest as error:
+        raise TypeError(str(error)) from None
+    if parsed is None:
+        raise TypeError("`condition` is empty, so there is nothing to wait for.")
+    return parsed.to_dict()
 
-    :param stores: Airflow's state stores of the watched assets, or None.
-    :param asset_name: whose to use, if there are several.
-    :param question: what is asked; each question has a memory of its own.
-    """
 
-    def __init__(self, stores: Any, asset_name: str | None, question: str, logger: Any) -> None:
-        self._key = f"contacts-told-{question}"
-        self._log = logger
-        self._question = question
-        self._stored: set[str] | None = None
-        self._store = self._choose(stores, asset_name)
-
-    def _choose(self, stores: Any, asset_name: str | None) -> Any:
-        if stores is None:
-            self._log.warning(
-                "This Airflow has no asset state store: what happens while the triggerer is down is lost."
-            )
-            return None
-        from airflow.sdk import Asset
-
-        if asset_name is not None:
-            try:
-                return stores[Asset(name=asset_name)]
-            except (KeyError, ValueError):
-                self._log.error("No asset %r has this watcher; check asset_name.", asset_name)
-        try:
-            return stores._single_accessor()
-        except ValueError:
-            self._log.error(
-                "Several assets have this watcher. Set asset_name to the one whose memory to use; until then what "
-                "happens while the triggerer is down is lost."
-            )
-        return None
-
-    def mark(self, one: Reference) -> str:
-        """Return what a contact is remembered by: 64 bits that do not tell who it is."""
-        named = "\0".join((self._question, one["vendor"], one["account_id"], one["contact_id"]))
-        digest = hashlib.blake2b(named.encode(), digest_size=8).digest()
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-    async def load(self) -> set[str] | None:
-        """Return whom the watcher has told, or None if it never told anybody. Waits for a store that fails."""
-        pause = 1.0
-        while self._store is not None:
-            try:
-                stored = await self._store.aget(self._key)
-            except Exception as error:
-                self._log.warning(
-                    "The asset state store cannot be read, and is tried again: %s", unexpected(error)
-                )
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 60.0)
-            else:
-                if isinstance(stored, list) and all(isinstance(mark, str) for mark in stored):
-                    self._stored = set(stored)
-                return self._stored
-        return None
-
-    async def save(self, told: set[str]) -> None:
-        """Remember whom the watcher has told, if that is news."""
-        if self._store is None or told == self._stored:
-            return
-        try:
-            await self._store.aset(self._key, sorted(told))
-        except Exception as error:
-            self._log.error(
-                "The asset state store cannot be written, and is tried again: %s", unexpected(error)
-            )
-        else:
-            self._stored = told
+def _parse_interval(interval: float | timedelta) -> float:
+    seconds: object = interval.total_seconds() if isinstance(interval, timedelta) else interval
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise TypeError("`poll_interval` must be a number of seconds above 0, or a timedelta.")
+    return float(seconds)

@@ -1,4 +1,4 @@
-"""Wait until somebody replies who has not replied yet."""
+"""Wait until a contact replies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_contacts.sensors.contacts import ContactRepliedSensor
 @dag(schedule=None, params={"contact_id": Param("", type="string")}, doc_md=__doc__)
 def demo_wait() -> None:
     replied = ContactRepliedSensor(
-        task_id="wait",
+        task_id="wait_for_a_reply",
         contacts_conn_id="talktohumans_default",
         contact_ids=["{{ params.contact_id }}"],
         poke_interval=2,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_contacts.core.bulk import Target
-from airflow_provider_contacts.core.changes import stage_change
+from airflow_provider_contacts.core.changes import parse_stage_change
+from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.errors import (
     InvalidRequest,
     MalformedResponse,
@@ -30,9 +30,9 @@ ABLE = {"tags": {"talktohumans"}, "notes": {"talktohumans"}, "stage": {"mailstan
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("kind", ABLE)
-def test_what_a_vendor_cannot_write_is_refused(vendor: str, kind: str, sandbox: Sandbox) -> None:
+def test_unsupported_update_is_rejected(vendor: str, kind: str, sandbox: Sandbox) -> None:
     hook = ContactsHook.for_connection(CASES[vendor].conn_id)
-    assert (getattr(hook.vendor.writes, kind) is not None) == (vendor in ABLE[kind])
+    assert (getattr(hook.vendor.updates, kind) is not None) == (vendor in ABLE[kind])
     if vendor in ABLE[kind]:
         return
     calls: dict[str, Callable[[], Any]] = {
@@ -40,7 +40,7 @@ def test_what_a_vendor_cannot_write_is_refused(vendor: str, kind: str, sandbox: 
         "notes": lambda: hook.update_notes("1", None),
         "stage": lambda: hook.update_stage("1", "Interested"),
     }
-    with pytest.raises(UnsupportedByVendor, match=f"cannot change {kind}.*It can be done at") as caught:
+    with pytest.raises(UnsupportedByVendor, match=f"cannot change the {kind}.*Vendors that can") as caught:
         calls[kind]()
     for able in ABLE[kind]:
         assert CASES[able].title in str(caught.value)
@@ -49,9 +49,9 @@ def test_what_a_vendor_cannot_write_is_refused(vendor: str, kind: str, sandbox: 
 
 class TestTags:
     def row(self, sandbox: Sandbox, *tags: str) -> Any:
-        row = sandbox.world.tables["talktohumans"].rows[0]
+        row = sandbox.state.tables["talktohumans"].rows[0]
         row.tags = list(tags)
-        sandbox.world.tables["talktohumans"].changed(row)
+        sandbox.state.tables["talktohumans"].invalidate(row)
         return row
 
     @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ class TestTags:
         ("change", "message"),
         [
             ({}, "nothing to change"),
-            ({"add": [""]}, "no name may be empty"),
-            ({"add": [" "]}, "no name may be empty"),
+            ({"add": [""]}, "A name must not be empty"),
+            ({"add": [" "]}, "A name must not be empty"),
             ({"remove": [None]}, "list of names"),
             ({"remove": [{"name": "x"}]}, "list of names"),
             ({"add": [{"name": "x", "colour": "red"}]}, "mappings of name and color"),
             ({"add": 5}, "must be a list of tags"),
             ({"add": ["x"], "remove": ["x"]}, "both added and removed: 'x'"),
-            ({"add": ["x"], "replace": ["y"]}, "cannot stand beside"),
+            ({"add": ["x"], "replace": ["y"]}, "cannot be combined"),
         ],
     )
     def test_bad_change(self, change: dict[str, Any], message: str, sandbox: Sandbox) -> None:
@@ -119,28 +119,28 @@ class TestTags:
             TalkToHumansHook().update_tags(contact_id, add=["x"])
         assert not sandbox.requests("talktohumans")
 
-    def test_nobody(self, sandbox: Sandbox) -> None:
+    def test_unknown_contact(self, sandbox: Sandbox) -> None:
         with pytest.raises(NotFound):
             TalkToHumansHook().update_tags("1", add=["x"])
 
-    def test_odd_answer(self, connect: Callable[..., str], scripted: ScriptedServer) -> None:
+    def test_malformed_response(self, connect: Callable[..., str], scripted: ScriptedServer) -> None:
         scripted.replies = [Reply(body={"data": {}})]
         hook = TalkToHumansHook(connect("t", **{**CASES["talktohumans"].parts, "host": scripted.url}))
         with pytest.raises(MalformedResponse, match="no contact at `data.contact`"):
             hook.update_tags("7", add=["x"])
 
     @pytest.mark.parametrize("tags", [["old"], None, "x", [{"label": "old"}]])
-    def test_replace_never_succeeds_on_an_answer_that_it_cannot_read(
+    def test_replace_fails_if_the_response_is_unreadable(
         self, tags: Any, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
         scripted.replies = [Reply(body={"data": {"contact": {"contact_id": "7", "tags": tags}}})]
         hook = TalkToHumansHook(connect("t", **{**CASES["talktohumans"].parts, "host": scripted.url}))
-        with pytest.raises(MalformedResponse, match="does not show the tags"):
+        with pytest.raises(MalformedResponse, match="does not show the added tags"):
             hook.update_tags("7", replace=["new"])
         with pytest.raises(MalformedResponse, match="another contact"):
             hook.update_tags("8", add=["new"])
 
-    def test_a_write_is_sent_again_after_a_passing_fault(self, sandbox: Sandbox) -> None:
+    def test_update_is_retried_after_a_transient_fault(self, sandbox: Sandbox) -> None:
         row = self.row(sandbox)
         sandbox.fail("talktohumans", method="PATCH", status=503, times=1)
         TalkToHumansHook().update_tags(row.contact_id, account_id=row.account_id, add=["x"])
@@ -153,7 +153,7 @@ class TestNotes:
         [('{"a": 1}', '{"a": 1}'), ({"a": "é"}, '{"a": "é"}'), ([1], "[1]"), (None, None), ("", None)],
     )
     def test_change(self, notes: Any, stored: str | None, sandbox: Sandbox) -> None:
-        row = sandbox.world.tables["talktohumans"].rows[0]
+        row = sandbox.state.tables["talktohumans"].rows[0]
         row.notes = "[]"
         TalkToHumansHook().update_notes(row.contact_id, notes, account_id=row.account_id)
         assert row.notes == stored
@@ -172,7 +172,7 @@ class TestStages:
     @pytest.mark.parametrize("stage", ["Interested", "not interested", "NURTURE", "Do Not Contact"])
     @pytest.mark.parametrize("campaign", ["all", "camp_spring"])
     def test_mailstand(self, stage: str, campaign: str, sandbox: Sandbox) -> None:
-        rows = sandbox.world.tables["mailstand"].rows
+        rows = sandbox.state.tables["mailstand"].rows
         row = next(one for one in rows if one.campaign == "camp_spring" and one.stage == "Untouched")
         MailstandHook().update_stage(row.contact_id, stage, campaign=campaign)
         assert row.stage.casefold() == stage.casefold()
@@ -183,10 +183,10 @@ class TestStages:
             (
                 "Replied",
                 "all",
-                "lets these stages be set: Interested, Not Interested, Nurture, Do Not Contact",
+                "allows setting these stages: Interested, Not Interested, Nurture, Do Not Contact",
             ),
-            ("Interested", None, "give `campaign`"),
-            ("Interested", "spring", "give `campaign`"),
+            ("Interested", None, "Set `campaign`"),
+            ("Interested", "spring", "Set `campaign`"),
             ("", "all", "name of a stage"),
         ],
     )
@@ -195,7 +195,7 @@ class TestStages:
             MailstandHook().update_stage("contact_1", stage, campaign=campaign)
         assert not sandbox.requests("mailstand")
 
-    def test_mailstand_that_does_not_say_ok(
+    def test_mailstand_response_without_ok(
         self, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
         scripted.replies = [Reply(body={})]
@@ -204,34 +204,34 @@ class TestStages:
             hook.update_stage("contact_1", "Nurture", campaign="all")
 
     def test_tether(self, sandbox: Sandbox) -> None:
-        row = sandbox.world.tables["tether"].rows[0]
+        row = sandbox.state.tables["tether"].rows[0]
         TetherHook().update_stage(row.contact_id, "qualified")
         assert row.status == "Qualified"
 
-    def test_tether_many(self, sandbox: Sandbox) -> None:
+    def test_tether_bulk_call(self, sandbox: Sandbox) -> None:
         hook = TetherHook()
-        rows = sandbox.world.tables["tether"].rows
-        updater = hook.updater(stage_change("qualified"), len(rows))
-        assert updater.most_at_once == 100
-        updater.many([Target("", row.contact_id) for row in rows], threading.Event())
+        rows = sandbox.state.tables["tether"].rows
+        updater = hook.create_updater(parse_stage_change("qualified"), len(rows))
+        assert updater.batch_size == 100
+        updater.update_batch([Target("", row.contact_id) for row in rows], threading.Event())
         assert {row.status for row in rows} == {"Qualified"}
         sent = [entry for entry in sandbox.requests("tether") if not entry["path"].endswith("/login")]
         assert [entry["method"] for entry in sent] == ["GET", "POST", "PUT"]
-        with pytest.raises(MalformedResponse, match="does not say that all contacts were found"):
-            updater.many([Target("", "f" * 24), Target("", rows[0].contact_id)], threading.Event())
+        with pytest.raises(MalformedResponse, match="does not confirm that all contacts were found"):
+            updater.update_batch([Target("", "f" * 24), Target("", rows[0].contact_id)], threading.Event())
 
     @pytest.mark.parametrize("ids", [{}, {"stageIdByName": None}, {"stageIdByName": {"Won": 5}}, []])
-    def test_tether_without_a_stage_id_changes_one_after_another(
+    def test_tether_without_a_stage_id_updates_one_by_one(
         self, ids: Any, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
         scripted.decide = lambda asked: Reply(body={"stages": ["Won"]} if asked.method == "GET" else ids)
         hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url}))
-        assert hook.updater(stage_change("won"), 5).most_at_once == 1
+        assert hook.create_updater(parse_stage_change("won"), 5).batch_size == 1
 
     def test_tether_never_clears_a_stage(self, sandbox: Sandbox) -> None:
-        row = sandbox.world.tables["tether"].rows[0]
+        row = sandbox.state.tables["tether"].rows[0]
         before = row.status
-        with pytest.raises(InvalidRequest, match="no such stage; its stages are New Lead, Contacted"):
+        with pytest.raises(InvalidRequest, match="no such stage. Its stages are New Lead, Contacted"):
             TetherHook().update_stage(row.contact_id, "Hot")
         assert row.status == before
         assert not [entry for entry in sandbox.requests("tether") if entry["method"] == "PATCH"]
@@ -258,7 +258,7 @@ class TestStages:
         assert json.loads(scripted.asked[1].body) == {"status": "Won"}
 
     @pytest.mark.parametrize("pipeline", [{}, {"stages": []}, {"stages": [{"x": 1}]}, [], {"stages": "New"}])
-    def test_tether_pipelines_in_no_known_shape(
+    def test_tether_pipelines_in_an_unknown_shape(
         self, pipeline: Any, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
         def decide(asked: Asked) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_contacts.conditions import tag_of
+from airflow_provider_contacts.conditions import name_of
 from airflow_provider_contacts.sensors.contacts import ContactSensor
 from tests.conformance.test_conditions import TRUTHS
 from tests.conftest import Sandbox
@@ -16,11 +16,9 @@ from tests.vendors import CASES, VENDORS
     ("vendor", "number"), [(vendor, number) for vendor in VENDORS for number in range(len(TRUTHS[vendor]))]
 )
 @pytest.mark.parametrize("mode", MODES)
-def test_a_wait_ends_with_who_meets_the_condition(
-    vendor: str, number: int, mode: str, sandbox: Sandbox
-) -> None:
+def test_wait_returns_the_matching_contacts(vendor: str, number: int, mode: str, sandbox: Sandbox) -> None:
     condition, filters, truth = TRUTHS[vendor][number]
-    expected = {(row.account_id, row.contact_id) for row in sandbox.world.tables[vendor].rows if truth(row)}
+    expected = {(row.account_id, row.contact_id) for row in sandbox.state.tables[vendor].rows if truth(row)}
     outcome = run(
         ContactSensor,
         mode,
@@ -30,7 +28,7 @@ def test_a_wait_ends_with_who_meets_the_condition(
         timeout=0.2,
     )
     if not expected:
-        assert outcome.kind == "timeout", tag_of(condition)
+        assert outcome.kind == "timeout", name_of(condition)
         return
     assert outcome.kind == "success"
     assert {(one["account_id"], one["contact_id"]) for one in outcome.value} == expected

@@ -9,15 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.core.decoding import (
-    Failure,
-    PageDecoder,
-    failure_in,
-    from_unix,
-    json_of,
-    utc,
-)
+from airflow_provider_contacts.core.coerce import from_unix, utc
+from airflow_provider_contacts.core.decoding import PageDecoder
+from airflow_provider_contacts.core.error_bodies import ErrorFormat, ReportedError, decode_json
 from airflow_provider_contacts.core.paging import Page
+from airflow_provider_contacts.core.request import Response
 from airflow_provider_contacts.errors import MalformedResponse
 from airflow_provider_contacts.hooks.mailstand import MAILSTAND
 from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
@@ -26,6 +22,7 @@ from airflow_provider_contacts.hooks.thoughtly import THOUGHTLY
 from tests.vendors import CASES
 
 DECLARED = {vendor.name: vendor.contacts for vendor in (TALKTOHUMANS, THOUGHTLY, MAILSTAND, TETHER)}
+FORMAT = ErrorFormat(status_key="statusCode")
 anything = st.recursive(
     st.none()
     | st.booleans()
@@ -39,15 +36,8 @@ anything = st.recursive(
 
 def decode(vendor: str, page: Any, keep_raw: bool) -> Page[Any]:
     contacts = DECLARED[vendor]
-    decoder: PageDecoder[Any] = PageDecoder(
-        envelope=contacts.envelope,
-        record=contacts.record,
-        unpack=contacts.unpack,
-        to_contact=contacts.to_contact,
-        account_id="account",
-        keep_raw=keep_raw,
-    )
-    return decoder(json.dumps(page).encode())
+    decoder = PageDecoder(contacts, ErrorFormat(), account_id="account", keep_raw=keep_raw)
+    return decoder(Response(200, {}, json.dumps(page).encode()))
 
 
 @pytest.mark.parametrize("vendor", list(CASES))
@@ -58,7 +48,7 @@ def test_no_optional_field_fails_a_record(vendor: str, data: st.DataObject) -> N
     names = [
         field.encode_name for field in msgspec.structs.fields(DECLARED[vendor].record) if not field.required
     ]
-    record = {**data.draw(st.dictionaries(st.sampled_from(names), anything)), case.id_key: "7"}
+    record = {**data.draw(st.dictionaries(st.sampled_from(names), anything)), case.samples.id_key: "7"}
     page = case.page(case.record(1), record, case.record(3))
     with_raw, without = decode(vendor, page, True).items, decode(vendor, page, False).items
     assert [contact.contact_id for contact in without] == ["1", "7", "3"]
@@ -69,7 +59,7 @@ def test_no_optional_field_fails_a_record(vendor: str, data: st.DataObject) -> N
         contact.identity_keys()
 
 
-def test_only_the_odd_field_is_lost() -> None:
+def test_only_the_mistyped_field_is_lost() -> None:
     case = CASES["mailstand"]
     record = {**case.record(1), "email": "a@b.example", "stage": 5, "city": ["x"], "created": 1654714807}
     [contact] = decode("mailstand", case.page(record), False).items
@@ -80,14 +70,14 @@ def test_only_the_odd_field_is_lost() -> None:
 @pytest.mark.parametrize(
     ("body", "failure"),
     [
-        ({"error": {"code": "x", "message": "y"}}, Failure("x", "y")),
-        ({"error": "x", "message": "y", "statusCode": 400}, Failure("x", "y", 400)),
-        ({"message": "y", "code": "x"}, Failure("x", "y")),
-        ({"success": False, "message": "y"}, Failure("", "y")),
-        ([{"error": "x", "message": "y"}], Failure("x", "y")),
-        ({"errors": [{"error": "x", "message": "y"}]}, Failure("x", "y")),
-        ({"error": {"code": 401, "message": "y"}}, Failure("401", "y", 401)),
-        ({"error": ["x"]}, Failure("x", "")),
+        ({"error": {"code": "x", "message": "y"}}, ReportedError("x", "y")),
+        ({"error": "x", "message": "y", "statusCode": 400}, ReportedError("x", "y", 400)),
+        ({"message": "y", "code": "x"}, ReportedError("x", "y")),
+        ({"success": False, "message": "y"}, ReportedError("", "y")),
+        ([{"error": "x", "message": "y"}], ReportedError("x", "y")),
+        ({"errors": [{"error": "x", "message": "y"}]}, ReportedError("x", "y")),
+        ({"error": {"code": 401, "message": "y"}}, ReportedError("401", "y", 401)),
+        ({"error": ["x"]}, ReportedError("x", "")),
         ({"error": {}, "data": {}}, None),
         ({"error": None, "data": {}}, None),
         ({"status": "ok"}, None),
@@ -95,29 +85,29 @@ def test_only_the_odd_field_is_lost() -> None:
         (5, None),
     ],
 )
-def test_failures(body: Any, failure: Failure | None) -> None:
-    assert failure_in(json.dumps(body).encode()) == failure
+def test_find_error(body: Any, failure: ReportedError | None) -> None:
+    assert FORMAT.find_error(json.dumps(body).encode()) == failure
 
 
 @given(anything)
-def test_any_json_is_a_failure_or_none(body: Any) -> None:
-    found = failure_in(json.dumps(body).encode())
+def test_any_json_is_an_error_or_none(body: Any) -> None:
+    found = FORMAT.find_error(json.dumps(body).encode())
     assert found is None or isinstance(found.label + found.message, str)
 
 
 @pytest.mark.parametrize(
     ("body", "again"), [(b'{"a": ', True), (b"[1,", True), (b"<html>", False), (b"", False)]
 )
-def test_only_cut_json_is_worth_another_try(body: bytes, again: bool) -> None:
+def test_only_cut_json_is_transient(body: bytes, again: bool) -> None:
     with pytest.raises(MalformedResponse) as caught:
-        json_of(body)
+        decode_json(body)
     assert caught.value.transient is again
 
 
 @pytest.mark.parametrize(
     "value", ["47 minutes ago", "01/01/2022", "", None, True, -5, 0, "1e9", "²", 1e30, [], {}]
 )
-def test_what_is_no_unix_time(value: Any) -> None:
+def test_values_that_are_not_unix_times(value: Any) -> None:
     assert from_unix(value) is None
 
 

@@ -74,7 +74,7 @@ def test_bad_ranges(value: Any) -> None:
         query({"dateRange": value}, TetherFilters)
 
 
-def test_a_stage_in_other_letters_is_suggested() -> None:
+def test_stage_in_another_spelling_is_suggested() -> None:
     with pytest.raises(InvalidRequest, match="Did you mean 'Not Interested'"):
         query({"stage": "not_interested"}, MailstandFilters)
 
@@ -97,7 +97,7 @@ def test_a_misspelt_filter_is_suggested() -> None:
         max_size=4,
     )
 )
-def test_anything_is_either_sent_as_text_or_refused(filters: dict[str, Any]) -> None:
+def test_any_filter_is_sent_as_text_or_rejected(filters: dict[str, Any]) -> None:
     try:
         params = query(filters, MailstandFilters)
     except InvalidRequest:

@@ -4,12 +4,21 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_contacts.core.settings import Settings, settings_from
+from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
+from airflow_provider_contacts.core.settings import Settings, parse_connection
 from airflow_provider_contacts.errors import InvalidConnection
+
+FORM = ConnectionForm(
+    password_label="API key",
+    host_placeholder="https://api.v.example",
+    fields=(FormField(name="team_id", label="Team ID", description="The team."),),
+)
 
 
 def made(**parts: Any) -> Settings:
-    return settings_from(conn_id="c", vendor="V", default_url="https://api.v.example", **parts)
+    return parse_connection(
+        conn_id="c", vendor_title="V", form=FORM, default_url="https://api.v.example", **parts
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,15 +67,15 @@ def test_bad_host(host: str) -> None:
     assert "word" not in str(caught.value).replace("password", "")
 
 
-def test_no_host_where_one_is_needed() -> None:
-    with pytest.raises(InvalidConnection, match="enter the URL of your V instance"):
-        settings_from(conn_id="c", vendor="V", default_url=None)
+def test_missing_host() -> None:
+    with pytest.raises(InvalidConnection, match="Enter the URL of your V instance"):
+        parse_connection(conn_id="c", vendor_title="V", form=FORM, default_url=None)
 
 
 @pytest.mark.parametrize("name", ["timeout", "retry_limit", "requests_per_minute", "max_concurrency"])
 @pytest.mark.parametrize("value", ["soon", "-1", -1, True, [], "nan", "1e999"])
 def test_bad_number(name: str, value: Any) -> None:
-    with pytest.raises(InvalidConnection, match=f"`{name}` in the extra of connection 'c' must be a"):
+    with pytest.raises(InvalidConnection, match=f"`{name}` in Extra of connection 'c' must be a"):
         made(extra={name: value})
 
 
@@ -84,17 +93,17 @@ def test_defaults() -> None:
     assert (settings.requests_per_minute, settings.max_concurrency) == (None, 4)
 
 
-def test_a_flag_must_be_one() -> None:
+def test_boolean_option() -> None:
     with pytest.raises(InvalidConnection, match="`allow_http`"):
         made(host="http://v.example", extra={"allow_http": "perhaps"})
 
 
-def test_a_key_on_two_lines() -> None:
+def test_key_with_a_line_break() -> None:
     with pytest.raises(InvalidConnection, match="line break"):
         made(password="word\nX-Injected: 1")
 
 
-def test_repr_has_no_secret() -> None:
-    shown = repr(made(login="me@v.example", password="word", extra={"team_id": "word"}, options=("team_id",)))
-    assert "word" not in shown
+def test_repr_contains_no_secret() -> None:
+    shown = repr(made(login="me@v.example", password="hidden", extra={"team_id": "hidden"}))
+    assert "hidden" not in shown
     assert "me@" not in shown

@@ -1,4 +1,4 @@
-"""Each vendor's own traps."""
+"""What is special about each vendor."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def serve(connect: Callable[..., str], scripted: ScriptedServer) -> Callable[...
     return served
 
 
-def test_for_connection_gives_the_vendors_hook(sandbox: Sandbox) -> None:
+def test_for_connection_returns_the_vendors_hook(sandbox: Sandbox) -> None:
     for vendor, hook in (
         ("talktohumans", TalkToHumansHook),
         ("thoughtly", ThoughtlyHook),
@@ -57,12 +57,12 @@ def test_for_connection_gives_the_vendors_hook(sandbox: Sandbox) -> None:
 
 
 def test_hook_of_another_vendor(sandbox: Sandbox) -> None:
-    with pytest.raises(InvalidConnection, match="has the type 'tether'; MailstandHook needs 'mailstand'"):
+    with pytest.raises(InvalidConnection, match="has the type 'tether', but Mailstand needs 'mailstand'"):
         MailstandHook("tether_default").list_contacts()
 
 
 @pytest.mark.parametrize("extra", ["not json", "[1]", '"x"'])
-def test_extra_that_is_no_object(extra: str, monkeypatch: pytest.MonkeyPatch, connect: Any) -> None:
+def test_extra_must_be_an_object(extra: str, monkeypatch: pytest.MonkeyPatch, connect: Any) -> None:
     connect("broken", conn_type="tether", host="https://tether.example", password="p", extra=extra)
     with pytest.raises(InvalidConnection, match="Extra of connection 'broken' is not a JSON object"):
         TetherHook("broken").list_contacts()
@@ -77,8 +77,8 @@ def test_connection_as_a_uri(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) 
     assert len(list(MailstandHook("by_uri").list_contacts())) == 60
 
 
-def test_the_readers_time_out_of_memory_of_pages(sandbox: Sandbox) -> None:
-    """An iterator asks for no page before it is needed."""
+def test_pages_are_requested_lazily(sandbox: Sandbox) -> None:
+    """No page is requested before it is needed."""
     hook = ContactsHook.for_connection("talktohumans_default", page_size=5)
     contacts = hook.list_contacts()
     assert sandbox.requests("talktohumans") == []
@@ -97,7 +97,7 @@ class TestTalkToHumans:
         assert {contact.account_id for contact in contacts} == {"101"}
         assert all("account_id" in entry["params"] for entry in sandbox.requests("talktohumans"))
 
-    def test_one_person_under_two_accounts_is_two_contacts(self, sandbox: Sandbox, read: Read) -> None:
+    def test_person_in_two_accounts_is_two_contacts(self, sandbox: Sandbox, read: Read) -> None:
         contacts = read("talktohumans_default")
         ids = [contact.contact_id for contact in contacts]
         assert len(set(ids)) < len(ids) == 60
@@ -158,12 +158,12 @@ class TestTalkToHumans:
         assert [one["account_id"] for one in TalkToHumansHook(conn_id).list_accounts()] == ["1", "2", "3"]
 
     @pytest.mark.parametrize("body", [{}, {"data": None}, {"data": {"accounts": "x"}}, {"data": ["x"]}])
-    def test_accounts_in_no_known_shape(
+    def test_accounts_in_an_unknown_shape(
         self, body: Any, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
         scripted.replies = [Reply(body=body)]
         conn_id = connect("scripted", **{**CASES["talktohumans"].parts, "host": scripted.url})
-        with pytest.raises(MalformedResponse, match="GET /v1/accounts: the answer has no list of accounts"):
+        with pytest.raises(MalformedResponse, match="GET /v1/accounts: The response has no list of accounts"):
             TalkToHumansHook(conn_id).list_accounts()
 
 
@@ -183,19 +183,19 @@ class TestThoughtly:
         }
 
     @pytest.mark.parametrize("team_id", ["", None, "  "])
-    def test_team_id_is_needed(self, team_id: Any, sandbox: Sandbox, read: Read) -> None:
-        with pytest.raises(InvalidConnection, match=r"no Team ID; enter it in the field Team ID \(`team_id`"):
+    def test_team_id_is_required(self, team_id: Any, sandbox: Sandbox, read: Read) -> None:
+        with pytest.raises(InvalidConnection, match=r"no Team ID. Enter it in the field Team ID \(`team_id`"):
             read(sandbox.connect("thoughtly", extra={"team_id": team_id}))
         assert not sandbox.requests("thoughtly")
 
-    def test_wrong_team(self, sandbox: Sandbox) -> None:
+    def test_invalid_team(self, sandbox: Sandbox) -> None:
         worked, message = ThoughtlyHook(
             sandbox.connect("thoughtly", extra={"team_id": "other"})
         ).test_connection()
         assert not worked
         assert "`team_id`" in message
 
-    def test_a_vendor_that_counts_from_one(
+    def test_pages_counted_from_one(
         self, connect: Callable[..., str], scripted: ScriptedServer, read: Read
     ) -> None:
         people = [{"id": str(number)} for number in range(120)]
@@ -208,7 +208,7 @@ class TestThoughtly:
         conn_id = connect("scripted", **{**CASES["thoughtly"].parts, "host": scripted.url})
         assert [contact.contact_id for contact in read(conn_id)] == [one["id"] for one in people]
 
-    def test_a_vendor_that_gives_shorter_pages(
+    def test_shorter_pages_than_requested(
         self, connect: Callable[..., str], scripted: ScriptedServer, read: Read
     ) -> None:
         def decide(asked: Asked) -> Reply:
@@ -225,9 +225,9 @@ class TestThoughtly:
 
     def test_published_rate_is_kept(self, sandbox: Sandbox) -> None:
         hook = ThoughtlyHook()
-        budget = hook._sender(hook.settings).budget
-        assert budget is not None
-        assert budget.rates == ((100, 60.0),)
+        limiter = hook._get_transport(hook.settings)._limiter
+        assert limiter is not None
+        assert limiter.rates == ((100, 60.0),)
 
     def test_mapping(self, serve: Callable[..., str], read: Read) -> None:
         record = {
@@ -260,9 +260,9 @@ class TestMailstand:
         assert scripted.asked[0].headers["authorization"] == f"Basic {expected}"
         assert scripted.asked[0].params == {"workspace": ["space_test"], "display": ["2000"], "page": ["1"]}
 
-    def test_workspace_is_needed(self, sandbox: Sandbox, read: Read) -> None:
+    def test_workspace_is_required(self, sandbox: Sandbox, read: Read) -> None:
         conn_id = sandbox.connect("mailstand", extra={"workspace": ""})
-        with pytest.raises(InvalidConnection, match=r"the field Workspace \(`workspace`.*or give the filter"):
+        with pytest.raises(InvalidConnection, match=r"the field Workspace \(`workspace`.*or set the filter"):
             read(conn_id)
         assert len(read(conn_id, {"workspace": "space_sandbox"})) == 60
         worked, message = ContactsHook.for_connection(conn_id).test_connection()
@@ -270,17 +270,17 @@ class TestMailstand:
         assert "Still missing: Mailstand lists the contacts of one workspace" in message
         assert sandbox.requests("mailstand")[-1]["path"] == "/workspaces"
 
-    def test_a_filter_beats_the_connections_workspace(self, sandbox: Sandbox, read: Read) -> None:
+    def test_filter_overrides_the_connections_workspace(self, sandbox: Sandbox, read: Read) -> None:
         assert read("mailstand_default", {"workspace": "space_empty"}) == []
 
     def test_workspace_of_the_connection_is_checked(self, sandbox: Sandbox, read: Read) -> None:
         with pytest.raises(
-            InvalidConnection, match="connection 'mailstand_default'.*`workspace` must be a workspace id"
+            InvalidConnection, match="Connection 'mailstand_default'.*`workspace` must be a workspace id"
         ):
             read(sandbox.connect("mailstand", extra={"workspace": "My Space"}))
 
     def test_missing_record_is_not_found(self, sandbox: Sandbox, read: Read) -> None:
-        with pytest.raises(NotFound, match="answered 400 .Missing Record"):
+        with pytest.raises(NotFound, match="returned 400 .Missing Record"):
             read("mailstand_default", {"workspace": "space_other"})
 
     def test_two_kinds_of_429(self, sandbox: Sandbox, read: Read) -> None:
@@ -289,7 +289,7 @@ class TestMailstand:
         with pytest.raises(QuotaExhausted, match="not enough credits"):
             read("mailstand_default")
         assert len(sandbox.requests("mailstand")) == 1
-        sandbox.world.forget()
+        sandbox.state.reset()
         fast = '{"statusCode": 429, "error": "Rate Limited", "message": "slow down"}'
         sandbox.fail("mailstand", status=429, body=fast, times=1)
         assert len(read("mailstand_default")) == 60
@@ -297,7 +297,7 @@ class TestMailstand:
         with pytest.raises(RateLimited, match="requests_per_minute"):
             read(sandbox.connect("mailstand", extra={"retry_limit": 0}))
 
-    def test_rate_is_kept_so_that_the_vendor_never_refuses(self, sandbox: Sandbox) -> None:
+    def test_published_rate_is_never_exceeded(self, sandbox: Sandbox) -> None:
         list(MailstandHook(page_size=1).list_contacts())
         assert {entry["status"] for entry in sandbox.requests("mailstand")} == {200}
 
@@ -345,12 +345,12 @@ class TestMailstand:
         assert contact.replied is replied
 
     @pytest.mark.sandbox(contacts=4100)
-    def test_contacts_removed_while_it_is_read(self, sandbox: Sandbox) -> None:
-        """With one removed before the last page, another one has moved: the walk is made again."""
+    def test_contact_removed_during_the_listing(self, sandbox: Sandbox) -> None:
+        """If one is removed before the last page, another one moves, so the listing is read again."""
         conn_id = sandbox.connect("mailstand", extra={"max_concurrency": 1})
         contacts = MailstandHook(conn_id).list_contacts(raw=False)
         first = next(contacts)
-        table = sandbox.world.tables["mailstand"]
+        table = sandbox.state.tables["mailstand"]
         table.remove(table.find(first.contact_id)[0])
         seen = {(contact.account_id, contact.contact_id) for contact in contacts}
         assert seen == sandbox.keys("mailstand")
@@ -369,8 +369,8 @@ class TestTether:
         assert 0 < len(mine) < 60
         assert "ownerFilter" not in sandbox.requests("tether")[-1]["params"]
 
-    def test_instance_url_is_needed(self, sandbox: Sandbox, read: Read) -> None:
-        with pytest.raises(InvalidConnection, match="has no Host; enter the URL of your Tether instance"):
+    def test_instance_url_is_required(self, sandbox: Sandbox, read: Read) -> None:
+        with pytest.raises(InvalidConnection, match="has no Host. Enter the URL of your Tether instance"):
             read(sandbox.connect("tether", host=""))
 
     def test_token_without_login(self, sandbox: Sandbox, read: Read) -> None:
@@ -426,7 +426,7 @@ class TestTether:
 # One that follows a cursor, and one whose pages are fetched ahead.
 @pytest.mark.parametrize("vendor", ["talktohumans", "tether"])
 @pytest.mark.parametrize("end", ["break", "raise RuntimeError('mine')", "await asyncio.sleep(0); break"])
-def test_leaving_an_async_listing_early_is_quiet(vendor: str, end: str, sandbox: Sandbox) -> None:
+def test_stopping_an_async_listing_early_is_silent(vendor: str, end: str, sandbox: Sandbox) -> None:
     code = (
         "import asyncio\n"
         "from airflow_provider_contacts.hooks.base import ContactsHook\n"
@@ -444,13 +444,11 @@ def test_leaving_an_async_listing_early_is_quiet(vendor: str, end: str, sandbox:
     assert "never" not in done.stderr
 
 
-def test_check_is_bounded_even_if_the_server_never_ends(
-    connect: Callable[..., str], scripted: ScriptedServer
-) -> None:
+def test_connection_test_has_a_deadline(connect: Callable[..., str], scripted: ScriptedServer) -> None:
     scripted.replies = [Reply(body=b"{" + b" " * 10_000, drip=0.05)]
     conn_id = connect("scripted", **{**CASES["tether"].parts, "host": scripted.url})
     started = time.monotonic()
     worked, message = TetherHook(conn_id).test_connection()
     assert not worked
-    assert "within 10 s; check Host" in message
+    assert "within 10 s. Check Host" in message
     assert time.monotonic() - started < 11

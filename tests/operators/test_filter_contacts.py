@@ -26,7 +26,7 @@ def listed(vendor: str) -> list[dict[str, Any]]:
     return [contact.to_dict() for contact in ContactsHook.for_connection(f"{vendor}_default").list_contacts()]
 
 
-def test_keeps_what_meets_the_condition_unchanged(sandbox: Sandbox) -> None:
+def test_matching_contacts_are_returned_unchanged(sandbox: Sandbox) -> None:
     contacts = listed("talktohumans")
     kept = run(contacts, Tagged("VIP") & ~Replied())
     expected = [one for one in contacts if "VIP" in one["tags"] and one["replied"] is False]
@@ -34,7 +34,7 @@ def test_keeps_what_meets_the_condition_unchanged(sandbox: Sandbox) -> None:
     assert kept
 
 
-def test_several_vendors_at_once(sandbox: Sandbox) -> None:
+def test_several_vendors(sandbox: Sandbox) -> None:
     contacts = listed("mailstand") + listed("tether")
     assert run(contacts, HasPhone()) == [one for one in contacts if one["phone"]]
 
@@ -64,26 +64,26 @@ def test_skip_must_be_a_boolean() -> None:
 
 
 @pytest.mark.parametrize("condition", [Connected(), Opened(), ~Connected(), HasPhone()])
-def test_what_no_record_of_a_vendor_shows(condition: Any, sandbox: Sandbox) -> None:
-    with pytest.raises(UnsupportedByVendor, match="TalkToHumans shows the condition"):
+def test_condition_that_records_do_not_report(condition: Any, sandbox: Sandbox) -> None:
+    with pytest.raises(UnsupportedByVendor, match="TalkToHumans records do not report the condition"):
         run(listed("talktohumans"), condition)
 
 
 @pytest.mark.parametrize(
     ("contacts", "message"),
     [
-        ("text", "is text; give `task.output`"),
+        ("text", "is text. Pass `task.output`"),
         ({"contact_id": "1"}, "must be a list"),
         (5, "must be a list"),
-        (["1"], "item 1 of `contacts` is no contact"),
+        (["1"], "Item 1 of `contacts` is not a contact"),
         (
             [{"vendor": "tether", "account_id": "", "contact_id": "1"}],
-            "item 1 .* no whole contact.* lacks name",
+            "Item 1 .* not a whole contact.* missing fields: name",
         ),
-        ([{"name": "Ada Lovelace"}], "item 1 .* lacks vendor"),
+        ([{"name": "Ada Lovelace"}], "Item 1 .* missing fields: vendor"),
     ],
 )
-def test_what_is_no_list_of_contacts(contacts: Any, message: str) -> None:
+def test_contacts_must_be_whole_contacts(contacts: Any, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message) as caught:
         run(contacts, HasPhone())
     assert "Lovelace" not in str(caught.value)

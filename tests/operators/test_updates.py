@@ -54,7 +54,7 @@ def reference(contact: dict[str, Any]) -> dict[str, Any]:
 def test_tags_of_listed_contacts(sandbox: Sandbox) -> None:
     contacts = listed()
     result = tag(contacts, add=["VIP"])
-    rows = sandbox.world.tables["talktohumans"].rows
+    rows = sandbox.state.tables["talktohumans"].rows
     assert all("VIP" in row.tags for row in rows)
     had = [reference(one) for one in contacts if "VIP" in one["tags"]]
     assert had
@@ -68,7 +68,7 @@ def test_tags_of_listed_contacts(sandbox: Sandbox) -> None:
 def test_references_and_ids(sandbox: Sandbox) -> None:
     contacts = [reference(one) for one in listed()[:8]]
     assert tag(contacts)["updated"] == contacts
-    row = sandbox.world.tables["talktohumans"].rows[0]
+    row = sandbox.state.tables["talktohumans"].rows[0]
     assert tag([row.contact_id, int(row.contact_id)], add=["By id"])["updated"] == [
         {"vendor": "talktohumans", "account_id": "", "contact_id": row.contact_id}
     ]
@@ -76,7 +76,7 @@ def test_references_and_ids(sandbox: Sandbox) -> None:
 
 
 def test_templates(sandbox: Sandbox) -> None:
-    row = sandbox.world.tables["talktohumans"].rows[0]
+    row = sandbox.state.tables["talktohumans"].rows[0]
     tag(
         "{{ who }}",
         templates={"who": row.contact_id, "tag": "From a template", "most": 1},
@@ -96,11 +96,11 @@ def test_preview_writes_nothing(preview: Any, sandbox: Sandbox) -> None:
     assert patches(sandbox) == []
 
 
-def test_nobody_is_a_success(sandbox: Sandbox) -> None:
+def test_empty_list_succeeds(sandbox: Sandbox) -> None:
     assert tag([]) == {"updated": [], "unchanged": [], "failed": []}
 
 
-def test_many_stages_in_few_requests_and_what_is_unknown_one_by_one(sandbox: Sandbox) -> None:
+def test_bulk_stages_and_unknown_contacts(sandbox: Sandbox) -> None:
     contacts = [reference(one) for one in listed("tether")]
     ids = [*contacts[:30], "f" * 24, *contacts[30:]]
     before = len(sandbox.requests("tether"))
@@ -119,28 +119,32 @@ def test_many_stages_in_few_requests_and_what_is_unknown_one_by_one(sandbox: San
     )
     assert result["updated"] == contacts
     assert [one["contact_id"] for one in result["failed"]] == ["f" * 24]
-    assert {row.status for row in sandbox.world.tables["tether"].rows} == {"Qualified"}
+    assert {row.status for row in sandbox.state.tables["tether"].rows} == {"Qualified"}
 
 
-def test_a_request_for_many_that_breaks_off_is_made_one_by_one(
+def test_failed_bulk_request_falls_back_to_single_updates(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_contacts.core.bulk import Updater
+    from airflow_provider_contacts.core.updates.run import Updater
 
-    def broken(*_: Any) -> None:
-        raise MemoryError
+    update_batch = Updater.update_batch
 
-    monkeypatch.setattr(Updater, "many", broken)
+    def broken(updater: Updater, targets: Any, stop: Any) -> None:
+        if len(targets) > 1:
+            raise MemoryError
+        update_batch(updater, targets, stop)
+
+    monkeypatch.setattr(Updater, "update_batch", broken)
     contacts = [reference(one) for one in listed("tether")]
     result = run(
         UpdateContactStageOperator, contacts_conn_id="tether_default", contacts=contacts, stage="Lost"
     )
     assert result["updated"] == contacts
-    assert {row.status for row in sandbox.world.tables["tether"].rows} == {"Lost"}
+    assert {row.status for row in sandbox.state.tables["tether"].rows} == {"Lost"}
 
 
-def test_a_bare_id_beside_a_reference_is_the_same_contact(sandbox: Sandbox) -> None:
-    row = sandbox.world.tables["talktohumans"].rows[0]
+def test_bare_id_and_reference_are_the_same_contact(sandbox: Sandbox) -> None:
+    row = sandbox.state.tables["talktohumans"].rows[0]
     named = {"account_id": row.account_id, "contact_id": row.contact_id}
     assert tag([row.contact_id, named])["updated"] == [{"vendor": "talktohumans", **named}]
     assert len(patches(sandbox)) == 1
@@ -149,11 +153,11 @@ def test_a_bare_id_beside_a_reference_is_the_same_contact(sandbox: Sandbox) -> N
 def test_unknown_tags_are_written(sandbox: Sandbox) -> None:
     contact = next(one for one in listed() if "VIP" in one["tags"])
     assert len(tag([contact], add=["VIP"])["unchanged"]) == 1
-    assert len(tag([{**contact, "unknown": ["tags"]}], add=["VIP"])["updated"]) == 1
+    assert len(tag([{**contact, "unknown_fields": ["tags"]}], add=["VIP"])["updated"]) == 1
 
 
 @pytest.mark.parametrize("on_failure", ["fail", "continue"])
-def test_a_long_wait_ends_the_update_and_says_how_long(on_failure: str, sandbox: Sandbox) -> None:
+def test_long_retry_after_aborts_the_update(on_failure: str, sandbox: Sandbox) -> None:
     contacts = [reference(one) for one in listed()]
     sandbox.fail("talktohumans", method="PATCH", after=5, times=100, status=429, retry_after="600")
     with pytest.raises(RateLimited) as caught:
@@ -171,16 +175,16 @@ def test_duplicates_are_updated_once(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("contacts", "message"),
     [
-        (["5000", "x"], "item 2 of `contacts`: a TalkToHumans contact id is a decimal id"),
-        ([{"contact_id": "5000"}, {"name": "Ada Lovelace"}], "item 2 of `contacts` has no `contact_id`"),
-        ([None], "item 1 of `contacts` is neither"),
-        ([True], "item 1 of `contacts` is neither"),
-        ([{"vendor": "tether", "contact_id": "1"}], "item 1 .* belongs to another vendor"),
+        (["5000", "x"], "Item 2 of `contacts`: A TalkToHumans contact id must be a decimal id"),
+        ([{"contact_id": "5000"}, {"name": "Ada Lovelace"}], "Item 2 of `contacts` has no `contact_id`"),
+        ([None], "Item 1 of `contacts` is not"),
+        ([True], "Item 1 of `contacts` is not"),
+        ([{"vendor": "tether", "contact_id": "1"}], "Item 1 .* belongs to another vendor"),
         (5.5, "must be a list"),
         ("", "must be a list"),
     ],
 )
-def test_bad_contacts_are_refused_before_the_first_write(
+def test_invalid_contacts_are_rejected_before_the_first_write(
     contacts: Any, message: str, sandbox: Sandbox
 ) -> None:
     with pytest.raises(InvalidRequest, match=message) as caught:
@@ -189,8 +193,8 @@ def test_bad_contacts_are_refused_before_the_first_write(
     assert not sandbox.requests("talktohumans")
 
 
-def test_too_many_are_refused_before_the_first_write(sandbox: Sandbox) -> None:
-    with pytest.raises(InvalidRequest, match="60 contacts are to be updated, more than max_updates"):
+def test_max_updates_is_checked_before_the_first_write(sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidRequest, match="60 contacts would be updated, more than max_updates"):
         tag(listed(), max_updates=59)
     assert patches(sandbox) == []
     assert len(tag(listed(), max_updates=60)["updated"]) == 60
@@ -211,11 +215,11 @@ def test_fail_tries_all_and_then_fails(sandbox: Sandbox) -> None:
     sandbox.fail("talktohumans", method="PATCH", status=404, times=3, after=5)
     sandbox.fail("talktohumans", method="PATCH", status=400, times=1, after=20)
     with pytest.raises(
-        ContactsError, match=r"4 of 60 contacts could not be updated, 56 were\. .*NotFound"
+        ContactsError, match=r"4 of 60 contacts could not be updated; 56 were\. .*NotFound"
     ) as caught:
         tag(contacts)
     assert "InvalidRequest" in str(caught.value)
-    rows = sandbox.world.tables["talktohumans"].rows
+    rows = sandbox.state.tables["talktohumans"].rows
     assert sum("New" in row.tags for row in rows) == 56
 
 
@@ -229,7 +233,7 @@ def test_continue_returns_what_failed(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("on_failure", ["fail", "continue"])
-def test_a_broken_key_ends_at_once(on_failure: str, sandbox: Sandbox) -> None:
+def test_invalid_key_aborts_the_update(on_failure: str, sandbox: Sandbox) -> None:
     contacts = listed()
     sandbox.fail("talktohumans", method="PATCH", status=401, times=99, after=10)
     with pytest.raises(AuthenticationError):
@@ -238,9 +242,9 @@ def test_a_broken_key_ends_at_once(on_failure: str, sandbox: Sandbox) -> None:
 
 
 def test_unsupported(sandbox: Sandbox) -> None:
-    with pytest.raises(UnsupportedByVendor, match="Thoughtly's API cannot change tags"):
+    with pytest.raises(UnsupportedByVendor, match="Thoughtly's API cannot change the tags"):
         run(UpdateContactTagsOperator, contacts_conn_id="thoughtly_default", contacts=["1"], add=["x"])
-    with pytest.raises(UnsupportedByVendor, match="It can be done at: Mailstand, Tether"):
+    with pytest.raises(UnsupportedByVendor, match="Vendors that can: Mailstand, Tether"):
         run(UpdateContactStageOperator, contacts_conn_id="talktohumans_default", contacts=["1"], stage="x")
 
 
@@ -253,7 +257,7 @@ def test_notes(sandbox: Sandbox) -> None:
         contacts=contacts,
         notes={"seen_by": "{{ run }}"},
     )
-    rows = sandbox.world.tables["talktohumans"].rows[:3]
+    rows = sandbox.state.tables["talktohumans"].rows[:3]
     assert [json.loads(row.notes) for row in rows] == [{"seen_by": "r1"}] * 3
 
 
@@ -268,7 +272,7 @@ def test_stages(vendor: str, campaign: str | None, sandbox: Sandbox) -> None:
         campaign=campaign,
     )
     assert len(result["updated"]) + len(result["unchanged"]) == 60
-    table = sandbox.world.tables[vendor]
+    table = sandbox.state.tables[vendor]
     assert all(
         (row.stage if vendor == "mailstand" else row.status).casefold() == stage.casefold()
         for row in table.rows
@@ -278,48 +282,48 @@ def test_stages(vendor: str, campaign: str | None, sandbox: Sandbox) -> None:
 
 
 class TestResuming:
-    def test_a_retry_goes_on(self, sandbox: Sandbox) -> None:
+    def test_retry_continues(self, sandbox: Sandbox) -> None:
         contacts, store = listed(), Store()
         sandbox.fail("talktohumans", method="PATCH", status=401, times=99, after=30)
         with pytest.raises(AuthenticationError):
             tag(contacts, store=store)
         first = patches(sandbox)
         assert store.values
-        sandbox.world.forget()
+        sandbox.state.reset()
         result = tag(contacts, store=store)
         assert len(result["updated"]) == 60
-        assert all("New" in row.tags for row in sandbox.world.tables["talktohumans"].rows)
+        assert all("New" in row.tags for row in sandbox.state.tables["talktohumans"].rows)
         assert len(patches(sandbox)) <= 60 - len(first) + 2 * 4
         assert len(patches(sandbox)) < 40
         assert store.values == {}
 
-    def test_only_what_failed_is_tried_again(self, sandbox: Sandbox) -> None:
+    def test_retry_repeats_only_failed_contacts(self, sandbox: Sandbox) -> None:
         contacts, store = listed(), Store()
         sandbox.fail("talktohumans", method="PATCH", status=404, times=3)
         with pytest.raises(ContactsError, match="3 of 60"):
             tag(contacts, store=store)
-        sandbox.world.forget()
+        sandbox.state.reset()
         assert len(tag(contacts, store=store)["updated"]) == 60
         assert len(patches(sandbox)) == 3
 
-    def test_after_success_everything_is_done_again(self, sandbox: Sandbox) -> None:
+    def test_clearing_after_success_repeats_everything(self, sandbox: Sandbox) -> None:
         contacts, store = listed(), Store()
         tag(contacts, store=store)
         assert store.values == {}
-        sandbox.world.forget()
+        sandbox.state.reset()
         tag(contacts, store=store)
         assert len(patches(sandbox)) == 60
 
-    def test_another_change_starts_afresh(self, sandbox: Sandbox) -> None:
+    def test_another_change_starts_from_the_beginning(self, sandbox: Sandbox) -> None:
         contacts, store = listed(), Store()
         sandbox.fail("talktohumans", method="PATCH", status=404, times=1)
         with pytest.raises(ContactsError):
             tag(contacts, store=store)
-        sandbox.world.forget()
+        sandbox.state.reset()
         tag(contacts, store=store, add=["Other"])
         assert len(patches(sandbox)) == 60
 
-    def test_progress_holds_no_person(self, sandbox: Sandbox) -> None:
+    def test_progress_contains_no_personal_data(self, sandbox: Sandbox) -> None:
         contacts, store = listed(), Store()
         sandbox.fail("talktohumans", method="PATCH", status=404, times=1)
         with pytest.raises(ContactsError):
@@ -328,33 +332,33 @@ class TestResuming:
         assert set(store.values["contacts-update-0"]) <= set("0123456789abcdef")
         assert store.values["contacts-update"].keys() == {"digest", "blocks"}
 
-    def test_another_connection_starts_afresh(self, sandbox: Sandbox) -> None:
+    def test_another_connection_starts_from_the_beginning(self, sandbox: Sandbox) -> None:
         contacts, store = listed(), Store()
         sandbox.fail("talktohumans", method="PATCH", status=401, times=9, after=30)
         with pytest.raises(AuthenticationError):
             tag(contacts, store=store)
-        sandbox.world.forget()
+        sandbox.state.reset()
         conn_id = sandbox.connect("talktohumans", conn_id="other")
         run(UpdateContactTagsOperator, store=store, contacts_conn_id=conn_id, contacts=contacts, add=["New"])
         assert len(patches(sandbox)) == 60
 
-    def test_what_another_change_has_undone_is_done_again(self, sandbox: Sandbox) -> None:
+    def test_change_that_was_undone_is_repeated(self, sandbox: Sandbox) -> None:
         contacts, store = listed(), Store()
         sandbox.fail("talktohumans", method="PATCH", status=401, times=9, after=30)
         with pytest.raises(AuthenticationError):
             tag(contacts, store=store)
-        sandbox.world.forget()
+        sandbox.state.reset()
         references = [reference(one) for one in contacts]
         tag(references, store=store, add=(), remove=["New"])
         tag(contacts, store=store)
-        assert all("New" in row.tags for row in sandbox.world.tables["talktohumans"].rows)
+        assert all("New" in row.tags for row in sandbox.state.tables["talktohumans"].rows)
 
-    def test_another_order_goes_on(self, sandbox: Sandbox) -> None:
+    def test_retry_continues_in_another_order(self, sandbox: Sandbox) -> None:
         contacts, store = listed(), Store()
         sandbox.fail("talktohumans", method="PATCH", status=404, times=1)
         with pytest.raises(ContactsError):
             tag(contacts, store=store)
-        sandbox.world.forget()
+        sandbox.state.reset()
         tag(contacts[::-1], store=store)
         assert len(patches(sandbox)) == 1
 
@@ -365,13 +369,13 @@ class TestResuming:
         with pytest.raises(ContactsError, match="2 of 510"):
             tag(contacts, store=store, max_updates=2000)
         assert len(store.values) == 3
-        sandbox.world.forget()
+        sandbox.state.reset()
         tag(contacts, store=store, max_updates=2000)
         assert len(patches(sandbox)) == 2
         assert store.values == {}
 
 
-def test_nothing_is_sent_after_the_end(sandbox: Sandbox) -> None:
+def test_nothing_is_sent_after_an_abort(sandbox: Sandbox) -> None:
     import threading
 
     contacts = listed()
@@ -395,7 +399,7 @@ def test_nothing_is_sent_after_the_end(sandbox: Sandbox) -> None:
         (["5000"], {"add": "['a', 'b']"}),
     ],
 )
-def test_odd_input_is_refused_before_the_first_write(
+def test_odd_input_is_rejected_before_the_first_write(
     contacts: Any, arguments: dict[str, Any], sandbox: Sandbox
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
@@ -404,7 +408,7 @@ def test_odd_input_is_refused_before_the_first_write(
     assert not sandbox.requests("talktohumans")
 
 
-def test_a_color_is_written_though_the_name_is_there(sandbox: Sandbox) -> None:
+def test_color_is_written_if_the_tag_exists(sandbox: Sandbox) -> None:
     contacts = [one for one in listed() if "VIP" in one["tags"]][:2]
     assert len(tag(contacts, add=[{"name": "VIP", "color": "red"}])["updated"]) == 2
 

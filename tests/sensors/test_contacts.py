@@ -60,10 +60,10 @@ def wait(connect: Callable[..., str], scripted: ScriptedServer) -> Callable[...,
     return go
 
 
-# Name: answers, arguments, outcome, result, requests (None where the modes may differ).
+# Name: replies, arguments, outcome, result, number of requests (None if the modes may differ).
 SCRIPTS: dict[str, tuple[list[Reply], dict[str, Any], str, Any, int | None]] = {
-    "met at once": ([page("1", "2")], {}, "success", ["1", "2"], 1),
-    "met at the third": ([page(), page(), page("1")], {}, "success", ["1"], 3),
+    "first poll matches": ([page("1", "2")], {}, "success", ["1", "2"], 1),
+    "third poll matches": ([page(), page(), page("1")], {}, "success", ["1"], 3),
     "not enough at first": ([page("1"), page("1", "2")], {"min_count": "2"}, "success", ["1", "2"], 2),
     "all of two": (
         [page("1", "3"), page("1", "2", "3")],
@@ -80,9 +80,9 @@ SCRIPTS: dict[str, tuple[list[Reply], dict[str, Any], str, Any, int | None]] = {
         None,
         None,
     ),
-    "nobody to wait for": ([page("1")], {"contact_ids": []}, "success", [], 0),
+    "empty list": ([page("1")], {"contact_ids": []}, "success", [], 0),
     "timeout": ([page()], {"timeout": 0.1}, "timeout", None, None),
-    "timeout at once": ([page()], {"timeout": 0}, "timeout", None, 1),
+    "timeout of zero": ([page()], {"timeout": 0}, "timeout", None, 1),
     "timeout, soft_fail": ([page()], {"timeout": 0.1, "soft_fail": True}, "skip", None, None),
     "timeout, never_fail": ([page()], {"timeout": 0.1, "never_fail": True}, "timeout", None, None),
     "timeout, silent_fail": ([page()], {"timeout": 0.1, "silent_fail": True}, "timeout", None, None),
@@ -97,17 +97,17 @@ SCRIPTS: dict[str, tuple[list[Reply], dict[str, Any], str, Any, int | None]] = {
         ["1"],
         6,
     ),
-    "none borne": ([page(), DOWN_REPLY, page("1")], {"max_consecutive_failures": "0"}, "VendorUnavailable", None, 2),
+    "no failures tolerated": ([page(), DOWN_REPLY, page("1")], {"max_consecutive_failures": "0"}, "VendorUnavailable", None, 2),
     "server errors, soft_fail": ([DOWN_REPLY], {"soft_fail": True}, "VendorUnavailable", None, 4),
     "server errors, never_fail": ([DOWN_REPLY], {"never_fail": True}, "skip", None, 4),
     "server errors, silent_fail": ([DOWN_REPLY] * 6 + [page("1")], {"silent_fail": True}, "success", ["1"], 7),
     "server errors, silent_fail, timeout": ([DOWN_REPLY], {"silent_fail": True, "timeout": 0.1}, "timeout", None, None),
-    "broken key": ([KEY], {}, "AuthenticationError", None, 1),
-    "key breaks": ([page(), page(), KEY], {}, "AuthenticationError", None, 3),
-    "key breaks, soft_fail": ([page(), KEY], {"soft_fail": True}, "AuthenticationError", None, 2),
-    "key breaks, never_fail": ([page(), KEY], {"never_fail": True}, "skip", None, 2),
-    "key breaks, silent_fail": ([page(), KEY, page("1")], {"silent_fail": True}, "success", ["1"], 3),
-    "garbled": ([page(), Reply(body={"data": 5})], {"max_consecutive_failures": 1}, "MalformedResponse", None, 3),
+    "invalid key": ([KEY], {}, "AuthenticationError", None, 1),
+    "key becomes invalid": ([page(), page(), KEY], {}, "AuthenticationError", None, 3),
+    "key becomes invalid, soft_fail": ([page(), KEY], {"soft_fail": True}, "AuthenticationError", None, 2),
+    "key becomes invalid, never_fail": ([page(), KEY], {"never_fail": True}, "skip", None, 2),
+    "key becomes invalid, silent_fail": ([page(), KEY, page("1")], {"silent_fail": True}, "success", ["1"], 3),
+    "malformed response": ([page(), Reply(body={"data": 5})], {"max_consecutive_failures": 1}, "MalformedResponse", None, 3),
     "no id": ([Reply(body=CASE.page({}))], {}, "MalformedRecord", None, 1),
 }  # fmt: skip
 
@@ -124,7 +124,7 @@ def test_script(name: str, mode: str, wait: Callable[..., Outcome], scripted: Sc
 
 
 @in_every_mode
-def test_a_retry_after_is_waited_for(
+def test_retry_after_delays_the_next_poll(
     mode: str, wait: Callable[..., Outcome], scripted: ScriptedServer
 ) -> None:
     import time
@@ -136,7 +136,7 @@ def test_a_retry_after_is_waited_for(
     assert outcome.kind == "success"
 
 
-def test_a_retry_after_moves_the_next_reschedule(
+def test_retry_after_delays_the_next_reschedule(
     wait: Callable[..., Outcome], scripted: ScriptedServer
 ) -> None:
     from airflow.sdk.exceptions import AirflowRescheduleException
@@ -160,7 +160,7 @@ def test_a_retry_after_moves_the_next_reschedule(
 
 
 @in_every_mode
-def test_a_retry_after_holds_over_deferral(
+def test_retry_after_holds_across_deferral(
     mode: str, wait: Callable[..., Outcome], scripted: ScriptedServer
 ) -> None:
     import time
@@ -173,14 +173,14 @@ def test_a_retry_after_holds_over_deferral(
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 @pytest.mark.parametrize("asked", ["31536000", "1" + "0" * 18])
-def test_a_retry_after_beyond_the_end_is_cut_off(mode: str, asked: str, wait: Callable[..., Outcome]) -> None:
+def test_retry_after_beyond_the_timeout(mode: str, asked: str, wait: Callable[..., Outcome]) -> None:
     late = Reply(status=429, headers={"Retry-After": asked})
     outcome = wait(mode, late, timeout=0.5, poke_interval=0.3, max_consecutive_failures=10_000)
     assert outcome.kind == "timeout"
 
 
 @in_every_mode
-def test_a_platform_that_fails_now_and_then(
+def test_flaky_connection_lookup(
     mode: str, wait: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look-up of the connection that fails once is a poll that failed, in every mode."""
@@ -211,7 +211,7 @@ def test_a_platform_that_fails_now_and_then(
     assert looks >= 3 or mode == "poke"
 
 
-def test_a_store_that_fails_does_not_end_a_wait(wait: Callable[..., Outcome]) -> None:
+def test_broken_state_store_does_not_end_a_wait(wait: Callable[..., Outcome]) -> None:
     class Broken(Store):
         def get(self, key: str) -> Any:
             raise RuntimeError("ada@secret.test")
@@ -222,11 +222,11 @@ def test_a_store_that_fails_does_not_end_a_wait(wait: Callable[..., Outcome]) ->
 
 
 @in_every_mode
-def test_who_has_not_met_it_is_named(mode: str, wait: Callable[..., Outcome]) -> None:
+def test_timeout_names_missing_contacts(mode: str, wait: Callable[..., Outcome]) -> None:
     outcome = wait(mode, page("1"), contact_ids=["1", "99", "98"], timeout=0.1)
     assert outcome.kind == "timeout"
     assert "99, 98" in outcome.message
-    assert "1 of 3 contact(s)" in outcome.message
+    assert "1 of 3 contacts match" in outcome.message
     assert wait(mode, page("1"), contact_ids=["1", "99"], timeout=0.1, soft_fail=True).kind == "skip"
 
 
@@ -234,22 +234,22 @@ def test_who_has_not_met_it_is_named(mode: str, wait: Callable[..., Outcome]) ->
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"condition": Opened()}, UnsupportedByVendor, "It can be told by: Mailstand"),
-        ({"condition": {"condition": "repleid"}}, InvalidRequest, "this is no condition"),
+        ({"condition": Opened()}, UnsupportedByVendor, "Vendors that do: Mailstand"),
+        ({"condition": {"condition": "repleid"}}, InvalidRequest, "Invalid condition"),
         ({"condition": None}, InvalidRequest, "`condition` is empty"),
         ({"filters": {"tagg": "x"}}, InvalidRequest, "Did you mean `tag`"),
         ({"filters": {"tag": {1, 2}}}, InvalidRequest, "must be"),
-        ({"contact_ids": ["x"]}, InvalidRequest, "item 1 of `contact_ids`: a TalkToHumans contact id"),
+        ({"contact_ids": ["x"]}, InvalidRequest, "Item 1 of `contact_ids`: A TalkToHumans contact id"),
         ({"contact_ids": [{"vendor": "tether", "contact_id": "1"}]}, InvalidRequest, "another vendor"),
-        ({"contact_ids": ["1"], "min_count": 2}, InvalidRequest, "more than the 1 contacts"),
-        ({"contact_ids": ["ada@secret.test"]}, InvalidRequest, "is no contact id, but an e-mail address"),
+        ({"contact_ids": ["1"], "min_count": 2}, InvalidRequest, "only 1 `contact_ids`"),
+        ({"contact_ids": ["ada@secret.test"]}, InvalidRequest, "is not a contact id but an e-mail address"),
         ({"min_count": 0}, InvalidRequest, "`min_count`"),
         ({"min_count": "two"}, InvalidRequest, "`min_count`"),
         ({"max_consecutive_failures": -1}, InvalidRequest, "`max_consecutive_failures`"),
     ],
 )
 @pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}, {"silent_fail": True}])
-def test_what_can_never_work_fails_when_the_task_starts(
+def test_permanent_errors_fail_when_the_task_starts(
     mode: str,
     arguments: dict[str, Any],
     error: type[Exception],
@@ -264,7 +264,7 @@ def test_what_can_never_work_fails_when_the_task_starts(
     assert not scripted.asked
 
 
-def test_ids_that_render_to_none_are_not_everybody(sandbox: Sandbox) -> None:
+def test_ids_that_render_to_none_are_rejected(sandbox: Sandbox) -> None:
     with DAG("test", schedule=None):
         sensor = ContactSensor(
             task_id="wait",
@@ -273,12 +273,12 @@ def test_ids_that_render_to_none_are_not_everybody(sandbox: Sandbox) -> None:
             contact_ids="{{ ids }}",
         )
     sensor.contact_ids = None
-    with pytest.raises(InvalidRequest, match="`contact_ids` is given, and is None"):
+    with pytest.raises(InvalidRequest, match="`contact_ids` is None"):
         sensor.execute({})  # type: ignore[typeddict-item]
 
 
 @in_every_mode
-def test_no_personal_data_leaves(
+def test_result_contains_no_personal_data(
     mode: str, wait: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = {
@@ -299,7 +299,7 @@ def test_no_personal_data_leaves(
 class TestPresets:
     @in_every_mode
     def test_replied(self, mode: str, sandbox: Sandbox) -> None:
-        rows = sandbox.world.tables["talktohumans"].rows
+        rows = sandbox.state.tables["talktohumans"].rows
         since = datetime(2026, 3, 1, tzinfo=timezone.utc)
         for given in (since, since.isoformat(), "2026-03-01"):
             outcome = run(ContactRepliedSensor, mode, contacts_conn_id="talktohumans_default", since=given)
@@ -311,7 +311,7 @@ class TestPresets:
 
     @in_every_mode
     def test_invitations(self, mode: str, sandbox: Sandbox) -> None:
-        rows = sandbox.world.tables["talktohumans"].rows
+        rows = sandbox.state.tables["talktohumans"].rows
         pending = run(InvitationPendingSensor, mode, contacts_conn_id="talktohumans_default")
         assert len(pending.value) == sum(row.pending for row in rows)
         accepted = run(InvitationAcceptedSensor, mode, contacts_conn_id="talktohumans_default")
@@ -320,7 +320,7 @@ class TestPresets:
     @pytest.mark.parametrize(
         "since", [date(2026, 3, 1), datetime(2026, 3, 1), datetime(2026, 3, 1, tzinfo=timezone.utc)]
     )
-    def test_times_of_any_kind(self, since: Any) -> None:
+    def test_since_as_time_date_or_text(self, since: Any) -> None:
         with DAG("test", schedule=None):
             sensor = ContactRepliedSensor(task_id="a", contacts_conn_id="c", since=since)
         assert sensor.condition == {"condition": "replied", "since": "2026-03-01T00:00:00Z"}
@@ -332,7 +332,7 @@ class TestPresets:
         assert sensor.upstream_task_ids == {"before"}
 
     @in_every_mode
-    def test_since_that_is_none(self, mode: str, sandbox: Sandbox) -> None:
+    def test_invalid_since(self, mode: str, sandbox: Sandbox) -> None:
         outcome = run(ContactRepliedSensor, mode, contacts_conn_id="talktohumans_default", since=5)
         assert outcome.kind == "InvalidRequest"
 
@@ -352,7 +352,7 @@ class TestPresets:
 
 
 class TestDeferral:
-    def test_the_trigger_says_what_the_sensor_waits_for(self, sandbox: Sandbox) -> None:
+    def test_trigger_arguments(self, sandbox: Sandbox) -> None:
         from airflow.sdk.exceptions import TaskDeferred
 
         with DAG("test", schedule=None):
@@ -369,21 +369,21 @@ class TestDeferral:
             sensor.execute({})  # type: ignore[typeddict-item]
         trigger = caught.value.trigger
         assert trigger.serialize()[0] == "airflow_provider_contacts.triggers.contacts.ContactTrigger"
-        assert trigger.who == [["", "5000"]]
+        assert trigger.contact_ids == [["", "5000"]]
         assert caught.value.timeout.total_seconds() > 3600
 
     @pytest.mark.parametrize(
         "event",
         [
-            None, True, [], {}, {"status": "done"}, {"status": "met"}, {"status": "met", "contacts": None},
-            {"status": "met", "contacts": [{"vendor": "x"}]}, {"status": "met", "contacts": ["5"]},
+            None, True, [], {}, {"status": "done"}, {"status": "success"}, {"status": "success", "contacts": None},
+            {"status": "success", "contacts": [{"vendor": "x"}]}, {"status": "success", "contacts": ["5"]},
             {"status": "error"}, {"status": "error", "error": "boom"},
             {"status": "error", "error": {"type": "SystemExit", "message": "", "retry_after": None, "transient": False}},
-            {"status": "timeout"}, {"status": "timeout", "message": {"email": "x"}}, {"status": "met", "contacts": []},
+            {"status": "timeout"}, {"status": "timeout", "message": {"email": "x"}}, {"status": "success", "contacts": []},
         ],
     )  # fmt: skip
     @pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}, {"silent_fail": True}])
-    def test_an_event_of_another_version_fails(self, event: Any, soft: dict[str, Any]) -> None:
+    def test_unknown_event_fails(self, event: Any, soft: dict[str, Any]) -> None:
         from airflow_provider_contacts.errors import ContactsError
 
         with DAG("test", schedule=None):
@@ -399,10 +399,10 @@ class TestDeferral:
             ({"never_fail": True}, "AirflowSensorTimeout"),
         ],
     )
-    def test_airflows_own_time_out(self, soft: dict[str, Any], kind: str) -> None:
+    def test_deferral_timeout(self, soft: dict[str, Any], kind: str) -> None:
         with DAG("test", schedule=None):
             sensor = ContactSensor(task_id="w", contacts_conn_id="c", condition=Tagged("VIP"), **soft)
-        with pytest.raises(Exception, match="in vain") as caught:
+        with pytest.raises(Exception, match="Timed out") as caught:
             sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {})  # type: ignore[typeddict-item]
         assert type(caught.value).__name__ == kind
 
@@ -414,7 +414,7 @@ class TestDeferral:
             ({"never_fail": True}, "AirflowSkipException"),
         ],
     )
-    def test_a_trigger_that_could_not_run(self, soft: dict[str, Any], kind: str) -> None:
+    def test_trigger_that_failed_to_start(self, soft: dict[str, Any], kind: str) -> None:
         with DAG("test", schedule=None):
             sensor = ContactSensor(task_id="w", contacts_conn_id="c", condition=Tagged("VIP"), **soft)
         with pytest.raises(Exception) as caught:  # noqa: PT011
@@ -423,7 +423,7 @@ class TestDeferral:
 
 
 class TestReschedule:
-    def test_failures_are_counted_over_processes_and_forgotten(
+    def test_failures_are_counted_across_processes(
         self, wait: Callable[..., Outcome], scripted: ScriptedServer
     ) -> None:
         store = Store()
@@ -435,7 +435,7 @@ class TestReschedule:
         assert len(scripted.asked) == 4
         assert wait("reschedule", DOWN_REPLY, page("1"), store=Store()).kind == "success"
 
-    def test_without_a_store_they_are_not_counted(self, wait: Callable[..., Outcome]) -> None:
+    def test_failures_are_not_counted_without_a_store(self, wait: Callable[..., Outcome]) -> None:
         class Nowhere(Store):
             def get(self, key: str) -> Any:
                 return None
@@ -455,7 +455,7 @@ def test_it_can_be_mapped(sandbox: Sandbox) -> None:
     assert mapped.operator_class is ContactSensor
 
 
-def test_policy_of_retries() -> None:
+def test_retry_policy() -> None:
     from airflow_provider_contacts.retry import ContactsRetryPolicy
 
     with DAG("test", schedule=None):

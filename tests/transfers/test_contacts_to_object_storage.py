@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_contacts.errors import ContactsError, IncompleteListing, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.contacts_to_object_storage import ContactsToObjectStorageOperator
-from airflow_provider_contacts.transfers.files import COLUMNS
 from tests.conftest import Sandbox
 from tests.vendors import CASES, VENDORS
 
@@ -25,14 +25,14 @@ def land(vendor: str, path: str, **arguments: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_lands_every_contact(vendor: str, form: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_writes_every_contact(vendor: str, form: str, sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "a folder" / "contacts.jsonl"
     summary = land(vendor, form.format(path))
     assert (summary["vendor"], summary["seen"]) == (vendor, 60)
     assert summary["requests"] == len(sandbox.requests(vendor))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert rows == [
-        {**contact.to_dict(), "raw": bytes(contact.raw).decode()}
+        {**contact.to_dict(), "raw": json.loads(bytes(contact.raw))}
         for contact in ContactsHook.for_connection(f"{vendor}_default").list_contacts()
     ]
     assert list(rows[0]) == [column.name for column in COLUMNS]
@@ -41,7 +41,7 @@ def test_lands_every_contact(vendor: str, form: str, sandbox: Sandbox, tmp_path:
     json.dumps(summary)
 
 
-def test_lands_in_an_object_store(sandbox: Sandbox) -> None:
+def test_writes_to_an_object_store(sandbox: Sandbox) -> None:
     import fsspec
     from airflow.sdk.io import attach
 
@@ -50,7 +50,7 @@ def test_lands_in_an_object_store(sandbox: Sandbox) -> None:
     assert fsspec.filesystem("memory").cat("/bucket/contacts.jsonl").count(b"\n") == 60
 
 
-def test_replaces_what_was_there(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_replaces_the_old_file(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "contacts.jsonl"
     path.write_text("old\n" * 1000)
     land("tether", str(path), filters={"status": "Qualified"})
@@ -58,13 +58,14 @@ def test_replaces_what_was_there(sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_a_failed_read_leaves_the_old_file_and_no_debris(
-    vendor: str, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_failed_read_keeps_the_old_file_only(vendor: str, sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "contacts.jsonl"
     path.write_text("old\n")
     sandbox.fail(
-        vendor, path=CASES[vendor].path, status=400, after=0 if vendor in ("mailstand", "tether") else 1
+        vendor,
+        path=CASES[vendor].samples.path,
+        status=400,
+        after=0 if vendor in ("mailstand", "tether") else 1,
     )
     with pytest.raises(ContactsError):
         land(vendor, str(path))
@@ -72,7 +73,7 @@ def test_a_failed_read_leaves_the_old_file_and_no_debris(
     assert os.listdir(tmp_path) == ["contacts.jsonl"]
 
 
-def test_the_file_has_the_mode_of_the_one_it_replaces(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_file_keeps_its_mode(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "contacts.jsonl"
     before = os.umask(0o027)
     try:
@@ -85,7 +86,7 @@ def test_the_file_has_the_mode_of_the_one_it_replaces(sandbox: Sandbox, tmp_path
         os.umask(before)
 
 
-def test_an_incomplete_listing_lands_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_incomplete_listing_writes_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     page = {"success": True, "data": {"contacts": [{"_id": "1"}], "total": 2}}
     sandbox.fail("tether", path="/contacts", body=json.dumps(page), times=99)
     with pytest.raises(IncompleteListing):
@@ -102,12 +103,12 @@ def test_unknown_format(path: str, sandbox: Sandbox, tmp_path: Path) -> None:
     assert not sandbox.requests("tether")
 
 
-def test_format_beats_the_ending(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_format_overrides_the_ending(sandbox: Sandbox, tmp_path: Path) -> None:
     assert land("tether", str(tmp_path / "contacts.txt"), format="jsonl")["seen"] == 60
 
 
 @pytest.mark.sandbox(contacts=0)
-def test_nobody_is_an_empty_file(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_empty_listing_is_an_empty_file(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "contacts.jsonl"
     assert land("tether", str(path))["seen"] == 0
     assert path.read_bytes() == b""
@@ -117,5 +118,5 @@ def test_names_in_every_script_survive(sandbox: Sandbox, tmp_path: Path) -> None
     path = tmp_path / "contacts.jsonl"
     land("mailstand", str(path))
     names = {json.loads(line)["name"] for line in path.read_bytes().splitlines()}
-    assert names == {row.person.name for row in sandbox.world.tables["mailstand"].rows}
+    assert names == {row.person.name for row in sandbox.state.tables["mailstand"].rows}
     assert msgspec.json.decode(path.read_bytes().splitlines()[0])["vendor"] == "mailstand"

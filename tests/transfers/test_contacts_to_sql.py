@@ -21,8 +21,9 @@ from airflow.sdk import Asset
 
 from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.transfers.contacts_to_sql import KEPT, ContactsToSqlOperator
-from airflow_provider_contacts.transfers.files import COLUMNS
+from airflow_provider_contacts.transfers.columns import COLUMNS
+from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
+from airflow_provider_contacts.transfers.table import BOOKKEEPING_COLUMNS
 from tests.conftest import Sandbox
 from tests.scripted import Reply, ScriptedServer
 from tests.vendors import CASES, VENDORS
@@ -101,7 +102,7 @@ def test_every_contact_with_every_field(vendor: str, sandbox: Sandbox, database:
     json.dumps(summary)
     rows = {(row["account_id"], row["contact_id"]): row for row in database.rows()}
     assert set(rows) == sandbox.keys(vendor)
-    assert list(database.rows()[0]) == [*(column.name for column in COLUMNS), *KEPT]
+    assert list(database.rows()[0]) == [*(column.name for column in COLUMNS), *BOOKKEEPING_COLUMNS]
     for contact in ContactsHook.for_connection(f"{vendor}_default").list_contacts():
         row = rows[contact.account_id, contact.contact_id]
         for column in COLUMNS:
@@ -143,13 +144,13 @@ def test_a_second_run_writes_nothing(sandbox: Sandbox, database: Database) -> No
     assert database.rows() == before
 
 
-def test_what_changed_is_updated_and_the_rest_is_not(sandbox: Sandbox, database: Database) -> None:
+def test_only_changed_contacts_are_updated(sandbox: Sandbox, database: Database) -> None:
     load(database)
     before = {row["contact_id"] + row["account_id"]: row for row in database.rows()}
-    table = sandbox.world.tables["talktohumans"]
+    table = sandbox.state.tables["talktohumans"]
     row = table.rows[3]
     row.tags = ["Brand new"]
-    table.changed(row)
+    table.invalidate(row)
     table.add(2)
     assert counts(load(database)) == (62, 2, 1, 59, 0)
     after = {row["contact_id"] + row["account_id"]: row for row in database.rows()}
@@ -163,9 +164,9 @@ def test_what_changed_is_updated_and_the_rest_is_not(sandbox: Sandbox, database:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_who_is_gone_is_marked_and_unmarked(vendor: str, sandbox: Sandbox, database: Database) -> None:
+def test_removed_contacts_are_marked_and_unmarked(vendor: str, sandbox: Sandbox, database: Database) -> None:
     load(database, vendor)
-    table = sandbox.world.tables[vendor]
+    table = sandbox.state.tables[vendor]
     row = table.rows[5]
     place = table.rows.index(row)
     table.remove(row)
@@ -175,14 +176,14 @@ def test_who_is_gone_is_marked_and_unmarked(vendor: str, sandbox: Sandbox, datab
     assert [(one["account_id"], one["contact_id"]) for one in marked] == [(row.account_id, row.contact_id)]
     assert counts(load(database, vendor, mark_removed=True)) == (59, 0, 0, 59, 0)
     table.rows.insert(place, row)
-    table._found.clear()
+    table.invalidate(row)
     assert counts(load(database, vendor)) == (60, 0, 1, 59, 0)
     assert all(one["removed_at"] is None for one in database.rows())
 
 
-def test_an_account_that_is_empty_now(sandbox: Sandbox, database: Database) -> None:
+def test_an_account_that_has_become_empty(sandbox: Sandbox, database: Database) -> None:
     load(database, "mailstand")
-    table = sandbox.world.tables["mailstand"]
+    table = sandbox.state.tables["mailstand"]
     for row in list(table.rows):
         table.remove(row)
     assert counts(load(database, "mailstand", mark_removed=True)) == (0, 0, 0, 0, 60)
@@ -197,8 +198,8 @@ def test_other_accounts_and_vendors_are_left_alone(sandbox: Sandbox, database: D
 
 
 @pytest.mark.parametrize("asked", [{"filters": {"tag": "VIP"}}, {"condition": {"condition": "replied"}}])
-def test_mark_removed_needs_a_whole_listing(asked: Any, sandbox: Sandbox, database: Database) -> None:
-    with pytest.raises(InvalidRequest, match="needs a whole listing"):
+def test_mark_removed_needs_a_full_listing(asked: Any, sandbox: Sandbox, database: Database) -> None:
+    with pytest.raises(InvalidRequest, match="needs a full listing"):
         load(database, mark_removed=True, **asked)
     assert not sandbox.requests("talktohumans")
     assert load(database, **asked)["new"] > 0
@@ -207,13 +208,13 @@ def test_mark_removed_needs_a_whole_listing(asked: Any, sandbox: Sandbox, databa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("ALTER TABLE contacts DROP COLUMN email", "it lacks email"),
-        ("ALTER TABLE contacts RENAME COLUMN tags TO labels", "it lacks tags"),
+        ("ALTER TABLE contacts DROP COLUMN email", "missing columns: email"),
+        ("ALTER TABLE contacts RENAME COLUMN tags TO labels", "missing columns: tags"),
         ("ALTER TABLE contacts ADD COLUMN must INTEGER NOT NULL DEFAULT 5", None),
         ("ALTER TABLE contacts ADD COLUMN more TEXT", None),
     ],
 )
-def test_a_table_that_does_not_fit(
+def test_table_with_wrong_columns_is_rejected(
     change: str, message: str | None, sandbox: Sandbox, database: Database
 ) -> None:
     load(database, "tether")
@@ -230,23 +231,25 @@ def test_a_table_that_does_not_fit(
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ("vendor TEXT, account_id TEXT, contact_id TEXT", "no key is vendor, account_id, contact_id"),
-        ("vendor TEXT, replied TEXT, opened_at INTEGER", "of another type are replied, opened_at"),
-        ("vendor INTEGER", "of another type are vendor"),
-        ("vendor TEXT, must INTEGER NOT NULL", "need a value that contacts do not have: must"),
-        ("vendor TEXT, company TEXT NOT NULL", "contacts have nothing there at times: company"),
-        ("vendor TEXT, digest VARCHAR(10)", "of another type are digest"),
-        ("vendor TEXT, contact_id CHAR(100)", "of another type are contact_id"),
+        ("vendor TEXT, account_id TEXT, contact_id TEXT", "no unique key on vendor, account_id, contact_id"),
+        ("vendor TEXT, replied TEXT, opened_at INTEGER", "columns of another type: replied, opened_at"),
+        ("vendor INTEGER", "columns of another type: vendor"),
+        ("vendor TEXT, must INTEGER NOT NULL", "need a value which contacts do not have: must"),
+        ("vendor TEXT, company TEXT NOT NULL", "that contacts may leave empty: company"),
+        ("vendor TEXT, digest VARCHAR(10)", "columns of another type: digest"),
+        ("vendor TEXT, contact_id CHAR(100)", "columns of another type: contact_id"),
     ],
 )
-def test_somebody_elses_table(columns: str, message: str, sandbox: Sandbox, database: Database) -> None:
+def test_unrelated_table_is_rejected(
+    columns: str, message: str, sandbox: Sandbox, database: Database
+) -> None:
     database.run(f"CREATE TABLE contacts ({columns})")
     with pytest.raises(InvalidRequest, match=message):
         load(database, "tether")
     assert not sandbox.requests("tether")
 
 
-def test_a_table_of_ones_own_with_other_text_types(sandbox: Sandbox, database: Database) -> None:
+def test_existing_table_with_other_text_types(sandbox: Sandbox, database: Database) -> None:
     kinds = {"text": "VARCHAR(4000)", "texts": "TEXT", "flag": "BOOLEAN", "time": "TIMESTAMP"}
     columns = ", ".join(
         f"{one.name} {kinds[one.kind]}" for one in COLUMNS if one.name not in ("raw", "contact_id")
@@ -260,8 +263,8 @@ def test_a_table_of_ones_own_with_other_text_types(sandbox: Sandbox, database: D
     assert counts(load(database, "tether", create_table=False)) == (60, 0, 0, 60, 0)
 
 
-def test_create_table_may_be_forbidden(sandbox: Sandbox, database: Database) -> None:
-    with pytest.raises(InvalidRequest, match="no such table"):
+def test_create_table_false(sandbox: Sandbox, database: Database) -> None:
+    with pytest.raises(InvalidRequest, match="The table does not exist"):
         load(database, create_table="False")
     assert not sandbox.requests("talktohumans")
 
@@ -285,13 +288,13 @@ def test_schemas(sandbox: Sandbox, database: Database) -> None:
 
 
 @pytest.mark.parametrize("table", ["", " ", "a.b.c", "a..b", ".a", None, 5, "a\nb"])
-def test_names_that_are_none(table: Any, sandbox: Sandbox, database: Database) -> None:
+def test_invalid_table_names(table: Any, sandbox: Sandbox, database: Database) -> None:
     with pytest.raises(InvalidRequest, match="`table` must be"):
         load(database, table=table)
     assert not sandbox.requests("talktohumans")
 
 
-def test_a_database_error_shows_no_contact(
+def test_database_error_contains_no_personal_data(
     sandbox: Sandbox, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load(database, "tether")
@@ -300,14 +303,14 @@ def test_a_database_error_shows_no_contact(
         database.run("CREATE TRIGGER no BEFORE INSERT ON contacts BEGIN SELECT raise(ABORT, 'no'); END")
     else:
         database.run("ALTER TABLE contacts ADD CONSTRAINT short CHECK (vendor <> 'mailstand')")
-    with pytest.raises(ContactsError, match="none is: the database answers") as caught:
+    with pytest.raises(ContactsError, match="nothing was written: The database returned") as caught:
         load(database, "mailstand")
     for text in (str(caught.value), repr(caught.value.__cause__), *capsys.readouterr()):
         assert "contacts.example" not in text
     assert database.rows() == before
 
 
-def test_a_database_that_is_down_fails_before_the_vendor_is_read(
+def test_unreachable_database_fails_before_reading(
     sandbox: Sandbox, database: Database, connect: Callable[..., str]
 ) -> None:
     if database.kind == "sqlite":
@@ -320,17 +323,17 @@ def test_a_database_that_is_down_fails_before_the_vendor_is_read(
     assert not sandbox.requests("talktohumans")
 
 
-def test_connections_that_are_no_database(sandbox: Sandbox, database: Database) -> None:
+def test_connections_that_are_not_databases(sandbox: Sandbox, database: Database) -> None:
     database.conn_id = "tether_default"
-    with pytest.raises(InvalidRequest, match="is of no SQL database"):
+    with pytest.raises(InvalidRequest, match="is not a SQL database connection"):
         load(database)
     database.conn_id = "nowhere"
-    with pytest.raises(InvalidConnection, match="no connection 'nowhere'"):
+    with pytest.raises(InvalidConnection, match="Connection 'nowhere' does not exist"):
         load(database)
 
 
-def test_tasks_side_by_side(sandbox: Sandbox, database: Database) -> None:
-    """Four tasks make one table at once, and each writes its own vendor; two write two accounts of one."""
+def test_concurrent_tasks(sandbox: Sandbox, database: Database) -> None:
+    """Several tasks create one table and write their vendors; two of them write two accounts of one vendor."""
     problems: list[Exception] = []
 
     def go(vendor: str, filters: Any) -> None:
@@ -371,9 +374,7 @@ ContactsToSqlOperator(
 
 
 @pytest.mark.sandbox(contacts=2500, rate_limits=False)
-def test_a_kill_in_the_middle_leaves_the_old_state(
-    sandbox: Sandbox, database: Database, tmp_path: Path
-) -> None:
+def test_kill_during_a_merge_changes_nothing(sandbox: Sandbox, database: Database, tmp_path: Path) -> None:
     (tmp_path / "kill.py").write_text(KILLED)
 
     def kill(after: int) -> None:
@@ -383,10 +384,10 @@ def test_a_kill_in_the_middle_leaves_the_old_state(
     kill(2)
     assert database.rows() == []
     assert counts(load(database, "mailstand")) == (2500, 2500, 0, 0, 0)
-    table = sandbox.world.tables["mailstand"]
+    table = sandbox.state.tables["mailstand"]
     for row in table.rows:
         row.stage = "Nurture" if row.stage != "Nurture" else "Interested"
-        table.changed(row)
+        table.invalidate(row)
     before = database.rows()
     kill(2)
     assert database.rows() == before
@@ -401,7 +402,7 @@ class Events(dict):
         return self[key]
 
 
-def test_outlets_learn_what_was_written(sandbox: Sandbox, database: Database) -> None:
+def test_asset_events_contain_the_counts(sandbox: Sandbox, database: Database) -> None:
     asset = Asset("warehouse_contacts")
     events = Events()
     load(database, "tether", {"outlet_events": events}, outlets=[asset])
@@ -414,9 +415,9 @@ def test_skip_unchanged(sandbox: Sandbox, database: Database) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
     assert load(database, "tether", skip_unchanged=True)["new"] == 60
-    with pytest.raises(AirflowSkipException, match="nothing has changed"):
+    with pytest.raises(AirflowSkipException, match="Nothing has changed"):
         load(database, "tether", skip_unchanged="True")
-    sandbox.world.tables["tether"].add(1)
+    sandbox.state.tables["tether"].add(1)
     assert load(database, "tether", skip_unchanged=True)["new"] == 1
 
 
@@ -438,7 +439,7 @@ def test_openlineage(sandbox: Sandbox, database: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["Ada\\u0000Lovelace", "Ada\\ud800"])
-def test_what_a_database_cannot_hold_is_refused_or_kept(
+def test_values_that_a_database_cannot_store(
     name: str, sandbox: Sandbox, database: Database, connect: Callable[..., str], scripted: ScriptedServer
 ) -> None:
     case = CASES["tether"]
@@ -456,32 +457,31 @@ def test_what_a_database_cannot_hold_is_refused_or_kept(
     assert not database.rows()
 
 
-def test_what_another_task_has_read_later_is_left_alone(sandbox: Sandbox, database: Database) -> None:
+def test_rows_of_a_newer_read_are_not_overwritten(sandbox: Sandbox, database: Database) -> None:
     """One task lists; then people come and change, another task lists and writes; then the first writes."""
     load(database)
-    table = sandbox.world.tables["talktohumans"]
+    table = sandbox.state.tables["talktohumans"]
     slow = ContactsToSqlOperator(
         task_id="slow", contacts_conn_id="talktohumans_default", sql_conn_id=database.conn_id, table="contacts",
         mark_removed=True,
     )  # fmt: skip
-    from airflow_provider_contacts.transfers import contacts_to_sql
+    from airflow_provider_contacts.transfers.merge import Staging
 
-    stage = contacts_to_sql._stage
+    add_all = Staging.add_all
 
-    def staged(contacts: Any, file: Any) -> Any:
-        accounts = stage(contacts, file)
-        contacts_to_sql._stage = stage
+    def add_all_and_let_others_write(staging: Staging, contacts: Any) -> None:
+        add_all(staging, contacts)
+        Staging.add_all = add_all
         table.add(1)
         table.rows[0].tags = ["Newer"]
-        table.changed(table.rows[0])
+        table.invalidate(table.rows[0])
         assert counts(load(database)) == (61, 1, 1, 59, 0)
-        return accounts
 
-    contacts_to_sql._stage = staged
+    Staging.add_all = add_all_and_let_others_write
     try:
         assert counts(slow.execute({})) == (60, 0, 0, 60, 0)
     finally:
-        contacts_to_sql._stage = stage
+        Staging.add_all = add_all
     rows = database.rows()
     assert len(rows) == 61
     assert all(row["removed_at"] is None for row in rows)
@@ -496,12 +496,12 @@ def test_contacts_without_an_account_are_never_marked(
     mine = {**case.record(2), "organizationId": "o"}
     scripted.decide = lambda asked: Reply(body=case.page(case.record(1), mine, {**mine, "_id": "3"}))
     load(database, contacts_conn_id="odd", mark_removed=True)
-    # One's account is not told any more, and the one without an account is not listed.
+    # The account of one contact is no longer reported, and the contact without an account is not listed.
     scripted.decide = lambda asked: Reply(body=case.page(case.record(2), {**mine, "_id": "3"}))
     assert load(database, contacts_conn_id="odd", mark_removed=True)["removed"] == 0
 
 
-def test_two_tasks_with_the_same_contacts(sandbox: Sandbox, database: Database) -> None:
+def test_concurrent_tasks_with_the_same_contacts(sandbox: Sandbox, database: Database) -> None:
     problems: list[Exception] = []
     results: list[tuple[int, ...]] = []
 
@@ -548,7 +548,7 @@ def test_a_retry_is_not_skipped(sandbox: Sandbox, database: Database) -> None:
 
 if POSTGRES:
 
-    def test_who_may_not_write_is_told_before_the_vendor_is_read(
+    def test_missing_write_permission_fails_before_reading(
         sandbox: Sandbox, connect: Callable[..., str]
     ) -> None:
         url = sa.make_url(POSTGRES)

@@ -11,17 +11,18 @@ import pytest
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.conditions import Replied, Tagged
+from airflow_provider_contacts.core.waiting import Pace
 from airflow_provider_contacts.errors import (
     AuthenticationError,
     ContactsError,
     QuotaExhausted,
     RateLimited,
     UnsupportedByVendor,
-    from_form,
-    to_form,
-    unexpected,
+    deserialize_error,
+    serialize_error,
+    wrap_unexpected,
 )
-from airflow_provider_contacts.triggers import contacts as module
+from airflow_provider_contacts.sandbox.vendors.talktohumans import SANDBOX_VENDOR
 from airflow_provider_contacts.triggers.contacts import ContactEventTrigger, ContactTrigger
 from tests.conftest import Sandbox
 from tests.scripted import Asked, Reply, ScriptedServer
@@ -53,8 +54,9 @@ def conn_id(connect: Callable[..., str], scripted: ScriptedServer) -> str:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses that only give Airflow time."""
-    monkeypatch.setattr(module, "_STORED", 0.05)
-    monkeypatch.setattr(module, "_GATHERING", 0.2)
+    monkeypatch.setattr(ContactEventTrigger, "event_flush_seconds", 0.05)
+    monkeypatch.setattr(ContactTrigger, "join_window_seconds", 0.2)
+    monkeypatch.setattr(ContactEventTrigger, "join_window_seconds", 0.2)
 
 
 def anew(trigger: BaseEventTrigger) -> Any:
@@ -100,7 +102,9 @@ class TestSharing:
         async def go() -> Triggerer:
             triggerer = Triggerer()
             waits = [self.waiting(conn_id) for _ in range(200)]
-            waits += [self.waiting(conn_id, who=[["", "2"]], max_consecutive_failures=9) for _ in range(50)]
+            waits += [
+                self.waiting(conn_id, contact_ids=[["", "2"]], max_consecutive_failures=9) for _ in range(50)
+            ]
             await asyncio.gather(*(triggerer.run(one, number) for number, one in enumerate(waits)))
             return triggerer
 
@@ -120,12 +124,15 @@ class TestSharing:
             {"exponential_backoff": True},
         ],
     )
-    def test_another_question_is_another_poll(self, other: dict[str, Any], conn_id: str) -> None:
-        assert self.waiting(conn_id).shared_stream_key() == self.waiting(conn_id, end=5.0).shared_stream_key()
+    def test_different_arguments_do_not_share_a_poll(self, other: dict[str, Any], conn_id: str) -> None:
+        assert (
+            self.waiting(conn_id).shared_stream_key()
+            == self.waiting(conn_id, end_time=5.0).shared_stream_key()
+        )
         assert self.waiting(conn_id).shared_stream_key() != self.waiting(conn_id, **other).shared_stream_key()
         assert self.waiting("a").shared_stream_key() != self.waiting("b").shared_stream_key()
 
-    def test_the_key_says_nothing_of_people(self) -> None:
+    def test_shared_key_contains_no_personal_data(self) -> None:
         trigger = self.waiting("some_connection", filters={"search": "ada@secret.test"})
         assert "secret" not in repr(trigger.shared_stream_key())
         assert "secret" not in repr(trigger)
@@ -144,7 +151,7 @@ class TestSharing:
         assert fired[1][0].payload["error"]["type"] == "VendorUnavailable"
         assert ids(fired[2][0]) == ["1"]
 
-    def test_a_changed_connection_is_used_from_the_next_poll_on(
+    def test_next_poll_uses_a_changed_connection(
         self, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
         with ScriptedServer() as other:
@@ -163,18 +170,18 @@ class TestSharing:
             fired = asyncio.run(asyncio.wait_for(go(), 30)).fired
         assert ids(fired[1][0]) == ["9"]
 
-    def test_what_is_no_json_is_not_shared(self) -> None:
+    def test_arguments_that_are_not_json_are_not_shared(self) -> None:
         assert self.waiting("c", filters={"tag": {1}}).shared_stream_key() is None
         assert self.waiting("c", filters=[]).shared_stream_key() != self.waiting("c").shared_stream_key()
 
-    def test_a_shared_failure_before_its_time_does_not_count(
+    def test_shared_failure_before_retry_not_before_does_not_count(
         self, conn_id: str, scripted: ScriptedServer
     ) -> None:
         import time
 
         scripted.replies = [Reply(status=500), Reply(status=500), page("1")]
-        strict = self.waiting(conn_id, max_consecutive_failures=0, not_before=time.time() + 30)
-        strict._first = lambda *_: 0.0  # type: ignore[method-assign]
+        strict = self.waiting(conn_id, max_consecutive_failures=0, retry_not_before=time.time() + 30)
+        strict._first_pause = lambda *_: 0.0  # type: ignore[method-assign]
 
         async def go() -> Triggerer:
             triggerer = Triggerer()
@@ -185,7 +192,7 @@ class TestSharing:
         fired = asyncio.run(asyncio.wait_for(go(), 30)).fired
         assert ids(fired[2][0]) == ["1"]
 
-    def test_watchers_and_waits_share_too(self, conn_id: str, scripted: ScriptedServer) -> None:
+    def test_watchers_and_waits_share_a_poll(self, conn_id: str, scripted: ScriptedServer) -> None:
         scripted.replies = [page(), page("1"), page("1", "2")]
 
         async def go() -> Triggerer:
@@ -217,30 +224,30 @@ class TestContactTrigger:
         assert event.payload["error"]["type"] == "InvalidConnection"
 
     @pytest.mark.parametrize("interval", ["x", None])
-    def test_an_interval_of_another_version_is_an_error_event(self, interval: Any, conn_id: str) -> None:
+    def test_stored_interval_of_a_wrong_type_is_an_error_event(self, interval: Any, conn_id: str) -> None:
         [event] = self.run(contacts_conn_id=conn_id, poll_interval=interval)
         assert event.payload["status"] == "error"
 
-    def test_the_last_poll_is_at_the_end(self, conn_id: str, scripted: ScriptedServer) -> None:
+    def test_last_poll_is_at_the_end_time(self, conn_id: str, scripted: ScriptedServer) -> None:
         import time
 
         scripted.replies = [page()]
         started = time.time()
         [event] = self.run(
-            contacts_conn_id=conn_id, poll_interval=0.1, exponential_backoff=True, end=started + 1.0
+            contacts_conn_id=conn_id, poll_interval=0.1, exponential_backoff=True, end_time=started + 1.0
         )
         assert event.payload["status"] == "timeout"
         assert 0.9 < time.time() - started < 3
 
-    @pytest.mark.parametrize("who", [5, [["1"]], [["", "1", "2"]]])
-    def test_arguments_of_another_version_are_an_error_event(
-        self, who: Any, conn_id: str, scripted: Any
+    @pytest.mark.parametrize("contact_ids", [5, [["1"]], [["", "1", "2"]]])
+    def test_stored_arguments_of_a_wrong_type_are_an_error_event(
+        self, contact_ids: Any, conn_id: str, scripted: Any
     ) -> None:
         scripted.replies = [page("1")]
-        [event] = self.run(contacts_conn_id=conn_id, who=who)
+        [event] = self.run(contacts_conn_id=conn_id, contact_ids=contact_ids)
         assert event.payload["status"] == "error"
 
-    def test_a_broken_stream_is_an_error_event(self, conn_id: str) -> None:
+    def test_broken_stream_is_an_error_event(self, conn_id: str) -> None:
         async def broken() -> Any:
             raise RuntimeError("ada@secret.test")
             yield
@@ -251,12 +258,12 @@ class TestContactTrigger:
 
         [event] = asyncio.run(collect())
         assert event.payload["error"]["type"] == "ContactsError"
-        assert "unexpected RuntimeError" in event.payload["error"]["message"]
+        assert "Unexpected RuntimeError" in event.payload["error"]["message"]
         assert "secret" not in json.dumps(event.payload)
 
     def test_exponential_backoff(self, conn_id: str, scripted: ScriptedServer) -> None:
-        pace = module._Pace(2.0, first=2.0, exponential=True, longest=20.0)
-        pauses = [pace.after(polls, 0, None) for polls in range(1, 7)]
+        pace = Pace(2.0, first=2.0, exponential=True, max_pause=20.0)
+        pauses = [pace.pause_after(polls, 0, None) for polls in range(1, 7)]
         assert all(
             low * 0.9 < pause < low * 1.1 for pause, low in zip(pauses, [2, 4, 8, 16, 20, 20], strict=True)
         )
@@ -265,16 +272,16 @@ class TestContactTrigger:
         assert ids(event) == ["1"]
 
     def test_pauses_after_failures(self) -> None:
-        pace = module._Pace(10.0, first=0.0)
+        pace = Pace(10.0, first=0.0)
         error = RateLimited("slow down", retry_after=77.0)
-        assert pace.after(1, 1, error) == 77.0
-        assert 9 < pace.after(1, 1, None) < 11
-        assert 36 < pace.after(3, 3, None) < 44
-        assert pace.after(50, 50, None) < 1000
-        assert pace.after(1, 1, RateLimited("slow down", retry_after=1e18)) <= 86_400
-        assert module._Pace(3600.0, first=0.0).after(50, 50, None) > 3000
+        assert pace.pause_after(1, 1, error) == 77.0
+        assert 9 < pace.pause_after(1, 1, None) < 11
+        assert 36 < pace.pause_after(3, 3, None) < 44
+        assert pace.pause_after(50, 50, None) < 1000
+        assert pace.pause_after(1, 1, RateLimited("slow down", retry_after=1e18)) <= 86_400
+        assert Pace(3600.0, first=0.0).pause_after(50, 50, None) > 3000
 
-    def test_under_an_asset_watcher_it_says_which_class_to_use(
+    def test_contact_trigger_cannot_watch_an_asset(
         self, conn_id: str, capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
     ) -> None:
         trigger = ContactTrigger(contacts_conn_id=conn_id, condition=VIP)
@@ -290,7 +297,7 @@ class TestContactTrigger:
         assert "ContactEventTrigger" in capsys.readouterr().out
         assert not scripted.asked
 
-    def test_a_slow_poll_is_told(
+    def test_slow_poll_is_logged(
         self, conn_id: str, scripted: ScriptedServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         scripted.replies = [Reply(body=page("1").content, delay=0.1)]
@@ -298,20 +305,20 @@ class TestContactTrigger:
             self.run(contacts_conn_id=conn_id)
         assert "longer than its interval" in caplog.text
 
-    def test_a_mended_connection_is_read_again(
+    def test_fixed_connection_is_read_again(
         self, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
-        """A wait that bears all failures goes on once somebody has mended the key."""
-        connect("mended", **{**CASE.parts, "host": scripted.url, "password": "wrong-key"})
+        """A wait that ignores errors continues when the key is fixed."""
+        connect("fixed", **{**CASE.parts, "host": scripted.url, "password": "wrong-key"})
 
         def decide(asked: Asked) -> Reply:
             if asked.headers["authorization"] == "Bearer right-key":
                 return page("1")
-            connect("mended", **{**CASE.parts, "host": scripted.url, "password": "right-key"})
+            connect("fixed", **{**CASE.parts, "host": scripted.url, "password": "right-key"})
             return Reply(status=401)
 
         scripted.decide = decide
-        [event] = self.run(contacts_conn_id="mended", bear_all=True)
+        [event] = self.run(contacts_conn_id="fixed", ignore_errors=True)
         assert ids(event) == ["1"]
 
 
@@ -331,12 +338,9 @@ class AssetStore:
         one.values = self.values
         return one
 
-    def _single_accessor(self) -> AssetStore:
-        if len(self.names) > 1:
-            raise ValueError("several")
-        return self
-
     async def aget(self, key: str) -> Any:
+        if len(self.names) > 1:
+            raise ValueError("Task has 2 concrete inlets and outlets")
         if self.broken:
             self.broken -= 1
             raise ValueError("ada@secret.test")
@@ -354,20 +358,20 @@ class TestContactEventTrigger:
     def watch(
         self, conn_id: str, scripted: ScriptedServer, polls: int, store: AssetStore | None, **arguments: Any
     ) -> list[list[str]]:
-        """Run a watcher for some polls, end it as an orderly stop does, and return what it told."""
+        """Run a watcher for some polls, cancel it as the triggerer does, and return the emitted ids."""
         trigger = anew(
             ContactEventTrigger(
                 contacts_conn_id=conn_id, condition=Tagged("VIP"), **{"poll_interval": 0.1, **arguments}
             )
         )
         trigger.asset_state_store = store
-        told: list[list[str]] = []
+        emitted: list[list[str]] = []
         start = len(scripted.asked)
 
         async def go() -> None:
             async def follow() -> None:
                 async for event in trigger.run():
-                    told.append(ids(event))  # noqa: PERF401 - seen before the end
+                    emitted.append(ids(event))  # noqa: PERF401 - read while the task runs
 
             task = asyncio.create_task(follow())
             while len(scripted.asked) < start + polls + 1:
@@ -376,9 +380,9 @@ class TestContactEventTrigger:
             task.cancel()
 
         asyncio.run(asyncio.wait_for(go(), 30))
-        return told
+        return emitted
 
-    def test_each_is_told_once(self, conn_id: str, scripted: ScriptedServer) -> None:
+    def test_each_contact_is_emitted_once(self, conn_id: str, scripted: ScriptedServer) -> None:
         store = AssetStore()
         scripted.replies = [
             page("1"),
@@ -399,18 +403,18 @@ class TestContactEventTrigger:
     def test_the_first_poll_is_a_baseline(self, tell: bool, conn_id: str, scripted: ScriptedServer) -> None:
         scripted.replies = [page("1", "2")]
         expected = [["1", "2"]] if tell else []
-        assert self.watch(conn_id, scripted, 3, AssetStore(), tell_existing=tell) == expected
+        assert self.watch(conn_id, scripted, 3, AssetStore(), emit_existing=tell) == expected
 
     @pytest.mark.parametrize("tell", [True, False])
-    def test_nothing_is_lost_or_repeated_over_a_restart(
+    def test_restart_loses_and_repeats_nothing(
         self, tell: bool, conn_id: str, scripted: ScriptedServer
     ) -> None:
         store = AssetStore()
         scripted.replies = [page(), page("1")]
-        assert self.watch(conn_id, scripted, 3, store, tell_existing=tell) == [["1"]]
+        assert self.watch(conn_id, scripted, 3, store, emit_existing=tell) == [["1"]]
         scripted.replies = [page("1", "2")]
-        assert self.watch(conn_id, scripted, 3, store, tell_existing=tell) == [["2"]]
-        assert self.watch(conn_id, scripted, 3, store, tell_existing=tell) == []
+        assert self.watch(conn_id, scripted, 3, store, emit_existing=tell) == [["2"]]
+        assert self.watch(conn_id, scripted, 3, store, emit_existing=tell) == []
 
     def test_an_empty_baseline_is_remembered_too(self, conn_id: str, scripted: ScriptedServer) -> None:
         store = AssetStore()
@@ -419,7 +423,7 @@ class TestContactEventTrigger:
         scripted.replies = [page("1")]
         assert self.watch(conn_id, scripted, 2, store) == [["1"]]
 
-    def test_a_death_before_the_event_is_stored_repeats_it(
+    def test_kill_before_the_event_is_stored_repeats_it(
         self, conn_id: str, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = AssetStore()
@@ -437,14 +441,14 @@ class TestContactEventTrigger:
         assert asyncio.run(die()) == ["1"]
         assert self.watch(conn_id, scripted, 2, store) == [["1"]]
 
-    def test_without_a_memory_it_says_so_once(
+    def test_missing_state_store_is_logged_once(
         self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
     ) -> None:
         scripted.replies = [page(), page("1")]
         assert self.watch(conn_id, scripted, 3, None) == [["1"]]
         assert capsys.readouterr().out.count("no asset state store") == 1
 
-    def test_several_assets_need_a_name(
+    def test_several_assets_need_asset_name(
         self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
     ) -> None:
         scripted.replies = [page(), page("1")]
@@ -459,18 +463,18 @@ class TestContactEventTrigger:
         self.watch(conn_id, scripted, 1, store, asset_name="c")
         assert "No asset 'c'" in capsys.readouterr().out
 
-    def test_errors_are_told_once_and_never_end_it(
+    def test_errors_are_logged_once_and_never_end_the_watcher(
         self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
     ) -> None:
         down, key = Reply(status=500), Reply(status=401)
         scripted.replies = [page(), down, down, key, key, page("1")]
         assert self.watch(conn_id, scripted, 6, AssetStore(), poll_interval=0.02) == [["1"]]
         output = capsys.readouterr().out
-        assert output.count("Polling fails, and goes on: VendorUnavailable") == 1
-        assert output.count("Polling fails, and goes on: AuthenticationError") == 1
+        assert output.count("will keep retrying. VendorUnavailable") == 1
+        assert output.count("will keep retrying. AuthenticationError") == 1
         assert output.count("Polling works again") == 1
 
-    def test_a_store_that_fails(
+    def test_failing_state_store(
         self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
     ) -> None:
         store = AssetStore()
@@ -478,16 +482,16 @@ class TestContactEventTrigger:
         scripted.replies = [page(), page("1")]
         assert self.watch(conn_id, scripted, 3, store) == [["1"]]
         output = capsys.readouterr().out
-        assert "cannot be read" in output
-        assert "cannot be written" in output
+        assert "Could not read the asset" in output
+        assert "Could not write the asset" in output
         assert "secret" not in output
         assert len(next(iter(store.values.values()))) == 1
 
-    def test_a_shared_poll_that_breaks_off(
+    def test_broken_shared_poll_falls_back(
         self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
     ) -> None:
         trigger = ContactEventTrigger(
-            contacts_conn_id=conn_id, condition=VIP, tell_existing=True, poll_interval=0.1
+            contacts_conn_id=conn_id, condition=VIP, emit_existing=True, poll_interval=0.1
         )
         scripted.replies = [page("1")]
 
@@ -499,11 +503,9 @@ class TestContactEventTrigger:
             return ids(await anext(trigger.filter_shared_stream(broken())))
 
         assert asyncio.run(go()) == ["1"]
-        assert "polls alone" in capsys.readouterr().out
+        assert "continues on its own" in capsys.readouterr().out
 
-    def test_a_question_of_its_own_has_a_memory_of_its_own(
-        self, conn_id: str, scripted: ScriptedServer
-    ) -> None:
+    def test_each_condition_has_its_own_memory(self, conn_id: str, scripted: ScriptedServer) -> None:
         store = AssetStore()
         scripted.replies = [page("1")]
         self.watch(conn_id, scripted, 2, store)
@@ -533,14 +535,14 @@ class TestContactEventTrigger:
         )
         assert anew(trigger).poll_interval == 300
 
-    def test_a_row_of_another_version_is_a_type_error(self) -> None:
-        """A triggerer bears no other error while it makes triggers."""
+    def test_stored_row_of_another_version_is_a_type_error(self) -> None:
+        """The triggerer tolerates only TypeError when it rebuilds a trigger."""
         for condition in (None, 5, [], "reppplied"):
             with pytest.raises(TypeError):
                 ContactEventTrigger(contacts_conn_id="c", condition=condition)
 
     @pytest.mark.parametrize("stored", [[["a"]], "text", {"a": 1}, [5]])
-    def test_a_memory_that_is_none(self, stored: Any, conn_id: str, scripted: ScriptedServer) -> None:
+    def test_invalid_stored_memory(self, stored: Any, conn_id: str, scripted: ScriptedServer) -> None:
         store = AssetStore()
         scripted.replies = [page("1")]
         self.watch(conn_id, scripted, 2, store)
@@ -548,11 +550,11 @@ class TestContactEventTrigger:
         assert self.watch(conn_id, scripted, 2, store) == []
 
     @pytest.mark.parametrize("name", ["", "x" * 5000])
-    def test_an_asset_name_that_is_none(self, name: str, conn_id: str, scripted: ScriptedServer) -> None:
+    def test_unknown_asset_name(self, name: str, conn_id: str, scripted: ScriptedServer) -> None:
         scripted.replies = [page(), page("1")]
         assert self.watch(conn_id, scripted, 3, AssetStore(), asset_name=name) == [["1"]]
 
-    def test_it_fits_an_asset_watcher(self) -> None:
+    def test_asset_watcher_accepts_it(self) -> None:
         from airflow.sdk import Asset, AssetWatcher
 
         trigger = ContactEventTrigger(contacts_conn_id="c", condition=Replied())
@@ -562,34 +564,32 @@ class TestContactEventTrigger:
         assert isinstance(BaseEventTrigger.hash(classpath, kwargs), int)
 
     def test_at_the_sandbox(self, sandbox: Sandbox) -> None:
-        """Nobody is told twice, whoever replies meanwhile."""
-        from airflow_provider_contacts.sandbox import talktohumans
-
-        rows = [row for row in sandbox.world.tables["talktohumans"].rows if row.sequence != "replied"]
+        """No contact is emitted twice while others reply."""
+        rows = [row for row in sandbox.state.tables["talktohumans"].rows if row.sequence != "replied"]
         trigger = ContactEventTrigger(
             contacts_conn_id="talktohumans_default", condition=Replied(), poll_interval=0.05
         )
         trigger.asset_state_store = AssetStore()  # type: ignore[assignment]
 
         async def go() -> list[tuple[str, str]]:
-            told: list[tuple[str, str]] = []
+            emitted: list[tuple[str, str]] = []
             stream = trigger.run()
             first = asyncio.create_task(anext(stream))
             while not trigger.asset_state_store.values:  # type: ignore[union-attr]  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             for row in rows[:5]:
-                talktohumans.reply(row, 1_780_000_000)
-                sandbox.world.tables["talktohumans"].changed(row)
+                SANDBOX_VENDOR.events["reply"](row, 1_780_000_000)
+                sandbox.state.tables["talktohumans"].invalidate(row)
                 await asyncio.sleep(0.03)
             event = await first
             while True:
-                told += [(one["account_id"], one["contact_id"]) for one in event.payload["contacts"]]
-                if len(told) >= 5:
-                    return told
+                emitted += [(one["account_id"], one["contact_id"]) for one in event.payload["contacts"]]
+                if len(emitted) >= 5:
+                    return emitted
                 event = await anext(stream)
 
-        told = asyncio.run(asyncio.wait_for(go(), 30))
-        assert sorted(told) == sorted((row.account_id, row.contact_id) for row in rows[:5])
+        emitted = asyncio.run(asyncio.wait_for(go(), 30))
+        assert sorted(emitted) == sorted((row.account_id, row.contact_id) for row in rows[:5])
 
 
 @pytest.mark.parametrize(
@@ -602,8 +602,8 @@ class TestContactEventTrigger:
         UnsupportedByVendor("e", condition="opened"),
     ],
 )
-def test_errors_survive_json(error: ContactsError) -> None:
-    again = from_form(json.loads(json.dumps(to_form(error))))
+def test_error_round_trip(error: ContactsError) -> None:
+    again = deserialize_error(json.loads(json.dumps(serialize_error(error))))
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert (again.retry_after, again.transient) == (error.retry_after, error.transient)
@@ -616,16 +616,16 @@ def test_errors_survive_json(error: ContactsError) -> None:
         {"retry_after": True}, {"transient": None}, {"more": 1},
     ],
 )  # fmt: skip
-def test_forms_that_are_none(change: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="no error's form"):
-        from_form({**to_form(AuthenticationError("x")), **change})
-    with pytest.raises(ValueError, match="no error's form"):
-        from_form(None)
+def test_invalid_serialized_errors(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="not a serialized ContactsError"):
+        deserialize_error({**serialize_error(AuthenticationError("x")), **change})
+    with pytest.raises(ValueError, match="not a serialized ContactsError"):
+        deserialize_error(None)
 
 
-def test_an_unexpected_error_says_where_and_no_more() -> None:
+def test_unexpected_error_names_the_place_only() -> None:
     with pytest.raises(KeyError) as caught:
         {}["ada@secret.test"]
-    said = str(unexpected(caught.value))
-    assert said.startswith("unexpected KeyError at tests.triggers.test_contacts:")
+    said = str(wrap_unexpected(caught.value))
+    assert said.startswith("Unexpected KeyError at tests.triggers.test_contacts:")
     assert "secret" not in said

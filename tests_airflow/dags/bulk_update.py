@@ -1,4 +1,4 @@
-"""Tags 500 contacts in one task, and again in two mapped ones, and says which process does it."""
+"""Tag 500 contacts in one task and again in two mapped tasks; each task writes its process id to a file."""
 
 from __future__ import annotations
 

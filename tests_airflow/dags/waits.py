@@ -1,4 +1,4 @@
-"""Waits for people one by one, deferred, and watches for replies."""
+"""Deferred sensors for one contact each, and a watcher for replies."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def waits() -> None:
 @dag(schedule=[replies], catchup=False)
 def watched() -> None:
     @task
-    def who(triggering_asset_events: Any = None, run_id: Any = None) -> None:
+    def save_events(triggering_asset_events: Any = None, run_id: Any = None) -> None:
         events = triggering_asset_events[replies]
-        told = [one["contact_id"] for event in events for one in event.extra["payload"]["contacts"]]
-        # One file a run, so that runs side by side do not disturb each other.
-        (FOLDER / "told" / f"{run_id}.json").write_text(json.dumps(told))
+        emitted = [one["contact_id"] for event in events for one in event.extra["payload"]["contacts"]]
+        # One file per run, so that concurrent runs do not overwrite each other.
+        (FOLDER / "emitted" / f"{run_id}.json").write_text(json.dumps(emitted))
 
-    who()
+    save_events()
 
 
 waits()

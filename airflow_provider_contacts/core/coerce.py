@@ -1,0 +1,32 @@
+"""Turn the times that vendors send into UTC datetimes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """Return a time in UTC. One without a zone is taken to be in UTC."""
+    if moment is None or moment.tzinfo is timezone.utc:
+        return moment
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        return None
+
+
+def from_unix(value: object) -> datetime | None:
+    """Return the time for a number of seconds since 1970, or None if the value is not such a number.
+
+    Text counts only if it consists of digits: "47 minutes ago" is not a time.
+    """
+    if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit():
+        value = int(value)
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        return None
+    try:
+        return datetime.fromtimestamp(value, timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return None

@@ -1,0 +1,93 @@
+"""The fields of a vendor's connection form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormField:
+    """A field of the form that Airflow keeps in the connection's Extra.
+
+    :param name: key in Extra.
+    :param label: title in the form.
+    :param description: one sentence below the field.
+    """
+
+    name: str
+    label: str
+    description: str
+    type: Literal["string", "number", "integer", "boolean"] = "string"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionForm:
+    """How a vendor's connection form looks.
+
+    :param password_label: title of the field for the key, token or password.
+    :param host_placeholder: an example of a base URL.
+    :param login_label: title of the login field, or empty if the vendor has no login.
+    :param fields: the vendor's own fields, in addition to :class:`ConnectionOptions`.
+    """
+
+    password_label: str
+    host_placeholder: str
+    host_label: str = "Host (base URL)"
+    login_label: str = ""
+    login_placeholder: str = ""
+    fields: tuple[FormField, ...] = ()
+
+
+class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields in Extra that all connection types share. Their titles and descriptions appear in the forms."""
+
+    timeout: Annotated[
+        float,
+        Meta(
+            title="Timeout",
+            description="Seconds of silence after which a request fails. Default 30.",
+            ge=0.1,
+            le=1e6,
+        ),
+    ] = 30.0
+    retry_limit: Annotated[
+        int,
+        Meta(
+            title="Retry limit",
+            description="How often a failed request is sent again. Default 5.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 5
+    requests_per_minute: (
+        Annotated[
+            int,
+            Meta(
+                title="Requests per minute",
+                description="Rate limit of this connection in one process. Default: the vendor's published limit.",
+                ge=1,
+                le=1_000_000,
+            ),
+        ]
+        | None
+    ) = None
+    max_concurrency: Annotated[
+        int,
+        Meta(
+            title="Max concurrency",
+            description="Requests in flight at the same time. Default 4.",
+            ge=1,
+            le=64,
+        ),
+    ] = 4
+    allow_http: Annotated[
+        bool,
+        Meta(
+            title="Allow plain http",
+            description="Send credentials unencrypted to a host other than this machine.",
+        ),
+    ] = False

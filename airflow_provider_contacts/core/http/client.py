@@ -1,0 +1,306 @@
+"""Send requests to a vendor: again where that can help, within its rate limit, and with a valid token."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypedDict, TypeVar
+
+import tenacity
+
+from airflow_provider_contacts.core.error_bodies import ErrorInBody
+from airflow_provider_contacts.core.http.context import ConnectionContext
+from airflow_provider_contacts.core.http.exchange import TokenRejected, attempt, log_in
+from airflow_provider_contacts.core.http.rate_limit import effective_rates, limiter_for
+from airflow_provider_contacts.core.http.status import MAX_SLEEP_SECONDS
+from airflow_provider_contacts.core.logs import Log
+from airflow_provider_contacts.core.request import Flow, Request, Response
+from airflow_provider_contacts.core.settings import Settings
+from airflow_provider_contacts.core.vendor import Vendor
+from airflow_provider_contacts.errors import ContactsError, MalformedResponse
+
+# The HTTP libraries are imported when the first request is sent, because every DAG parse would pay for them.
+if TYPE_CHECKING:
+    from airflow_provider_contacts.core.http.environment import Environment
+    from airflow_provider_contacts.core.http.httpx_backend import HttpxBackend
+    from airflow_provider_contacts.core.http.requests_backend import RequestsBackend
+
+Result = TypeVar("Result")
+
+_MAX_BACKOFF_SECONDS = 60.0
+
+
+def _ignore(_secret: str) -> None:
+    pass
+
+
+async def _aignore(_secret: str) -> None:
+    pass
+
+
+class Transport:
+    """Sends requests to one vendor with one connection's settings. Several threads may use it at the same time.
+
+    :param vendor: what the vendor's API pages document.
+    :param settings: the connection's settings.
+    :param log: gets one line per request that is sent again.
+    :param mask_secret: is called with a token that was fetched, to keep it out of logs.
+    :param amask_secret: does the same in an event loop.
+    :raises InvalidConnection: if credentials are missing or invalid.
+    """
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        settings: Settings,
+        log: Log,
+        *,
+        mask_secret: Callable[[str], None] = _ignore,
+        amask_secret: Callable[[str], Awaitable[None]] = _aignore,
+    ) -> None:
+        self.vendor = vendor
+        self.settings = settings
+        self.log = log
+        self.requests_sent = 0
+        self._mask_secret = mask_secret
+        self._amask_secret = amask_secret
+        self._context = ConnectionContext.create(vendor, settings)
+        self._limiter = limiter_for(
+            (settings.conn_id, settings.base_url), effective_rates(vendor.rates, settings.requests_per_minute)
+        )
+        self._environment: Environment | None = None
+        self._backend: RequestsBackend | None = None
+        self._backend_lock = threading.Lock()
+        self._token: str | None = None
+        self._login_lock = threading.Lock()
+        # An asyncio lock belongs to one event loop.
+        self._login_locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def send(
+        self, request: Request, parse: Callable[[Response], Result], stop: threading.Event | None = None
+    ) -> Result:
+        """Send a request, again where that can help, and return what ``parse`` makes of the response.
+
+        :param stop: ends waiting for another attempt as soon as it is set.
+        :raises ContactsError: of the class that fits the failure.
+        """
+        stop = stop or threading.Event()
+        retrying = tenacity.Retrying(
+            **self._retry_policy(lambda _state: stop.is_set()), sleep=tenacity.sleep_using_event(stop)
+        )
+        result: Result = retrying(self._send_once, request, parse, stop)
+        return result
+
+    async def asend(
+        self, request: Request, parse: Callable[[Response], Result], backend: HttpxBackend
+    ) -> Result:
+        """Do what :meth:`send` does in an event loop.
+
+        :param backend: from :meth:`open_backend`.
+        """
+        retrying = tenacity.AsyncRetrying(**self._retry_policy(lambda _state: False), sleep=asyncio.sleep)
+        result: Result = await retrying(self._asend_once, request, parse, backend)
+        return result
+
+    def run(self, flow: Flow[Result], stop: threading.Event | None = None) -> Result:
+        """Carry out a vendor's conversation, such as an update, and return its result.
+
+        :param stop: ends waiting for another attempt as soon as it is set.
+        """
+        request: Request | None = None
+        response: Response | None = None
+        while True:
+            try:
+                request = next(flow) if response is None else flow.send(response)
+            except StopIteration as finished:
+                result: Result = finished.value
+                return result
+            except MalformedResponse as error:
+                # A vendor file does not say which request the response belongs to.
+                raise error if request is None else error.at(self._context.describe(request)) from None
+            response = self.send(request, self._require_no_error, stop)
+
+    def open_backend(self) -> HttpxBackend:
+        """Return what :meth:`asend` sends with. Call it in a thread, because it reads certificate files."""
+        from airflow_provider_contacts.core.http.httpx_backend import HttpxBackend
+
+        return HttpxBackend(self._context, self._read_environment())
+
+    @property
+    def backend(self) -> RequestsBackend:
+        """What :meth:`send` sends with."""
+        with self._backend_lock:
+            if self._backend is None:
+                from airflow_provider_contacts.core.http.requests_backend import RequestsBackend
+
+                self._backend = RequestsBackend(self._context, self._read_environment())
+            return self._backend
+
+    def close(self) -> None:
+        """Close all connections of :meth:`send`."""
+        with self._backend_lock:
+            if self._backend is not None:
+                self._backend.close()
+                self._backend = None
+
+    def _retry_policy(self, is_stopped: Callable[[tenacity.RetryCallState], bool]) -> _RetryPolicy:
+        backoff = tenacity.wait_random_exponential(multiplier=1, max=_MAX_BACKOFF_SECONDS)
+        retry_limit = self.settings.retry_limit
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            needs_long_wait = (_error_of(state).retry_after or 0.0) > MAX_SLEEP_SECONDS
+            return state.attempt_number > retry_limit or needs_long_wait or is_stopped(state)
+
+        def log_retry(state: tenacity.RetryCallState) -> None:
+            self.log.warning(
+                "%s Trying again in %.1f s (retry %d of %d).",
+                _error_of(state),
+                state.upcoming_sleep,
+                state.attempt_number,
+                retry_limit,
+            )
+
+        return {
+            "retry": tenacity.retry_if_exception(lambda e: isinstance(e, ContactsError) and e.transient),
+            "wait": lambda state: max(backoff(state), _error_of(state).retry_after or 0.0),
+            "stop": stop,
+            "before_sleep": log_retry,
+            "reraise": True,
+        }
+
+    # Sync and async differ in how they wait and send, so each step below exists twice.
+
+    def _send_once(
+        self, request: Request, parse: Callable[[Response], Result], stop: threading.Event
+    ) -> Result:
+        needs_login = self._context.credentials.login is not None
+        token = self._token
+        if needs_login and token is None:
+            token = self._renew_token(None, stop)
+        try:
+            return self._attempt(request, parse, token, stop, can_renew_token=needs_login)
+        except TokenRejected:
+            token = self._renew_token(token, stop)
+        return self._attempt(request, parse, token, stop, can_renew_token=False)
+
+    async def _asend_once(
+        self, request: Request, parse: Callable[[Response], Result], backend: HttpxBackend
+    ) -> Result:
+        needs_login = self._context.credentials.login is not None
+        token = self._token
+        if needs_login and token is None:
+            token = await self._arenew_token(None, backend)
+        try:
+            return await self._aattempt(request, parse, token, backend, can_renew_token=needs_login)
+        except TokenRejected:
+            token = await self._arenew_token(token, backend)
+        return await self._aattempt(request, parse, token, backend, can_renew_token=False)
+
+    def _renew_token(self, rejected: str | None, stop: threading.Event) -> str:
+        """Return a token other than the rejected one; of several threads, one fetches it."""
+        with self._login_lock:
+            if self._token is None or self._token == rejected:
+                flow = log_in(self._context)
+                self._token = _drive(flow, lambda request: self._exchange(request, None, stop))
+                self._mask_secret(self._token)
+            return self._token
+
+    async def _arenew_token(self, rejected: str | None, backend: HttpxBackend) -> str:
+        lock = self._login_locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with lock:
+            if self._token is None or self._token == rejected:
+                flow = log_in(self._context)
+                token = await _adrive(flow, lambda request: self._aexchange(request, None, backend))
+                await self._amask_secret(token)
+                self._token = token
+            return self._token
+
+    def _attempt(
+        self,
+        request: Request,
+        parse: Callable[[Response], Result],
+        token: str | None,
+        stop: threading.Event,
+        *,
+        can_renew_token: bool,
+    ) -> Result:
+        flow = attempt(self._context, request, parse, token=token, can_renew_token=can_renew_token)
+        return _drive(flow, lambda one: self._exchange(one, token, stop))
+
+    async def _aattempt(
+        self,
+        request: Request,
+        parse: Callable[[Response], Result],
+        token: str | None,
+        backend: HttpxBackend,
+        *,
+        can_renew_token: bool,
+    ) -> Result:
+        flow = attempt(self._context, request, parse, token=token, can_renew_token=can_renew_token)
+        return await _adrive(flow, lambda one: self._aexchange(one, token, backend))
+
+    def _exchange(self, request: Request, token: str | None, stop: threading.Event) -> Response:
+        backend = self.backend
+        if not stop.is_set() and self._limiter is not None:
+            self._limiter.acquire(stop)
+        if stop.is_set():
+            raise ContactsError(f"{self._context.describe(request)} was cancelled.")
+        self.requests_sent += 1
+        return backend.send(request, token)
+
+    async def _aexchange(self, request: Request, token: str | None, backend: HttpxBackend) -> Response:
+        if self._limiter is not None:
+            await self._limiter.aacquire()
+        self.requests_sent += 1
+        return await backend.send(request, token)
+
+    def _require_no_error(self, response: Response) -> Response:
+        if reported := self.vendor.error_format.find_error(response.body):
+            raise ErrorInBody(reported)
+        return response
+
+    def _read_environment(self) -> Environment:
+        if self._environment is None:
+            from airflow_provider_contacts.core.http.environment import read_environment
+
+            self._environment = read_environment(self.settings.base_url, self.settings.conn_id)
+        return self._environment
+
+
+class _RetryPolicy(TypedDict):
+    retry: tenacity.retry_if_exception
+    wait: Callable[[tenacity.RetryCallState], float]
+    stop: Callable[[tenacity.RetryCallState], bool]
+    before_sleep: Callable[[tenacity.RetryCallState], None]
+    reraise: bool
+
+
+def _error_of(state: tenacity.RetryCallState) -> ContactsError:
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, ContactsError) else ContactsError(str(type(error)))
+
+
+def _drive(flow: Flow[Result], send: Callable[[Request], Response]) -> Result:
+    """Carry out a conversation: send what it yields, and return its result."""
+    try:
+        request = next(flow)
+        while True:
+            request = flow.send(send(request))
+    except StopIteration as finished:
+        result: Result = finished.value
+        return result
+
+
+async def _adrive(flow: Flow[Result], send: Callable[[Request], Awaitable[Response]]) -> Result:
+    """Do what :func:`_drive` does in an event loop."""
+    try:
+        request = next(flow)
+        while True:
+            request = flow.send(await send(request))
+    except StopIteration as finished:
+        result: Result = finished.value
+        return result

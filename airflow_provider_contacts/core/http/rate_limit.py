@@ -1,0 +1,87 @@
+"""The rate limit of a connection, shared by all its hooks in one process.
+
+Every task is a process with a limit of its own, so several tasks together can exceed a vendor's limit. An Airflow
+pool bounds how many tasks run, not how many requests they send.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+Rates = tuple[tuple[int, float], ...]
+
+# How often a blocked caller checks for cancellation.
+_STOP_POLL_SECONDS = 1.0
+
+_limiters: dict[tuple[int, tuple[str, ...], Rates], RateLimiter] = {}
+_lock = threading.Lock()
+
+
+class RateLimiter:
+    """Delays requests so that they stay within one or several rates.
+
+    :param rates: pairs of a number of requests and the seconds they are counted in, as :func:`effective_rates` returns
+        them.
+    """
+
+    def __init__(self, rates: Rates) -> None:
+        from pyrate_limiter import InMemoryBucket, Limiter, Rate, SingleBucketFactory
+
+        self.rates = rates
+        self._bucket = InMemoryBucket([Rate(limit, int(seconds * 1000)) for limit, seconds in rates])
+        # The library's own removal of expired entries needs a thread per bucket; `_drop_expired` needs none.
+        self._limiter = Limiter(SingleBucketFactory(self._bucket, schedule_leak=False))
+        self._leak_lock = threading.Lock()
+
+    def acquire(self, stop: threading.Event) -> bool:
+        """Wait until a request may be sent, or ``stop`` is set; return whether it may be sent."""
+        self._drop_expired()
+        while not self._limiter.try_acquire(timeout=_STOP_POLL_SECONDS):
+            if stop.is_set():
+                return False
+        return True
+
+    async def aacquire(self) -> None:
+        """Wait in an event loop until a request may be sent."""
+        self._drop_expired()
+        await self._limiter.try_acquire_async()
+
+    def _drop_expired(self) -> None:
+        with self._leak_lock:
+            self._bucket.leak(int(self._bucket.now()))
+
+
+def limiter_for(owner: tuple[str, ...], rates: Rates) -> RateLimiter | None:
+    """Return this process's rate limiter of ``owner``, or None without rates."""
+    if not rates:
+        return None
+    key = (os.getpid(), owner, rates)
+    with _lock:
+        if key not in _limiters:
+            _limiters[key] = RateLimiter(rates)
+        return _limiters[key]
+
+
+def effective_rates(published: Rates, requests_per_minute: int | None) -> Rates:
+    """Return the rates to keep, ordered by their seconds.
+
+    An author's ``requests_per_minute`` below the vendor's published rates applies in addition to them. Above them, the
+    vendor has raised the account's limit, and only the author's rate applies. Rates that another one implies are
+    dropped, because the limiter requires limits that rise and densities that fall with the seconds.
+    """
+    rates = set(published)
+    if requests_per_minute is not None:
+        own = (requests_per_minute, 60.0)
+        if any(limit / seconds < own[0] / own[1] for limit, seconds in published):
+            rates = set()
+        rates.add(own)
+    kept = [rate for rate in rates if not any(_dominates(other, rate) for other in rates - {rate})]
+    return tuple(sorted(kept, key=lambda rate: rate[1]))
+
+
+def _dominates(other: tuple[int, float], rate: tuple[int, float]) -> bool:
+    """Return whether staying within ``other`` implies staying within ``rate``."""
+    if other[0] <= rate[0] and other[1] >= rate[1]:
+        return True
+    return other[1] < rate[1] and other[0] / other[1] < rate[0] / rate[1]

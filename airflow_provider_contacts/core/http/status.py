@@ -1,0 +1,124 @@
+"""Why a request failed: from a response's status and body to an error."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from airflow_provider_contacts.core.error_bodies import ReportedError
+from airflow_provider_contacts.core.http.context import ConnectionContext
+from airflow_provider_contacts.core.http.redaction import redact
+from airflow_provider_contacts.core.request import Request, Response
+from airflow_provider_contacts.errors import (
+    AuthenticationError,
+    ContactsError,
+    InvalidRequest,
+    MalformedResponse,
+    NotFound,
+    PermissionDenied,
+    QuotaExhausted,
+    RateLimited,
+    VendorUnavailable,
+)
+
+# Longer waits are left to Airflow's retry instead of blocking a worker.
+MAX_SLEEP_SECONDS = 120.0
+_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_ERROR_CLASSES: Mapping[int, type[ContactsError]] = {
+    401: AuthenticationError,
+    402: QuotaExhausted,
+    403: PermissionDenied,
+    404: NotFound,
+    410: NotFound,
+    408: VendorUnavailable,
+    429: RateLimited,
+}
+
+
+def is_success(response: Response) -> bool:
+    """Return whether a response has a successful status."""
+    return 200 <= response.status < 300
+
+
+def find_reported_error(context: ConnectionContext, response: Response) -> ReportedError:
+    """Return what the body of an error response says, which may be nothing."""
+    try:
+        return context.vendor.error_format.find_error(response.body) or ReportedError()
+    except MalformedResponse:
+        return ReportedError()
+
+
+def api_error(
+    context: ConnectionContext,
+    request: Request,
+    response: Response,
+    reported: ReportedError,
+    token: str | None,
+) -> ContactsError:
+    """Return the error for a response that reports one.
+
+    :param reported: what the response's body says.
+    :param token: the bearer token that was sent, to mask it.
+    """
+    status = response.status
+    response_line = f"returned {status}"
+    if is_success(response):
+        status = reported.status or status
+        response_line += " with an error in its body"
+    error_class = context.vendor.error_labels.get(reported.label) or _error_class(status)
+    retry_after = parse_retry_after(response.headers.get("retry-after"))
+    transient = error_class is RateLimited or (
+        error_class is VendorUnavailable and status in _TRANSIENT_STATUSES
+    )
+    asks_for_long_wait = retry_after is not None and retry_after > MAX_SLEEP_SECONDS
+    if transient and asks_for_long_wait:
+        error_class = RateLimited
+    words = ": ".join(part for part in (reported.label, reported.message) if part)
+    words = f" ({redact(words, context, request, token)})" if words else ""
+    # A vendor that explains its 404 does know the path, so Host is right.
+    hint = "" if error_class is NotFound and words else _hint(context, error_class, retry_after)
+    return error_class(
+        f"{context.describe(request)} {response_line}{words}.{hint}",
+        retry_after=retry_after,
+        transient=transient,
+        status=status,
+    )
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Return the seconds of a ``Retry-After`` header, which contains a number or an HTTP date (RFC 9110, 10.2.3)."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            moment = email.utils.parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        seconds = (moment - datetime.now(timezone.utc)).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _error_class(status: int) -> type[ContactsError]:
+    if status < 300:
+        return MalformedResponse
+    return _ERROR_CLASSES.get(status, VendorUnavailable if status >= 500 else InvalidRequest)
+
+
+def _hint(context: ConnectionContext, error_class: type[ContactsError], retry_after: float | None) -> str:
+    conn = f"connection {context.settings.conn_id!r}"
+    if error_class is RateLimited and retry_after is not None and retry_after > MAX_SLEEP_SECONDS:
+        return f" The vendor asks to wait {retry_after:.0f} s, which is too long to block a worker."
+    hints: Mapping[type[ContactsError], str] = {
+        AuthenticationError: f" Check the {context.vendor.fields_to_check} of {conn}.",
+        PermissionDenied: f" The credentials of {conn} are valid but do not allow this request.",
+        NotFound: f" If every request fails like this, check Host of {conn}.",
+        QuotaExhausted: " The account's credits are used up; waiting does not help.",
+        RateLimited: f" Lower `requests_per_minute` of {conn}, or run fewer of its tasks at the same time.",
+    }
+    return hints.get(error_class, "")

@@ -1,0 +1,109 @@
+"""Fetch the pages of a listing, in order and ahead of time: with threads, or with asyncio tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from typing import Protocol, Self, TypeVar
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.listing import Listing
+from airflow_provider_contacts.core.paging import Page, Params
+from airflow_provider_contacts.core.workers import submit
+
+
+class AsyncClient(Protocol):
+    """Something that is closed when a listing ends, such as an HTTP client."""
+
+    async def aclose(self) -> None:
+        """Close the client."""
+
+
+Client = TypeVar("Client", bound=AsyncClient)
+
+
+def read_pages(
+    listing: Listing, fetch: Callable[[Params], Page[Contact]], max_concurrency: int
+) -> Iterator[list[Contact]]:
+    """Yield the new contacts of every page, in order, fetching ahead where the paging allows it.
+
+    :param fetch: fetches one page. It is called in other threads as soon as several pages can be requested.
+    :param max_concurrency: how many pages may be in flight.
+    """
+    # Each entry remembers its pass: when the listing starts again, pages of the pass before are dropped.
+    in_flight: deque[tuple[int, Future[Page[Contact]]]] = deque()
+    while not listing.done:
+        to_request: list[Params] = []
+        while (count := len(in_flight) + len(to_request)) < max_concurrency:
+            if (params := listing.next_params(count)) is None:
+                break
+            to_request.append(params)
+        if len(to_request) == 1 and not in_flight:
+            # The usual case with cursors: no thread is worth its cost.
+            yield listing.update(fetch(to_request[0]))
+            continue
+        for params in to_request:
+            in_flight.append((listing.passes, submit(partial(fetch, params), "contacts-page")))
+        requested_in, future = in_flight.popleft()
+        if requested_in == listing.passes:
+            yield listing.update(future.result())
+
+
+class AsyncPages:
+    """Does what :func:`read_pages` does in an event loop, within an ``async with`` block.
+
+    This is a class because generators inside generators cannot be closed in order when an event loop ends.
+
+    :param open_client: opens the HTTP client that the whole listing uses.
+    :param fetch: fetches one page with the client.
+    :param max_concurrency: how many pages may be in flight.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        open_client: Callable[[], Awaitable[Client]],
+        fetch: Callable[[Params, Client], Awaitable[Page[Contact]]],
+        max_concurrency: int,
+    ) -> None:
+        self._listing = listing
+        self._open_client = open_client
+        self._fetch = fetch
+        self._max_concurrency = max_concurrency
+        self._in_flight: deque[tuple[int, asyncio.Future[Page[Contact]]]] = deque()
+
+    async def __aenter__(self) -> Self:
+        self._client = await self._open_client()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        futures = [future for _, future in self._in_flight]
+        for future in futures:
+            future.cancel()
+        try:
+            await asyncio.gather(*futures, return_exceptions=True)
+        finally:
+            await self._client.aclose()
+
+    async def next(self) -> list[Contact] | None:
+        """Return the new contacts of the next page, or None after the last page."""
+        listing = self._listing
+        in_flight = self._in_flight
+        while not listing.done:
+            while len(in_flight) < self._max_concurrency:
+                if (params := listing.next_params(len(in_flight))) is None:
+                    break
+                page = asyncio.ensure_future(self._fetch(params, self._client))
+                in_flight.append((listing.passes, page))
+            requested_in, future = in_flight[0]
+            if requested_in == listing.passes:
+                # Popped only after it has arrived, so that closing meanwhile cancels it.
+                arrived = await future
+                in_flight.popleft()
+                return listing.update(arrived)
+            in_flight.popleft()
+            future.cancel()
+        return None

@@ -1,0 +1,58 @@
+"""Test a connection within a deadline."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from airflow_provider_contacts.core.http.client import Transport
+from airflow_provider_contacts.core.logs import Log
+from airflow_provider_contacts.core.reader import ContactReader
+from airflow_provider_contacts.core.settings import Settings
+from airflow_provider_contacts.core.vendor import Vendor
+from airflow_provider_contacts.core.workers import submit
+from airflow_provider_contacts.errors import ContactsError
+
+PROBE_TIMEOUT_SECONDS = 10.0
+
+
+def probe_connection(
+    vendor: Vendor, settings: Settings, log: Log, mask_secret: Callable[[str], None]
+) -> tuple[bool, str]:
+    """Return whether the vendor accepts the connection's credentials, and a sentence that names what to fix if not.
+
+    It takes at most 10 s.
+    """
+    quick = dataclasses.replace(settings, timeout=min(settings.timeout, PROBE_TIMEOUT_SECONDS), retry_limit=0)
+    # The timeouts of an HTTP library limit each silence of the server; the future limits all of the request.
+    outcome = submit(lambda: _probe(vendor, quick, log, mask_secret), "contacts-probe")
+    try:
+        return outcome.result(PROBE_TIMEOUT_SECONDS)
+    except FutureTimeoutError:
+        return False, (
+            f"{vendor.title} sent no complete response within {PROBE_TIMEOUT_SECONDS:g} s. Check Host of connection "
+            f"{settings.conn_id!r}."
+        )
+
+
+def _probe(
+    vendor: Vendor, settings: Settings, log: Log, mask_secret: Callable[[str], None]
+) -> tuple[bool, str]:
+    try:
+        transport = Transport(vendor, settings, log, mask_secret=mask_secret)
+        request, parse = ContactReader(transport).probe_request()
+        try:
+            transport.send(request, parse)
+        finally:
+            transport.close()
+    except ContactsError as error:
+        return False, str(error)
+    except Exception as error:
+        return False, f"The request to {vendor.title} failed ({type(error).__name__})."
+    message = f"{vendor.title} accepts the credentials at {settings.base_url}."
+    try:
+        vendor.contacts.default_filters({}, settings)
+    except ContactsError as error:
+        message += f" Still missing: {error}"
+    return True, message

@@ -1,0 +1,148 @@
+"""Divide a condition into filters for the vendor and tests on records, and decide which contacts match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider_contacts.conditions import AllOf, Condition, Not, name_of
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.filters import Filters
+from airflow_provider_contacts.core.vendor import ConditionSupport
+from airflow_provider_contacts.errors import UnsupportedByVendor
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan:
+    """What the vendor is asked, and what is tested on the records that it returns.
+
+    It has no repr, because filters contain personal data.
+
+    :param filters: the filters that the condition adds to the author's.
+    :param pushed: conditions that the vendor's filters answer. A contact is dropped only if its record contradicts
+        them, so that a filter which the vendor ignores does no harm.
+    :param residual: conditions that the record itself must confirm.
+    """
+
+    filters: dict[str, object] = field(default_factory=dict)
+    pushed: tuple[Condition, ...] = ()
+    residual: tuple[Condition, ...] = ()
+
+    @property
+    def has_tests(self) -> bool:
+        """Whether records need to be tested."""
+        return bool(self.pushed or self.residual)
+
+    def evaluate(self, contact: Contact) -> bool | None:
+        """Return whether a returned contact matches, or None if its record does not report it."""
+        if any(part.evaluate(contact) is False for part in self.pushed):
+            return False
+        values = [part.evaluate(contact) for part in self.residual]
+        if False in values:
+            return False
+        return None if None in values else True
+
+
+class Selection:
+    """Keeps the matching contacts of a listing, up to a limit.
+
+    :param plan: decides which contacts match.
+    :param limit: how many contacts to keep, or None for all.
+    """
+
+    def __init__(self, plan: Plan, limit: int | None) -> None:
+        self._plan = plan
+        self._remaining = limit
+        self.unknown = 0
+
+    def keep(self, contacts: list[Contact]) -> Iterable[Contact]:
+        """Return the matching contacts of a page."""
+        if self._plan.has_tests:
+            evaluated = [(contact, self._plan.evaluate(contact)) for contact in contacts]
+            contacts = [contact for contact, value in evaluated if value]
+            self.unknown += sum(value is None for _, value in evaluated)
+        if self._remaining is not None:
+            contacts = contacts[: self._remaining]
+            self._remaining -= len(contacts)
+        return contacts
+
+    @property
+    def limit_reached(self) -> bool:
+        """Whether no further contact is wanted."""
+        return self._remaining == 0
+
+
+def plan_condition(
+    condition: Condition | None, filters: Filters, supports: Mapping[str, ConditionSupport], vendor: str
+) -> Plan:
+    """Divide a condition into filters and tests.
+
+    :param filters: the author's filters; none of them is replaced.
+    :param supports: the conditions that the vendor supports, by name.
+    :param vendor: the vendor's title, for messages.
+    :raises UnsupportedByVendor: if the vendor cannot answer; the error's ``condition`` names the part.
+    """
+    if condition is None:
+        return Plan()
+    for simple in condition.simple_conditions():
+        _require_support(simple, filters, supports, vendor)
+    added: dict[str, object] = {}
+    pushed: list[Condition] = []
+    residual: list[Condition] = []
+    for part in condition.of if isinstance(condition, AllOf) else (condition,):
+        part_filters = _filters_for(part, {**filters, **added}, supports)
+        added.update(part_filters or {})
+        if _is_answered_by_vendor(part, part_filters is not None, supports):
+            pushed.append(part)
+        else:
+            _require_on_records(part, supports, vendor)
+            residual.append(part)
+    return Plan(added, tuple(pushed), tuple(residual))
+
+
+def _filters_for(part: Condition, given: Filters, supports: Mapping[str, ConditionSupport]) -> Filters | None:
+    """Return the filters that ask for one part, or None if there are none or they conflict with the given ones."""
+    simple, wanted = _without_not(part)
+    support = supports.get(name_of(simple))
+    filters = support.to_filters(simple, wanted) if support else None
+    if filters is None or any(given.get(name, value) != value for name, value in filters.items()):
+        return None
+    return filters
+
+
+def _is_answered_by_vendor(part: Condition, asked: bool, supports: Mapping[str, ConditionSupport]) -> bool:
+    simple, wanted = _without_not(part)
+    support = supports.get(name_of(simple))
+    if support is None or not support.is_exact(simple):
+        return False
+    # If records do not report it, the filter that the author had to set is the vendor's answer.
+    asked_by_author = wanted and bool(support.required_filter(simple)) and not support.on_record
+    return asked or asked_by_author
+
+
+def _without_not(part: Condition) -> tuple[Condition, bool]:
+    return (part.of, False) if isinstance(part, Not) else (part, True)
+
+
+def _require_on_records(part: Condition, supports: Mapping[str, ConditionSupport], vendor: str) -> None:
+    for simple in part.simple_conditions():
+        name = name_of(simple)
+        if not supports[name].on_record:
+            raise UnsupportedByVendor(
+                f"{vendor} records do not report the condition `{name}`, so it cannot be negated, used inside `any`, "
+                "or combined with a conflicting filter.",
+                condition=name,
+            )
+
+
+def _require_support(
+    simple: Condition, filters: Filters, supports: Mapping[str, ConditionSupport], vendor: str
+) -> None:
+    name = name_of(simple)
+    support = supports.get(name)
+    if support is None:
+        raise UnsupportedByVendor(f"{vendor} does not report the condition `{name}`.", condition=name)
+    if (required := support.required_filter(simple)) and required not in filters:
+        raise UnsupportedByVendor(
+            f"{vendor} reports the condition `{name}` only if the filter `{required}` is set."
+        )

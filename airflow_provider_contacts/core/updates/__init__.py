@@ -1,0 +1,1 @@
+"""Updating many contacts: which ones, what is done already, and running the updates."""

@@ -1,0 +1,167 @@
+"""Make one change to many contacts, several at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.changes import Change, NotesChange, StageChange, TagChange
+from airflow_provider_contacts.core.http.client import Transport
+from airflow_provider_contacts.core.request import Flow
+from airflow_provider_contacts.core.updates.progress import Progress
+from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.core.workers import submit
+from airflow_provider_contacts.errors import ContactsError, wrap_unexpected
+
+_MAX_CAUSES_SHOWN = 5
+# How long requests in flight may take to finish after an error has ended the update.
+_SHUTDOWN_GRACE_SECONDS = 5.0
+
+
+@dataclass(slots=True, repr=False)
+class Outcome:
+    """What came of an update, by the targets' positions."""
+
+    updated: list[int] = field(default_factory=list)
+    failed: dict[int, ContactsError] = field(default_factory=dict)
+
+    def causes(self, targets: list[Target]) -> str:
+        """Return why targets failed, grouped, most frequent first."""
+        counts = Counter(
+            f"{type(error).__name__}: {str(error).replace(targets[index].contact_id, '…')}"
+            for index, error in self.failed.items()
+        )
+        shown = [f"{count} x {cause.rstrip('.')}" for cause, count in counts.most_common(_MAX_CAUSES_SHOWN)]
+        more = len(counts) - len(shown)
+        return "; ".join(shown) + (f"; and {more} other causes." if more else ".")
+
+
+class Updater:
+    """Makes one change to contacts.
+
+    Call :meth:`Updater.create`, which asks the vendor what has to be known once for all contacts.
+    """
+
+    def __init__(self, transport: Transport, change: Change) -> None:
+        self._transport = transport
+        self._updates = transport.vendor.updates
+        self._change = change
+        knows_stage_id = isinstance(change, StageChange) and change.stage_id is not None
+        can_batch = knows_stage_id and self._updates.bulk_stage is not None
+        self.batch_size = self._updates.bulk_limit if can_batch else 1
+
+    @classmethod
+    def create(cls, transport: Transport, change: Change, count: int) -> Updater:
+        """Return an updater for a change that the vendor supports.
+
+        :param count: how many contacts will be changed.
+        :raises InvalidRequest: if the vendor does not know the stage.
+        """
+        resolve_stage = transport.vendor.updates.resolve_stage
+        if isinstance(change, StageChange) and resolve_stage is not None:
+            change = transport.run(resolve_stage(change, count))
+        return cls(transport, change)
+
+    def update(self, target: Target, stop: threading.Event | None = None) -> Contact | None:
+        """Change one contact and return it as the vendor sends it after the change, or None if it does not.
+
+        :param stop: ends waiting for another attempt as soon as it is set.
+        """
+        self._updates.check_ids(target.contact_id, target.account_id)
+        return self._transport.run(self._flow(target), stop)
+
+    def update_batch(self, targets: list[Target], stop: threading.Event) -> None:
+        """Change up to ``batch_size`` contacts, with one request if there are several.
+
+        :raises ContactsError: if the vendor does not confirm that all of them were changed.
+        """
+        if len(targets) == 1:
+            self.update(targets[0], stop)
+            return
+        for target in targets:
+            self._updates.check_ids(target.contact_id, target.account_id)
+        assert self._updates.bulk_stage is not None
+        assert isinstance(self._change, StageChange)
+        ids = [target.contact_id for target in targets]
+        self._transport.run(self._updates.bulk_stage(ids, self._change), stop)
+
+    def _flow(self, target: Target) -> Flow[Contact | None]:
+        change = self._change
+        if isinstance(change, TagChange) and self._updates.tags is not None:
+            return self._updates.tags(target.contact_id, target.account_id, change)
+        if isinstance(change, NotesChange) and self._updates.notes is not None:
+            return self._updates.notes(target.contact_id, target.account_id, change)
+        assert isinstance(change, StageChange)
+        assert self._updates.stage is not None
+        return self._updates.stage(target.contact_id, target.account_id, change)
+
+
+def update_all(
+    targets: list[Target],
+    updater: Updater,
+    progress: Progress,
+    max_concurrency: int,
+    report: Callable[[int], None],
+) -> Outcome:
+    """Update every target that is not done yet, up to ``max_concurrency`` requests at a time.
+
+    What is written is remembered before another request is sent, so that after a kill at most ``max_concurrency``
+    requests are sent again. If the request for a batch fails, its contacts are updated one by one.
+
+    :param report: is called with the number of processed targets.
+    :raises ContactsError: immediately, for an error that every remaining request would meet.
+    """
+    outcome = Outcome(list(progress.done))
+    done = set(progress.done)
+    remaining = [index for index in range(len(targets)) if index not in done]
+    size = updater.batch_size
+    waiting = deque(remaining[start : start + size] for start in range(0, len(remaining), size))
+    in_flight: dict[Future[None], list[int]] = {}
+    stop = threading.Event()
+    try:
+        while waiting or in_flight:
+            while waiting and len(in_flight) < max_concurrency:
+                batch = waiting.popleft()
+                request = partial(updater.update_batch, [targets[index] for index in batch], stop)
+                in_flight[submit(request, "contacts-update")] = batch
+            finished, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+            results = [(in_flight.pop(future), future.exception()) for future in finished]
+            written = [index for batch, error in results if error is None for index in batch]
+            if written:
+                progress.add(written)
+                outcome.updated += written
+            for batch, error in results:
+                if error is not None:
+                    waiting.extendleft(_handle_failure(batch, error, outcome))
+            report(len(outcome.updated) + len(outcome.failed))
+    finally:
+        stop.set()
+        # What was written when an error ended the update is still remembered.
+        finished, _ = wait(in_flight, timeout=_SHUTDOWN_GRACE_SECONDS)
+        late = [index for future in finished if future.exception() is None for index in in_flight[future]]
+        if late:
+            progress.add(late)
+    outcome.updated.sort()
+    return outcome
+
+
+def _handle_failure(batch: list[int], error: BaseException, outcome: Outcome) -> list[list[int]]:
+    """Record a failed request, and return what to try instead: the contacts of a batch, one by one.
+
+    :raises BaseException: if the error ends the whole update.
+    """
+    if not isinstance(error, Exception):
+        raise error
+    if not isinstance(error, ContactsError):
+        error = wrap_unexpected(error)
+    if error.aborts_bulk_update:
+        raise error
+    if len(batch) > 1:
+        return [[index] for index in reversed(batch)]
+    outcome.failed[batch[0]] = error
+    return []

@@ -1,0 +1,98 @@
+"""Which contacts an update or a wait is about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.core.validation import is_int
+from airflow_provider_contacts.core.vendor import Vendor
+from airflow_provider_contacts.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Target:
+    """A contact to update, and its fields if they are known."""
+
+    account_id: str
+    contact_id: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    def reference(self, vendor: str) -> Reference:
+        """Return the reference of the contact."""
+        return {"vendor": vendor, "account_id": self.account_id, "contact_id": self.contact_id}
+
+
+def parse_targets(contacts: object, vendor: Vendor, argument: str = "contacts") -> tuple[list[Target], int]:
+    """Return the contacts that an argument names, each once, and how many duplicates were dropped.
+
+    :param contacts: ids, references, or dicts as a listing or a sensor returned them.
+    :param vendor: the vendor that they must belong to.
+    :param argument: the argument's name, for messages.
+    :raises InvalidRequest: naming the first invalid item.
+    """
+    found: dict[tuple[str, str], Target] = {}
+    duplicates = 0
+    for number, item in enumerate(_items(contacts, argument), start=1):
+        where = f"Item {number} of `{argument}`"
+        target = _parse_target(item, where, vendor)
+        key = (target.account_id, target.contact_id)
+        duplicates += key in found
+        found.setdefault(key, target)
+    # A bare id is the same contact as a reference with that id, if there is exactly one such reference.
+    accounts = Counter(contact_id for account_id, contact_id in found if account_id)
+    bare = [key for key in found if not key[0] and accounts[key[1]] == 1]
+    for key in bare:
+        del found[key]
+    return list(found.values()), duplicates + len(bare)
+
+
+def _items(contacts: object, argument: str) -> Iterable[object]:
+    if isinstance(contacts, str) and contacts.strip().startswith(("[", "{")):
+        raise InvalidRequest(
+            f"`{argument}` is a list rendered as text. Pass `task.output`, or set render_template_as_native_obj=True on "
+            "the DAG."
+        )
+    if isinstance(contacts, str) and "," in contacts:
+        raise InvalidRequest(f"`{argument}` is text with commas. Pass a list.")
+    if isinstance(contacts, str | int | Mapping) and contacts != "":
+        return [contacts]
+    if isinstance(contacts, str) or not isinstance(contacts, Iterable):
+        raise InvalidRequest(f"`{argument}` must be a list of contacts, references or ids.")
+    return contacts
+
+
+def _parse_target(item: object, where: str, vendor: Vendor) -> Target:
+    if isinstance(item, str) or is_int(item):
+        target = Target("", str(item))
+    elif isinstance(item, Mapping):
+        target = _from_mapping(item, where, vendor)
+    else:
+        raise InvalidRequest(f"{where} is not a contact, a reference or an id.")
+    # Ids appear in messages. Not every vendor documents what an id looks like, but none is an e-mail address.
+    contact_id = target.contact_id
+    if contact_id in ("", "None"):
+        raise InvalidRequest(f"{where} is empty. A template may have rendered to nothing.")
+    if "@" in contact_id or any(char.isspace() for char in contact_id):
+        raise InvalidRequest(f"{where} is not a contact id but an e-mail address or other text.")
+    try:
+        vendor.updates.check_ids(contact_id, target.account_id)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{where}: {error}") from None
+    return target
+
+
+def _from_mapping(item: Mapping[str, object], where: str, vendor: Vendor) -> Target:
+    contact_id = item.get("contact_id")
+    account_id = item.get("account_id") or ""
+    if contact_id == "" or not (isinstance(contact_id, str) or is_int(contact_id)):
+        raise InvalidRequest(f"{where} has no `contact_id`.")
+    if item.get("vendor", vendor.name) != vendor.name:
+        raise InvalidRequest(
+            f"{where} belongs to another vendor than the connection, which is for {vendor.title}."
+        )
+    if not (isinstance(account_id, str) or is_int(account_id)):
+        raise InvalidRequest(f"{where} has an `account_id` that is not an id.")
+    return Target(str(account_id), str(contact_id), item)

@@ -1,0 +1,77 @@
+"""Checks for arguments, which arrive as text if they come from a template."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TypeGuard
+
+from airflow_provider_contacts.errors import InvalidRequest
+
+
+def parse_bool(name: str, value: object) -> bool:
+    """Return a templated boolean; None, and text that is empty or ``None``, is False.
+
+    :param name: the argument's name, for messages.
+    :raises InvalidRequest: if it is neither true nor false.
+    """
+    if isinstance(value, str):
+        value = {"true": True, "false": False, "none": False, "": False}.get(value.strip().lower(), value)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise InvalidRequest(f"`{name}` must be true or false.")
+
+
+def parse_optional_int(name: str, value: object, *, minimum: int = 1) -> int | None:
+    """Return a templated whole number; None, and text that is empty or ``None``, is None.
+
+    :param name: the argument's name, for messages.
+    :raises InvalidRequest: if it is not a whole number, or below ``minimum``.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+        if value in ("", "None"):
+            return None
+        value = int(value) if value.isascii() and value.isdigit() else value
+    if value is None:
+        return None
+    if not is_int(value) or value < minimum:
+        raise InvalidRequest(f"`{name}` must be a whole number of at least {minimum}.")
+    return value
+
+
+def parse_int(name: str, value: object, *, minimum: int = 1) -> int:
+    """Return a templated whole number.
+
+    :param name: the argument's name, for messages.
+    :raises InvalidRequest: if it is not a whole number, below ``minimum``, or empty.
+    """
+    number = parse_optional_int(name, value, minimum=minimum)
+    if number is None:
+        raise InvalidRequest(f"`{name}` must be a whole number of at least {minimum}, but it is empty.")
+    return number
+
+
+def is_int(value: object) -> TypeGuard[int]:
+    """Return whether a value is a whole number; True and False are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_encodable(text: str) -> bool:
+    """Return whether text can be sent as UTF-8, which lone surrogates cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a sentence such as " Did you mean `stage`?", or empty text if no known name is close."""
+    close = closest(str(name), known)
+    return f" Did you mean `{close}`?" if close else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is closest to a misspelled one, or None."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)

@@ -1,0 +1,90 @@
+"""The vendors that are known, and what each of them supports.
+
+Every module of this package is imported once, and every subclass of ``ContactsHook`` that declares a vendor registers
+itself. Adding a file is therefore enough to add a vendor.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_contacts import hooks
+from airflow_provider_contacts.conditions import Condition, name_of
+from airflow_provider_contacts.core.changes import ChangeKind
+from airflow_provider_contacts.core.vendor import Vendor
+from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
+
+if TYPE_CHECKING:
+    from airflow_provider_contacts.hooks.base import ContactsHook
+
+    HookClass = type[ContactsHook[Any]]
+
+_hook_classes: dict[str, HookClass] = {}
+
+
+def register(hook_class: HookClass) -> None:
+    """Add the hook of a vendor. ``ContactsHook`` calls this for every subclass that declares one."""
+    _hook_classes[hook_class.vendor.name] = hook_class
+
+
+def hook_classes() -> dict[str, HookClass]:
+    """Return the hook classes of all known vendors, by connection type."""
+    _import_hooks()
+    return dict(sorted(_hook_classes.items()))
+
+
+def known_vendors() -> list[Vendor]:
+    """Return all known vendors, ordered by name."""
+    return [hook_class.vendor for hook_class in hook_classes().values()]
+
+
+def vendors_reporting(condition_name: str) -> str:
+    """Return the titles of the vendors that support a condition, for messages."""
+    return _titles([one for one in known_vendors() if condition_name in one.contacts.conditions])
+
+
+def vendors_changing(kind: ChangeKind) -> str:
+    """Return the titles of the vendors whose API can make a kind of change, for messages."""
+    return _titles([one for one in known_vendors() if one.updates.supports(kind)])
+
+
+def require_record_support(condition: Condition, vendor_names: set[str]) -> None:
+    """Check that the records of some vendors report a condition.
+
+    :param vendor_names: connection types.
+    :raises InvalidRequest: if a vendor is unknown.
+    :raises UnsupportedByVendor: naming the first vendor whose records do not report it, and those whose records do.
+    """
+    vendors = {vendor.name: vendor for vendor in known_vendors()}
+    if not vendor_names <= vendors.keys():
+        raise InvalidRequest(
+            f"Some contacts belong to a vendor that is not installed. Installed: {_titles(list(vendors.values()))}."
+        )
+    for simple in condition.simple_conditions():
+        name = name_of(simple)
+        able = [vendor for vendor in vendors.values() if _is_on_records(vendor, name)]
+        for vendor_name in sorted(vendor_names):
+            if vendors[vendor_name] not in able:
+                raise UnsupportedByVendor(
+                    f"{vendors[vendor_name].title} records do not report the condition `{name}`. Vendors whose records "
+                    f"do: {_titles(able)}.",
+                    condition=name,
+                )
+
+
+@functools.cache
+def _import_hooks() -> None:
+    for module in pkgutil.iter_modules(hooks.__path__):
+        importlib.import_module(f"{hooks.__name__}.{module.name}")
+
+
+def _is_on_records(vendor: Vendor, condition_name: str) -> bool:
+    support = vendor.contacts.conditions.get(condition_name)
+    return support is not None and support.on_record
+
+
+def _titles(vendors: list[Vendor]) -> str:
+    return ", ".join(vendor.title for vendor in vendors) or "none"

@@ -1,0 +1,127 @@
+"""Serve the sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from starlette.types import ASGIApp
+
+from airflow_provider_contacts.sandbox.controls import make_controls
+from airflow_provider_contacts.sandbox.faults import FaultInjectionMiddleware
+from airflow_provider_contacts.sandbox.state import State, Table
+from airflow_provider_contacts.sandbox.validation import ApiError, json_response
+from airflow_provider_contacts.sandbox.vendor import SandboxVendor, sandbox_vendors
+
+
+def create_state(contacts: int = 250, seed: int = 7, *, rate_limits: bool = True) -> State:
+    """Return the state of a new sandbox.
+
+    :param contacts: contacts per vendor.
+    :param seed: which people they are.
+    :param rate_limits: whether vendors reject requests above their published rates.
+    """
+    state = State(contacts, seed, rate_limits)
+    for name, vendor in sandbox_vendors().items():
+        state.tables[name] = _make_table(vendor, state)
+        state.faults[name] = []
+    return state
+
+
+def _make_table(vendor: SandboxVendor, state: State) -> Table[Any]:
+    return Table(lambda number: vendor.make_row(state, number), state.contacts)
+
+
+def create_app(state: State) -> ASGIApp:
+    """Return the sandbox as an ASGI application."""
+    vendors = sandbox_vendors()
+    app = FastAPI(openapi_url=None)
+    for name, vendor in vendors.items():
+        app.include_router(vendor.make_routes(state), prefix=f"/{name}")
+    app.include_router(make_controls(state, vendors), prefix="/sandbox")
+
+    @app.exception_handler(ApiError)
+    async def api_error(request: Request, error: ApiError) -> Response:
+        vendor = vendors.get(request.url.path.split("/")[1])
+        if vendor is None:
+            body = json.dumps({"error": {"code": error.label, "message": error.message}}).encode()
+        else:
+            body = vendor.error_body(error)
+        return json_response(body, error.status)
+
+    @app.exception_handler(404)
+    async def unknown_endpoint(request: Request, _error: Exception) -> Response:
+        vendor = request.url.path.split("/")[1]
+        if vendor in vendors:
+            state.add_violation(vendor, request.method, request.url.path, "there is no such endpoint")
+        return json_response(b'{"message":"there is no such endpoint"}', 404)
+
+    return FaultInjectionMiddleware(app, state)
+
+
+def connections(base_url: str, *, rate_limits: bool = True) -> dict[str, dict[str, Any]]:
+    """Return an Airflow connection for each vendor of a sandbox, as the JSON of ``AIRFLOW_CONN_…``.
+
+    :param rate_limits: whether the client keeps the published rates.
+    """
+    extra: dict[str, Any] = {} if rate_limits else {"requests_per_minute": 60_000}
+    found: dict[str, dict[str, Any]] = {}
+    for name, vendor in sandbox_vendors().items():
+        parts: dict[str, Any] = dict(vendor.connection)
+        found[f"{name}_default"] = {
+            "conn_type": name,
+            "host": f"{base_url}/{name}",
+            **parts,
+            "extra": {**parts.get("extra", {}), **extra},
+        }
+    return found
+
+
+def serve(*, port: int, contacts: int, seed: int, rate_limits: bool = True) -> None:
+    """Serve a sandbox until interrupted, and print the connections to it."""
+    with _listen(port) as listener:
+        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        print(f"Sandbox with {contacts} contacts per vendor at {base_url}. Connections:\n", flush=True)  # noqa: T201
+        for name, connection in connections(base_url, rate_limits=rate_limits).items():
+            print(f"export AIRFLOW_CONN_{name.upper()}='{json.dumps(connection)}'", flush=True)  # noqa: T201
+        print("\nStop it with Ctrl-C.", flush=True)  # noqa: T201
+        app = create_app(create_state(contacts, seed, rate_limits=rate_limits))
+        _make_server(app).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    """Serve an application in a thread within the block, and provide its address."""
+    server = _make_server(app)
+    with _listen(0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _make_server(app: ASGIApp) -> uvicorn.Server:
+    config = uvicorn.Config(app, http="h11", log_level="warning", access_log=False, lifespan="off", ws="none")
+    return uvicorn.Server(config)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        # From now on a client waits for the server to start instead of being refused.
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise SystemExit(f"Port {port} is taken. Choose another one with --port.") from None
+    return listener

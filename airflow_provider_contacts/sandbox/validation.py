@@ -1,0 +1,122 @@
+"""Strict reading of requests: what an API page does not document is rejected and recorded."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Hashable, Mapping
+from typing import Annotated, Any, Literal, NoReturn
+
+import msgspec
+from fastapi import Request, Response
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+)
+
+from airflow_provider_contacts.sandbox.state import State
+
+Query = dict[str, Any]
+
+# 2026-01-01, around which the sandbox's times are.
+EPOCH = 1_767_225_600
+
+
+class ApiError(Exception):
+    """A request that a vendor answers with an error.
+
+    :param status: HTTP status.
+    :param label: the vendor's name for the error.
+    :param message: its explanation.
+    """
+
+    def __init__(self, status: int, label: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.label = label
+        self.message = message
+
+
+class QueryModel(BaseModel):
+    """The query parameters that an API page documents. A list takes a repeated parameter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _parse_json_object(text: object) -> object:
+    try:
+        return msgspec.json.decode(str(text))
+    except msgspec.DecodeError:
+        raise ValueError("is not JSON") from None
+
+
+def _parse_boolean(text: object) -> object:
+    return {"true": True, "false": False}.get(str(text), text)
+
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+# Spelled `true` or `false`: pydantic accepts `1` and `yes` too.
+Boolean = Annotated[Literal["true", "false"], AfterValidator(lambda text: text == "true")]
+JsonObject = Annotated[dict[str, Any], BeforeValidator(_parse_json_object)]
+
+
+def parse_query(state: State, vendor: str, request: Request, model: type[QueryModel]) -> Query:
+    """Return the checked parameters of a request that were given, by name.
+
+    :raises ApiError: with status 400 for the first that breaks a rule, which is recorded.
+    """
+    lists = {name for name, info in model.model_fields.items() if "list" in str(info.annotation)}
+    values: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in lists:
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            reject(state, vendor, request, f"parameter {name!r} is given twice")
+        else:
+            values[name] = value
+    try:
+        checked = model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reject(state, vendor, request, f"parameter {str(first['loc'][0])!r}: {first['msg']}")
+    return {name: getattr(checked, name) for name in checked.model_fields_set}
+
+
+def reject(
+    state: State, vendor: str, request: Request, problem: str, *, label: str = "Invalid Request"
+) -> NoReturn:
+    """Record a broken rule and answer with status 400."""
+    state.add_violation(vendor, request.method, request.url.path, problem)
+    raise ApiError(400, label, problem)
+
+
+async def parse_json_body(state: State, vendor: str, request: Request) -> dict[str, Any]:
+    """Return the JSON object in a request's body."""
+    if request.headers.get("content-type", "").split(";")[0] != "application/json":
+        reject(state, vendor, request, "the Content-Type of the body is not application/json")
+    try:
+        body = msgspec.json.decode(await request.body())
+    except msgspec.DecodeError:
+        body = None
+    if not isinstance(body, dict):
+        reject(state, vendor, request, "the body is not a JSON object")
+    return body
+
+
+def cache_key(query: Mapping[str, object]) -> Hashable:
+    """Return checked parameters in a form that can be a key."""
+    return tuple(sorted((name, repr(value)) for name, value in query.items()))
+
+
+def json_response(content: bytes, status: int = 200) -> Response:
+    """Return a response with encoded JSON."""
+    return Response(content, status_code=status, media_type="application/json")
+
+
+def iso_time(seconds: float, timespec: Literal["seconds", "milliseconds"] = "seconds") -> str:
+    """Return a Unix time as ISO 8601 in UTC with a Z."""
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")

@@ -1,0 +1,259 @@
+"""Write the difference between a listing and the contacts table, in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import IO, TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.errors import MalformedRecord
+from airflow_provider_contacts.transfers.columns import COLUMNS, raw_text
+from airflow_provider_contacts.transfers.table import KEY
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+Item = TypeVar("Item")
+Row = dict[str, object]
+
+_BATCH_SIZE = 1000
+_LENGTH_BYTES = 4
+_VALUE_COLUMNS = [one.name for one in COLUMNS if one.name not in KEY]
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many contacts a merge has seen, and how many rows it has written."""
+
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+
+    @property
+    def written(self) -> int:
+        """Number of rows written."""
+        return self.new + self.changed + self.removed
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        names = ("seen", "new", "changed", "unchanged", "removed")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class StagedContact:
+    """Digest of a contact's fields, and the contact's position in the staging file."""
+
+    digest: bytes
+    position: int
+
+
+class Staging:
+    """The contacts of a listing in a temporary file, so that memory holds one digest per contact only.
+
+    The digest covers all fields except ``raw``, which contains text such as "47 minutes ago" at some vendors.
+
+    :param file: an empty file that is open for reading and writing.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.accounts: dict[str, dict[str, StagedContact]] = {}
+
+    def add_all(self, contacts: Iterable[Contact]) -> None:
+        """Add contacts.
+
+        :raises MalformedRecord: if a contact contains text that cannot be stored.
+        """
+        for contact in contacts:
+            fields = msgspec.structs.replace(contact, raw=msgspec.UNSET)
+            position = self._file.tell()
+            try:
+                record = msgspec.msgpack.encode((fields, raw_text(contact)))
+            except UnicodeEncodeError:
+                raise MalformedRecord(
+                    "A contact contains characters that cannot be encoded as UTF-8."
+                ) from None
+            self._file.write(len(record).to_bytes(_LENGTH_BYTES, "big") + record)
+            digest = hashlib.sha256(msgspec.json.encode(fields)).digest()
+            account = self.accounts.setdefault(contact.account_id, {})
+            account[contact.contact_id] = StagedContact(digest, position)
+
+    def row(self, staged: StagedContact, *, reject_nul: bool) -> Row:
+        """Return the column values of a contact.
+
+        :param reject_nul: whether the database cannot store NUL characters, as PostgreSQL.
+        :raises MalformedRecord: naming the field with a NUL character.
+        """
+        self._file.seek(staged.position)
+        record = self._file.read(int.from_bytes(self._file.read(_LENGTH_BYTES), "big"))
+        contact, raw = msgspec.msgpack.decode(record, type=tuple[Contact, str])
+        row: Row = {one.name: getattr(contact, one.name) for one in COLUMNS if one.name != "raw"}
+        for name, value in row.items():
+            if reject_nul and isinstance(value, str) and "\0" in value:
+                raise MalformedRecord(
+                    f"`{name}` of contact {contact.contact_id} contains a NUL character, which PostgreSQL cannot store. "
+                    "Nothing is written."
+                )
+        for one in COLUMNS:
+            if one.kind == "texts":
+                row[one.name] = msgspec.json.encode(row[one.name]).decode()
+        return {**row, "raw": raw}
+
+
+@dataclass(slots=True, kw_only=True)
+class Merge:
+    """Compares staged contacts with the table by digest, and writes what differs.
+
+    Everything happens in one transaction. Accounts are processed in one order, so that two tasks cannot wait for each
+    other. Rows that a concurrent task wrote after this one started reading are left alone.
+
+    :param table: the contacts table.
+    :param staging: the listed contacts.
+    :param vendor: connection type of the vendor.
+    :param read_started_at: when this task started reading.
+    :param mark_removed: whether contacts that are not listed are marked as removed.
+    """
+
+    table: sa.Table
+    staging: Staging
+    vendor: str
+    read_started_at: datetime
+    mark_removed: bool
+    counts: Counts = field(default_factory=Counts)
+    _now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+    def run(self, engine: sa.Engine) -> Counts:
+        """Write the difference and return the counts."""
+        import sqlalchemy as sa
+
+        dialect = engine.dialect.name
+        with engine.connect() as connection:
+            if dialect == "sqlite":
+                # A transaction that starts by reading cannot wait for another one to finish.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if dialect == "postgresql":
+                # A column without a zone stores the local time of the session.
+                connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
+            for account_id, contacts in sorted(self.staging.accounts.items()):
+                if dialect == "postgresql":
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(self._lock_id(account_id))))
+                self._merge_account(connection, account_id, contacts)
+            connection.commit()
+        return self.counts
+
+    def _lock_id(self, account_id: str) -> int:
+        identity = hashlib.sha256(f"{self.table.fullname} {self.vendor} {account_id}".encode()).digest()
+        return int.from_bytes(identity[:8], "big", signed=True)
+
+    def _merge_account(
+        self, connection: sa.Connection, account_id: str, contacts: Mapping[str, StagedContact]
+    ) -> None:
+        stored, newer = self._load(connection, account_id)
+        new: list[StagedContact] = []
+        changed: list[StagedContact] = []
+        for contact_id, staged in contacts.items():
+            before = stored.get(contact_id)
+            if before is None:
+                new.append(staged)
+            elif before != (staged.digest, False) and contact_id not in newer:
+                changed.append(staged)
+        self.counts.seen += len(contacts)
+        self.counts.new += len(new)
+        self.counts.changed += len(changed)
+        self.counts.unchanged += len(contacts) - len(new) - len(changed)
+        self._insert(connection, new)
+        self._update(connection, changed)
+        # Without an account id, it is unknown whose the other rows are.
+        if self.mark_removed and account_id:
+            # A contact whose account is not reported this time is not gone.
+            kept = {*contacts, *newer, *self.staging.accounts.get("", {})}
+            gone = [
+                contact_id
+                for contact_id, (_, is_removed) in stored.items()
+                if not is_removed and contact_id not in kept
+            ]
+            self._mark_removed(connection, account_id, gone)
+
+    def _load(
+        self, connection: sa.Connection, account_id: str
+    ) -> tuple[dict[str, tuple[bytes, bool]], set[str]]:
+        """Return the account's rows, as digest and whether they are marked, and the ids of rows to leave alone."""
+        import sqlalchemy as sa
+
+        columns = self.table.c
+        query = sa.select(columns.contact_id, columns.digest, columns.removed_at, columns.changed_at)
+        stored: dict[str, tuple[bytes, bool]] = {}
+        newer: set[str] = set()
+        for contact_id, digest, removed_at, changed_at in connection.execute(
+            query.where(self._is_of(account_id))
+        ):
+            stored[contact_id] = (bytes.fromhex(digest), removed_at is not None)
+            changed_at = changed_at if changed_at.tzinfo else changed_at.replace(tzinfo=timezone.utc)
+            if changed_at >= self.read_started_at:
+                newer.add(contact_id)
+        return stored, newer
+
+    def _is_of(self, account_id: str) -> sa.ColumnElement[bool]:
+        import sqlalchemy as sa
+
+        return sa.and_(self.table.c.vendor == self.vendor, self.table.c.account_id == account_id)
+
+    def _insert(self, connection: sa.Connection, contacts: list[StagedContact]) -> None:
+        for batch in _batches(contacts):
+            rows = [
+                {**row, "first_seen_at": self._now, "changed_at": self._now, "removed_at": None}
+                for row in self._rows(connection, batch)
+            ]
+            connection.execute(self.table.insert(), rows)
+
+    def _update(self, connection: sa.Connection, contacts: list[StagedContact]) -> None:
+        import sqlalchemy as sa
+
+        columns = self.table.c
+        new_values = (*_VALUE_COLUMNS, "digest", "changed_at", "removed_at")
+        statement = (
+            self.table.update()
+            .where(*(columns[name] == sa.bindparam(f"key_{name}") for name in KEY))
+            .values({name: sa.bindparam(f"new_{name}") for name in new_values})
+        )
+        for batch in _batches(contacts):
+            parameters = []
+            for row in self._rows(connection, batch):
+                values = {**row, "changed_at": self._now, "removed_at": None}
+                parameters.append(
+                    {
+                        **{f"key_{name}": row[name] for name in KEY},
+                        **{f"new_{name}": values[name] for name in new_values},
+                    }
+                )
+            connection.execute(statement, parameters)
+
+    def _mark_removed(self, connection: sa.Connection, account_id: str, contact_ids: list[str]) -> None:
+        import sqlalchemy as sa
+
+        self.counts.removed += len(contact_ids)
+        statement = (
+            self.table.update()
+            .where(self._is_of(account_id), self.table.c.contact_id == sa.bindparam("key_contact_id"))
+            .values(removed_at=self._now)
+        )
+        for batch in _batches(contact_ids):
+            connection.execute(statement, [{"key_contact_id": contact_id} for contact_id in batch])
+
+    def _rows(self, connection: sa.Connection, contacts: Sequence[StagedContact]) -> Iterator[Row]:
+        reject_nul = connection.dialect.name == "postgresql"
+        for staged in contacts:
+            yield {**self.staging.row(staged, reject_nul=reject_nul), "digest": staged.digest.hex()}
+
+
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), _BATCH_SIZE):
+        yield items[start : start + _BATCH_SIZE]

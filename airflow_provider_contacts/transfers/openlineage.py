@@ -1,0 +1,73 @@
+"""What OpenLineage and the events of outlet assets report about an export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_contacts.transfers.columns import COLUMNS
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import BaseOperator, Context
+
+_TYPES = {"text": "string", "texts": "array<string>", "time": "timestamp", "flag": "boolean"}
+_KEYS_IN_ASSET_EVENTS = ("seen", "new", "changed", "unchanged", "removed", "path", "table")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A finished export.
+
+    :param vendor: connection type of the vendor.
+    :param base_url: address of the vendor's API.
+    :param namespace: namespace of the output dataset, by OpenLineage's naming rules.
+    :param name: name of the output dataset.
+    :param summary: what the task returns.
+    """
+
+    vendor: str
+    base_url: str
+    namespace: str
+    name: str
+    summary: Mapping[str, Any]
+
+    def emit_asset_metadata(self, operator: BaseOperator, context: Context) -> None:
+        """Add the counts to the events of the task's outlet assets."""
+        from airflow.sdk import Asset
+
+        events: Any = dict(context).get("outlet_events")
+        if events is None:
+            return
+        metadata = {key: self.summary[key] for key in _KEYS_IN_ASSET_EVENTS if key in self.summary}
+        for outlet in operator.outlets:
+            if isinstance(outlet, Asset):
+                events[outlet].extra.update(metadata)
+
+    def openlineage_facets(self) -> OperatorLineage[Any, Any] | None:
+        """Return input and output datasets, schema and counts, or None if OpenLineage is not installed."""
+        try:
+            from airflow.providers.common.compat.openlineage.facet import (
+                Dataset,
+                OutputDataset,
+                OutputStatisticsOutputDatasetFacet,
+                SchemaDatasetFacet,
+                SchemaDatasetFacetFields,
+            )
+            from airflow.providers.openlineage.extractors import OperatorLineage
+        except ImportError:
+            return None
+        summary = self.summary
+        fields = [SchemaDatasetFacetFields(name=one.name, type=_TYPES[one.kind]) for one in COLUMNS]
+        written = summary["new"] + summary["changed"] if "new" in summary else summary["seen"]
+        statistics = OutputStatisticsOutputDatasetFacet(rowCount=written, size=summary.get("size"))
+        output = OutputDataset(
+            namespace=self.namespace,
+            name=self.name,
+            facets={"schema": SchemaDatasetFacet(fields=fields)},
+            outputFacets={"outputStatistics": statistics},
+        )
+        return OperatorLineage(
+            inputs=[Dataset(namespace=self.base_url, name=f"{self.vendor}/contacts")], outputs=[output]
+        )

@@ -1,0 +1,147 @@
+"""The contacts table: its columns, creating it, and verifying one that exists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.transfers.columns import COLUMNS
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+KEY = ("vendor", "account_id", "contact_id")
+# The columns that a table has in addition to the contact's own.
+BOOKKEEPING_COLUMNS = ("digest", "first_seen_at", "changed_at", "removed_at")
+# Some databases do not index longer text.
+_KEY_LENGTH = 255
+_DIGEST_LENGTH = 64
+
+
+def define_table(name: object) -> sa.Table:
+    """Return the definition of the contacts table.
+
+    :param name: ``table`` or ``schema.table``.
+    :raises InvalidRequest: if the name is neither.
+    """
+    import sqlalchemy as sa
+
+    parts = name.strip().split(".") if isinstance(name, str) else []
+    if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
+        raise InvalidRequest("`table` must be a name, or schema.name.")
+    *schema, table_name = parts
+    types: Mapping[str, Any] = {
+        "text": sa.Text(),
+        "texts": sa.Text(),
+        "flag": sa.Boolean(),
+        "time": sa.DateTime(timezone=True),
+    }
+    own_columns = [
+        sa.Column(
+            one.name,
+            sa.String(_KEY_LENGTH) if one.name in KEY else types[one.kind],
+            primary_key=one.name in KEY,
+            nullable=one.nullable,
+        )
+        for one in COLUMNS
+    ]
+    bookkeeping_columns = [
+        sa.Column("digest", sa.String(_DIGEST_LENGTH), nullable=False),
+        sa.Column("first_seen_at", types["time"], nullable=False),
+        sa.Column("changed_at", types["time"], nullable=False),
+        sa.Column("removed_at", types["time"], nullable=True),
+    ]
+    return sa.Table(
+        table_name,
+        sa.MetaData(),
+        *own_columns,
+        *bookkeeping_columns,
+        schema=schema[0] if schema else None,
+    )
+
+
+def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
+    """Create the table, or verify the existing one.
+
+    :raises InvalidRequest: if it does not exist and may not be created, or its columns do not fit.
+    """
+    import sqlalchemy as sa
+
+    inspector = sa.inspect(engine)
+    if not inspector.has_table(table.name, schema=table.schema):
+        if not create:
+            raise InvalidRequest("The table does not exist, and `create_table` is false.")
+        try:
+            table.create(engine, checkfirst=True)
+        except sa.exc.DBAPIError:
+            # Another task may have created it at the same moment.
+            if not sa.inspect(engine).has_table(table.name, schema=table.schema):
+                raise
+        inspector = sa.inspect(engine)
+    problems = [*_column_problems(inspector, table), *_key_problems(inspector, table)]
+    if problems:
+        raise InvalidRequest(f"The table does not fit: {'; '.join(problems)}.")
+    if engine.dialect.name != "sqlite":
+        _require_write_permission(engine, table)
+
+
+def _column_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
+    existing = {one["name"]: one for one in inspector.get_columns(table.name, schema=table.schema)}
+    missing = [one.name for one in table.columns if one.name not in existing]
+    present = [one for one in table.columns if one.name in existing]
+    mistyped = [one.name for one in present if not _type_matches(one.type, existing[one.name]["type"])]
+    not_nullable = [one.name for one in present if one.nullable and not existing[one.name]["nullable"]]
+    extra = [one for name, one in existing.items() if name not in table.columns]
+    required_extra = [str(one["name"]) for one in extra if _needs_a_value(one)]
+    problems = (
+        ("missing columns", missing),
+        ("columns of another type", mistyped),
+        ("NOT NULL columns that contacts may leave empty", not_nullable),
+        ("columns that need a value which contacts do not have", required_extra),
+    )
+    return [f"{problem}: {', '.join(names)}" for problem, names in problems if names]
+
+
+def _needs_a_value(column: Any) -> bool:
+    """Return whether a row cannot be inserted without a value for an inspected column."""
+    has_value = column.get("default") is not None or column.get("identity") or column.get("computed")
+    return not column["nullable"] and not has_value and column.get("autoincrement") is not True
+
+
+def _key_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
+    name = table.name
+    schema = table.schema
+    keys: list[Collection[str]] = [inspector.get_pk_constraint(name, schema=schema)["constrained_columns"]]
+    keys += [one["column_names"] for one in inspector.get_unique_constraints(name, schema=schema)]
+    for index in inspector.get_indexes(name, schema=schema):
+        is_partial = index.get("dialect_options", {}).get("postgresql_where")
+        if index["unique"] and not is_partial:
+            keys.append([str(column) for column in index["column_names"]])
+    return [] if any(set(key) == set(KEY) for key in keys) else [f"no unique key on {', '.join(KEY)}"]
+
+
+def _require_write_permission(engine: sa.Engine, table: sa.Table) -> None:
+    """Raise the database's error before anything is read if writing is not allowed. No row is touched."""
+    import sqlalchemy as sa
+
+    with engine.connect() as connection:
+        no_rows = sa.select(table).where(sa.false())
+        connection.execute(table.insert().from_select(list(table.c), no_rows))
+        connection.execute(table.update().where(sa.false()).values(removed_at=None))
+        connection.rollback()
+
+
+def _type_matches(wanted: Any, existing: Any) -> bool:
+    import sqlalchemy as sa
+
+    if isinstance(wanted, sa.String):
+        # CHAR pads values with spaces.
+        if isinstance(existing, sa.CHAR) or not isinstance(existing, sa.String):
+            return False
+        is_digest = wanted.length == _DIGEST_LENGTH
+        return not is_digest or existing.length is None or existing.length >= _DIGEST_LENGTH
+    if isinstance(wanted, sa.Boolean):
+        # SQLite and MySQL store booleans as small numbers.
+        return isinstance(existing, sa.Boolean | sa.SmallInteger) or type(existing).__name__ == "TINYINT"
+    return isinstance(existing, sa.DateTime)
