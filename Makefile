@@ -1,26 +1,34 @@
-# `make demo` and `make test` set up what they need below this folder, and nothing elsewhere.
+# `make demo` and `make test` install what they need into this folder, and nothing anywhere else.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_CONTACTS ?= 250
+# The sets of dependencies of `make test-matrix`, in addition to the newest one.
+OLDER := 3.3.2 3.2.0
+# Set to 1 to run only the smoke tests on the older sets.
+SMOKE ?=
+INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint types imports pytest test-airflow test-postgres test-oldest benchmark clean
+.PHONY: help setup demo test lint types imports pytest test-matrix test-airflow test-postgres benchmark \
+	provider-info constraints clean
 
 help:
-	@echo "make demo       sync the four sandbox vendors to files and show the result (DEMO_CONTACTS=250)"
-	@echo "make test       lint, types, import layers and tests"
-	@echo "make test-airflow tasks killed half-way, and 250 waiting sensors, on a real Airflow"
-	@echo "make test-postgres the tests of tables on PostgreSQL too"
-	@echo "make test-oldest the tests on Airflow 3.2, the oldest supported"
-	@echo "make benchmark  CPU time of reading, as a ratio to a bare loop"
+	@echo "make demo           export, tag and wait against the sandbox, and show the result (DEMO_CONTACTS=250)"
+	@echo "make test           lint, types, import layers and tests"
+	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
+	@echo "make test-airflow   killed tasks, 250 waiting sensors and a watcher on a real Airflow"
+	@echo "make test-postgres  the tests of tables on PostgreSQL too"
+	@echo "make benchmark      CPU time of reading, as a ratio to a bare loop"
+	@echo "make provider-info  generate get_provider_info.py from the vendor files"
+	@echo "make constraints    resolve the constraints files anew"
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed; use make PYTHON=python3.12" if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed; use make PYTHON=python3.12" if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
+	@$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); the first time takes a minute or two."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python $(INSTALL) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 demo: setup
@@ -31,6 +39,9 @@ test: lint types imports pytest
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python scripts/provider_info.py --check
+	$(BIN)/python scripts/check_words.py
 
 types: setup
 	$(BIN)/mypy
@@ -39,7 +50,18 @@ imports: setup
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
 pytest: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
+
+.venv-%/.ready: pyproject.toml constraints-%.txt
+	@$(PYTHON) -m venv .venv-$*
+	@echo "Installing the dependencies of constraints-$*.txt into .venv-$*."
+	@.venv-$*/bin/python $(INSTALL) --constraint constraints-$*.txt --editable '.[test]'
+	@touch $@
+
+test-matrix: $(if $(SMOKE),,pytest) $(OLDER:%=test-matrix-%)
+
+test-matrix-%: .venv-%/.ready
+	.venv-$*/bin/pytest $(if $(SMOKE),tests/test_smoke.py,-n auto)
 
 # A real Airflow: kills tasks half-way through an update; lets 250 sensors wait, and counts what that costs.
 test-airflow: setup
@@ -50,14 +72,15 @@ test-airflow: setup
 test-postgres: setup
 	$(BIN)/python scripts/with_postgres.py $(BIN)/pytest tests/transfers/test_contacts_to_sql.py
 
-# The same tests on the oldest Airflow that is supported.
-test-oldest:
-	$(PYTHON) -m venv .venv-oldest
-	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt --editable '.[dev]'
-	.venv-oldest/bin/pytest
-
 benchmark: setup
 	@$(BIN)/python benchmarks/reading.py
 
+provider-info: setup
+	@$(BIN)/python scripts/provider_info.py
+
+constraints: setup
+	@$(BIN)/python $(INSTALL) uv
+	@$(BIN)/python scripts/compile_constraints.py
+
 clean:
-	rm -rf $(VENV) .venv-oldest .demo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDER:%=.venv-%) .demo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
