@@ -210,6 +210,7 @@ class _CursorPass:
 
 class _LinkPass(_CursorPass):
     def update(self, page: Page[Item], new_records: int) -> None:
+        self.total = page.total
         if page.next_link is None:
             self.done = True
             return
@@ -217,6 +218,10 @@ class _LinkPass(_CursorPass):
         if not values or len(values) > 1:
             raise MalformedResponse(f"The link to the next page has no single `{self._cursor_param}`.")
         self._continue_at(values[0], new_records)
+
+    def is_complete(self, seen: int) -> bool:
+        # A total, where there is one, proves that no link was lost.
+        return self.total is None or seen == self.total
 
 
 class _PageNumberPass:

@@ -30,6 +30,20 @@ class ConditionSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSample:
+    """A change that the vendor's API can make.
+
+    :param kind: what is changed: tags, notes or stage.
+    :param arguments: the change, as arguments by name.
+    :param is_made: returns whether a row is as wanted.
+    """
+
+    kind: str
+    arguments: Mapping[str, object]
+    is_made: Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
     """What the conformance tests need to know about a vendor's API.
 
@@ -43,6 +57,7 @@ class Samples:
     :param odd_values: values of a wrong type for optional fields.
     :param conditions: at least one per supported condition.
     :param unknown_fields: fields of a record, and the fields of the contact that are unknown for it.
+    :param changes: at least one per kind of change that the vendor documents.
     """
 
     path: str
@@ -55,6 +70,7 @@ class Samples:
     odd_values: Mapping[str, object]
     conditions: tuple[ConditionSample, ...] = ()
     unknown_fields: tuple[tuple[Mapping[str, object], frozenset[str]], ...] = ()
+    changes: tuple[ChangeSample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,11 +25,15 @@ from tests.conftest import Sandbox
 from tests.scripted import Asked, Reply, ScriptedServer
 from tests.vendors import CASES, VENDORS
 
-ABLE = {"tags": {"talktohumans"}, "notes": {"talktohumans"}, "stage": {"mailstand", "tether"}}
+KINDS = ("tags", "notes", "stage")
+ABLE = {
+    kind: {name for name, case in CASES.items() if kind in {one.kind for one in case.samples.changes}}
+    for kind in KINDS
+}
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("kind", ABLE)
+@pytest.mark.parametrize("kind", KINDS)
 def test_unsupported_update_is_rejected(vendor: str, kind: str, sandbox: Sandbox) -> None:
     hook = ContactsHook.for_connection(CASES[vendor].conn_id)
     assert (getattr(hook.vendor.updates, kind) is not None) == (vendor in ABLE[kind])
@@ -45,6 +49,22 @@ def test_unsupported_update_is_rejected(vendor: str, kind: str, sandbox: Sandbox
     for able in ABLE[kind]:
         assert CASES[able].title in str(caught.value)
     assert not sandbox.requests(vendor)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "number"),
+    [(vendor, number) for vendor in VENDORS for number in range(len(CASES[vendor].samples.changes))],
+)
+def test_update_changes_one_contact(vendor: str, number: int, sandbox: Sandbox) -> None:
+    change = CASES[vendor].samples.changes[number]
+    rows = sandbox.state.tables[vendor].rows
+    row, *others = [row for row in rows if not change.is_made(row)]
+    # Tags and notes belong to a contact of one account, a stage does not.
+    account = {} if change.kind == "stage" else {"account_id": row.account_id}
+    hook = ContactsHook.for_connection(CASES[vendor].conn_id)
+    getattr(hook, f"update_{change.kind}")(row.contact_id, **account, **change.arguments)
+    assert change.is_made(row)
+    assert not any(change.is_made(other) for other in others)
 
 
 class TestTags:

@@ -30,7 +30,7 @@ from airflow_provider_contacts.sandbox.validation import (
     parse_query,
     reject,
 )
-from airflow_provider_contacts.sandbox.vendor import ConditionSample, Samples, SandboxVendor
+from airflow_provider_contacts.sandbox.vendor import ChangeSample, ConditionSample, Samples, SandboxVendor
 
 NAME = "mailstand"
 KEY = "sandbox-key"
@@ -380,6 +380,13 @@ SANDBOX_VENDOR = SandboxVendor(
                     "last_bounce": None,
                 },
                 frozenset(),
+            ),
+        ),
+        changes=(
+            ChangeSample(
+                kind="stage",
+                arguments={"stage": "Nurture", "campaign": "all"},
+                is_made=lambda row: row.stage == "Nurture",
             ),
         ),
     ),

@@ -32,7 +32,7 @@ from airflow_provider_contacts.sandbox.validation import (
     parse_query,
     reject,
 )
-from airflow_provider_contacts.sandbox.vendor import ConditionSample, Samples, SandboxVendor
+from airflow_provider_contacts.sandbox.vendor import ChangeSample, ConditionSample, Samples, SandboxVendor
 
 NAME = "talktohumans"
 KEY = "sandbox-key"
@@ -488,6 +488,19 @@ SANDBOX_VENDOR = SandboxVendor(
                 frozenset({"tags", "invitation_state"}),
             ),
             ({"tags": ["DNC"], "connection_invitation": None}, frozenset()),
+        ),
+        changes=(
+            ChangeSample(
+                kind="tags",
+                arguments={"add": ["New"], "remove": ["VIP"]},
+                is_made=lambda row: "New" in row.tags and "VIP" not in row.tags,
+            ),
+            ChangeSample(
+                kind="tags", arguments={"replace": ["Only"]}, is_made=lambda row: row.tags == ["Only"]
+            ),
+            ChangeSample(
+                kind="notes", arguments={"notes": '{"a": 1}'}, is_made=lambda row: row.notes == '{"a": 1}'
+            ),
         ),
     ),
 )

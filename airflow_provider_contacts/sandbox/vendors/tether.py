@@ -30,7 +30,7 @@ from airflow_provider_contacts.sandbox.validation import (
     parse_query,
     reject,
 )
-from airflow_provider_contacts.sandbox.vendor import ConditionSample, Samples, SandboxVendor
+from airflow_provider_contacts.sandbox.vendor import ChangeSample, ConditionSample, Samples, SandboxVendor
 
 NAME = "tether"
 TOKEN = "sandbox-token"  # noqa: S105 - the sandbox's, and public
@@ -361,6 +361,11 @@ SANDBOX_VENDOR = SandboxVendor(
             ({"phoneNumber": [{"value": ""}, None], "status": "x"}, frozenset()),
             ({"phoneNumber": {"number": "1"}, "status": 5}, frozenset({"phone"})),
             ({"phoneNumber": [{"number": "1"}], "status": {}}, frozenset({"phone", "stage"})),
+        ),
+        changes=(
+            ChangeSample(
+                kind="stage", arguments={"stage": "Qualified"}, is_made=lambda row: row.status == "Qualified"
+            ),
         ),
     ),
 )
