@@ -73,12 +73,8 @@ def test_it_passes_the_conformance_tests(tree: Path) -> None:
 
 
 def test_its_metadata_is_generated(tree: Path) -> None:
-    run(tree, "scripts/provider_info.py")
-    code = (
-        "import json; from airflow_provider_contacts.get_provider_info import get_provider_info;"
-        "print(json.dumps(get_provider_info()))"
-    )
-    info = json.loads(run(tree, "-c", code))
+    code = "import json, provider_info; print(json.dumps(provider_info.provider_info()))"
+    info = json.loads(run(tree, "-c", code, PYTHONPATH=f"{tree}{os.pathsep}{tree / 'scripts'}"))
     [entry] = [one for one in info["connection-types"] if one["connection-type"] == NAME]
     assert entry["hook-class-name"].startswith(f"airflow_provider_contacts.hooks.{NAME}.")
 

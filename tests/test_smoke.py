@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from airflow_provider_contacts.sensors.contacts import ContactRepliedSensor
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 from airflow_provider_contacts.triggers.contacts import ContactEventTrigger
 from tests.conftest import Read, Sandbox
+from tests.scripted import Reply, ScriptedServer
 from tests.sensors.modes import run
-from tests.vendors import VENDORS
+from tests.vendors import CASES, VENDORS
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -25,27 +28,23 @@ def test_sync_and_async_listing(vendor: str, sandbox: Sandbox, read: Read) -> No
 
 
 @pytest.mark.parametrize("mode", ["deferrable", "shared"])
-def test_deferred_sensor(mode: str, sandbox: Sandbox) -> None:
-    outcome = run(ContactRepliedSensor, mode, contacts_conn_id="talktohumans_default")
+def test_deferred_sensor(mode: str, connect: Callable[..., str], scripted: ScriptedServer) -> None:
+    case = CASES["talktohumans"]
+    record = case.record(7)
+    # The worker reads the first page, the trigger the next two.
+    scripted.replies = [
+        Reply(body=case.page({**record, "sequence": {"status": "active"}})),
+        Reply(body=case.page({**record, "sequence": {"status": "active"}})),
+        Reply(body=case.page({**record, "sequence": {"status": "replied"}})),
+    ]
+    connect(case.conn_id, **{**case.parts, "host": scripted.url})
+    outcome = run(ContactRepliedSensor, mode, contacts_conn_id=case.conn_id)
     assert outcome.kind == "success"
-    assert {one["vendor"] for one in outcome.value} == {"talktohumans"}
-
-
-def test_deferred_sensor_that_has_to_wait(sandbox: Sandbox) -> None:
-    row = next(one for one in sandbox.state.tables["talktohumans"].rows if one.sequence != "replied")
-    # The first poll, on the worker, fails, so the trigger makes the second one.
-    sandbox.fail("talktohumans", status=400, body="cut {", times=1)
-    sandbox.fail("talktohumans", status=500, times=1)
-    outcome = run(
-        ContactRepliedSensor, "deferrable", contacts_conn_id="talktohumans_default", contact_ids=[row.contact_id],
-        timeout=0.3,
-    )  # fmt: skip
-    assert outcome.kind in ("timeout", "InvalidRequest")
+    assert [one["contact_id"] for one in outcome.value] == ["7"]
+    assert len(scripted.asked) == 3
 
 
 def test_watcher(sandbox: Sandbox) -> None:
-    import asyncio
-
     trigger = ContactEventTrigger(
         contacts_conn_id="mailstand_default", condition=Replied(), poll_interval=0.1, emit_existing=True
     )
