@@ -28,6 +28,7 @@ from airflow_provider_contacts.hooks.base import ContactsHook  # noqa: E402
 from airflow_provider_contacts.sandbox.app import connections, create_app, create_state, running  # noqa: E402
 from airflow_provider_contacts.sandbox.state import State  # noqa: E402
 from tests.scripted import ScriptedServer  # noqa: E402
+from tests.vendors import CASES  # noqa: E402
 
 CONTACTS = 60
 
@@ -118,6 +119,17 @@ def scripted() -> Iterator[ScriptedServer]:
     """Serve answers that a test has written down."""
     with ScriptedServer() as server:
         yield server
+
+
+@pytest.fixture
+def tether(connect: Callable[..., str]) -> Callable[..., str]:
+    """Point a Tether connection at a server."""
+
+    def pointed(url: str, **changes: Any) -> str:
+        extra = {"retry_limit": 2, **changes.pop("extra", {})}
+        return connect("hostile", **{**CASES["tether"].parts, "host": url, "extra": extra, **changes})
+
+    return pointed
 
 
 Read = Callable[..., list[Contact]]

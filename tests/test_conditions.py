@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_provider_contacts.conditions import (
     SIMPLE_CONDITIONS,
@@ -25,55 +24,7 @@ from airflow_provider_contacts.conditions import (
     name_of,
 )
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.condition_parsing import parse_condition
-from airflow_provider_contacts.errors import InvalidRequest
-
-NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
-times = st.none() | st.sampled_from([NOW, NOW - timedelta(days=5), NOW + timedelta(days=5)])
-leaves: st.SearchStrategy[Condition] = st.one_of(
-    st.builds(Replied, since=times),
-    st.sampled_from([InvitationPending(), Connected(), Opened(), Clicked(), Bounced(), HasPhone()]),
-    st.builds(Tagged, name=st.sampled_from(["VIP", "vip", "Möglich"])),
-    st.builds(InStage, name=st.sampled_from(["Interested", "INTERESTED", "Straße", "STRASSE"])),
-)
-conditions: st.SearchStrategy[Condition] = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.builds(lambda a, b: a & b, inner, inner),
-        st.builds(lambda a, b: a | b, inner, inner),
-        st.builds(lambda a: ~a, inner),
-    ),
-    max_leaves=6,
-)
-contacts = st.builds(
-    Contact,
-    vendor=st.just("v"),
-    account_id=st.just(""),
-    contact_id=st.just("1"),
-    replied=st.none() | st.booleans(),
-    replied_at=times,
-    last_interaction_at=times,
-    opened_at=times,
-    clicked_at=times,
-    bounced_at=times,
-    phone=st.none() | st.just("+1"),
-    tags=st.sampled_from([(), ("VIP",), ("Möglich", "x")]),
-    stage=st.none() | st.sampled_from(["interested", "STRASSE"]),
-    invitation_state=st.none() | st.sampled_from(["PENDING", "accepted", "sent"]),
-    unknown_fields=st.lists(
-        st.sampled_from(
-            ["tags", "stage", "phone", "invitation_state", "opened_at", "clicked_at", "bounced_at"]
-        )
-    ).map(tuple),
-)
-
-
-@given(conditions)
-def test_json_round_trip(condition: Condition) -> None:
-    assert parse_condition(condition.to_dict()) == condition
-    import json
-
-    assert parse_condition(json.loads(json.dumps(condition.to_dict()))) == condition
+from tests.strategies import NOW, conditions, contacts
 
 
 @given(conditions, conditions, contacts)
@@ -112,54 +63,6 @@ def test_names() -> None:
         "bounced",
         "has_phone",
     ]
-
-
-@pytest.mark.parametrize(
-    ("form", "message"),
-    [
-        ({"condition": "tagd"}, "Known conditions: replied"),
-        ({"condition": "tagged"}, "missing required field `name`"),
-        ({"condition": "tagged", "name": " "}, "`name` must be text"),
-        ({"condition": "tagged", "name": "a", "colour": "red"}, "unknown name or field"),
-        ({"condition": "all", "of": []}, "`of` must not be empty"),
-        ({"condition": "any", "of": {"condition": "replied"}}, "Expected `array`"),
-        ({"condition": "replied", "since": "yesterday"}, "must be a time such as"),
-        ({"name": "VIP"}, "missing required field `condition`"),
-        (["replied"], "Expected `object`"),
-        (5, "Expected `object`"),
-    ],
-)
-def test_invalid_conditions(form: Any, message: str) -> None:
-    with pytest.raises(InvalidRequest, match=message):
-        parse_condition(form)
-
-
-def test_messages_contain_no_values() -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        parse_condition({"condition": "someone@example.com"})
-    assert "someone" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "condition"),
-    [
-        ("replied", Replied()),
-        ("replied:2026-01-02T00:00:00Z", Replied(NOW)),
-        ("replied:2026-01-02T00:00:00", Replied(NOW)),
-        ("tagged:Hot lead", Tagged("Hot lead")),
-        ("tagged:a:b", Tagged("a:b")),
-        (" in_stage : Not Interested ", InStage("Not Interested")),
-        ('{"condition": "not", "of": {"condition": "has_phone"}}', ~HasPhone()),
-    ],
-)
-def test_command_line_form(text: str, condition: Condition) -> None:
-    assert parse_condition(text) == condition
-
-
-@pytest.mark.parametrize("text", ["", "tagged", "tagged:", "opened:x", "{", "has phone"])
-def test_bad_command_line_form(text: str) -> None:
-    with pytest.raises(InvalidRequest):
-        parse_condition(text)
 
 
 @pytest.mark.parametrize(
@@ -205,16 +108,6 @@ def test_unknown_fields_match_neither_way(condition: Condition, field: str) -> N
     assert Tagged("Do not chase").matches(other)
 
 
-def test_date_means_its_first_moment() -> None:
-    form = {"condition": "not", "of": {"condition": "replied", "since": " 2026-01-02 "}}
-    assert parse_condition(form) == ~Replied(NOW)
-    assert parse_condition({"condition": "all", "of": [form]}) == AllOf((~Replied(NOW),))
-    assert parse_condition("replied:2026-01-02") == Replied(NOW)
-    for bad in ("2026-13-02", "2026-01", "02.01.2026", "2026-01-02\n2026-01-03"):
-        with pytest.raises(InvalidRequest):
-            parse_condition(f"replied:{bad}")
-
-
 @pytest.mark.parametrize("name", [5, None, "", " "])
 def test_name_must_be_text(name: object) -> None:
     with pytest.raises(ValueError, match="`name` must be text"):
@@ -240,30 +133,3 @@ def test_since_accepts_times_and_dates() -> None:
     for bad in ("{{ ds }}", "yesterday", 5):
         with pytest.raises(ValueError, match="For text or a template, write"):
             Replied(bad)  # type: ignore[arg-type]
-
-
-def test_text_form() -> None:
-    assert parse_condition("tagged:VIP") == Tagged("VIP")
-    assert parse_condition('{"condition": "not", "of": {"condition": "replied"}}') == ~Replied()
-
-
-@pytest.mark.parametrize(
-    ("form", "hint"),
-    [
-        ({"condition": "taged", "name": "x"}, "Did you mean `tagged`?"),
-        ("Replied", "Did you mean `replied`?"),
-        (
-            {"condition": "any", "of": [{"condition": "replied"}, {"condition": "openned"}]},
-            "Did you mean `opened`?",
-        ),
-        ({"condition": "ada@secret.test"}, "unknown name or field. Write for example"),
-        ({"condition": "tagged", "ada@secret.test": 1}, "Invalid condition"),
-        ({"condition": "tagged", "name": "x", "ada@secret.test": 1}, "Invalid condition"),
-        ('{"condition": "replied"', "is not valid JSON"),
-    ],
-)
-def test_messages_about_bad_conditions(form: Any, hint: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        parse_condition(form)
-    assert hint in str(caught.value)
-    assert "secret" not in str(caught.value)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
@@ -9,29 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.core.coerce import from_unix, utc
 from airflow_provider_contacts.core.decoding import PageDecoder
-from airflow_provider_contacts.core.error_bodies import ErrorFormat, ReportedError, decode_json
+from airflow_provider_contacts.core.error_bodies import ErrorFormat
 from airflow_provider_contacts.core.paging import Page
 from airflow_provider_contacts.core.request import Response
-from airflow_provider_contacts.errors import MalformedResponse
+from airflow_provider_contacts.errors import (
+    ContactsError,
+)
 from airflow_provider_contacts.hooks.mailstand import MAILSTAND
 from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
 from airflow_provider_contacts.hooks.tether import TETHER
 from airflow_provider_contacts.hooks.thoughtly import THOUGHTLY
+from tests.conftest import Read
+from tests.scripted import Reply, ScriptedServer
+from tests.strategies import anything
+from tests.tether import page
 from tests.vendors import CASES
 
 DECLARED = {vendor.name: vendor.contacts for vendor in (TALKTOHUMANS, THOUGHTLY, MAILSTAND, TETHER)}
-FORMAT = ErrorFormat(status_key="statusCode")
-anything = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**60), 2**60)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
 
 
 def decode(vendor: str, page: Any, keep_raw: bool) -> Page[Any]:
@@ -67,57 +63,47 @@ def test_only_the_mistyped_field_is_lost() -> None:
     assert contact.created_at == datetime(2022, 6, 8, 19, 0, 7, tzinfo=timezone.utc)
 
 
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
 @pytest.mark.parametrize(
-    ("body", "failure"),
+    "reply",
     [
-        ({"error": {"code": "x", "message": "y"}}, ReportedError("x", "y")),
-        ({"error": "x", "message": "y", "statusCode": 400}, ReportedError("x", "y", 400)),
-        ({"message": "y", "code": "x"}, ReportedError("x", "y")),
-        ({"success": False, "message": "y"}, ReportedError("", "y")),
-        ([{"error": "x", "message": "y"}], ReportedError("x", "y")),
-        ({"errors": [{"error": "x", "message": "y"}]}, ReportedError("x", "y")),
-        ({"error": {"code": 401, "message": "y"}}, ReportedError("401", "y", 401)),
-        ({"error": ["x"]}, ReportedError("x", "")),
-        ({"error": {}, "data": {}}, None),
-        ({"error": None, "data": {}}, None),
-        ({"status": "ok"}, None),
-        ([], None),
-        (5, None),
+        Reply(body=DEEP),
+        Reply(status=400, body=DEEP),
+        Reply(body=b'{"success": true, "data": {"contacts": [{"_id": "1", "meta": ' + DEEP + b"}]}}"),
+    ],
+    ids=["body", "error", "record"],
+)
+def test_json_nested_too_deeply(
+    reply: Reply, tether: Callable[..., str], scripted: ScriptedServer, read: Read
+) -> None:
+    scripted.replies = [reply]
+    with pytest.raises(ContactsError):
+        read(tether(scripted.url))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"_id": "1", "createdAt": "0001-01-01T00:00:00+05:00"},
+        {"_id": "1", "createdAt": "9999-12-31T23:59:59-05:00"},
+        {"_id": "1", "email": [[[]]]},
     ],
 )
-def test_find_error(body: Any, failure: ReportedError | None) -> None:
-    assert FORMAT.find_error(json.dumps(body).encode()) == failure
+def test_mistyped_values_lose_only_the_field(
+    record: Any, tether: Callable[..., str], scripted: ScriptedServer, read: Read
+) -> None:
+    scripted.replies = [Reply(body=page(record, total=1))]
+    [contact] = read(tether(scripted.url))
+    assert contact.created_at is None
 
 
-@given(anything)
-def test_any_json_is_an_error_or_none(body: Any) -> None:
-    found = FORMAT.find_error(json.dumps(body).encode())
-    assert found is None or isinstance(found.label + found.message, str)
-
-
-@pytest.mark.parametrize(
-    ("body", "again"), [(b'{"a": ', True), (b"[1,", True), (b"<html>", False), (b"", False)]
-)
-def test_only_cut_json_is_transient(body: bytes, again: bool) -> None:
-    with pytest.raises(MalformedResponse) as caught:
-        decode_json(body)
-    assert caught.value.transient is again
-
-
-@pytest.mark.parametrize(
-    "value", ["47 minutes ago", "01/01/2022", "", None, True, -5, 0, "1e9", "²", 1e30, [], {}]
-)
-def test_values_that_are_not_unix_times(value: Any) -> None:
-    assert from_unix(value) is None
-
-
-@pytest.mark.parametrize("value", [1654714807, 1654714807.0, "1654714807"])
-def test_unix_time(value: Any) -> None:
-    assert from_unix(value) == datetime(2022, 6, 8, 19, 0, 7, tzinfo=timezone.utc)
-
-
-def test_times_are_in_utc() -> None:
-    there = timezone(timedelta(hours=2))
-    assert utc(datetime(2026, 1, 1, 2, tzinfo=there)) == datetime(2026, 1, 1, tzinfo=timezone.utc)
-    assert utc(datetime(2026, 1, 1)) == datetime(2026, 1, 1, tzinfo=timezone.utc)
-    assert utc(None) is None
+@pytest.mark.parametrize("value", ["1e400", "9" * 5000, '"' + "9" * 5000 + '"'])
+def test_numbers_of_any_size(
+    value: str, connect: Callable[..., str], scripted: ScriptedServer, read: Read
+) -> None:
+    body = '{"status": "ok", "total_found": 1, "data": [{"id": "contact_1", "email": "a@b.example", "created": %s}]}'
+    scripted.replies = [Reply(body=(body % value).encode())]
+    [contact] = read(connect("m", **{**CASES["mailstand"].parts, "host": scripted.url}), raw=False)
+    assert (contact.contact_id, contact.email) == ("contact_1", "a@b.example")

@@ -8,11 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_contacts.core.filters import to_query, validate_filters
-from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.errors import (
+    InvalidRequest,
+)
 from airflow_provider_contacts.hooks.mailstand import MailstandFilters
 from airflow_provider_contacts.hooks.talktohumans import TalkToHumansFilters
 from airflow_provider_contacts.hooks.tether import TetherFilters
 from airflow_provider_contacts.hooks.thoughtly import ThoughtlyFilters
+from tests.conftest import Read, Sandbox
+from tests.leaks import everything_about
 
 
 def query(filters: dict[str, Any], declared: type) -> list[tuple[str, str]]:
@@ -104,3 +108,18 @@ def test_any_filter_is_sent_as_text_or_rejected(filters: dict[str, Any]) -> None
         return
     assert {name for name, _ in params} == set(filters)
     assert all(isinstance(value, str) and value for _, value in params)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "Lovelace\udfff"])
+@pytest.mark.parametrize("name", ["search", "dateRange"])
+def test_unencodable_text_is_rejected(text: str, name: str, sandbox: Sandbox, read: Read) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read("tether_default", {name: text if name == "search" else {"start": text}})
+    assert "Lovelace" not in everything_about(caught.value)
+    assert not sandbox.requests("tether")
+
+
+@pytest.mark.parametrize("value", [{"a": object()}, {"a": float("nan")}, {"a": b"x"}, {"a": {1, 2}}])
+def test_ranges_must_be_json(value: Any, sandbox: Sandbox, read: Read) -> None:
+    with pytest.raises(InvalidRequest, match="`dateRange` must be an object"):
+        read("tether_default", {"dateRange": value})

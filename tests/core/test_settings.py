@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
 from airflow_provider_contacts.core.settings import Settings, parse_connection
-from airflow_provider_contacts.errors import InvalidConnection
+from airflow_provider_contacts.errors import (
+    InvalidConnection,
+)
+from tests.conftest import Read
+from tests.vendors import CASES
 
 FORM = ConnectionForm(
     password_label="API key",
@@ -107,3 +112,18 @@ def test_repr_contains_no_secret() -> None:
     shown = repr(made(login="me@v.example", password="hidden", extra={"team_id": "hidden"}))
     assert "hidden" not in shown
     assert "me@" not in shown
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://.example.com",
+        "https://*.example.com",
+        "https://exa%zzmple",
+        "https://a\x00b",
+        "https://ex\\ample",
+    ],
+)
+def test_invalid_hosts(host: str, connect: Callable[..., str], read: Read) -> None:
+    with pytest.raises(InvalidConnection, match="Host of connection"):
+        read(connect("t", **{**CASES["tether"].parts, "host": host}))

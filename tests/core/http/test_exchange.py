@@ -1,0 +1,73 @@
+"""One attempt, and the login before it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_contacts.errors import (
+    ContactsError,
+    MalformedResponse,
+)
+from tests.conftest import Read
+from tests.leaks import everything_about
+from tests.scripted import Asked, Reply, ScriptedServer
+from tests.tether import page
+
+SECRETS = ("secret-of-the-test", "Lovelace", "ada@engines.example")
+
+
+def test_one_login_for_many_pages(connect: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
+    """The server takes its newest token alone, and drops it in the middle of the listing."""
+    lock = threading.Lock()
+    logins, served = 0, 0
+
+    def decide(asked: Asked) -> Reply:
+        nonlocal logins, served
+        with lock:
+            if asked.method == "POST":
+                logins += 1
+                return Reply(body={"token": f"token-{logins}"}, delay=0.1)
+            served += 1
+            if asked.headers["authorization"] != f"Bearer token-{max(logins, 1 if served < 3 else 2)}":
+                return Reply(status=401, body={"message": "expired"})
+        number = int(asked.params["page"][0])
+        return Reply(body=page(*[{"_id": f"{number}-{n}"} for n in range(5)], total=40))
+
+    scripted.decide = decide
+    conn_id = connect("t", conn_type="tether", host=scripted.url, login="a@b.example", password="p-a-s-s")
+    assert len(read(conn_id, page_size=5)) == 40
+    assert logins == 2
+
+
+def test_token_that_cannot_be_sent_in_a_header(
+    tether: Callable[..., str], scripted: ScriptedServer, read: Read
+) -> None:
+    scripted.replies = [Reply(body={"token": "secret-of-the-test\r\nX-Evil: 1"})]
+    with pytest.raises(MalformedResponse, match="cannot be sent in a header") as caught:
+        read(tether(scripted.url, login="a@b.example"))
+    assert "secret-of-the-test" not in everything_about(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=400, body={"message": "secret-of-the-test Lovelace ada@engines.example"}),
+        Reply(status=200, body={"error": {"message": "secret-of-the-test Lovelace ada@engines.example"}}),
+        Reply(status=200, body={"error": {"code": {"name": "Lovelace"}, "message": "x"}}),
+        Reply(status=200, body=b'{"success": true, "data": {"contacts": [{"_id": "1", "x": "Lovelace\xff"}'),
+        Reply(status=302, headers={"Location": "https://ada@engines.example/?search=Lovelace"}),
+        Reply(status=503),
+    ],
+    ids=range(6),
+)
+def test_chained_exceptions_leak_nothing(
+    reply: Reply, tether: Callable[..., str], scripted: ScriptedServer, read: Read
+) -> None:
+    scripted.replies = [reply]
+    with pytest.raises(ContactsError) as caught:
+        read(tether(scripted.url, extra={"retry_limit": 0}), {"search": "Lovelace"})
+    shown = everything_about(caught.value)
+    assert not [secret for secret in SECRETS if secret in shown], shown

@@ -1,0 +1,20 @@
+"""Testing a connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from airflow_provider_contacts.hooks.tether import TetherHook
+from tests.scripted import Reply, ScriptedServer
+from tests.vendors import CASES
+
+
+def test_connection_test_has_a_deadline(connect: Callable[..., str], scripted: ScriptedServer) -> None:
+    scripted.replies = [Reply(body=b"{" + b" " * 10_000, drip=0.05)]
+    conn_id = connect("scripted", **{**CASES["tether"].parts, "host": scripted.url})
+    started = time.monotonic()
+    worked, message = TetherHook(conn_id).test_connection()
+    assert not worked
+    assert "within 10 s. Check Host" in message
+    assert time.monotonic() - started < 11

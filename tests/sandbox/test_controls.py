@@ -1,0 +1,53 @@
+"""Endpoints that change and inspect the sandbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Sandbox
+from tests.sandbox.client import BEARER, get, post
+
+
+def test_replies_and_invitations(sandbox: Sandbox) -> None:
+    pending = get(sandbox, "/talktohumans/v1/contacts?invitation_status=pending", headers=BEARER).json()
+    contact = pending["data"]["contacts"][0]
+    who = {
+        "vendor": "talktohumans",
+        "contact_id": contact["contact_id"],
+        "account_id": contact["account"]["account_id"],
+    }
+    assert post(sandbox, "/sandbox/accept", **who).status_code == 200
+    assert post(sandbox, "/sandbox/reply", **who).json() == [who]
+    [now] = [
+        one
+        for one in get(
+            sandbox, f"/talktohumans/v1/contacts?account_id={who['account_id']}&limit=25", headers=BEARER
+        ).json()["data"]["contacts"]
+        if one["contact_id"] == who["contact_id"]
+    ]
+    assert now["sequence"]["status"] == "replied"
+    assert now["connection_invitation"]["invite_state"] == "accepted"
+    assert post(sandbox, "/sandbox/reply", vendor="thoughtly", contact_id="x").status_code == 404
+
+
+def test_adding_and_removing_contacts(sandbox: Sandbox) -> None:
+    [added] = post(sandbox, "/sandbox/add", vendor="tether").json()
+    assert get(sandbox, "/sandbox/population").json()["tether"] == 61
+    assert post(sandbox, "/sandbox/remove", **added).json() == [added]
+    assert get(sandbox, "/sandbox/population").json()["tether"] == 60
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("add", {}),
+        ("add", {"vendor": "x"}),
+        ("add", {"vendor": "tether", "count": "x"}),
+        ("fail", {"vendor": "tether", "status": "503"}),
+        ("reply", {"contact_id": "1"}),
+    ],
+)
+def test_invalid_control_requests(path: str, body: dict[str, Any], sandbox: Sandbox) -> None:
+    assert post(sandbox, f"/sandbox/{path}", **body).status_code == 400
