@@ -1,12 +1,17 @@
-"""An object store on this machine."""
+"""An object store and databases on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from airflow.sdk.io.store import _STORE_CACHE
+
+from tests.transfers.database import POSTGRES, Database
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +45,32 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     store.mkdir("landing")
     yield store
     store.rm("landing", recursive=True)
+
+
+@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, connect: Callable[..., str]
+) -> Iterator[Database]:
+    """Make an empty database, and an Airflow connection to it."""
+    if request.param == "sqlite":
+        path = tmp_path / "contacts.db"
+        made = Database(
+            "sqlite", connect("warehouse", conn_type="sqlite", host=str(path)), f"sqlite:///{path}"
+        )
+        yield made
+        made.engine.dispose()
+        return
+    url = sa.make_url(POSTGRES or "")
+    name = f"test_{secrets.token_hex(6)}"
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    conn_id = connect(
+        "warehouse", conn_type="postgres", host=url.host, port=url.port, login=url.username, schema=name
+    )
+    made = Database("postgresql", conn_id, url.set(database=name))
+    yield made
+    made.engine.dispose()
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    server.dispose()

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,74 +18,8 @@ from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 from airflow_provider_contacts.transfers.table import BOOKKEEPING_COLUMNS
 from tests.conftest import Sandbox
-from tests.scripted import Reply, ScriptedServer
-from tests.vendors import CASES, VENDORS
-
-# `make test-postgres` starts a server and says where it is.
-POSTGRES = os.environ.get("CONTACTS_TEST_POSTGRES")
-
-
-class Database:
-    """A database of the test's own."""
-
-    def __init__(self, kind: str, conn_id: str, url: Any) -> None:
-        self.kind = kind
-        self.conn_id = conn_id
-        self.engine = sa.create_engine(url)
-
-    def rows(self, table: str = "contacts", order: str = "contact_id") -> list[dict[str, Any]]:
-        with self.engine.connect() as connection:
-            quoted = self.engine.dialect.identifier_preparer.quote(table)
-            found = connection.execute(
-                sa.text(f"SELECT * FROM {quoted} ORDER BY vendor, account_id, {order}")
-            )
-            return [dict(row._mapping) for row in found]
-
-    def run(self, *statements: str) -> None:
-        with self.engine.begin() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
-
-
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
-def database(
-    request: pytest.FixtureRequest, tmp_path: Path, connect: Callable[..., str]
-) -> Iterator[Database]:
-    """Make an empty database, and an Airflow connection to it."""
-    if request.param == "sqlite":
-        path = tmp_path / "contacts.db"
-        made = Database(
-            "sqlite", connect("warehouse", conn_type="sqlite", host=str(path)), f"sqlite:///{path}"
-        )
-        yield made
-        made.engine.dispose()
-        return
-    url = sa.make_url(POSTGRES or "")
-    name = f"test_{secrets.token_hex(6)}"
-    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    conn_id = connect(
-        "warehouse", conn_type="postgres", host=url.host, port=url.port, login=url.username, schema=name
-    )
-    made = Database("postgresql", conn_id, url.set(database=name))
-    yield made
-    made.engine.dispose()
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    server.dispose()
-
-
-def load(
-    database: Database, vendor: str = "talktohumans", context: Any = None, **arguments: Any
-) -> dict[str, Any]:
-    arguments = {"table": "contacts", "contacts_conn_id": f"{vendor}_default", **arguments}
-    operator = ContactsToSqlOperator(task_id="load", sql_conn_id=database.conn_id, **arguments)
-    return operator.execute(context or {})
-
-
-def counts(summary: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(summary[name] for name in ("seen", "new", "changed", "unchanged", "removed"))
+from tests.transfers.database import POSTGRES, Database, counts, load
+from tests.vendors import VENDORS
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -205,95 +132,6 @@ def test_mark_removed_needs_a_full_listing(asked: Any, sandbox: Sandbox, databas
     assert load(database, **asked)["new"] > 0
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("ALTER TABLE contacts DROP COLUMN email", "missing columns: email"),
-        ("ALTER TABLE contacts RENAME COLUMN tags TO labels", "missing columns: tags"),
-        ("ALTER TABLE contacts ADD COLUMN must INTEGER NOT NULL DEFAULT 5", None),
-        ("ALTER TABLE contacts ADD COLUMN more TEXT", None),
-    ],
-)
-def test_table_with_wrong_columns_is_rejected(
-    change: str, message: str | None, sandbox: Sandbox, database: Database
-) -> None:
-    load(database, "tether")
-    database.run(change)
-    before = len(sandbox.requests("tether"))
-    if message is None:
-        assert counts(load(database, "tether")) == (60, 0, 0, 60, 0)
-        return
-    with pytest.raises(InvalidRequest, match=message):
-        load(database, "tether")
-    assert len(sandbox.requests("tether")) == before
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ("vendor TEXT, account_id TEXT, contact_id TEXT", "no unique key on vendor, account_id, contact_id"),
-        ("vendor TEXT, replied TEXT, opened_at INTEGER", "columns of another type: replied, opened_at"),
-        ("vendor INTEGER", "columns of another type: vendor"),
-        ("vendor TEXT, must INTEGER NOT NULL", "need a value which contacts do not have: must"),
-        ("vendor TEXT, company TEXT NOT NULL", "that contacts may leave empty: company"),
-        ("vendor TEXT, digest VARCHAR(10)", "columns of another type: digest"),
-        ("vendor TEXT, contact_id CHAR(100)", "columns of another type: contact_id"),
-    ],
-)
-def test_unrelated_table_is_rejected(
-    columns: str, message: str, sandbox: Sandbox, database: Database
-) -> None:
-    database.run(f"CREATE TABLE contacts ({columns})")
-    with pytest.raises(InvalidRequest, match=message):
-        load(database, "tether")
-    assert not sandbox.requests("tether")
-
-
-def test_existing_table_with_other_text_types(sandbox: Sandbox, database: Database) -> None:
-    kinds = {"text": "VARCHAR(4000)", "texts": "TEXT", "flag": "BOOLEAN", "time": "TIMESTAMP"}
-    columns = ", ".join(
-        f"{one.name} {kinds[one.kind]}" for one in COLUMNS if one.name not in ("raw", "contact_id")
-    )
-    database.run(
-        f"CREATE TABLE contacts ({columns}, contact_id VARCHAR(100), raw TEXT, digest VARCHAR(64), "
-        "first_seen_at TIMESTAMP, changed_at TIMESTAMP, removed_at TIMESTAMP, note TEXT, "
-        "UNIQUE (contact_id, vendor, account_id))"
-    )
-    assert counts(load(database, "tether", create_table=False)) == (60, 60, 0, 0, 0)
-    assert counts(load(database, "tether", create_table=False)) == (60, 0, 0, 60, 0)
-
-
-def test_create_table_false(sandbox: Sandbox, database: Database) -> None:
-    with pytest.raises(InvalidRequest, match="The table does not exist"):
-        load(database, create_table="False")
-    assert not sandbox.requests("talktohumans")
-
-
-@pytest.mark.parametrize("table", ['we"ird; DROP TABLE x; --', "Contacts Ünïcode", "select", "UPPER"])
-def test_names_are_quoted(table: str, sandbox: Sandbox, database: Database) -> None:
-    load(database, "tether", table=table)
-    assert len(database.rows(table)) == 60
-    assert counts(load(database, "tether", table=table)) == (60, 0, 0, 60, 0)
-
-
-def test_schemas(sandbox: Sandbox, database: Database) -> None:
-    if database.kind == "postgresql":
-        database.run('CREATE SCHEMA "Out reach"')
-        load(database, "tether", table="Out reach.people")
-        with database.engine.connect() as connection:
-            assert connection.exec_driver_sql('SELECT count(*) FROM "Out reach".people').scalar() == 60
-    else:
-        load(database, "tether", table="main.people")
-        assert len(database.rows("people")) == 60
-
-
-@pytest.mark.parametrize("table", ["", " ", "a.b.c", "a..b", ".a", None, 5, "a\nb"])
-def test_invalid_table_names(table: Any, sandbox: Sandbox, database: Database) -> None:
-    with pytest.raises(InvalidRequest, match="`table` must be"):
-        load(database, table=table)
-    assert not sandbox.requests("talktohumans")
-
-
 def test_database_error_contains_no_personal_data(
     sandbox: Sandbox, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -330,68 +168,6 @@ def test_connections_that_are_not_databases(sandbox: Sandbox, database: Database
     database.conn_id = "nowhere"
     with pytest.raises(InvalidConnection, match="Connection 'nowhere' does not exist"):
         load(database)
-
-
-def test_concurrent_tasks(sandbox: Sandbox, database: Database) -> None:
-    """Several tasks create one table and write their vendors; two of them write two accounts of one vendor."""
-    problems: list[Exception] = []
-
-    def go(vendor: str, filters: Any) -> None:
-        try:
-            load(database, vendor, filters=filters)
-        except Exception as error:
-            problems.append(error)
-
-    accounts = {account for account, _ in sandbox.keys("talktohumans")}
-    work = [(vendor, None) for vendor in VENDORS if vendor != "talktohumans"]
-    work += [("talktohumans", {"account_id": account}) for account in accounts]
-    threads = [threading.Thread(target=go, args=one) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert problems == []
-    assert len(database.rows()) == 240
-
-
-KILLED = """
-import os, signal, sys
-import sqlalchemy as sa
-from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
-
-writes = 0
-def note(conn, cursor, statement, *_):
-    global writes
-    writes += statement.startswith(("INSERT", "UPDATE"))
-    if writes == int(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-sa.event.listen(sa.Engine, "after_cursor_execute", note)
-ContactsToSqlOperator(
-    task_id="load", contacts_conn_id="mailstand_default", sql_conn_id="warehouse", table="contacts"
-).execute({})
-"""
-
-
-@pytest.mark.sandbox(contacts=2500, rate_limits=False)
-def test_kill_during_a_merge_changes_nothing(sandbox: Sandbox, database: Database, tmp_path: Path) -> None:
-    (tmp_path / "kill.py").write_text(KILLED)
-
-    def kill(after: int) -> None:
-        command = [sys.executable, str(tmp_path / "kill.py"), str(after)]
-        assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
-
-    kill(2)
-    assert database.rows() == []
-    assert counts(load(database, "mailstand")) == (2500, 2500, 0, 0, 0)
-    table = sandbox.state.tables["mailstand"]
-    for row in table.rows:
-        row.stage = "Nurture" if row.stage != "Nurture" else "Interested"
-        table.invalidate(row)
-    before = database.rows()
-    kill(2)
-    assert database.rows() == before
-    assert counts(load(database, "mailstand")) == (2500, 0, 2500, 0, 0)
 
 
 class Events(dict):
@@ -436,108 +212,6 @@ def test_openlineage(sandbox: Sandbox, database: Database) -> None:
     assert target.name == "contacts" or target.name.endswith(".public.contacts")
     assert [one.name for one in target.facets["schema"].fields] == [column.name for column in COLUMNS]
     assert target.outputFacets["outputStatistics"].rowCount == 60
-
-
-@pytest.mark.parametrize("name", ["Ada\\u0000Lovelace", "Ada\\ud800"])
-def test_values_that_a_database_cannot_store(
-    name: str, sandbox: Sandbox, database: Database, connect: Callable[..., str], scripted: ScriptedServer
-) -> None:
-    case = CASES["tether"]
-    page = case.page({**case.record(1), "firstName": "MARK"})
-    scripted.replies = [Reply(body=json.dumps(page).replace("MARK", name).encode())]
-    connect("odd", **{**case.parts, "host": scripted.url, "extra": {"retry_limit": 0}})
-    kept = {"sqlite": ["Ada\\u0000Lovelace"], "postgresql": []}[database.kind]
-    if name in kept:
-        load(database, contacts_conn_id="odd")
-        assert [row["first_name"] for row in database.rows()] == [json.loads(f'"{name}"')]
-        return
-    with pytest.raises(ContactsError, match="cannot hold|DataError|garbled") as caught:
-        load(database, contacts_conn_id="odd")
-    assert "Ada" not in str(caught.value)
-    assert not database.rows()
-
-
-def test_rows_of_a_newer_read_are_not_overwritten(sandbox: Sandbox, database: Database) -> None:
-    """One task lists; then people come and change, another task lists and writes; then the first writes."""
-    load(database)
-    table = sandbox.state.tables["talktohumans"]
-    slow = ContactsToSqlOperator(
-        task_id="slow", contacts_conn_id="talktohumans_default", sql_conn_id=database.conn_id, table="contacts",
-        mark_removed=True,
-    )  # fmt: skip
-    from airflow_provider_contacts.transfers.merge import Staging
-
-    add_all = Staging.add_all
-
-    def add_all_and_let_others_write(staging: Staging, contacts: Any) -> None:
-        add_all(staging, contacts)
-        Staging.add_all = add_all
-        table.add(1)
-        table.rows[0].tags = ["Newer"]
-        table.invalidate(table.rows[0])
-        assert counts(load(database)) == (61, 1, 1, 59, 0)
-
-    Staging.add_all = add_all_and_let_others_write
-    try:
-        assert counts(slow.execute({})) == (60, 0, 0, 60, 0)
-    finally:
-        Staging.add_all = add_all
-    rows = database.rows()
-    assert len(rows) == 61
-    assert all(row["removed_at"] is None for row in rows)
-    assert sum("Newer" in row["tags"] for row in rows) == 1
-
-
-def test_contacts_without_an_account_are_never_marked(
-    database: Database, connect: Callable[..., str], scripted: ScriptedServer
-) -> None:
-    case = CASES["tether"]
-    connect("odd", **{**case.parts, "host": scripted.url})
-    mine = {**case.record(2), "organizationId": "o"}
-    scripted.decide = lambda asked: Reply(body=case.page(case.record(1), mine, {**mine, "_id": "3"}))
-    load(database, contacts_conn_id="odd", mark_removed=True)
-    # The account of one contact is no longer reported, and the contact without an account is not listed.
-    scripted.decide = lambda asked: Reply(body=case.page(case.record(2), {**mine, "_id": "3"}))
-    assert load(database, contacts_conn_id="odd", mark_removed=True)["removed"] == 0
-
-
-def test_concurrent_tasks_with_the_same_contacts(sandbox: Sandbox, database: Database) -> None:
-    problems: list[Exception] = []
-    results: list[tuple[int, ...]] = []
-
-    def go() -> None:
-        try:
-            results.append(counts(load(database, "mailstand")))
-        except Exception as error:
-            problems.append(error)
-
-    threads = [threading.Thread(target=go) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert problems == []
-    assert sum(result[1] for result in results) == 60
-    assert len(database.rows()) == 60
-
-
-def test_times_in_columns_without_a_zone(sandbox: Sandbox, database: Database) -> None:
-    kinds = {"text": "TEXT", "texts": "TEXT", "flag": "BOOLEAN", "time": "TIMESTAMP"}
-    columns = ", ".join(f"{one.name} {kinds[one.kind]}" for one in COLUMNS)
-    database.run(
-        f"CREATE TABLE contacts ({columns}, digest TEXT, first_seen_at TIMESTAMP, changed_at TIMESTAMP, "
-        "removed_at TIMESTAMP)",
-        "CREATE UNIQUE INDEX one ON contacts (vendor, account_id, contact_id)",
-    )
-    if database.kind == "postgresql":
-        database.run(f"ALTER DATABASE {database.engine.url.database} SET TimeZone TO 'America/New_York'")
-    load(database, "tether")
-    stored = {row["contact_id"]: row["created_at"] for row in database.rows()}
-    for contact in ContactsHook.for_connection("tether_default").list_contacts():
-        moment = stored[contact.contact_id]
-        moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-        assert contact.created_at is not None
-        assert moment == contact.created_at.replace(tzinfo=None)
 
 
 def test_a_retry_is_not_skipped(sandbox: Sandbox, database: Database) -> None:

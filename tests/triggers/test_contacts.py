@@ -12,9 +12,6 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.conditions import Replied, Tagged
 from airflow_provider_contacts.core.waiting import Pace
-from airflow_provider_contacts.errors import (
-    RateLimited,
-)
 from airflow_provider_contacts.sandbox.vendors.talktohumans import SANDBOX_VENDOR
 from airflow_provider_contacts.triggers.contacts import ContactEventTrigger, ContactTrigger
 from tests.conftest import Sandbox
@@ -263,16 +260,6 @@ class TestContactTrigger:
         scripted.replies = [page(), page("1")]
         [event] = self.run(contacts_conn_id=conn_id, exponential_backoff=True, max_wait=0.02)
         assert ids(event) == ["1"]
-
-    def test_pauses_after_failures(self) -> None:
-        pace = Pace(10.0, first=0.0)
-        error = RateLimited("slow down", retry_after=77.0)
-        assert pace.pause_after(1, 1, error) == 77.0
-        assert 9 < pace.pause_after(1, 1, None) < 11
-        assert 36 < pace.pause_after(3, 3, None) < 44
-        assert pace.pause_after(50, 50, None) < 1000
-        assert pace.pause_after(1, 1, RateLimited("slow down", retry_after=1e18)) <= 86_400
-        assert Pace(3600.0, first=0.0).pause_after(50, 50, None) > 3000
 
     def test_contact_trigger_cannot_watch_an_asset(
         self, conn_id: str, capsys: pytest.CaptureFixture[str], scripted: ScriptedServer
