@@ -70,7 +70,7 @@ test-airflow: setup
 
 # The tests of tables on PostgreSQL too, with a server of their own; installs Debian's if there is none.
 test-postgres: setup
-	$(BIN)/python scripts/with_postgres.py $(BIN)/pytest tests/transfers/test_contacts_to_sql.py
+	$(BIN)/python scripts/with_postgres.py $(BIN)/pytest tests/transfers
 
 benchmark: setup
 	@$(BIN)/python benchmarks/reading.py

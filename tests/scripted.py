@@ -27,13 +27,17 @@ class Asked:
 
 @dataclass
 class Reply:
-    """An answer to give."""
+    """An answer to give.
+
+    :param wait: is called before the answer is sent; meanwhile the server answers other requests.
+    """
 
     status: int = 200
     body: Any = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     drip: float = 0.0
+    wait: Callable[[], object] | None = None
 
     @property
     def content(self) -> bytes:
@@ -67,6 +71,8 @@ class ScriptedServer:
                 )
                 reply = server._next(asked)
                 time.sleep(reply.delay)
+                if reply.wait is not None:
+                    reply.wait()
                 self.send_response(reply.status)
                 for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                     self.send_header(name, value)

@@ -18,7 +18,7 @@ def modules() -> set[Path]:
     }
 
 
-def tested() -> set[Path]:
+def covered_modules() -> set[Path]:
     files = [path.relative_to(TESTS) for path in TESTS.rglob("test_*.py")]
     return {
         file.with_name(file.stem.removeprefix("test_"))
@@ -28,8 +28,8 @@ def tested() -> set[Path]:
 
 
 def test_every_module_has_its_tests() -> None:
-    assert modules() - tested() == set()
+    assert modules() - covered_modules() == set()
 
 
 def test_every_test_file_has_its_module() -> None:
-    assert tested() - modules() - {Path(name) for name in ACROSS} == set()
+    assert covered_modules() - modules() - {Path(name) for name in ACROSS} == set()

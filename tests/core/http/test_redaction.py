@@ -1,0 +1,72 @@
+"""A vendor's words contain nothing that was sent."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_contacts.core.http.context import ConnectionContext
+from airflow_provider_contacts.core.http.redaction import redact
+from airflow_provider_contacts.core.request import Request
+from airflow_provider_contacts.core.settings import Settings
+from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
+
+CONTEXT = ConnectionContext.create(
+    TALKTOHUMANS,
+    Settings(conn_id="c", base_url="https://api.example", login="the-login", password="the-key"),
+)
+
+
+def redacted(text: str, *params: tuple[str, str], json: Any = None, token: str | None = None) -> str:
+    return redact(text, CONTEXT, Request("GET", "/x", params, json), token)
+
+
+@given(
+    st.text(st.characters(categories=["L", "N", "P"]), min_size=3, max_size=20),
+    st.sampled_from([str, str.upper, str.lower, quote_plus, lambda value: quote(value, safe="")]),
+)
+def test_sent_values_are_masked_however_they_are_written(value: str, write: Any) -> None:
+    echo = write(value)
+    if len(echo.casefold()) != len(echo) or (
+        echo.lower() != value.lower() and write in (str.upper, str.lower)
+    ):
+        return  # a letter such as ß has another length in capitals
+    if set(value) <= set("*"):
+        return
+    for request in ({"json": {"a": [value]}}, {"json": [value]}, {}):
+        params = () if request else (("search", value),)
+        assert echo not in redacted(f"before {echo} after", *params, **request)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call +1 (212) 555-0123 now",
+        "ada@engines.example is unknown",
+        "for <ada@engines.example>",
+        "tel:+12125550123",
+        "Bearer the-key",
+        "the-key",
+        "THE-LOGIN",
+        "t-o-k-e-n",
+    ],
+)
+def test_personal_data_and_credentials_are_masked(text: str) -> None:
+    said = redacted(text, token="t-o-k-e-n")
+    assert "***" in said
+    for secret in ("555", "ada", "engines", "the-key", "LOGIN", "t-o-k"):
+        assert secret not in said
+
+
+def test_ordinary_words_stay() -> None:
+    text = "Field `limit` must be at most 25 (status 400)."
+    assert redacted(text, ("a", "1"), ("b", "25")) == text
+
+
+def test_one_printable_line_of_limited_length() -> None:
+    assert redacted("a\n\tb\x1b[31m\x00c") == "a b [31m c"
+    assert len(redacted("word " * 1000)) == 301

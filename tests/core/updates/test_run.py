@@ -1,0 +1,171 @@
+"""One change to many contacts, several at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_contacts.core.changes import parse_stage_change, parse_tag_change
+from airflow_provider_contacts.core.http.client import Transport
+from airflow_provider_contacts.core.settings import Settings
+from airflow_provider_contacts.core.updates.progress import Progress
+from airflow_provider_contacts.core.updates.run import Outcome, Updater, update_all
+from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.core.vendor import Vendor
+from airflow_provider_contacts.errors import AuthenticationError, InvalidRequest, VendorUnavailable
+from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
+from airflow_provider_contacts.hooks.tether import TETHER
+from tests.scripted import Asked, Reply, ScriptedServer
+from tests.stores import Store
+
+CHANGE = parse_tag_change(["VIP"])
+TARGETS = [Target("", str(number)) for number in range(1, 21)]
+
+
+@pytest.fixture
+def transport(scripted: ScriptedServer) -> Callable[[Vendor], Transport]:
+    """Return what sends requests to the scripted server for a vendor."""
+
+    def make(vendor: Vendor) -> Transport:
+        settings = Settings(conn_id="c", base_url=scripted.url, password="secret-of-the-test", retry_limit=0)
+        return Transport(vendor, settings, logging.getLogger("test"))
+
+    return make
+
+
+def updated(asked: Asked) -> Reply:
+    contact_id = asked.path.rpartition("/")[2]
+    return Reply(body={"data": {"contact": {"contact_id": contact_id, "tags": [{"name": "VIP"}]}}})
+
+
+def run(transport: Transport, store: Store, concurrency: int = 4) -> Outcome:
+    progress = Progress(store, "c", TARGETS, CHANGE)
+    updater = Updater.create(transport, CHANGE, len(TARGETS))
+    return update_all(TARGETS, updater, progress, concurrency, lambda _count: None)
+
+
+def test_every_contact_is_updated_once(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.decide = updated
+    store = Store()
+    outcome = run(transport(TALKTOHUMANS), store)
+    assert outcome.updated == list(range(20))
+    assert outcome.failed == {}
+    assert sorted(asked.path for asked in scripted.asked) == sorted(f"/v1/contacts/{n}" for n in range(1, 21))
+    assert run(transport(TALKTOHUMANS), store).updated == list(range(20))
+    assert len(scripted.asked) == 20
+
+
+def test_at_most_max_concurrency_requests_are_in_flight(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    lock = threading.Lock()
+    together = threading.Barrier(3, timeout=5)
+    in_flight: list[int] = []
+    waiting = 0
+
+    def wait() -> None:
+        nonlocal waiting
+        with lock:
+            waiting += 1
+            in_flight.append(waiting)
+            is_early = len(in_flight) <= 3
+        if is_early:
+            together.wait()
+        with lock:
+            waiting -= 1
+
+    def decide(asked: Asked) -> Reply:
+        reply = updated(asked)
+        reply.wait = wait
+        return reply
+
+    scripted.decide = decide
+    assert len(run(transport(TALKTOHUMANS), Store(), concurrency=3).updated) == 20
+    assert max(in_flight) == 3
+
+
+def test_failures_are_kept_by_contact(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.decide = lambda asked: (
+        Reply(status=400, body={"error": {"code": "bad", "message": f"contact {asked.path[-1]}"}})
+        if asked.path in ("/v1/contacts/3", "/v1/contacts/5")
+        else updated(asked)
+    )
+    outcome = run(transport(TALKTOHUMANS), Store())
+    assert sorted(outcome.failed) == [2, 4]
+    assert len(outcome.updated) == 18
+    assert all(isinstance(error, InvalidRequest) for error in outcome.failed.values())
+    causes = outcome.causes(TARGETS)
+    assert causes.startswith(
+        "2 x InvalidRequest: TalkToHumans: PATCH /v1/contacts/… returned 400 (bad: contact"
+    )
+
+
+def test_error_that_all_would_meet_ends_the_update(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.decide = lambda asked: Reply(status=401) if asked.path == "/v1/contacts/4" else updated(asked)
+    store = Store()
+    with pytest.raises(AuthenticationError):
+        run(transport(TALKTOHUMANS), store, concurrency=1)
+    assert len(scripted.asked) == 4
+    assert Progress(store, "c", TARGETS, CHANGE).done == [0, 1, 2]
+
+
+def test_what_was_in_flight_when_an_update_ended_is_remembered(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    failed = threading.Event()
+
+    def decide(asked: Asked) -> Reply:
+        if asked.path == "/v1/contacts/1":
+            failed.set()
+            return Reply(status=401)
+        reply = updated(asked)
+        reply.wait = lambda: failed.wait(5)
+        return reply
+
+    scripted.decide = decide
+    store = Store()
+    started = time.monotonic()
+    with pytest.raises(AuthenticationError):
+        run(transport(TALKTOHUMANS), store)
+    assert time.monotonic() - started < 5
+    # The request may have been sent before the stop, so what it wrote counts.
+    assert set(Progress(store, "c", TARGETS, CHANGE).done) <= {1, 2, 3}
+    assert len(scripted.asked) <= 4
+
+
+def test_batch_that_fails_is_updated_one_by_one(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    def decide(asked: Asked) -> Reply:
+        if asked.method == "GET":
+            return Reply(body={"stages": ["Won"]})
+        if asked.method == "POST":
+            return Reply(body={"stageIdByName": {"Won": "a" * 24}})
+        if asked.method == "PUT":
+            return Reply(status=500)
+        return Reply(body={"success": True})
+
+    scripted.decide = decide
+    targets = [Target("", f"{number:024x}") for number in range(1, 4)]
+    change = parse_stage_change("won")
+    updater = Updater.create(transport(TETHER), change, len(targets))
+    assert updater.batch_size == 100
+    outcome = update_all(targets, updater, Progress(None, "c", targets, change), 1, lambda _count: None)
+    assert outcome.updated == [0, 1, 2]
+    assert [asked.method for asked in scripted.asked] == ["GET", "POST", "PUT", "PATCH", "PATCH", "PATCH"]
+
+
+def test_rare_causes_are_only_counted() -> None:
+    failed: dict[int, Exception] = {index: VendorUnavailable(f"cause {index}") for index in range(8)}
+    outcome = Outcome(failed=failed)  # type: ignore[arg-type]
+    assert outcome.causes(TARGETS).endswith("; and 3 other causes.")

@@ -1,0 +1,73 @@
+"""Which contacts an update is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_contacts.core.updates.targets import parse_targets
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
+from tests.strategies import anything
+
+items = st.one_of(
+    st.integers(1, 5),
+    st.integers(1, 5).map(str),
+    st.builds(
+        lambda account, contact: {"vendor": "talktohumans", "account_id": account, "contact_id": contact},
+        st.sampled_from(["", "1", "2"]),
+        st.integers(1, 5).map(str),
+    ),
+)
+
+
+@given(st.lists(items))
+def test_every_contact_is_named_once(given_items: list[Any]) -> None:
+    targets, duplicates = parse_targets(given_items, TALKTOHUMANS)
+    keys = [(target.account_id, target.contact_id) for target in targets]
+    assert len(keys) == len(set(keys))
+    assert len(targets) + duplicates == len(given_items)
+    ids = {str(item["contact_id"] if isinstance(item, dict) else item) for item in given_items}
+    assert {contact_id for _, contact_id in keys} == ids
+
+
+def test_bare_id_that_could_be_several_contacts_stays() -> None:
+    reference = {"vendor": "talktohumans", "contact_id": "7"}
+    one = [{**reference, "account_id": "1"}, "7"]
+    two = [{**reference, "account_id": "1"}, {**reference, "account_id": "2"}, "7"]
+    assert len(parse_targets(one, TALKTOHUMANS)[0]) == 1
+    assert len(parse_targets(two, TALKTOHUMANS)[0]) == 3
+
+
+@given(anything)
+def test_anything_is_a_list_of_targets_or_an_invalid_request(value: Any) -> None:
+    try:
+        targets, _ = parse_targets(value, TALKTOHUMANS)
+    except InvalidRequest:
+        return
+    assert all(target.contact_id.isdigit() for target in targets)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("[1, 2]", "list rendered as text"),
+        ("1,2", "text with commas"),
+        (None, "must be a list"),
+        ([None], "Item 1 of `contacts` is not a contact"),
+        (["None"], "Item 1 .* is empty"),
+        (["1", ""], "Item 2 .* is empty"),
+        (["ada@secret.test"], "an e-mail address or other text"),
+        ([{"contact_id": "1", "vendor": "tether"}], "another vendor"),
+        ([{"name": "secret"}], "no `contact_id`"),
+        ([{"contact_id": "1", "account_id": [5]}], "an `account_id` that is not an id"),
+        (["0"], "Item 1 .*decimal id"),
+    ],
+)
+def test_invalid_item_is_named_by_its_number(value: Any, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message) as caught:
+        parse_targets(value, TALKTOHUMANS)
+    assert "secret" not in str(caught.value)
