@@ -49,6 +49,7 @@ class Listing:
 
         :param in_flight: how many requested pages have not arrived yet.
         """
+        # Pages in flight are expected to be full. If they are not, more are requested when they have arrived.
         requested_enough = self._limit is not None and self.returned + in_flight * self._size >= self._limit
         if self.done or requested_enough:
             return None
@@ -86,12 +87,14 @@ class Listing:
             if key not in seen:
                 seen.add(key)
                 new.append(contact)
+            # From the second pass on, `seen` keeps contacts from being returned again, and `seen_in_pass` counts.
             if seen_in_pass is not seen:
                 seen_in_pass.add(key)
         self._new_in_pass = len(seen_in_pass) - before
         return new
 
     def _end_pass(self) -> None:
+        # A second read is cheaper than an error: one contact that moves is common in a long listing.
         if self._pass.is_complete(len(self._seen_in_pass)):
             self.done = True
         elif self.passes == _MAX_PASSES:

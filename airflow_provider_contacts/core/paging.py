@@ -15,7 +15,8 @@ from airflow_provider_contacts.errors import MalformedResponse
 Item = TypeVar("Item")
 Params = dict[str, str]
 
-# Sanity limits: no vendor has this many contacts, and no filter leaves this many pages empty.
+# Sanity limits: no vendor has this many contacts, and no filter leaves this many pages empty. Without them, a vendor that
+# sends nonsense would keep a worker busy for ever.
 _MAX_TOTAL = 10**12
 _MAX_PAGES_WITHOUT_NEW_RECORDS = 100
 
@@ -185,6 +186,7 @@ class _CursorPass:
         if page.has_more is None:
             raise MalformedResponse("A page does not report whether more pages follow (`has_more`).")
         if not page.has_more:
+            # A cursor on the last page, if there is one, leads nowhere.
             self.done = True
         elif not page.next_cursor:
             raise MalformedResponse(
@@ -194,6 +196,7 @@ class _CursorPass:
             self._continue_at(page.next_cursor, new_records)
 
     def _continue_at(self, cursor: str, new_records: int) -> None:
+        # A page without new records is legal, because filters may leave one empty. A cursor that comes back is not.
         if cursor in self._used:
             raise MalformedResponse("A cursor was returned twice, so the listing would never end.")
         self._pages_without_new = 0 if new_records else self._pages_without_new + 1
@@ -214,6 +217,7 @@ class _LinkPass(_CursorPass):
         if page.next_link is None:
             self.done = True
             return
+        # Of the link, only this parameter is used: host, path and other parameters stay those of the first request.
         values = parse_qs(urlsplit(page.next_link).query).get(self._cursor_param)
         if not values or len(values) > 1:
             raise MalformedResponse(f"The link to the next page has no single `{self._cursor_param}`.")
@@ -237,6 +241,7 @@ class _PageNumberPass:
         self.done = False
 
     def next_params(self, in_flight: int) -> Params | None:
+        # Until the first page has arrived, or without a total, nobody knows whether there is another page.
         if self.done or (self._page_count is None and in_flight) or self._requested == self._page_count:
             return None
         params = {
@@ -254,6 +259,7 @@ class _PageNumberPass:
             self._process_first_page(length, page.total)
             return
         if page.total != self.total:
+            # A contact was added or removed, so others may have moved across a page boundary that was read already.
             self._total_changed = True
         if self._page_count is not None:
             # A page without new records ends the pass, which `is_complete` then finds to be incomplete.
@@ -275,6 +281,7 @@ class _PageNumberPass:
         if total is not None and not 0 <= total <= _MAX_TOTAL:
             raise MalformedResponse("The vendor reported an implausible total.")
         if total is None or not length:
+            # An empty first page ends the listing, unless counting may start at the next number.
             self.done = not length and not (total is None and self._paging.first_page_may_repeat)
             return
         # The vendor may return smaller pages than requested, so count in pages of the length it returned.

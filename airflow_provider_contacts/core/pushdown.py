@@ -58,6 +58,7 @@ class Selection:
     def keep(self, contacts: list[Contact]) -> Iterable[Contact]:
         """Return the matching contacts of a page."""
         if self._plan.has_tests:
+            # False and unknown are both dropped, but only unknown is worth a line in the log.
             evaluated = [(contact, self._plan.evaluate(contact)) for contact in contacts]
             contacts = [contact for contact, value in evaluated if value]
             self.unknown += sum(value is None for _, value in evaluated)
@@ -86,10 +87,12 @@ def plan_condition(
         return Plan()
     for simple in condition.simple_conditions():
         _require_support(simple, filters, supports, vendor)
+    # Only the parts of an `all` can be pushed down one by one. A part of an `any` would make the listing too short.
     added: dict[str, object] = {}
     pushed: list[Condition] = []
     residual: list[Condition] = []
     for part in condition.of if isinstance(condition, AllOf) else (condition,):
+        # A filter holds one value, so of `Tagged("a") & Tagged("b")` the vendor is asked for the first only.
         part_filters = _filters_for(part, {**filters, **added}, supports)
         added.update(part_filters or {})
         if _is_answered_by_vendor(part, part_filters is not None, supports):

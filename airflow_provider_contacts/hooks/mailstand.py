@@ -132,17 +132,13 @@ def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
     opened_at = from_unix(record.last_open)
     clicked_at = from_unix(record.last_click)
     bounced_at = from_unix(record.last_bounce)
-    unknown_fields = []
-    if record.stage is msgspec.UNSET:
-        unknown_fields.append("stage")
-    if phone is None and msgspec.UNSET in phones:
-        unknown_fields.append("phone")
-    if opened_at is None and record.last_open is not None:
-        unknown_fields.append("opened_at")
-    if clicked_at is None and record.last_click is not None:
-        unknown_fields.append("clicked_at")
-    if bounced_at is None and record.last_bounce is not None:
-        unknown_fields.append("bounced_at")
+    unknown_fields = {
+        "stage": record.stage is msgspec.UNSET,
+        "phone": phone is None and msgspec.UNSET in phones,
+        "opened_at": opened_at is None and record.last_open is not None,
+        "clicked_at": clicked_at is None and record.last_click is not None,
+        "bounced_at": bounced_at is None and record.last_bounce is not None,
+    }
     # The stage "Replied" is not used: contacts who have replied may be in another stage by now.
     replied = False if record.last_reply is None else (True if replied_at else None)
     return Contact(
@@ -168,7 +164,7 @@ def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
         bounced_at=bounced_at,
         unsubscribed_at=from_unix(record.last_unsubscribe),
         created_at=from_unix(record.created),
-        unknown_fields=tuple(unknown_fields),
+        unknown_fields=tuple([name for name, is_unknown in unknown_fields.items() if is_unknown]),
         raw=raw,
     )
 

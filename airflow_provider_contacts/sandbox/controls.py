@@ -16,6 +16,7 @@ from airflow_provider_contacts.sandbox.vendor import SandboxVendor
 _MAX_ADDED = 100_000
 
 
+# Long, because the endpoints share the state; each of them is short.
 def make_controls(state: State, vendors: dict[str, SandboxVendor]) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter()

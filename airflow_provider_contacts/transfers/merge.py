@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Row = dict[str, object]
 
+# Rows per statement: enough that round trips no longer matter, and little memory.
 _BATCH_SIZE = 1000
+# Each record in the staging file follows its length.
 _LENGTH_BYTES = 4
 _VALUE_COLUMNS = [one.name for one in COLUMNS if one.name not in KEY]
 
@@ -163,12 +165,14 @@ class Merge:
             before = stored.get(contact_id)
             if before is None:
                 new.append(staged)
+            # A row that is marked as removed is written even if its digest is the same: the contact is back.
             elif before != (staged.digest, False) and contact_id not in newer:
                 changed.append(staged)
         self.counts.seen += len(contacts)
         self.counts.new += len(new)
         self.counts.changed += len(changed)
         self.counts.unchanged += len(contacts) - len(new) - len(changed)
+        # Inserts and updates stay separate statements, because "insert or update" differs between databases.
         self._insert(connection, new)
         self._update(connection, changed)
         # Without an account id, it is unknown whose the other rows are.
@@ -189,6 +193,7 @@ class Merge:
         import sqlalchemy as sa
 
         columns = self.table.c
+        # One digest per row is all that is read, so an account of a million contacts fits in memory.
         query = sa.select(columns.contact_id, columns.digest, columns.removed_at, columns.changed_at)
         stored: dict[str, tuple[bytes, bool]] = {}
         newer: set[str] = set()
@@ -196,6 +201,7 @@ class Merge:
             query.where(self._is_of(account_id))
         ):
             stored[contact_id] = (bytes.fromhex(digest), removed_at is not None)
+            # SQLite returns times without a zone; they were written in UTC.
             changed_at = changed_at if changed_at.tzinfo else changed_at.replace(tzinfo=timezone.utc)
             if changed_at >= self.read_started_at:
                 newer.add(contact_id)

@@ -45,6 +45,7 @@ async def poll_forever(
     failures = 0
     has_warned = False
     await asyncio.sleep(pace.first)
+    # Everything that can fail is inside the loop: a watcher outlives a missing connection and a broken vendor.
     while True:
         polls += 1
         started = time.monotonic()
@@ -53,9 +54,11 @@ async def poll_forever(
                 parsed = _require_condition(condition)
             hook = await _current_hook(hook, contacts_conn_id)
             listing = hook.alist_contacts(filters, condition=parsed, raw=False)
+            # Closed explicitly, so that a cancelled trigger ends its requests before the event loop does.
             async with contextlib.aclosing(listing) as contacts:
                 poll = Poll(Matches([contact.reference() async for contact in contacts]))
             failures = 0
+        # Not BaseException: cancelling the trigger has to end the loop.
         except Exception as error:
             poll = Poll(error=error if isinstance(error, ContactsError) else wrap_unexpected(error))
             failures += 1

@@ -215,6 +215,7 @@ def _make_test(query: Query) -> Callable[[MailstandRow], bool] | None:
     return (lambda row: all(test(row) for test in tests)) if tests else None
 
 
+# Long, because the endpoints share the state; each of them is short.
 def _make_routes(state: State) -> APIRouter:
     router = APIRouter()
     contacts: Table[MailstandRow] = state.tables[NAME]

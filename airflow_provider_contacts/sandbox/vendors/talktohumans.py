@@ -287,6 +287,7 @@ def _text_test(word: str, fields: tuple[str, ...]) -> Callable[[TalkToHumansRow]
     return lambda row: any(word in getattr(row.person, field).lower() for field in fields)
 
 
+# Long, because the endpoints share the state; each of them is short.
 def _make_routes(state: State) -> APIRouter:
     router = APIRouter()
     contacts: Table[TalkToHumansRow] = state.tables[NAME]
