@@ -26,20 +26,17 @@ def redacted(text: str, *params: tuple[str, str], json: Any = None, token: str |
 
 
 @given(
-    st.text(st.characters(categories=["L", "N", "P"]), min_size=3, max_size=20),
+    st.text("abcXYZ0189 -._~:/?#&=+%éüŁДж", min_size=3, max_size=20),
     st.sampled_from([str, str.upper, str.lower, quote_plus, lambda value: quote(value, safe="")]),
+    st.booleans(),
 )
-def test_sent_values_are_masked_however_they_are_written(value: str, write: Any) -> None:
+def test_sent_values_are_masked_however_they_are_written(value: str, write: Any, in_body: bool) -> None:
     echo = write(value)
-    if len(echo.casefold()) != len(echo) or (
-        echo.lower() != value.lower() and write in (str.upper, str.lower)
-    ):
-        return  # a letter such as ß has another length in capitals
-    if set(value) <= set("*"):
-        return
-    for request in ({"json": {"a": [value]}}, {"json": [value]}, {}):
-        params = () if request else (("search", value),)
-        assert echo not in redacted(f"before {echo} after", *params, **request)
+    if in_body:
+        said = redacted(f"before {echo} after", json={"key": [value]})
+    else:
+        said = redacted(f"before {echo} after", ("search", value))
+    assert echo not in said or not echo.strip()
 
 
 @pytest.mark.parametrize(
