@@ -1,4 +1,4 @@
-"""Every test gets a sandbox of its own, served over real sockets, and Airflow connections that lead to it."""
+"""Every test gets its own sandbox, served over real sockets, and Airflow connections to it."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ CONTACTS = 60
 
 @dataclass
 class Sandbox:
-    """A served sandbox, its state, and the connections that lead to it."""
+    """A served sandbox, its state, and the connections to it."""
 
     state: State
     url: str
     connect: Callable[..., str]
 
     def requests(self, vendor: str) -> list[dict[str, Any]]:
-        """Return what a vendor was asked."""
+        """Return the requests that a vendor received."""
         return [entry for entry in self.state.requests if entry["vendor"] == vendor]
 
     def keys(self, vendor: str) -> set[tuple[str, str]]:
-        """Return the contacts that a vendor really has."""
+        """Return account id and contact id of all contacts of a vendor."""
         return {(row.account_id, row.contact_id) for row in self.state.tables[vendor].rows}
 
     def fail(self, vendor: str, **fault: Any) -> None:
-        """Make coming requests go wrong."""
+        """Make the next requests fail."""
         from airflow_provider_contacts.sandbox.state import Fault
 
         self.state.faults[vendor].append(Fault(**fault))
@@ -68,7 +68,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 
 class _Sandboxes:
-    """One server for all tests: the first part of a path says whose sandbox is meant."""
+    """One server for all tests; the first part of a path selects the sandbox."""
 
     def __init__(self) -> None:
         self.apps: dict[str, Any] = {}
@@ -116,7 +116,7 @@ def sandbox(
 
 @pytest.fixture
 def scripted() -> Iterator[ScriptedServer]:
-    """Serve answers that a test has written down."""
+    """Serve responses that a test scripts."""
     with ScriptedServer() as server:
         yield server
 
@@ -137,7 +137,7 @@ Read = Callable[..., list[Contact]]
 
 @pytest.fixture(params=["sync", "async"])
 def read(request: pytest.FixtureRequest) -> Read:
-    """Read a listing with either of the two ways to send."""
+    """Read a listing, once sync and once async."""
 
     def sync(
         conn_id: str, filters: Mapping[str, Any] | None = None, page_size: int | None = None, **kwargs: Any

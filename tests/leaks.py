@@ -1,4 +1,4 @@
-"""What a logger could show of an error."""
+"""All text that a logger could show of an error."""
 
 from __future__ import annotations
 

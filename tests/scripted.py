@@ -1,4 +1,4 @@
-"""A server whose answers a test writes down."""
+"""A local server whose responses a test scripts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass
-class Asked:
-    """A request that the server has got."""
+class ReceivedRequest:
+    """A request that the server received."""
 
     method: str
     path: str
@@ -27,9 +27,9 @@ class Asked:
 
 @dataclass
 class Reply:
-    """An answer to give.
+    """A scripted response.
 
-    :param wait: is called before the answer is sent; meanwhile the server answers other requests.
+    :param wait: is called before the response is sent; meanwhile the server handles other requests.
     """
 
     status: int = 200
@@ -46,12 +46,12 @@ class Reply:
 
 
 class ScriptedServer:
-    """Gives written answers in turn, the last one for ever, or what a function makes of a request."""
+    """Sends scripted responses in turn, repeating the last one, or whatever a function returns for a request."""
 
     def __init__(self) -> None:
         self.replies: list[Reply] = []
-        self.decide: Callable[[Asked], Reply] | None = None
-        self.asked: list[Asked] = []
+        self.respond: Callable[[ReceivedRequest], Reply] | None = None
+        self.received: list[ReceivedRequest] = []
         self._lock = threading.Lock()
         server = self
 
@@ -61,7 +61,7 @@ class ScriptedServer:
             def _handle(self) -> None:
                 parts = urlsplit(self.path)
                 length = int(self.headers.get("Content-Length", 0))
-                asked = Asked(
+                request = ReceivedRequest(
                     self.command,
                     parts.path,
                     parse_qs(parts.query, keep_blank_values=True),
@@ -69,7 +69,7 @@ class ScriptedServer:
                     self.rfile.read(length),
                     parts.query,
                 )
-                reply = server._next(asked)
+                reply = server._next(request)
                 time.sleep(reply.delay)
                 if reply.wait is not None:
                     reply.wait()
@@ -96,11 +96,11 @@ class ScriptedServer:
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def _next(self, asked: Asked) -> Reply:
+    def _next(self, request: ReceivedRequest) -> Reply:
         with self._lock:
-            self.asked.append(asked)
-            if self.decide is not None:
-                return self.decide(asked)
+            self.received.append(request)
+            if self.respond is not None:
+                return self.respond(request)
             return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
     def __enter__(self) -> Self:
@@ -113,7 +113,7 @@ class ScriptedServer:
 
 
 class RawServer:
-    """Answers each connection's requests with bytes as they are written down."""
+    """Responds to the requests of each connection with scripted bytes."""
 
     def __init__(self, *answers: bytes | tuple[bytes, ...]) -> None:
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""Places for state, as Airflow gives them to tasks."""
+"""Stand-ins for the state stores that Airflow provides."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Store:
-    """What Airflow's ``task_state_store`` does, for JSON values."""
+    """A stand-in for Airflow's ``task_state_store``."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Errors on their way from a trigger to a worker."""
+"""Errors, and how they travel from a trigger to a worker."""
 
 from __future__ import annotations
 

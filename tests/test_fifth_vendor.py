@@ -1,4 +1,4 @@
-"""Adding a file adds a vendor, here and in a package of its own."""
+"""Adding a file adds a vendor, in this package or in another one."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_its_metadata_is_generated(tree: Path) -> None:
 
 @pytest.fixture
 def private_package(tmp_path: Path) -> Path:
-    """Install the fifth vendor as a package of its own, and return the folder that it is in."""
+    """Install the fifth vendor as a separate package, and return the folder that contains it."""
     package = f"{NAME}_provider"
     info = {
         "package-name": package.replace("_", "-"),
@@ -130,6 +130,14 @@ async def read():
 
 print(type(hook).__module__, asyncio.run(read()))
 """
+FILTER = f"""
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.operators.contacts import FilterContactsOperator
+
+contacts = [Contact("{NAME}", "", "1", tags=("VIP",)).to_dict(), Contact("{NAME}", "", "2").to_dict()]
+kept = FilterContactsOperator(task_id="f", contacts=contacts, condition="tagged:VIP").execute({{}})
+print("kept", [contact["contact_id"] for contact in kept])
+"""
 
 
 def test_a_vendor_in_another_package(private_package: Path, scripted: ScriptedServer) -> None:
@@ -139,4 +147,9 @@ def test_a_vendor_in_another_package(private_package: Path, scripted: ScriptedSe
     printed = run(private_package, "-c", READ, AIRFLOW_CONN_PRIVATE=json.dumps(connection))
     read = f"{NAME}_provider.hook ['1', '2']"
     assert [line for line in printed.splitlines() if line.startswith(NAME)] == [read, read]
-    assert [asked.path for asked in scripted.asked] == ["/v2/people", "/v2/people"]
+    assert [request.path for request in scripted.received] == ["/v2/people", "/v2/people"]
+
+
+def test_filtering_contacts_of_a_vendor_in_another_package(private_package: Path) -> None:
+    """A task that filters has no connection, so it has to find the vendor by the name in the contacts."""
+    assert "kept ['1']" in run(private_package, "-c", FILTER)

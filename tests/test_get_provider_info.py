@@ -33,7 +33,7 @@ def test_metadata_fits_the_runtime_schema() -> None:
 
 
 def test_forms_fit_the_strict_schema() -> None:
-    """The runtime schema lets misspelt keys pass, and the form would lack what they hold."""
+    """The runtime schema accepts misspelled keys, whose content would then be missing from the form."""
     schema = json.loads((SCHEMAS / "provider.yaml.schema.json").read_text())
     entry = {**schema["properties"]["connection-types"]["items"], "additionalProperties": False}
     entry["properties"] = {"hook-name": {"type": "string"}, **entry["properties"]}  # not listed before 3.3

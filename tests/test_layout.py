@@ -1,4 +1,4 @@
-"""The tests of a module are where its path says."""
+"""Tests mirror the package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "airflow_provider_contacts"
-# What no single module is responsible for.
+# Tests that belong to no single module.
 ACROSS = {"example_dags", "fifth_vendor", "layout", "readme", "smoke"}
 
 

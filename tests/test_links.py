@@ -13,7 +13,7 @@ from tests.conftest import Sandbox
 
 
 class TaskInstance:
-    """Keeps what is pushed."""
+    """A task instance that stores pushed XComs."""
 
     def __init__(self) -> None:
         self.pushed: dict[str, Any] = {}

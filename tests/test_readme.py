@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""The README matches the code."""
 
 from __future__ import annotations
 

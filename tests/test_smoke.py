@@ -41,7 +41,7 @@ def test_deferred_sensor(mode: str, connect: Callable[..., str], scripted: Scrip
     outcome = run(ContactRepliedSensor, mode, contacts_conn_id=case.conn_id)
     assert outcome.kind == "success"
     assert [one["contact_id"] for one in outcome.value] == ["7"]
-    assert len(scripted.asked) == 3
+    assert len(scripted.received) == 3
 
 
 def test_watcher(sandbox: Sandbox) -> None:

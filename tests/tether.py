@@ -1,4 +1,4 @@
-"""Tether as a server whose responses a test writes down: numbered pages, a total, and a token without a login."""
+"""Scripted responses of Tether: numbered pages, a total, and a token that needs no login."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def page(*records: Any, **more: Any) -> dict[str, Any]:
-    """Return a page of contacts; ``more`` is put next to the records, such as the total."""
+    """Return a page of contacts; ``more`` adds keys next to the records, such as the total."""
     return {"success": True, "data": {"contacts": list(records), **more}}
 
 

@@ -1,4 +1,4 @@
-"""What the tests know of each vendor: what its file in the sandbox declares."""
+"""Test cases per vendor, from the samples that its sandbox file declares."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Case:
 
     @property
     def conn_id(self) -> str:
-        """Its default connection."""
+        """Id of its default connection."""
         return f"{self.vendor}_default"
 
     @property
@@ -31,7 +31,7 @@ class Case:
 
     @property
     def conditions(self) -> list[tuple[Condition, dict[str, Any], Any]]:
-        """Conditions, the filters that they need, and what is true of the sandbox rows that match."""
+        """Conditions, the filters that they need, and a test that is true of the matching sandbox rows."""
         found = []
         for sample in self.samples.conditions:
             condition = parse_condition(sample.condition)

@@ -303,18 +303,10 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
 
 
 def _hook_class_of(connection: Connection, conn_id: str) -> type[ContactsHook[Any]]:
-    hook_class = registry.hook_classes().get(connection.conn_type or "")
-    if hook_class is not None:
-        return hook_class
-    # A vendor in another package is known to Airflow only.
-    problem = "which is not a vendor of contacts"
     try:
-        hook = connection.get_hook()
-    except Exception as error:
-        problem = f"whose hook could not be loaded ({type(error).__name__})"
-    else:
-        if isinstance(hook, ContactsHook):
-            return type(hook)
+        return registry.find_hook_class(connection.conn_type or "")
+    except LookupError as error:
+        problem = str(error)
     raise InvalidConnection(
         f"Connection {conn_id!r} has the type {connection.conn_type!r}, {problem}. Set its Connection Type to one of: "
         f"{', '.join(registry.hook_classes())}."

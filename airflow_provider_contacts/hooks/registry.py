@@ -1,11 +1,12 @@
 """The vendors that are known, and what each of them supports.
 
 Every module of this package is imported once, and every subclass of ``ContactsHook`` that declares a vendor registers
-itself. Adding a file is therefore enough to add a vendor.
+itself. Adding a file is therefore enough to add a vendor. A vendor in another package is found through Airflow.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import pkgutil
@@ -26,8 +27,32 @@ _hook_classes: dict[str, HookClass] = {}
 
 
 def register(hook_class: HookClass) -> None:
-    """Add the hook of a vendor. ``ContactsHook`` calls this for every subclass that declares one."""
-    _hook_classes[hook_class.vendor.name] = hook_class
+    """Add the hook of a vendor. ``ContactsHook`` calls this for every subclass that declares one.
+
+    A class of this package is never replaced, so that what is imported first makes no difference.
+    """
+    registered = _hook_classes.get(hook_class.vendor.name)
+    if registered is None or not registered.__module__.startswith(f"{hooks.__name__}."):
+        _hook_classes[hook_class.vendor.name] = hook_class
+
+
+def find_hook_class(conn_type: str) -> HookClass:
+    """Return the hook class of a connection type, from this package or, through Airflow, from another one.
+
+    :raises LookupError: saying why there is none.
+    """
+    if (known := hook_classes().get(conn_type)) is not None:
+        return known
+    from airflow.sdk import Connection
+
+    try:
+        hook_class = type(Connection(conn_id=conn_type, conn_type=conn_type).get_hook())
+    except Exception as error:
+        raise LookupError(f"whose hook could not be loaded ({type(error).__name__})") from None
+    for registered in _hook_classes.values():
+        if registered is hook_class:
+            return registered
+    raise LookupError("which is not a vendor of contacts")
 
 
 def hook_classes() -> dict[str, HookClass]:
@@ -58,6 +83,9 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
     :raises InvalidRequest: if a vendor is unknown.
     :raises UnsupportedByVendor: naming the first vendor whose records do not report it, and those whose records do.
     """
+    for vendor_name in vendor_names:
+        with contextlib.suppress(LookupError):  # reported below
+            find_hook_class(vendor_name)
     vendors = {vendor.name: vendor for vendor in known_vendors()}
     if not vendor_names <= vendors.keys():
         raise InvalidRequest(

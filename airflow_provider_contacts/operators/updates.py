@@ -61,7 +61,8 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         on_failure: str = "fail",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # A downstream task can then use `task.output["updated"]`.
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         self.contacts_conn_id = contacts_conn_id
         self.contacts = contacts
         self.preview = preview

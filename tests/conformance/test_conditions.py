@@ -1,4 +1,4 @@
-"""Every condition at every vendor: asked of it, tested on its records, or refused before a request."""
+"""Every condition at every vendor: pushed down, tested on records, or rejected before a request."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def test_unsupported_condition_is_rejected_before_a_request(
         return
     if title in able and name_of(condition) == "in_stage":
         return
-    for asked in (condition, ~condition, condition | HasPhone(), condition & condition):
+    for unsupported in (condition, ~condition, condition | HasPhone(), condition & condition):
         with pytest.raises(UnsupportedByVendor) as caught:
-            read(CASES[vendor].conn_id, condition=asked)
+            read(CASES[vendor].conn_id, condition=unsupported)
         assert title in str(caught.value)
     if title not in able:
         with pytest.raises(UnsupportedByVendor, match="Vendors that do") as caught:
@@ -95,9 +95,9 @@ def test_unsupported_condition_is_rejected_before_a_request(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_pushdown_returns_the_same_contacts(vendor: str, data: st.DataObject, sandbox: Sandbox) -> None:
-    """What is pushed and tested again equals plain evaluation over all contacts, but for what is known less."""
+    """Pushdown returns the same contacts as evaluating the condition on all contacts."""
     leaves = [condition for condition, filters, _ in TRUTHS[vendor] if not filters]
-    # Under `not` and `any` a condition has to be on the record.
+    # Inside `not` and `any`, records have to report a condition.
     answers = next(one for one in known_vendors() if one.name == vendor).contacts.conditions
     shown = [leaf for leaf in leaves if answers[name_of(leaf)].on_record]
     inner = st.recursive(
@@ -224,9 +224,9 @@ def test_missing_fields_are_unknown(
     fields, unknown = UNKNOWN_FIELDS[vendor][number]
     case = CASES[vendor]
     whole = case.page({**case.record(1), **fields})
-    scripted.decide = lambda asked: Reply(
+    scripted.respond = lambda request: Reply(
         body=case.page()
-        if "page=2" in asked.query or ("page=1" in asked.query and vendor == "thoughtly")
+        if "page=2" in request.query or ("page=1" in request.query and vendor == "thoughtly")
         else whole
     )
     hook = ContactsHook.for_connection(connect("scripted", **{**case.parts, "host": scripted.url}))
@@ -236,11 +236,11 @@ def test_missing_fields_are_unknown(
     answers = hook.vendor.contacts.conditions
     for field, condition in forms.items():
         if field in unknown and name_of(condition) in answers:
-            # A filter of the vendor is trusted; what only the record shows is not known, and so not given.
+            # The vendor's filter is trusted. Without a filter the answer is unknown, so the contact is excluded.
             capsys.readouterr()
-            asked = condition & ~condition
+            contradiction = condition & ~condition
             by_filter = vendor == "thoughtly" and field == "tags"
-            assert bool(list(hook.list_contacts(condition=asked, raw=raw))) == by_filter
+            assert bool(list(hook.list_contacts(condition=contradiction, raw=raw))) == by_filter
             assert ("could not be evaluated" in capsys.readouterr().out) != by_filter
 
 
@@ -250,7 +250,7 @@ def test_missing_fields_are_unknown(
         ({"status": "replied"}, True),
         ({"status": "active"}, False),
         ({"status": "active", "stop_if_person_replies": True}, False),
-        # This one goes on after a reply, and so does not show one.
+        # This sequence continues after a reply, so its status does not show one.
         ({"status": "active", "stop_if_person_replies": False}, None),
         ({"status": None}, None),
         (None, None),

@@ -24,7 +24,7 @@ from airflow_provider_contacts.errors import (
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
 from tests.conftest import Read, Sandbox
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.vendors import CASES, VENDORS
 
 pytestmark = pytest.mark.parametrize("vendor", VENDORS)
@@ -246,8 +246,8 @@ class TestConnection:
             Reply(body=CASES[vendor].page()),
         ]
         assert len(read(point(vendor, host=f"{scripted.url}/behind/a/proxy/"))) == 1
-        assert scripted.asked[0].path == f"/behind/a/proxy{CASES[vendor].samples.path}"
-        assert scripted.asked[0].headers["user-agent"].startswith("airflow-provider-contacts/")
+        assert scripted.received[0].path == f"/behind/a/proxy{CASES[vendor].samples.path}"
+        assert scripted.received[0].headers["user-agent"].startswith("airflow-provider-contacts/")
 
     def test_check(self, vendor: str, sandbox: Sandbox) -> None:
         assert ContactsHook.for_connection(f"{vendor}_default").test_connection() == (
@@ -368,7 +368,7 @@ class TestFaults:
         ) as caught:
             read(point(vendor))
         assert type(caught.value) is error
-        assert len(scripted.asked) == 1
+        assert len(scripted.received) == 1
 
     def test_connection_refused(self, vendor: str, connect: Callable[..., str], read: Read) -> None:
         parts = {**CASES[vendor].parts, "host": "http://127.0.0.1:9"}
@@ -406,7 +406,7 @@ class TestMalformed:
         scripted.replies = [Reply(body=body)]
         with pytest.raises(MalformedResponse, match=match):
             read(point(vendor), raw=False)
-        assert len(scripted.asked) == 1
+        assert len(scripted.received) == 1
 
     @pytest.mark.parametrize(
         "body",
@@ -466,7 +466,7 @@ class TestSecrets:
         with pytest.raises(InvalidConnection, match="redirected to another address") as caught:
             read(f"{vendor}_default")
         assert "someone" not in str(caught.value)
-        assert scripted.asked == []
+        assert scripted.received == []
 
     def test_redirect_within_the_origin(
         self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
@@ -474,15 +474,15 @@ class TestSecrets:
         case = CASES[vendor]
         pages = iter([case.page(case.record(1)), case.page()])
 
-        def decide(asked: Asked) -> Reply:
-            if asked.path == case.samples.path:
-                return Reply(status=307, headers={"Location": f"/moved?{asked.query}"})
+        def respond(request: ReceivedRequest) -> Reply:
+            if request.path == case.samples.path:
+                return Reply(status=307, headers={"Location": f"/moved?{request.query}"})
             return Reply(body=next(pages))
 
-        scripted.decide = decide
+        scripted.respond = respond
         assert len(read(point(vendor), {"search": "Ada Lovelace"})) == 1
-        assert scripted.asked[1].path == "/moved"
-        assert scripted.asked[1].params["search"] == ["Ada Lovelace"]
+        assert scripted.received[1].path == "/moved"
+        assert scripted.received[1].params["search"] == ["Ada Lovelace"]
 
     def test_redirect_that_drops_the_query(
         self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
@@ -490,15 +490,15 @@ class TestSecrets:
         scripted.replies = [Reply(status=301, headers={"Location": "/moved"})]
         with pytest.raises(InvalidConnection, match="redirected to a different query"):
             read(point(vendor), {"search": "Ada"})
-        assert len(scripted.asked) == 1
+        assert len(scripted.received) == 1
 
     def test_too_many_redirects(
         self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
     ) -> None:
-        scripted.decide = lambda asked: Reply(status=307, headers={"Location": f"/again?{asked.query}"})
+        scripted.respond = lambda request: Reply(status=307, headers={"Location": f"/again?{request.query}"})
         with pytest.raises(InvalidConnection, match="too many redirects"):
             read(point(vendor))
-        assert len(scripted.asked) == 6
+        assert len(scripted.received) == 6
 
     @pytest.mark.parametrize(
         "location",
@@ -519,33 +519,33 @@ class TestSecrets:
         with ScriptedServer() as evil:
             evil.replies = [Reply(body=CASES[vendor].page())]
 
-            def decide(asked: Asked) -> Reply:
+            def respond(request: ReceivedRequest) -> Reply:
                 where = location.format(
                     evil=evil.url.removeprefix("http://"),
                     good=scripted.url.removeprefix("http://"),
-                    query=asked.query,
+                    query=request.query,
                 )
                 return Reply(status=302, headers={"Location": where})
 
-            scripted.decide = decide
+            scripted.respond = respond
             with pytest.raises(InvalidConnection, match="is redirected to"):
                 read(point(vendor))
-            assert evil.asked == []
-        assert len(scripted.asked) == 1
+            assert evil.received == []
+        assert len(scripted.received) == 1
 
     def test_sent_values_are_masked_in_error_messages(
         self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
     ) -> None:
         case = CASES[vendor]
 
-        def echo(asked: Any) -> Reply:
+        def echo(request: Any) -> Reply:
             said = (
-                json.dumps([asked.headers, asked.params])
+                json.dumps([request.headers, request.params])
                 + " call +1 (212) 555-0123 or a.b@c.example\n\x1b[31m"
             )
             return Reply(status=400, body={"message": said, "code": "echo"})
 
-        scripted.decide = echo
+        scripted.respond = echo
         with pytest.raises(InvalidRequest) as caught:
             read(point(vendor), {"search": "Ada Lovelace"})
         message = str(caught.value)
@@ -588,4 +588,4 @@ class TestSecrets:
         sandbox.fail(vendor, status=302, location=scripted.url)
         session = ContactsHook.for_connection(f"{vendor}_default").get_conn()
         session.get(f"{sandbox.url}/{vendor}{CASES[vendor].samples.path}", timeout=5)
-        assert not {"authorization", "x-api-token", "team_id"} & scripted.asked[0].headers.keys()
+        assert not {"authorization", "x-api-token", "team_id"} & scripted.received[0].headers.keys()

@@ -1,4 +1,4 @@
-"""Writing: what each vendor's page lets one change, and nothing else."""
+"""Updates: exactly the changes that each vendor documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from airflow_provider_contacts.hooks.mailstand import MailstandHook
 from airflow_provider_contacts.hooks.talktohumans import TalkToHumansHook
 from airflow_provider_contacts.hooks.tether import TetherHook
 from tests.conftest import Sandbox
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.vendors import CASES, VENDORS
 
 KINDS = ("tags", "notes", "stage")
@@ -59,7 +59,7 @@ def test_update_changes_one_contact(vendor: str, number: int, sandbox: Sandbox) 
     change = CASES[vendor].samples.changes[number]
     rows = sandbox.state.tables[vendor].rows
     row, *others = [row for row in rows if not change.is_made(row)]
-    # Tags and notes belong to a contact of one account, a stage does not.
+    # Tags and notes belong to a contact in one account; a stage does not.
     account = {} if change.kind == "stage" else {"account_id": row.account_id}
     hook = ContactsHook.for_connection(CASES[vendor].conn_id)
     getattr(hook, f"update_{change.kind}")(row.contact_id, **account, **change.arguments)
@@ -99,7 +99,7 @@ class TestTags:
         hook = TalkToHumansHook(connect("t", **{**CASES["talktohumans"].parts, "host": scripted.url}))
         hook.update_tags("7", account_id="42", add=[{"name": "Hot lead", "color": "red"}], remove=["Old tag"])
         hook.update_tags("7", replace=["x"])
-        sent = [(asked.method, asked.path, json.loads(asked.body)) for asked in scripted.asked]
+        sent = [(request.method, request.path, json.loads(request.body)) for request in scripted.received]
         assert sent == [
             (
                 "PATCH",
@@ -112,7 +112,7 @@ class TestTags:
             ("PATCH", "/v1/contacts/7", {"tags": {"add": [{"name": "x"}]}}),
             ("PATCH", "/v1/contacts/7", {"tags": {"remove": ["old"]}}),
         ]
-        assert scripted.asked[0].headers["content-type"] == "application/json"
+        assert scripted.received[0].headers["content-type"] == "application/json"
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -244,7 +244,7 @@ class TestStages:
     def test_tether_without_a_stage_id_updates_one_by_one(
         self, ids: Any, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
-        scripted.decide = lambda asked: Reply(body={"stages": ["Won"]} if asked.method == "GET" else ids)
+        scripted.respond = lambda request: Reply(body={"stages": ["Won"]} if request.method == "GET" else ids)
         hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url}))
         assert hook.create_updater(parse_stage_change("won"), 5).batch_size == 1
 
@@ -268,24 +268,26 @@ class TestStages:
     def test_tether_pipelines_in_every_shape(
         self, pipeline: Any, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
-        scripted.decide = lambda asked: Reply(body=pipeline if asked.method == "GET" else {"success": True})
+        scripted.respond = lambda request: Reply(
+            body=pipeline if request.method == "GET" else {"success": True}
+        )
         hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url}))
         hook.update_stage("a" * 24, "won")
-        assert [(one.method, one.path) for one in scripted.asked] == [
+        assert [(one.method, one.path) for one in scripted.received] == [
             ("GET", "/api/pipelines"),
             ("PATCH", f"/api/contacts/{'a' * 24}"),
         ]
-        assert json.loads(scripted.asked[1].body) == {"status": "Won"}
+        assert json.loads(scripted.received[1].body) == {"status": "Won"}
 
     @pytest.mark.parametrize("pipeline", [{}, {"stages": []}, {"stages": [{"x": 1}]}, [], {"stages": "New"}])
     def test_tether_pipelines_in_an_unknown_shape(
         self, pipeline: Any, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
-        def decide(asked: Asked) -> Reply:
+        def respond(request: ReceivedRequest) -> Reply:
             return Reply(body=pipeline)
 
-        scripted.decide = decide
+        scripted.respond = respond
         hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url}))
         with pytest.raises(MalformedResponse, match="no list of stages"):
             hook.update_stage("a" * 24, "New")
-        assert len(scripted.asked) == 1
+        assert len(scripted.received) == 1

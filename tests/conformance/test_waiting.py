@@ -1,4 +1,4 @@
-"""Waiting at every vendor, in every mode, for every condition that it can tell."""
+"""Waiting at every vendor, in every mode, for every supported condition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vendors simulated by functions, and both ways to read from them."""
+"""Simulated vendors, and reading from them sync and async."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def numbers(contacts: list[Contact]) -> list[int]:
 
 
 def numbered(people: list[int], *, clamp: int = 1000, total: bool = True, first: int = 1) -> Fetch:
-    """Simulate a vendor that counts pages."""
+    """Simulate a vendor with numbered pages."""
 
     def fetch(params: Params) -> Page[Contact]:
         size = min(int(params["size"]), clamp)
@@ -44,7 +44,7 @@ def numbered(people: list[int], *, clamp: int = 1000, total: bool = True, first:
 
 
 def cursored(people: list[int], *, clamp: int = 1000) -> Fetch:
-    """Simulate a vendor that hands out cursors."""
+    """Simulate a vendor with cursors."""
 
     def fetch(params: Params) -> Page[Contact]:
         start, size = int(params.get("cursor", 0)), min(int(params["limit"]), clamp)

@@ -1,4 +1,4 @@
-"""Listing, driven by simulated vendors, with hypothesis looking for the vendor that it gets wrong."""
+"""Listings of simulated vendors; hypothesis varies sizes, contents and changes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_numbered_with_total(
 def test_numbered_without_total(
     go: Callable[..., list[int]], people: list[int], size: int, clamp: int, first: int
 ) -> None:
-    # With first=1 the simulated vendor gives page 0 and page 1 alike.
+    # With first=1, page 0 and page 1 of the simulated vendor are equal.
     assert go(Listing(FROM_ZERO, size), numbered(people, clamp=clamp, total=False, first=first), 3) == people
 
 
@@ -57,14 +57,14 @@ def test_cursor(go: Callable[..., list[int]], people: list[int], size: int, clam
 def test_limit(
     go: Callable[..., list[int]], people: list[int], size: int, limit: int, concurrency: int
 ) -> None:
-    asked: list[Params] = []
+    requested: list[Params] = []
 
     def fetch(params: Params) -> Page[Contact]:
-        asked.append(params)
+        requested.append(params)
         return numbered(people)(params)
 
     assert go(Listing(NUMBERED, size, limit), fetch, concurrency) == people[:limit]
-    assert len(asked) <= max(1, -(-min(limit, len(people)) // size)) + 1
+    assert len(requested) <= max(1, -(-min(limit, len(people)) // size)) + 1
 
 
 @settings(deadline=None, max_examples=150)
@@ -78,7 +78,7 @@ def test_limit(
 def test_stable_contacts_are_never_lost(
     people: list[int], size: int, changes: list[tuple[int, str, int]]
 ) -> None:
-    """Whoever is there from the first request to the last is read, or the listing is an error.
+    """Every contact that exists from the first request to the last is returned, or the listing fails.
 
     A removal and an addition between the same two pages leave no trace in a total, so each change has a
     request of its own here.

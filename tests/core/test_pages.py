@@ -23,15 +23,15 @@ from tests.core.simulated import (
     numbered,
     sync_read,
 )
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.tether import page
 
 
 def test_failed_listing_sends_nothing_more(tether: Callable[..., str], scripted: ScriptedServer) -> None:
     slow = threading.Event()
 
-    def decide(asked: Asked) -> Reply:
-        number = int(asked.params["page"][0])
+    def respond(request: ReceivedRequest) -> Reply:
+        number = int(request.params["page"][0])
         if number == 1:
             return Reply(body=page(*[{"_id": f"1-{n}"} for n in range(5)], total=40))
         if number == 2:
@@ -39,7 +39,7 @@ def test_failed_listing_sends_nothing_more(tether: Callable[..., str], scripted:
             return Reply(status=400, body={"message": "no"})
         return Reply(status=503, headers={"Retry-After": "60"})
 
-    scripted.decide = decide
+    scripted.respond = respond
     hook = ContactsHook.for_connection(tether(scripted.url), page_size=5)
     contacts = hook.list_contacts()
     for _ in range(5):
@@ -51,7 +51,7 @@ def test_failed_listing_sends_nothing_more(tether: Callable[..., str], scripted:
     for thread in threads:
         thread.join(5)
         assert not thread.is_alive()
-    assert len(scripted.asked) == 5
+    assert len(scripted.received) == 5
 
 
 def test_reads_ahead_in_order_within_the_limit() -> None:
@@ -76,10 +76,10 @@ def test_reads_ahead_in_order_within_the_limit() -> None:
 
 
 def test_closing_early_stops_requests() -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def fetch(params: Params) -> Page[Contact]:
-        asked.append(params["page"])
+        requested.append(params["page"])
         return numbered(list(range(1000)))(params)
 
     pages = read_pages(Listing(NUMBERED, 10), fetch, 2)
@@ -87,7 +87,7 @@ def test_closing_early_stops_requests() -> None:
         next(pages)
     pages.close()  # type: ignore[attr-defined]
     time.sleep(0.1)
-    assert len(asked) <= 7
+    assert len(requested) <= 7
 
 
 def test_error_on_a_later_page_ends_the_listing() -> None:

@@ -33,7 +33,7 @@ def test_vendor_that_ignores_the_page_but_reports_a_total(
     scripted.replies = [Reply(body=page(*[{"_id": str(n)} for n in range(200)], total=40_000))]
     with pytest.raises(IncompleteListing):
         read(tether(scripted.url))
-    assert len(scripted.asked) < 30
+    assert len(scripted.received) < 30
 
 
 @pytest.mark.parametrize("total", [10**400, -5])
@@ -44,7 +44,7 @@ def test_implausible_total(
     scripted.replies = [Reply(body=body)]
     with pytest.raises(MalformedResponse):
         read(tether(scripted.url))
-    assert len(scripted.asked) < 5
+    assert len(scripted.received) < 5
 
 
 def test_endless_cursors(connect: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
@@ -52,7 +52,7 @@ def test_endless_cursors(connect: Callable[..., str], scripted: ScriptedServer, 
         yield from range(10_000)
 
     numbers = cursors()
-    scripted.decide = lambda _asked: Reply(
+    scripted.respond = lambda _request: Reply(
         body={
             "data": {
                 "contacts": [{"contact_id": "1"}],

@@ -1,4 +1,4 @@
-"""Threads that nobody waits for."""
+"""Daemon threads."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import subprocess
 import sys
 import time
 
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.tether import page
 from tests.vendors import CASES
 
 
 def test_interpreter_exits_while_pages_wait(scripted: ScriptedServer) -> None:
-    def decide(asked: Asked) -> Reply:
-        number = int(asked.params["page"][0])
+    def respond(request: ReceivedRequest) -> Reply:
+        number = int(request.params["page"][0])
         if number > 2:
             return Reply(status=503, headers={"Retry-After": "60"})
         return Reply(body=page(*[{"_id": f"{number}-{n}"} for n in range(5)], total=40))
 
-    scripted.decide = decide
+    scripted.respond = respond
     connection = json.dumps({**CASES["tether"].parts, "host": scripted.url})
     code = (
         "import os\n"

@@ -20,7 +20,7 @@ def test_pages_are_requested_lazily(sandbox: Sandbox) -> None:
     assert len(sandbox.requests("talktohumans")) == 1
 
 
-# One that follows a cursor, and one whose pages are fetched ahead.
+# One vendor with cursors, and one whose pages are fetched ahead.
 @pytest.mark.parametrize("vendor", ["talktohumans", "tether"])
 @pytest.mark.parametrize("end", ["break", "raise RuntimeError('mine')", "await asyncio.sleep(0); break"])
 def test_stopping_an_async_listing_early_is_silent(vendor: str, end: str, sandbox: Sandbox) -> None:

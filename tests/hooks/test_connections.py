@@ -1,4 +1,4 @@
-"""Airflow connections become settings."""
+"""From an Airflow connection to settings."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ from tests.vendors import CASES
 def test_basic_auth_and_paging(serve: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
     read(serve("mailstand", {"id": "1"}))
     expected = base64.b64encode(b"secret-of-the-test:").decode()
-    assert scripted.asked[0].headers["authorization"] == f"Basic {expected}"
-    assert scripted.asked[0].params == {"workspace": ["space_test"], "display": ["2000"], "page": ["1"]}
+    assert scripted.received[0].headers["authorization"] == f"Basic {expected}"
+    assert scripted.received[0].params == {"workspace": ["space_test"], "display": ["2000"], "page": ["1"]}
 
 
 def test_workspace_is_required(sandbox: Sandbox, read: Read) -> None:
@@ -122,7 +122,7 @@ def test_replied_has_three_values(
 
 @pytest.mark.sandbox(contacts=4100)
 def test_contact_removed_during_the_listing(sandbox: Sandbox) -> None:
-    """If one is removed before the last page, another one moves, so the listing is read again."""
+    """A contact removed before the last page moves the others, so the listing is read again."""
     conn_id = sandbox.connect("mailstand", extra={"max_concurrency": 1})
     contacts = MailstandHook(conn_id).list_contacts(raw=False)
     first = next(contacts)

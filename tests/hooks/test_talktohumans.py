@@ -13,7 +13,7 @@ from airflow_provider_contacts.errors import (
 )
 from airflow_provider_contacts.hooks.talktohumans import TalkToHumansHook
 from tests.conftest import Read, Sandbox
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.vendors import CASES
 
 TIMES = datetime(2023, 11, 7, 5, 31, 56, tzinfo=timezone.utc)
@@ -21,8 +21,8 @@ TIMES = datetime(2023, 11, 7, 5, 31, 56, tzinfo=timezone.utc)
 
 def test_bearer_and_paging(serve: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
     read(serve("talktohumans", {"contact_id": "1"}))
-    assert scripted.asked[0].headers["authorization"] == "Bearer secret-of-the-test"
-    assert scripted.asked[0].params == {"limit": ["25"]}
+    assert scripted.received[0].headers["authorization"] == "Bearer secret-of-the-test"
+    assert scripted.received[0].params == {"limit": ["25"]}
 
 
 def test_filters_go_with_every_cursor(sandbox: Sandbox, read: Read) -> None:
@@ -83,12 +83,12 @@ def test_accounts_in_either_shape(
 
 
 def test_accounts_on_several_pages(connect: Callable[..., str], scripted: ScriptedServer) -> None:
-    def decide(asked: Asked) -> Reply:
-        number = int(asked.params.get("cursor", ["1"])[0])
+    def respond(request: ReceivedRequest) -> Reply:
+        number = int(request.params.get("cursor", ["1"])[0])
         pagination = {"has_more": number < 3, "next_cursor": str(number + 1)}
         return Reply(body={"data": {"accounts": [{"account_id": str(number)}], "pagination": pagination}})
 
-    scripted.decide = decide
+    scripted.respond = respond
     conn_id = connect("scripted", **{**CASES["talktohumans"].parts, "host": scripted.url})
     assert [one["account_id"] for one in TalkToHumansHook(conn_id).list_accounts()] == ["1", "2", "3"]
 

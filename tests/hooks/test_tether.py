@@ -20,8 +20,8 @@ TIMES = datetime(2023, 11, 7, 5, 31, 56, tzinfo=timezone.utc)
 
 def test_bearer_and_paging(serve: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
     read(serve("tether", {"_id": "1"}))
-    assert scripted.asked[0].headers["authorization"] == "Bearer secret-of-the-test"
-    assert scripted.asked[0].params == {"ownerFilter": ["all"], "size": ["200"], "page": ["1"]}
+    assert scripted.received[0].headers["authorization"] == "Bearer secret-of-the-test"
+    assert scripted.received[0].params == {"ownerFilter": ["all"], "size": ["200"], "page": ["1"]}
 
 
 def test_default_owner_filter_would_hide_contacts(sandbox: Sandbox, read: Read) -> None:
@@ -48,7 +48,7 @@ def test_older_shape(total: Any, connect: Callable[..., str], scripted: Scripted
     scripted.replies = [Reply(body=page) for page in pages]
     conn_id = connect("scripted", **{**CASES["tether"].parts, "host": scripted.url})
     assert [contact.contact_id for contact in read(conn_id)] == ["1", "2"]
-    assert len(scripted.asked) == (1 if total else 2)
+    assert len(scripted.received) == (1 if total else 2)
 
 
 @pytest.mark.parametrize(

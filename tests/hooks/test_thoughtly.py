@@ -13,7 +13,7 @@ from airflow_provider_contacts.errors import (
 )
 from airflow_provider_contacts.hooks.thoughtly import ThoughtlyHook
 from tests.conftest import Read, Sandbox
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.vendors import CASES
 
 
@@ -21,12 +21,12 @@ from tests.vendors import CASES
 def test_thoughtly_pages_of_any_length(
     lengths: tuple[int, ...], connect: Callable[..., str], scripted: ScriptedServer, read: Read
 ) -> None:
-    def decide(asked: Asked) -> Reply:
-        number = int(asked.params["page"][0])
+    def respond(request: ReceivedRequest) -> Reply:
+        number = int(request.params["page"][0])
         length = lengths[number] if number < len(lengths) else 0
         return Reply(body={"data": {"contacts": [{"id": f"{number}-{n}"} for n in range(length)]}})
 
-    scripted.decide = decide
+    scripted.respond = respond
     conn_id = connect("t", **{**CASES["thoughtly"].parts, "host": scripted.url})
     assert len(read(conn_id)) == sum(lengths)
 
@@ -36,10 +36,10 @@ TIMES = datetime(2023, 11, 7, 5, 31, 56, tzinfo=timezone.utc)
 
 def test_headers_and_paging(serve: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
     read(serve("thoughtly", {"id": "1"}), {"tags": ["a", "b"], "phone_numbers_only": "True"})
-    assert scripted.asked[0].headers["x-api-token"] == "secret-of-the-test"
-    assert scripted.asked[0].headers["team_id"] == "team-of-the-test"
-    assert "authorization" not in scripted.asked[0].headers
-    assert scripted.asked[0].params == {
+    assert scripted.received[0].headers["x-api-token"] == "secret-of-the-test"
+    assert scripted.received[0].headers["team_id"] == "team-of-the-test"
+    assert "authorization" not in scripted.received[0].headers
+    assert scripted.received[0].params == {
         "tags": ["a", "b"],
         "phone_numbers_only": ["true"],
         "limit": ["50"],
@@ -65,11 +65,11 @@ def test_invalid_team(sandbox: Sandbox) -> None:
 def test_pages_counted_from_one(connect: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
     people = [{"id": str(number)} for number in range(120)]
 
-    def decide(asked: Asked) -> Reply:
-        page = max(1, int(asked.params["page"][0]))
+    def respond(request: ReceivedRequest) -> Reply:
+        page = max(1, int(request.params["page"][0]))
         return Reply(body=CASES["thoughtly"].page(*people[(page - 1) * 50 : page * 50]))
 
-    scripted.decide = decide
+    scripted.respond = respond
     conn_id = connect("scripted", **{**CASES["thoughtly"].parts, "host": scripted.url})
     assert [contact.contact_id for contact in read(conn_id)] == [one["id"] for one in people]
 
@@ -77,13 +77,13 @@ def test_pages_counted_from_one(connect: Callable[..., str], scripted: ScriptedS
 def test_shorter_pages_than_requested(
     connect: Callable[..., str], scripted: ScriptedServer, read: Read
 ) -> None:
-    def decide(asked: Asked) -> Reply:
-        page = int(asked.params["page"][0])
+    def respond(request: ReceivedRequest) -> Reply:
+        page = int(request.params["page"][0])
         return Reply(
             body=CASES["thoughtly"].page(*[{"id": str(n)} for n in range(page * 20, min(45, page * 20 + 20))])
         )
 
-    scripted.decide = decide
+    scripted.respond = respond
     conn_id = connect("scripted", **{**CASES["thoughtly"].parts, "host": scripted.url})
     assert len(read(conn_id)) == 45
 

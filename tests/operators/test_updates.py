@@ -277,8 +277,8 @@ def test_stages(vendor: str, campaign: str | None, sandbox: Sandbox) -> None:
         (row.stage if vendor == "mailstand" else row.status).casefold() == stage.casefold()
         for row in table.rows
     )
-    asked = [entry for entry in sandbox.requests(vendor) if entry["path"] == "/api/pipelines"]
-    assert len(asked) == (1 if vendor == "tether" else 0)
+    lookups = [entry for entry in sandbox.requests(vendor) if entry["path"] == "/api/pipelines"]
+    assert len(lookups) == (1 if vendor == "tether" else 0)
 
 
 class TestResuming:

@@ -1,4 +1,4 @@
-"""Ask the sandbox as a client would that is not this package."""
+"""A client of the sandbox that shares no code with the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox keeps to the API pages, whoever asks."""
+"""The sandbox requires the credentials that the API pages document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sandbox keeps."""
+"""State of the sandbox."""
 
 from __future__ import annotations
 

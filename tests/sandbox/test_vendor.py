@@ -1,4 +1,4 @@
-"""The vendors of the sandbox, and what they tell the conformance tests."""
+"""The vendors of the sandbox, and the samples that they provide for the conformance tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_samples_cover_what_the_vendor_supports(vendor: Any) -> None:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_every_sample_condition_divides_the_contacts(vendor: str) -> None:
-    """A condition that is true of all contacts, or always of none, would test nothing."""
+    """A condition that matches all contacts, or none in any of its samples, would test nothing."""
     rows = create_state(60).tables[vendor].rows
     matched: dict[object, int] = {}
     for sample in sandbox_vendors()[vendor].samples.conditions:

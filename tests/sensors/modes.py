@@ -1,4 +1,4 @@
-"""Runs a sensor in each mode, through Airflow's own classes and serialisation, as scheduler and triggerer do."""
+"""Run a sensor in each mode, with Airflow's own classes and serialization, as scheduler and triggerer do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODES = ("poke", "reschedule", "deferrable", "shared")
 
 
 class Instance:
-    """What a sensor asks of its task instance."""
+    """The part of a task instance that a sensor uses."""
 
     def __init__(self) -> None:
         self.try_number = 1
@@ -37,7 +37,7 @@ class Instance:
 
 @dataclass
 class Outcome:
-    """How a wait has ended: ``success``, ``skip``, ``timeout``, or the class of an error."""
+    """How a wait ended: ``success``, ``skip``, ``timeout``, or the class of an error."""
 
     kind: str
     value: Any = None
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def run(make: Callable[..., Any], mode: str, *, store: Store | None = None, **arguments: Any) -> Outcome:
-    """Run a sensor until it has ended; a new object takes each step, as in a new process."""
+    """Run a sensor to its end, with a new object for each step, as in a new process."""
     arguments = {"task_id": "wait", "poke_interval": 0.02, "timeout": 30, **arguments}
     arguments["deferrable"] = mode in ("deferrable", "shared")
     arguments["mode"] = "reschedule" if mode == "reschedule" else "poke"

@@ -1,4 +1,4 @@
-"""One script of answers through every mode: the same outcome, result and error."""
+"""The same scripted responses in every mode lead to the same outcome, result and error."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ KEY = Reply(status=401, body={"error": "no such key"})
 
 @pytest.fixture
 def wait(connect: Callable[..., str], scripted: ScriptedServer) -> Callable[..., Outcome]:
-    """Run a sensor against written answers, the last of which holds for ever."""
+    """Run a sensor against scripted responses, the last of which repeats."""
     parts = {**CASE.parts, "host": scripted.url, "extra": {"retry_limit": 0}}
     conn_id = connect("scripted", **parts)
 
     def go(mode: str, *replies: Reply, **arguments: Any) -> Outcome:
         scripted.replies = list(replies)
-        scripted.asked.clear()
+        scripted.received.clear()
         arguments = {"contacts_conn_id": conn_id, "condition": Tagged("VIP"), **arguments}
         return run(ContactSensor, mode, **arguments)
 
@@ -120,7 +120,7 @@ def test_script(name: str, mode: str, wait: Callable[..., Outcome], scripted: Sc
     assert outcome.kind == kind, outcome
     assert outcome.value == (None if found is None else [reference(one) for one in found])
     if requests is not None:
-        assert len(scripted.asked) == requests
+        assert len(scripted.received) == requests
 
 
 @in_every_mode
@@ -131,7 +131,7 @@ def test_retry_after_delays_the_next_poll(
 
     started = time.monotonic()
     outcome = wait(mode, page(), Reply(status=429, headers={"Retry-After": "1"}), page("1"))
-    # In this mode Airflow waits, and knows until when.
+    # In this mode Airflow itself waits, and keeps the time.
     assert time.monotonic() - started > 0.9 or mode == "reschedule"
     assert outcome.kind == "success"
 
@@ -172,9 +172,9 @@ def test_retry_after_holds_across_deferral(
 
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
-@pytest.mark.parametrize("asked", ["31536000", "1" + "0" * 18])
-def test_retry_after_beyond_the_timeout(mode: str, asked: str, wait: Callable[..., Outcome]) -> None:
-    late = Reply(status=429, headers={"Retry-After": asked})
+@pytest.mark.parametrize("seconds", ["31536000", "1" + "0" * 18])
+def test_retry_after_beyond_the_timeout(mode: str, seconds: str, wait: Callable[..., Outcome]) -> None:
+    late = Reply(status=429, headers={"Retry-After": seconds})
     outcome = wait(mode, late, timeout=0.5, poke_interval=0.3, max_consecutive_failures=10_000)
     assert outcome.kind == "timeout"
 
@@ -183,7 +183,7 @@ def test_retry_after_beyond_the_timeout(mode: str, asked: str, wait: Callable[..
 def test_flaky_connection_lookup(
     mode: str, wait: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A look-up of the connection that fails once is a poll that failed, in every mode."""
+    """A connection lookup that fails once counts as one failed poll, in every mode."""
     from airflow.sdk import BaseHook
 
     looks = 0
@@ -261,7 +261,7 @@ def test_permanent_errors_fail_when_the_task_starts(
     outcome = wait(mode, page("1"), **arguments, **soft)
     assert outcome.kind == error.__name__
     assert message in outcome.message
-    assert not scripted.asked
+    assert not scripted.received
 
 
 def test_ids_that_render_to_none_are_rejected(sandbox: Sandbox) -> None:
@@ -429,10 +429,10 @@ class TestReschedule:
         store = Store()
         assert wait("reschedule", DOWN_REPLY, store=store).kind == "VendorUnavailable"
         assert store.values
-        # Another try starts afresh: the stored count is of the first.
+        # The next attempt starts from zero: the stored count belongs to the first.
         store.values = {key: {**value, "try": 0} for key, value in store.values.items()}
         assert wait("reschedule", DOWN_REPLY, store=store).kind == "VendorUnavailable"
-        assert len(scripted.asked) == 4
+        assert len(scripted.received) == 4
         assert wait("reschedule", DOWN_REPLY, page("1"), store=Store()).kind == "success"
 
     def test_failures_are_not_counted_without_a_store(self, wait: Callable[..., Outcome]) -> None:

@@ -1,4 +1,4 @@
-"""A database of a test's own, and how its contacts are loaded."""
+"""A database per test, and loading contacts into it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POSTGRES = os.environ.get("CONTACTS_TEST_POSTGRES")
 
 
 class Database:
-    """A database of the test's own."""
+    """An empty database for one test."""
 
     def __init__(self, kind: str, conn_id: str, url: Any) -> None:
         self.kind = kind

@@ -1,4 +1,4 @@
-"""Write contacts to files, and read the files again."""
+"""Write contacts to files, and read the files back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def unpacked(path: Path) -> bytes:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """Return what a file says, with CSV's text made values again."""
+    """Return the rows of a file, with the text of CSV cells parsed."""
     if path.suffix == ".parquet":
         rows = pyarrow.parquet.read_table(path).to_pylist()
         return [{name: _as_json(value) for name, value in row.items()} for row in rows]

@@ -124,12 +124,12 @@ def test_other_accounts_and_vendors_are_left_alone(sandbox: Sandbox, database: D
     assert all(row["removed_at"] is None for row in database.rows())
 
 
-@pytest.mark.parametrize("asked", [{"filters": {"tag": "VIP"}}, {"condition": {"condition": "replied"}}])
-def test_mark_removed_needs_a_full_listing(asked: Any, sandbox: Sandbox, database: Database) -> None:
+@pytest.mark.parametrize("narrowed", [{"filters": {"tag": "VIP"}}, {"condition": {"condition": "replied"}}])
+def test_mark_removed_needs_a_full_listing(narrowed: Any, sandbox: Sandbox, database: Database) -> None:
     with pytest.raises(InvalidRequest, match="needs a full listing"):
-        load(database, mark_removed=True, **asked)
+        load(database, mark_removed=True, **narrowed)
     assert not sandbox.requests("talktohumans")
-    assert load(database, **asked)["new"] > 0
+    assert load(database, **narrowed)["new"] > 0
 
 
 def test_database_error_contains_no_personal_data(
@@ -171,7 +171,7 @@ def test_connections_that_are_not_databases(sandbox: Sandbox, database: Database
 
 
 class Events(dict):
-    """What a task's ``outlet_events`` does."""
+    """The part of a task's ``outlet_events`` that the operator uses."""
 
     def __missing__(self, key: Any) -> Any:
         self[key] = SimpleNamespace(extra={})

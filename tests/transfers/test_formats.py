@@ -1,4 +1,4 @@
-"""One schema in every format, nothing lost, nothing that a spreadsheet runs."""
+"""Every format has one schema, loses nothing, and contains nothing that a spreadsheet would run."""
 
 from __future__ import annotations
 

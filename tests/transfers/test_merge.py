@@ -1,4 +1,4 @@
-"""The difference is written, in one transaction."""
+"""Writing the difference in one transaction."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_kill_during_a_merge_changes_nothing(sandbox: Sandbox, database: Databas
 
 
 def test_rows_of_a_newer_read_are_not_overwritten(sandbox: Sandbox, database: Database) -> None:
-    """One task lists; then people come and change, another task lists and writes; then the first writes."""
+    """A task lists; contacts change; another task lists and writes; then the first task writes."""
     load(database)
     table = sandbox.state.tables["talktohumans"]
     slow = ContactsToSqlOperator(
@@ -122,10 +122,10 @@ def test_contacts_without_an_account_are_never_marked(
     case = CASES["tether"]
     connect("odd", **{**case.parts, "host": scripted.url})
     mine = {**case.record(2), "organizationId": "o"}
-    scripted.decide = lambda asked: Reply(body=case.page(case.record(1), mine, {**mine, "_id": "3"}))
+    scripted.respond = lambda request: Reply(body=case.page(case.record(1), mine, {**mine, "_id": "3"}))
     load(database, contacts_conn_id="odd", mark_removed=True)
     # The account of one contact is no longer reported, and the contact without an account is not listed.
-    scripted.decide = lambda asked: Reply(body=case.page(case.record(2), {**mine, "_id": "3"}))
+    scripted.respond = lambda request: Reply(body=case.page(case.record(2), {**mine, "_id": "3"}))
     assert load(database, contacts_conn_id="odd", mark_removed=True)["removed"] == 0
 
 

@@ -15,7 +15,7 @@ from airflow_provider_contacts.core.waiting import Pace
 from airflow_provider_contacts.sandbox.vendors.talktohumans import SANDBOX_VENDOR
 from airflow_provider_contacts.triggers.contacts import ContactEventTrigger, ContactTrigger
 from tests.conftest import Sandbox
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.vendors import CASES
 
 try:
@@ -43,20 +43,20 @@ def conn_id(connect: Callable[..., str], scripted: ScriptedServer) -> str:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the pauses that only give Airflow time."""
+    """Shorten the pauses that exist only to give Airflow time."""
     monkeypatch.setattr(ContactEventTrigger, "event_flush_seconds", 0.05)
     monkeypatch.setattr(ContactTrigger, "join_window_seconds", 0.2)
     monkeypatch.setattr(ContactEventTrigger, "join_window_seconds", 0.2)
 
 
 def anew(trigger: BaseEventTrigger) -> Any:
-    """Return the trigger that a triggerer makes of what is stored."""
+    """Return the trigger that a triggerer rebuilds from its stored row."""
     _, kwargs = trigger.serialize()
     return type(trigger)(**json.loads(json.dumps(kwargs)))
 
 
 class Triggerer:
-    """Runs triggers as Airflow's does, with its own manager of shared streams."""
+    """Runs triggers as Airflow's triggerer does, with Airflow's manager of shared streams."""
 
     def __init__(self) -> None:
         self.manager = SharedStreamManager()
@@ -99,7 +99,7 @@ class TestSharing:
             return triggerer
 
         triggerer = asyncio.run(asyncio.wait_for(go(), 30))
-        assert len(scripted.asked) == 4
+        assert len(scripted.received) == 4
         assert {tuple(map(str, (len(fired), *ids(fired[0])))) for fired in triggerer.fired.values()} == {
             ("1", "1"),
             ("1", "2"),
@@ -151,7 +151,7 @@ class TestSharing:
             async def go() -> Triggerer:
                 triggerer = Triggerer()
                 wait = asyncio.create_task(triggerer.run(self.waiting("moving"), 1))
-                while len(scripted.asked) < 2:  # noqa: ASYNC110
+                while len(scripted.received) < 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 connect("moving", **{**CASE.parts, "host": other.url})
                 await wait
@@ -275,7 +275,7 @@ class TestContactTrigger:
         with pytest.raises(TimeoutError):
             asyncio.run(asyncio.wait_for(go(), 0.2))
         assert "ContactEventTrigger" in capsys.readouterr().out
-        assert not scripted.asked
+        assert not scripted.received
 
     def test_slow_poll_is_logged(
         self, conn_id: str, scripted: ScriptedServer, caplog: pytest.LogCaptureFixture
@@ -291,19 +291,19 @@ class TestContactTrigger:
         """A wait that ignores errors continues when the key is fixed."""
         connect("fixed", **{**CASE.parts, "host": scripted.url, "password": "wrong-key"})
 
-        def decide(asked: Asked) -> Reply:
-            if asked.headers["authorization"] == "Bearer right-key":
+        def respond(request: ReceivedRequest) -> Reply:
+            if request.headers["authorization"] == "Bearer right-key":
                 return page("1")
             connect("fixed", **{**CASE.parts, "host": scripted.url, "password": "right-key"})
             return Reply(status=401)
 
-        scripted.decide = decide
+        scripted.respond = respond
         [event] = self.run(contacts_conn_id="fixed", ignore_errors=True)
         assert ids(event) == ["1"]
 
 
 class AssetStore:
-    """What Airflow's ``asset_state_store`` does for a watcher of some assets."""
+    """A stand-in for Airflow's ``asset_state_store`` of a watcher with one or several assets."""
 
     def __init__(self, *names: str) -> None:
         self.names = names or ("replies",)
@@ -346,7 +346,7 @@ class TestContactEventTrigger:
         )
         trigger.asset_state_store = store
         emitted: list[list[str]] = []
-        start = len(scripted.asked)
+        start = len(scripted.received)
 
         async def go() -> None:
             async def follow() -> None:
@@ -354,7 +354,7 @@ class TestContactEventTrigger:
                     emitted.append(ids(event))  # noqa: PERF401 - read while the task runs
 
             task = asyncio.create_task(follow())
-            while len(scripted.asked) < start + polls + 1:
+            while len(scripted.received) < start + polls + 1:
                 await asyncio.sleep(0.005)
                 assert not task.done(), task.exception()
             task.cancel()

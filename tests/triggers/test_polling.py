@@ -75,7 +75,7 @@ def test_what_cannot_be_asked_is_an_error_of_the_poll(
     scripted.replies = [Reply(body=CASE.page())]
     [poll] = polls(1, conn_id, filters, condition)
     assert isinstance(poll.error, error)
-    assert not scripted.asked
+    assert not scripted.received
 
 
 def test_connection_may_appear_later(
@@ -98,14 +98,14 @@ def test_connection_may_appear_later(
 
 def test_login_is_kept_from_poll_to_poll(connect: Callable[..., str], scripted: ScriptedServer) -> None:
     tether = CASES["tether"]
-    scripted.decide = lambda asked: Reply(
-        body={"token": "t-o-k-e-n"} if asked.method == "POST" else tether.page()
+    scripted.respond = lambda request: Reply(
+        body={"token": "t-o-k-e-n"} if request.method == "POST" else tether.page()
     )
     conn_id = connect(
         "t", conn_type="tether", host=scripted.url, login="a@b.example", password="secret-of-the-test"
     )
     polls(3, conn_id, {"messageStatus": "replied"}, Replied().to_dict())
-    assert [asked.method for asked in scripted.asked] == ["POST", "GET", "GET", "GET"]
+    assert [request.method for request in scripted.received] == ["POST", "GET", "GET", "GET"]
 
 
 @given(anything)

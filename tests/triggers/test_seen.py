@@ -1,4 +1,4 @@
-"""What a watcher remembers."""
+"""The memory of a watcher."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG = logging.getLogger("test")
 
 
 class AsyncStore:
-    """What Airflow's state store of one asset does, for JSON values."""
+    """A stand-in for Airflow's state store of one asset."""
 
     def __init__(self, *failures: Exception) -> None:
         self.values: dict[str, Any] = {}
@@ -41,7 +41,7 @@ def reference(account_id: str, contact_id: str) -> Reference:
 @given(st.lists(st.tuples(st.text(), st.text()), unique=True, max_size=30))
 def test_each_contact_has_a_digest_of_its_own(identities: list[tuple[str, str]]) -> None:
     seen = SeenStore(AsyncStore(), None, "poll", LOG)
-    # The separator is the only character that an id cannot contain.
+    # Ids cannot contain the separator.
     separated = [one for one in identities if "\0" not in "".join(one) and _is_encodable("".join(one))]
     digests = {seen.digest(reference(*identity)) for identity in separated}
     assert len(digests) == len(separated)

@@ -87,6 +87,10 @@ def _parse_target(item: object, where: str, vendor: Vendor) -> Target:
 def _from_mapping(item: Mapping[str, object], where: str, vendor: Vendor) -> Target:
     contact_id = item.get("contact_id")
     account_id = item.get("account_id") or ""
+    if contact_id is None and "updated" in item:
+        raise InvalidRequest(
+            f"{where} is the result of an update. Pass one of its lists, such as `task.output['updated']`."
+        )
     if contact_id == "" or not (isinstance(contact_id, str) or is_int(contact_id)):
         raise InvalidRequest(f"{where} has no `contact_id`.")
     if item.get("vendor", vendor.name) != vendor.name:

@@ -1,4 +1,4 @@
-"""Retries, rate limits, logins and proxies, which do not depend on the vendor."""
+"""Token renewal and logins."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def test_token_that_is_always_rejected(
 ) -> None:
     from airflow_provider_contacts.errors import AuthenticationError
 
-    scripted.decide = lambda asked: (
+    scripted.respond = lambda request: (
         Reply(body={"token": "t-o-k-e-n"})
-        if asked.method == "POST"
+        if request.method == "POST"
         else Reply(status=401, body={"message": "bad token t-o-k-e-n"})
     )
     conn_id = connect("t", conn_type="tether", host=scripted.url, login="a@b.example", password="p-a-s-s")
     with pytest.raises(AuthenticationError, match=r"bad token \*\*\*"):
         read(conn_id)
-    assert [asked.method for asked in scripted.asked] == ["POST", "GET", "POST", "GET"]
+    assert [request.method for request in scripted.received] == ["POST", "GET", "POST", "GET"]
 
 
 def test_login_without_a_token(connect: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:

@@ -1,4 +1,4 @@
-"""Requests without a response."""
+"""Errors of requests that get no response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies and certificates, which come from the environment."""
+"""Proxies and certificates from the environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_proxies_come_from_the_environment(
         "t", conn_type="tether", host="http://tether.example", password="p-a-s-s", extra={"allow_http": True}
     )
     assert read(conn_id) == []
-    assert scripted.asked[0].headers["host"] == "tether.example"
+    assert scripted.received[0].headers["host"] == "tether.example"
 
 
 def test_no_proxy_for_loopback(
@@ -33,7 +33,7 @@ def test_no_proxy_for_loopback(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, scripted.url)
     assert len(read("talktohumans_default")) == 60
-    assert scripted.asked == []
+    assert scripted.received == []
 
 
 @pytest.mark.parametrize(

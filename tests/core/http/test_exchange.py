@@ -13,30 +13,30 @@ from airflow_provider_contacts.errors import (
 )
 from tests.conftest import Read
 from tests.leaks import everything_about
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.tether import page
 
 SECRETS = ("secret-of-the-test", "Lovelace", "ada@engines.example")
 
 
 def test_one_login_for_many_pages(connect: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
-    """The server takes its newest token alone, and drops it in the middle of the listing."""
+    """The server accepts only its newest token, and revokes it in the middle of the listing."""
     lock = threading.Lock()
     logins, served = 0, 0
 
-    def decide(asked: Asked) -> Reply:
+    def respond(request: ReceivedRequest) -> Reply:
         nonlocal logins, served
         with lock:
-            if asked.method == "POST":
+            if request.method == "POST":
                 logins += 1
                 return Reply(body={"token": f"token-{logins}"}, delay=0.1)
             served += 1
-            if asked.headers["authorization"] != f"Bearer token-{max(logins, 1 if served < 3 else 2)}":
+            if request.headers["authorization"] != f"Bearer token-{max(logins, 1 if served < 3 else 2)}":
                 return Reply(status=401, body={"message": "expired"})
-        number = int(asked.params["page"][0])
+        number = int(request.params["page"][0])
         return Reply(body=page(*[{"_id": f"{number}-{n}"} for n in range(5)], total=40))
 
-    scripted.decide = decide
+    scripted.respond = respond
     conn_id = connect("t", conn_type="tether", host=scripted.url, login="a@b.example", password="p-a-s-s")
     assert len(read(conn_id, page_size=5)) == 40
     assert logins == 2

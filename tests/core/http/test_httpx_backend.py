@@ -1,4 +1,4 @@
-"""What holds for both ways to send."""
+"""Behavior of both backends: cookies and response sizes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from airflow_provider_contacts.errors import (
     MalformedResponse,
 )
 from tests.conftest import Read
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.tether import page
 
 
 def test_cookies_are_not_kept(tether: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
-    def decide(asked: Asked) -> Reply:
-        number = int(asked.params["page"][0])
+    def respond(request: ReceivedRequest) -> Reply:
+        number = int(request.params["page"][0])
         return Reply(body=page({"_id": str(number)}, total=3), headers={"Set-Cookie": "a=b; Path=/"})
 
-    scripted.decide = decide
+    scripted.respond = respond
     assert len(read(tether(scripted.url))) == 3
-    assert not any("cookie" in asked.headers for asked in scripted.asked)
+    assert not any("cookie" in request.headers for request in scripted.received)
 
 
 def test_a_gzip_bomb(tether: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
@@ -30,4 +30,4 @@ def test_a_gzip_bomb(tether: Callable[..., str], scripted: ScriptedServer, read:
     scripted.replies = [Reply(body=bomb, headers={"Content-Encoding": "gzip"})]
     with pytest.raises(MalformedResponse, match="more than 128 MiB"):
         read(tether(scripted.url))
-    assert len(scripted.asked) == 1
+    assert len(scripted.received) == 1

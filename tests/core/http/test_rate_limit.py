@@ -1,4 +1,4 @@
-"""Rates: which apply, who shares them, and how a wait for them ends."""
+"""Which rate limits apply, who shares them, and how waiting for them ends."""
 
 from __future__ import annotations
 

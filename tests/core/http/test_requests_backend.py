@@ -1,4 +1,4 @@
-"""What holds for sending with requests."""
+"""The backend for ``requests``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an update has done is remembered across task attempts."""
+"""Progress of an update across task attempts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_progress_of_another_update_does_not_count() -> None:
         store = Store()
         Progress(store, "scope", targets(5), CHANGE).add([0, 1])
         assert Progress(store, scope, others, change).done == []
-        # The first update has lost its progress too, so that it can never be taken for the other's.
+        # The progress of the first update is deleted too, so that it cannot be taken for the other's.
         assert Progress(store, "scope", targets(5), CHANGE).done == []
 
 

@@ -19,7 +19,7 @@ from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import AuthenticationError, InvalidRequest, VendorUnavailable
 from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
 from airflow_provider_contacts.hooks.tether import TETHER
-from tests.scripted import Asked, Reply, ScriptedServer
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.stores import Store
 
 CHANGE = parse_tag_change(["VIP"])
@@ -28,7 +28,7 @@ TARGETS = [Target("", str(number)) for number in range(1, 21)]
 
 @pytest.fixture
 def transport(scripted: ScriptedServer) -> Callable[[Vendor], Transport]:
-    """Return what sends requests to the scripted server for a vendor."""
+    """Return a function that makes a transport to the scripted server."""
 
     def make(vendor: Vendor) -> Transport:
         settings = Settings(conn_id="c", base_url=scripted.url, password="secret-of-the-test", retry_limit=0)
@@ -37,8 +37,8 @@ def transport(scripted: ScriptedServer) -> Callable[[Vendor], Transport]:
     return make
 
 
-def updated(asked: Asked) -> Reply:
-    contact_id = asked.path.rpartition("/")[2]
+def updated(request: ReceivedRequest) -> Reply:
+    contact_id = request.path.rpartition("/")[2]
     return Reply(body={"data": {"contact": {"contact_id": contact_id, "tags": [{"name": "VIP"}]}}})
 
 
@@ -51,14 +51,16 @@ def run(transport: Transport, store: Store, concurrency: int = 4) -> Outcome:
 def test_every_contact_is_updated_once(
     transport: Callable[[Vendor], Transport], scripted: ScriptedServer
 ) -> None:
-    scripted.decide = updated
+    scripted.respond = updated
     store = Store()
     outcome = run(transport(TALKTOHUMANS), store)
     assert outcome.updated == list(range(20))
     assert outcome.failed == {}
-    assert sorted(asked.path for asked in scripted.asked) == sorted(f"/v1/contacts/{n}" for n in range(1, 21))
+    assert sorted(request.path for request in scripted.received) == sorted(
+        f"/v1/contacts/{n}" for n in range(1, 21)
+    )
     assert run(transport(TALKTOHUMANS), store).updated == list(range(20))
-    assert len(scripted.asked) == 20
+    assert len(scripted.received) == 20
 
 
 def test_at_most_max_concurrency_requests_are_in_flight(
@@ -80,12 +82,12 @@ def test_at_most_max_concurrency_requests_are_in_flight(
         with lock:
             waiting -= 1
 
-    def decide(asked: Asked) -> Reply:
-        reply = updated(asked)
+    def respond(request: ReceivedRequest) -> Reply:
+        reply = updated(request)
         reply.wait = wait
         return reply
 
-    scripted.decide = decide
+    scripted.respond = respond
     assert len(run(transport(TALKTOHUMANS), Store(), concurrency=3).updated) == 20
     assert max(in_flight) == 3
 
@@ -93,10 +95,10 @@ def test_at_most_max_concurrency_requests_are_in_flight(
 def test_failures_are_kept_by_contact(
     transport: Callable[[Vendor], Transport], scripted: ScriptedServer
 ) -> None:
-    scripted.decide = lambda asked: (
-        Reply(status=400, body={"error": {"code": "bad", "message": f"contact {asked.path[-1]}"}})
-        if asked.path in ("/v1/contacts/3", "/v1/contacts/5")
-        else updated(asked)
+    scripted.respond = lambda request: (
+        Reply(status=400, body={"error": {"code": "bad", "message": f"contact {request.path[-1]}"}})
+        if request.path in ("/v1/contacts/3", "/v1/contacts/5")
+        else updated(request)
     )
     outcome = run(transport(TALKTOHUMANS), Store())
     assert sorted(outcome.failed) == [2, 4]
@@ -111,11 +113,13 @@ def test_failures_are_kept_by_contact(
 def test_error_that_all_would_meet_ends_the_update(
     transport: Callable[[Vendor], Transport], scripted: ScriptedServer
 ) -> None:
-    scripted.decide = lambda asked: Reply(status=401) if asked.path == "/v1/contacts/4" else updated(asked)
+    scripted.respond = lambda request: (
+        Reply(status=401) if request.path == "/v1/contacts/4" else updated(request)
+    )
     store = Store()
     with pytest.raises(AuthenticationError):
         run(transport(TALKTOHUMANS), store, concurrency=1)
-    assert len(scripted.asked) == 4
+    assert len(scripted.received) == 4
     assert Progress(store, "c", TARGETS, CHANGE).done == [0, 1, 2]
 
 
@@ -124,45 +128,52 @@ def test_what_was_in_flight_when_an_update_ended_is_remembered(
 ) -> None:
     failed = threading.Event()
 
-    def decide(asked: Asked) -> Reply:
-        if asked.path == "/v1/contacts/1":
+    def respond(request: ReceivedRequest) -> Reply:
+        if request.path == "/v1/contacts/1":
             failed.set()
             return Reply(status=401)
-        reply = updated(asked)
+        reply = updated(request)
         reply.wait = lambda: failed.wait(5)
         return reply
 
-    scripted.decide = decide
+    scripted.respond = respond
     store = Store()
     started = time.monotonic()
     with pytest.raises(AuthenticationError):
         run(transport(TALKTOHUMANS), store)
     assert time.monotonic() - started < 5
-    # The request may have been sent before the stop, so what it wrote counts.
+    # Whether the other requests were sent before the stop depends on timing.
     assert set(Progress(store, "c", TARGETS, CHANGE).done) <= {1, 2, 3}
-    assert len(scripted.asked) <= 4
+    assert len(scripted.received) <= 4
 
 
 def test_batch_that_fails_is_updated_one_by_one(
     transport: Callable[[Vendor], Transport], scripted: ScriptedServer
 ) -> None:
-    def decide(asked: Asked) -> Reply:
-        if asked.method == "GET":
+    def respond(request: ReceivedRequest) -> Reply:
+        if request.method == "GET":
             return Reply(body={"stages": ["Won"]})
-        if asked.method == "POST":
+        if request.method == "POST":
             return Reply(body={"stageIdByName": {"Won": "a" * 24}})
-        if asked.method == "PUT":
+        if request.method == "PUT":
             return Reply(status=500)
         return Reply(body={"success": True})
 
-    scripted.decide = decide
+    scripted.respond = respond
     targets = [Target("", f"{number:024x}") for number in range(1, 4)]
     change = parse_stage_change("won")
     updater = Updater.create(transport(TETHER), change, len(targets))
     assert updater.batch_size == 100
     outcome = update_all(targets, updater, Progress(None, "c", targets, change), 1, lambda _count: None)
     assert outcome.updated == [0, 1, 2]
-    assert [asked.method for asked in scripted.asked] == ["GET", "POST", "PUT", "PATCH", "PATCH", "PATCH"]
+    assert [request.method for request in scripted.received] == [
+        "GET",
+        "POST",
+        "PUT",
+        "PATCH",
+        "PATCH",
+        "PATCH",
+    ]
 
 
 def test_rare_causes_are_only_counted() -> None:

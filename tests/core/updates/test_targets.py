@@ -1,4 +1,4 @@
-"""Which contacts an update is about."""
+"""Parsing the contacts to update."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ def test_anything_is_a_list_of_targets_or_an_invalid_request(value: Any) -> None
         (["ada@secret.test"], "an e-mail address or other text"),
         ([{"contact_id": "1", "vendor": "tether"}], "another vendor"),
         ([{"name": "secret"}], "no `contact_id`"),
+        ({"updated": [], "unchanged": [], "failed": []}, "result of an update.*output..updated"),
         ([{"contact_id": "1", "account_id": [5]}], "an `account_id` that is not an id"),
         (["0"], "Item 1 .*decimal id"),
     ],
