@@ -28,7 +28,9 @@ Record = TypeVar("Record")
 # UnicodeDecodeError would carry the record's text.
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MAX_DIGITS = 100
-_NEXT_LINK = re.compile(r'<([^>]*)>[^,<]*;\s*rel="?next"?(?![\w-])', re.IGNORECASE)
+# One link of a `Link` header (RFC 8288): an address in angle brackets, then parameters with or without quotes.
+_PARAMETER = r"\s*;\s*([\w!#$&+.^`|~*-]+)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s\",;]+))?"
+_LINK = re.compile(rf"[\s,]*<([^>]*)>((?:{_PARAMETER})*)\s*(?=,|$)")
 
 
 class Envelope(msgspec.Struct):
@@ -161,7 +163,8 @@ def _convert_field(value: object, type_: Any) -> object:
         if get_origin(option) is list and isinstance(value, list):
             # If one item is unreadable, the whole list is lost: the rest would look like a complete list.
             return [_convert_field(item, get_args(option)[0]) for item in value]
-    if str in options and isinstance(value, int | float) and not isinstance(value, bool):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if str in options and is_number:
         return str(value)
     converted: object = msgspec.convert(value, type_, strict=False)
     return converted
@@ -172,9 +175,22 @@ def _with_items(page: Page[Any], contacts: list[Contact], next_link: str | None 
 
 
 def _next_link(header: str) -> str | None:
-    """Return the address of the next page in a ``Link`` header (RFC 8288), or None."""
-    match = _NEXT_LINK.search(header)
-    return match.group(1) if match else None
+    """Return the URL of the next page in a ``Link`` header, or None.
+
+    :raises MalformedResponse: if the header cannot be parsed. A link that is not understood must not end a listing.
+    """
+    position = 0
+    found: str | None = None
+    while header[position:].strip(" \t,"):
+        link = _LINK.match(header, position)
+        if link is None:
+            raise MalformedResponse("The header `Link` cannot be parsed.")
+        position = link.end()
+        parameters = re.findall(_PARAMETER, link.group(2))
+        relations = next((value for name, value in parameters if name.lower() == "rel"), "")
+        if found is None and "next" in relations.strip("\"'").lower().split():
+            found = link.group(1)
+    return found
 
 
 def _parse_digits(digits: str) -> int | float:

@@ -62,7 +62,7 @@ class Listing:
         set, or when ``passes`` increases, must be dropped.
 
         :raises IncompleteListing: if contacts kept moving between pages.
-        :raises MalformedResponse: if pages contradict each other.
+        :raises MalformedResponse: if pages contradict each other, or contacts cannot be told apart.
         """
         new = self._add_new(page.items)
         try:
@@ -87,6 +87,11 @@ class Listing:
             if key not in seen:
                 seen.add(key)
                 new.append(contact)
+            elif not contact.account_id and any(one.contact_id == contact.contact_id for one in new):
+                # Contacts of two accounts could look like this, and one of them would be lost.
+                raise MalformedResponse(
+                    f"{self._where}: A page contains the same contact id twice, without an account to tell them apart."
+                )
             # From the second pass on, `seen` keeps contacts from being returned again, and `seen_in_pass` counts.
             if seen_in_pass is not seen:
                 seen_in_pass.add(key)

@@ -212,20 +212,37 @@ class _CursorPass:
 
 
 class _LinkPass(_CursorPass):
+    _received = 0
+    _total_changed = False
+
     def update(self, page: Page[Item], new_records: int) -> None:
-        self.total = page.total
+        if self._received == 0:
+            self.total = page.total
+        elif page.total != self.total:
+            # As with numbered pages: others may have moved across a page boundary that was read already.
+            self._total_changed = True
+            self.total = self.total or page.total
+        self._received += 1
         if page.next_link is None:
             self.done = True
-            return
-        # Of the link, only this parameter is used: host, path and other parameters stay those of the first request.
-        values = parse_qs(urlsplit(page.next_link).query).get(self._cursor_param)
-        if not values or len(values) > 1:
-            raise MalformedResponse(f"The link to the next page has no single `{self._cursor_param}`.")
-        self._continue_at(values[0], new_records)
+        else:
+            self._continue_at(self._page_of(page.next_link), new_records)
+
+    def _page_of(self, link: str) -> str:
+        # Only this parameter of the link is used: host, path and other parameters stay those of the first request.
+        try:
+            values = parse_qs(urlsplit(link).query).get(self._cursor_param, [])
+        except ValueError:
+            values = []
+        if len(values) != 1:
+            raise MalformedResponse(
+                f"The link to the next page must contain `{self._cursor_param}` exactly once."
+            )
+        return values[0]
 
     def is_complete(self, seen: int) -> bool:
         # A total, where there is one, proves that no link was lost.
-        return self.total is None or seen == self.total
+        return not self._total_changed and self.total in (None, seen)
 
 
 class _PageNumberPass:

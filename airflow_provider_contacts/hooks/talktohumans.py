@@ -190,20 +190,22 @@ def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Flow[Co
             tags["add"] = _tag_objects(change.add)
         if change.remove:
             tags["remove"] = list(change.remove)
-        return _updated((yield _patch(contact_id, account_id, {"tags": tags})), contact_id)
+        return _updated((yield _patch(contact_id, account_id, {"tags": tags})), contact_id, account_id)
     if not change.replace:
-        return _updated((yield _patch(contact_id, account_id, {"tags": {"set": []}})), contact_id)
+        return _updated((yield _patch(contact_id, account_id, {"tags": {"set": []}})), contact_id, account_id)
     # The page does not show the items of `tags.set`. Adding the wanted tags and then removing the others has the same
     # effect, in documented shapes.
     added = {"tags": {"add": _tag_objects(change.replace)}}
-    contact = _updated((yield _patch(contact_id, account_id, added)), contact_id)
+    contact = _updated((yield _patch(contact_id, account_id, added)), contact_id, account_id)
     wanted = {name for name, _ in change.replace}
     if not wanted <= set(contact.tags):
         raise MalformedResponse("The response does not show the added tags, so no tag is removed.")
     others = [name for name in contact.tags if name not in wanted]
     if not others:
         return contact
-    return _updated((yield _patch(contact_id, account_id, {"tags": {"remove": others}})), contact_id)
+    return _updated(
+        (yield _patch(contact_id, account_id, {"tags": {"remove": others}})), contact_id, account_id
+    )
 
 
 def _tag_objects(tags: tuple[Tag, ...]) -> list[dict[str, str]]:
@@ -211,19 +213,24 @@ def _tag_objects(tags: tuple[Tag, ...]) -> list[dict[str, str]]:
 
 
 def _update_notes(contact_id: str, account_id: str, change: NotesChange) -> Flow[Contact]:
-    return _updated((yield _patch(contact_id, account_id, {"notes_json": change.notes})), contact_id)
+    return _updated(
+        (yield _patch(contact_id, account_id, {"notes_json": change.notes})), contact_id, account_id
+    )
 
 
-def _updated(response: Response, contact_id: str) -> Contact:
+def _updated(response: Response, contact_id: str, account_id: str) -> Contact:
     body = response.json()
     data = body.get("data") if isinstance(body, dict) else None
     record = data.get("contact") if isinstance(data, dict) else None
-    if isinstance(record, dict) and str(record.get("contact_id")) != contact_id:
-        raise MalformedResponse("The response shows another contact than the one that was updated.")
     try:
-        return _to_contact(convert_leniently(record, _Record), "", msgspec.Raw(msgspec.json.encode(record)))
+        contact = _to_contact(
+            convert_leniently(record, _Record), "", msgspec.Raw(msgspec.json.encode(record))
+        )
     except msgspec.ValidationError as error:
         raise MalformedResponse(f"The response has no contact at `data.contact`: {error}.") from None
+    if contact.contact_id != contact_id or contact.account_id not in ("", account_id or contact.account_id):
+        raise MalformedResponse("The response contains a different contact than the one that was updated.")
+    return contact
 
 
 TALKTOHUMANS = Vendor(
@@ -294,6 +301,11 @@ def _accounts(body: object) -> Page[dict[str, Any]]:
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise MalformedResponse("The response has no list of accounts at `data.accounts` or `data`.")
     pagination = data.get("pagination") if isinstance(data, dict) else None
+    if pagination is None and isinstance(body, dict):
+        pagination = body.get("pagination")
+    if not pagination:
+        return Page(items, has_more=False)
     if not isinstance(pagination, dict):
-        pagination = {}
-    return Page(items, has_more=bool(pagination.get("has_more")), next_cursor=pagination.get("next_cursor"))
+        raise MalformedResponse("The response has no readable `pagination`.")
+    # Without `has_more`, the page is rejected: the list would end early.
+    return Page(items, has_more=pagination.get("has_more"), next_cursor=pagination.get("next_cursor"))

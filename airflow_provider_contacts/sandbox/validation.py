@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -41,9 +42,15 @@ class ApiError(Exception):
 
 
 class QueryModel(BaseModel):
-    """The query parameters that an API page documents. A list takes a repeated parameter."""
+    """The query parameters that the API docs list. Repeated parameters become a list."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class BodyModel(BaseModel):
+    """The fields of a JSON body that the API docs list, with exactly their types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 def _parse_json_object(text: object) -> object:
@@ -57,7 +64,15 @@ def _parse_boolean(text: object) -> object:
     return {"true": True, "false": False}.get(str(text), text)
 
 
+def _require_digits(text: object) -> object:
+    if not re.fullmatch(r"0|[1-9][0-9]*", str(text), re.ASCII):
+        raise ValueError("is not a whole number")
+    return text
+
+
 Text = Annotated[str, StringConstraints(min_length=1)]
+# pydantic accepts `+1`, `01` and `1_0` too.
+Number = Annotated[int, BeforeValidator(_require_digits)]
 # Spelled `true` or `false`: pydantic accepts `1` and `yes` too.
 Boolean = Annotated[Literal["true", "false"], AfterValidator(lambda text: text == "true")]
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_parse_json_object)]
@@ -83,6 +98,21 @@ def parse_query(state: State, vendor: str, request: Request, model: type[QueryMo
         first = error.errors()[0]
         reject(state, vendor, request, f"parameter {str(first['loc'][0])!r}: {first['msg']}")
     return {name: getattr(checked, name) for name in checked.model_fields_set}
+
+
+async def parse_body(state: State, vendor: str, request: Request, model: type[BodyModel]) -> dict[str, Any]:
+    """Return the validated fields of a JSON body.
+
+    :raises ApiError: with status 400 for the first that breaks a rule, which is recorded.
+    """
+    body = await parse_json_body(state, vendor, request)
+    try:
+        model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        reject(state, vendor, request, f"body field {place!r}: {first['msg']}")
+    return body
 
 
 def reject(

@@ -157,7 +157,7 @@ class TestTags:
         hook = TalkToHumansHook(connect("t", **{**CASES["talktohumans"].parts, "host": scripted.url}))
         with pytest.raises(MalformedResponse, match="does not show the added tags"):
             hook.update_tags("7", replace=["new"])
-        with pytest.raises(MalformedResponse, match="another contact"):
+        with pytest.raises(MalformedResponse, match="a different contact"):
             hook.update_tags("8", add=["new"])
 
     def test_update_is_retried_after_a_transient_fault(self, sandbox: Sandbox) -> None:

@@ -3,19 +3,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.core.decoding import PageDecoder
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.decoding import Envelope, PageDecoder
 from airflow_provider_contacts.core.error_bodies import ErrorFormat
-from airflow_provider_contacts.core.paging import Page
+from airflow_provider_contacts.core.paging import LinkPaging, Page
 from airflow_provider_contacts.core.request import Response
+from airflow_provider_contacts.core.vendor import ListEndpoint
 from airflow_provider_contacts.errors import (
     ContactsError,
+    MalformedRecord,
+    MalformedResponse,
 )
 from airflow_provider_contacts.hooks.mailstand import MAILSTAND
 from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
@@ -27,6 +31,7 @@ from tests.strategies import anything
 from tests.tether import page
 from tests.vendors import CASES
 
+R = TypeVar("R")
 DECLARED = {vendor.name: vendor.contacts for vendor in (TALKTOHUMANS, THOUGHTLY, MAILSTAND, TETHER)}
 
 
@@ -107,3 +112,70 @@ def test_numbers_of_any_size(
     scripted.replies = [Reply(body=(body % value).encode())]
     [contact] = read(connect("m", **{**CASES["mailstand"].parts, "host": scripted.url}), raw=False)
     assert (contact.contact_id, contact.email) == ("contact_1", "a@b.example")
+
+
+class _LinkedPage(Envelope, Generic[R], kw_only=True):
+    results: list[R]
+
+
+class _LinkedRecord(msgspec.Struct):
+    id: str
+
+
+LINKED = ListEndpoint(
+    path="/x",
+    filters=dict,
+    paging=LinkPaging(size_param="size", max_size=50, page_param="page"),
+    envelope=_LinkedPage,
+    record=_LinkedRecord,
+    unpack=lambda envelope: Page(envelope.results),
+    to_contact=lambda record, account_id, raw: Contact("v", account_id, record.id, raw=raw),
+)
+
+
+def next_link(header: str | None) -> str | None:
+    decoder = PageDecoder(LINKED, ErrorFormat(), account_id="", keep_raw=False)
+    headers = {} if header is None else {"link": header}
+    return decoder(Response(200, headers, b'{"results": [{"id": "1"}]}')).next_link
+
+
+@pytest.mark.parametrize(
+    ("header", "link"),
+    [
+        (None, None),
+        ("", None),
+        ('<https://a.example/?page=2>; rel="next"', "https://a.example/?page=2"),
+        ("<?page=2>; rel=next", "?page=2"),
+        ('<?page=1>; rel="prev", <?page=2>; rel="next"', "?page=2"),
+        ('<?page=2>; rel="last next"', "?page=2"),
+        ('<?page=2>; rel="start\tnext"', "?page=2"),
+        ('<?page=2>; REL = "Next"', "?page=2"),
+        ('<?page=2>; title="a, b; \\"c\\""; rel="next"', "?page=2"),
+        ("<?page=2>; rel='next'", "?page=2"),
+        ('<?page=2>; title="<b>"; rel=next', "?page=2"),
+        ("<?a=1,2&page=2>;rel=next , <?page=9>;rel=last", "?a=1,2&page=2"),
+        ('<?page=1>; rel="prev"', None),
+        ('<?page=2>; rel="nextish"', None),
+        ('<?page=2>; rel="prev"; rel="next"', None),
+    ],
+)
+def test_next_link_in_a_header(header: str | None, link: str | None) -> None:
+    assert next_link(header) == link
+
+
+@pytest.mark.parametrize(
+    "header", ["nonsense", "?page=2; rel=next", 'x; <?page=2>; rel="next"', '<?page=2>; rel="next']
+)
+def test_link_header_that_cannot_be_parsed(header: str) -> None:
+    with pytest.raises(MalformedResponse, match="The header `Link` cannot be parsed"):
+        next_link(header)
+
+
+@pytest.mark.parametrize("number", ["9" * 150, "1e999"])
+def test_number_without_an_exact_value_is_no_id(number: str) -> None:
+    """Two such ids would look the same."""
+    page = json.dumps(CASES["mailstand"].page({"id": "ID"})).replace('"ID"', number)
+    with pytest.raises(MalformedRecord, match="no usable id"):
+        PageDecoder(MAILSTAND.contacts, ErrorFormat(), account_id="", keep_raw=False)(
+            Response(200, {}, page.encode())
+        )

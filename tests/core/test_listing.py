@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.listing import Listing
 from airflow_provider_contacts.core.paging import Page, Params
-from airflow_provider_contacts.errors import IncompleteListing
+from airflow_provider_contacts.errors import IncompleteListing, MalformedResponse
 from tests.core.simulated import (
     CURSOR,
     FROM_ZERO,
     NUMBERED,
     both_ways,
+    contact,
     cursored,
     numbered,
     sync_read,
@@ -138,3 +139,11 @@ def test_wrong_total_is_an_error(total: int) -> None:
 
     with pytest.raises(IncompleteListing):
         sync_read(Listing(NUMBERED, 3), fetch)
+
+
+def test_contacts_that_cannot_be_told_apart_are_an_error() -> None:
+    same = Page([contact(1), contact(1)], has_more=False)
+    with pytest.raises(MalformedResponse, match="the same contact id twice, without an account"):
+        sync_read(Listing(CURSOR, 5), lambda _params: same)
+    in_accounts = Page([Contact("test", "a", "1"), Contact("test", "b", "1")], has_more=False)
+    assert sync_read(Listing(CURSOR, 5), lambda _params: in_accounts) == [1, 1]

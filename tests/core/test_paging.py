@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.listing import Listing
-from airflow_provider_contacts.core.paging import Page
+from airflow_provider_contacts.core.paging import LinkPaging, Page, Params
 from airflow_provider_contacts.errors import (
     IncompleteListing,
     MalformedResponse,
@@ -18,6 +19,7 @@ from tests.conftest import Read
 from tests.core.simulated import (
     CURSOR,
     FROM_ZERO,
+    Fetch,
     both_ways,
     contact,
     sync_read,
@@ -89,3 +91,59 @@ def test_cursor_on_the_last_page_is_ignored() -> None:
 def test_vendor_that_ignores_the_page_number() -> None:
     with pytest.raises(MalformedResponse, match="Page 2 contains only contacts of earlier pages"):
         sync_read(Listing(FROM_ZERO, 3), lambda _params: Page([contact(1), contact(2), contact(3)]))
+
+
+LINKS = LinkPaging(size_param="size", max_size=50, page_param="page")
+
+
+def linked(*pages: tuple[str, int | None, str | None]) -> Fetch:
+    """Simulate a vendor with links: the contacts, the total and the next link of each page."""
+
+    def fetch(params: Params) -> Page[Contact]:
+        ids, total, link = pages[int(params.get("page", 1)) - 1]
+        return Page([contact(int(one)) for one in ids], total=total, next_link=link)
+
+    return fetch
+
+
+@both_ways
+def test_links_are_followed_to_the_last_page(go: Callable[..., list[int]]) -> None:
+    pages = (("12", 5, "/x?page=2&size=9"), ("34", 5, "https://elsewhere.example/?page=3"), ("5", 5, None))
+    assert go(Listing(LINKS, 2), linked(*pages)) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        # A contact was removed, and another one moved to a page that was read already.
+        (("12", 4, "?page=2"), ("4", 3, None)),
+        # The last page does not repeat the total.
+        (("12", 4, "?page=2"), ("3", None, None)),
+        # A link is missing.
+        (("12", 4, None),),
+        (("12", None, "?page=2"), ("3", 4, None)),
+    ],
+)
+@both_ways
+def test_links_that_lose_a_contact(go: Callable[..., list[int]], pages: Any) -> None:
+    with pytest.raises(IncompleteListing):
+        go(Listing(LINKS, 2), linked(*pages))
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "",
+        "/x",
+        "?page=",
+        "?page=2&page=3",
+        "?Page=2",
+        "http://[bad/?page=2",
+        "//bob\u2100smithson/?page=2",
+        "?page=1",
+    ],
+)
+@both_ways
+def test_bad_links(go: Callable[..., list[int]], link: str) -> None:
+    with pytest.raises(MalformedResponse):
+        go(Listing(LINKS, 2), lambda _params: Page([contact(1)], next_link=link))

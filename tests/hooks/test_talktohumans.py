@@ -101,3 +101,36 @@ def test_accounts_in_an_unknown_shape(
     conn_id = connect("scripted", **{**CASES["talktohumans"].parts, "host": scripted.url})
     with pytest.raises(MalformedResponse, match="GET /v1/accounts: The response has no list of accounts"):
         TalkToHumansHook(conn_id).list_accounts()
+
+
+@pytest.mark.parametrize("place", ["data", "body"])
+def test_accounts_without_has_more_are_an_error(
+    place: str, connect: Callable[..., str], scripted: ScriptedServer
+) -> None:
+    pagination = {"next_cursor": "2"}
+    accounts = [{"account_id": "1"}]
+    scripted.replies = [
+        Reply(
+            body={"data": {"accounts": accounts, "pagination": pagination}}
+            if place == "data"
+            else {"data": accounts, "pagination": pagination}
+        )
+    ]
+    conn_id = connect("scripted", **{**CASES["talktohumans"].parts, "host": scripted.url})
+    with pytest.raises(MalformedResponse, match="whether more pages follow"):
+        TalkToHumansHook(conn_id).list_accounts()
+
+
+def test_update_that_shows_another_account_is_an_error(
+    connect: Callable[..., str], scripted: ScriptedServer
+) -> None:
+    contact = {
+        "contact_id": "5",
+        "account": {"account_id": "999"},
+        "tags": [{"name": "x"}, {"name": "theirs"}],
+    }
+    scripted.replies = [Reply(body={"data": {"contact": contact}})]
+    conn_id = connect("scripted", **{**CASES["talktohumans"].parts, "host": scripted.url})
+    with pytest.raises(MalformedResponse, match="a different contact"):
+        TalkToHumansHook(conn_id).update_tags("5", account_id="1", replace=["x"])
+    assert len(scripted.received) == 1

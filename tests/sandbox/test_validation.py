@@ -36,6 +36,12 @@ from tests.sandbox.client import BEARER, TETHER, THOUGHTLY, WORKSPACE, get, stri
         ("/tether/api/contacts?page=0", {"headers": TETHER}),
         ("/tether/api/contacts?limit=5", {"headers": TETHER}),
         ("/tether/api/contacts?dateRange=yesterday", {"headers": TETHER}),
+        ("/tether/api/contacts?dateRange={}", {"headers": TETHER}),
+        ('/tether/api/contacts?dateRange={"start": 5}', {"headers": TETHER}),
+        ("/tether/api/contacts?page=%2B1", {"headers": TETHER}),
+        ("/tether/api/contacts?page=01", {"headers": TETHER}),
+        ("/tether/api/contacts?page=1_0", {"headers": TETHER}),
+        ("/talktohumans/v1/contacts?limit=2.0", {"headers": BEARER}),
     ],
 )
 def test_undocumented_requests_are_rejected_and_recorded(

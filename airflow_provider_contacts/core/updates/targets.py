@@ -86,7 +86,7 @@ def _parse_target(item: object, where: str, vendor: Vendor) -> Target:
 
 def _from_mapping(item: Mapping[str, object], where: str, vendor: Vendor) -> Target:
     contact_id = item.get("contact_id")
-    account_id = item.get("account_id") or ""
+    account_id = "" if item.get("account_id") is None else item["account_id"]
     if contact_id is None and "updated" in item:
         raise InvalidRequest(
             f"{where} is the result of an update. Pass one of its lists, such as `task.output['updated']`."

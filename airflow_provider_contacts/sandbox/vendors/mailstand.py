@@ -21,6 +21,7 @@ from airflow_provider_contacts.sandbox.validation import (
     EPOCH,
     ApiError,
     Boolean,
+    Number,
     Query,
     QueryModel,
     Text,
@@ -71,8 +72,8 @@ class ContactsQuery(QueryModel):
     """Parameters of ``GET /contacts``."""
 
     workspace: Annotated[str, Field(pattern=r"^space_\w+$")] | None = None
-    display: Annotated[int, Field(ge=1, le=2000)] | None = None
-    page: Annotated[int, Field(ge=1)] | None = None
+    display: Annotated[Number, Field(ge=1, le=2000)] | None = None
+    page: Annotated[Number, Field(ge=1)] | None = None
     campaign: Annotated[str, Field(pattern=r"^camp_\w+$")] | None = None
     search: Text | None = None
     stage: Literal[STAGES] | None = None  # type: ignore[valid-type]

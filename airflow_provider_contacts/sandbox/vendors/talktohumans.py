@@ -22,6 +22,7 @@ from airflow_provider_contacts.sandbox.state import Row, State, Table, join_json
 from airflow_provider_contacts.sandbox.validation import (
     EPOCH,
     ApiError,
+    Number,
     Query,
     QueryModel,
     Text,
@@ -61,7 +62,7 @@ class ContactsQuery(QueryModel):
     relationship_status: Literal["any", "connected", "not_connected", "unknown"] = "any"
     invitation_status: Literal["pending"] | None = None
     conversation_id: Text | None = None
-    limit: Annotated[int, Field(ge=1)] = 10
+    limit: Annotated[Number, Field(ge=1)] = 10
     cursor: Text | None = None
 
 
@@ -387,7 +388,7 @@ def _find_problem(contact_id: str, body: dict[str, Any]) -> str | None:
             msgspec.json.decode(notes)
         except (msgspec.DecodeError, TypeError):
             return "notes_json is not JSON text"
-    return _find_tag_problem(body.get("tags", {}))
+    return _find_tag_problem(body["tags"]) if "tags" in body else None
 
 
 def _find_tag_problem(tags: Any) -> str | None:
@@ -397,6 +398,8 @@ def _find_tag_problem(tags: Any) -> str | None:
         return "tags.set is combined with add or remove"
     if not all(isinstance(items, list) for items in tags.values()):
         return "tags.set, add and remove must be arrays"
+    if not tags or any(not items for key, items in tags.items() if key != "set"):
+        return "tags, tags.add and tags.remove must not be empty"
     for item in tags.get("add", ()):
         if not isinstance(item, dict) or not item.get("name") or item.keys() - {"name", "color"}:
             return "tags.add must contain objects of name and color"

@@ -12,21 +12,23 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from airflow_provider_contacts.sandbox.people import find_person
 from airflow_provider_contacts.sandbox.state import Row, State, Table, join_json
 from airflow_provider_contacts.sandbox.validation import (
     EPOCH,
     ApiError,
+    BodyModel,
     JsonObject,
+    Number,
     Query,
     QueryModel,
     Text,
     cache_key,
     iso_time,
     json_response,
-    parse_json_body,
+    parse_body,
     parse_query,
     reject,
 )
@@ -49,31 +51,25 @@ STAGES = {
 SOURCES = ("CSV Upload", "Webchat", "Facebook")
 _PEOPLE_OFFSET = 3
 # Fields of the body of `POST /api/contacts`, which reads contacts by stage.
-_BUCKET_FIELDS = {
-    "page",
-    "size",
-    "search",
-    "source",
-    "ownerFilter",
-    "owner",
-    "assignee",
-    "pipelineType",
-    "pipelineId",
-    "status",
-    "createdDateRange",
-    "stages",
-    "messageStatus",
-    "bulkOnly",
-}
-_PATCH_FIELDS = {"status", "pipelineStage", "pipelineId", "phoneNumber"}
 _Id = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$")]
+
+
+def _require_dates(value: object) -> object:
+    if not isinstance(value, dict) or not value or value.keys() - {"start", "end"}:
+        raise ValueError("is not an object of start and end")
+    if not all(isinstance(moment, str) for moment in value.values()):
+        raise ValueError("contains a date that is not text")
+    return value
+
+
+DateRange = Annotated[JsonObject, AfterValidator(_require_dates)]
 
 
 class ContactsQuery(QueryModel):
     """Parameters of ``GET /api/contacts``."""
 
-    page: Annotated[int, Field(ge=1)] = 1
-    size: Annotated[int, Field(ge=1)] = 50
+    page: Annotated[Number, Field(ge=1)] = 1
+    size: Annotated[Number, Field(ge=1)] = 50
     search: Text | None = None
     source: Text | None = None
     leadSource: Text | None = None
@@ -81,12 +77,55 @@ class ContactsQuery(QueryModel):
     status: Text | None = None
     pipelineStage: _Id | None = None
     pipelineId: _Id | None = None
-    dateRange: JsonObject | None = None
+    dateRange: DateRange | None = None
     owner: Text | None = None
     assignee: Text | None = None
     messageStatus: Text | None = None
     lastMessageTimeRange: JsonObject | None = None
     lastMessageDateRange: JsonObject | None = None
+
+
+class LoginBody(BodyModel):
+    """Body of ``POST /api/auth/login``."""
+
+    email: Text
+    password: Text
+
+
+class BucketsBody(BodyModel):
+    """Body of ``POST /api/contacts``, which lists contacts by stage."""
+
+    page: dict[str, int] | None = None
+    size: Annotated[int, Field(ge=1)] = 50
+    search: Text | None = None
+    source: Text | None = None
+    ownerFilter: Text | None = None
+    owner: list[_Id] | None = None
+    assignee: list[_Id] | None = None
+    pipelineType: Literal["Contact", "Application"] | None = None
+    pipelineId: _Id | None = None
+    status: Text | None = None
+    createdDateRange: dict[str, str] | None = None
+    stages: list[Text] | None = None
+    messageStatus: Text | None = None
+    bulkOnly: bool | None = None
+
+
+class BulkBody(BodyModel):
+    """Body of ``PUT /api/contacts/bulk-update-status``."""
+
+    contactIds: Annotated[list[_Id], Field(min_length=1)]
+    status: Text
+    pipelineStageId: _Id
+
+
+class PatchBody(BodyModel):
+    """Body of ``PATCH /api/contacts/{id}``."""
+
+    status: Text | None = None
+    pipelineStage: _Id | None = None
+    pipelineId: _Id | None = None
+    phoneNumber: Text | list[Text] | None = None
 
 
 class PipelinesQuery(QueryModel):
@@ -204,7 +243,8 @@ def _make_routes(state: State) -> APIRouter:
 
     @router.post("/api/auth/login")
     async def log_in(request: Request) -> Response:
-        body = await parse_json_body(state, NAME, request)
+        parse_query(state, NAME, request, QueryModel)
+        body = await parse_body(state, NAME, request, LoginBody)
         if body.get("email") != EMAIL or body.get("password") != PASSWORD:
             raise ApiError(401, "invalid_credentials", "E-mail or password is wrong.")
         token = f"sandbox-jwt-{secrets.token_hex(8)}"
@@ -249,13 +289,8 @@ def _make_routes(state: State) -> APIRouter:
     async def contacts_by_stage(request: Request) -> Response:
         allow(request)
         parse_query(state, NAME, request, QueryModel)
-        body = await parse_json_body(state, NAME, request)
-        if body.keys() - _BUCKET_FIELDS:
-            reject(state, NAME, request, "the body has fields that the page does not document")
+        body = await parse_body(state, NAME, request, BucketsBody)
         size = body.get("size", 50)
-        is_valid_type = body.get("pipelineType") in (None, "Contact", "Application")
-        if type(size) is not int or size < 1 or not is_valid_type:
-            reject(state, NAME, request, "size or pipelineType is invalid")
         buckets = {}
         for name in STAGES:
             rows = contacts.matching(("stage", name), lambda row, name=name: row.status == name)  # type: ignore[misc]
@@ -269,13 +304,12 @@ def _make_routes(state: State) -> APIRouter:
     async def bulk_update(request: Request) -> Response:
         allow(request)
         parse_query(state, NAME, request, QueryModel)
-        body = await parse_json_body(state, NAME, request)
-        ids = body.get("contactIds")
-        status = str(body.get("status"))
-        is_list_of_ids = isinstance(ids, list) and ids and all(isinstance(one, str) for one in ids)
-        if len(body) != 3 or not is_list_of_ids or STAGES.get(status) != body.get("pipelineStageId"):
-            reject(state, NAME, request, "contactIds, status and its pipelineStageId are required")
-        found = [row for one in ids or () for row in contacts.find(one)]
+        body = await parse_body(state, NAME, request, BulkBody)
+        status = body["status"]
+        if STAGES.get(status) != body["pipelineStageId"]:
+            reject(state, NAME, request, "pipelineStageId is not the id of the status")
+        ids = dict.fromkeys(body["contactIds"])
+        found = [row for one in ids for row in contacts.find(one)]
         changed = [row for row in found if row.status != status]
         for row in changed:
             row.status = status
@@ -287,9 +321,9 @@ def _make_routes(state: State) -> APIRouter:
     async def patch_contact(contact_id: str, request: Request) -> Response:
         allow(request)
         parse_query(state, NAME, request, QueryModel)
-        body = await parse_json_body(state, NAME, request)
-        if not body or body.keys() - _PATCH_FIELDS:
-            reject(state, NAME, request, "the body is empty, or has fields that the page does not document")
+        body = await parse_body(state, NAME, request, PatchBody)
+        if not body:
+            reject(state, NAME, request, "the body is empty")
         rows = contacts.find(contact_id)
         if not rows:
             raise ApiError(400, "invalid_request", "There is no such contact.")

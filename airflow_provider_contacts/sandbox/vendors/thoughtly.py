@@ -20,6 +20,7 @@ from airflow_provider_contacts.sandbox.validation import (
     EPOCH,
     ApiError,
     Boolean,
+    Number,
     Query,
     QueryModel,
     Text,
@@ -47,8 +48,8 @@ class ContactQuery(QueryModel):
     excluded_tags: list[Text] = Field(default_factory=list)
     sort: Literal["name", "created_at"] | None = None
     sortDirection: Literal["asc", "desc"] = "asc"
-    page: Annotated[int, Field(ge=0)] = 0
-    limit: Annotated[int, Field(ge=1, le=50)] = 20
+    page: Annotated[Number, Field(ge=0)] = 0
+    limit: Annotated[Number, Field(ge=1, le=50)] = 20
 
 
 class ThoughtlyRow(Row):

@@ -67,3 +67,28 @@ def test_ordinary_words_stay() -> None:
 def test_one_printable_line_of_limited_length() -> None:
     assert redacted("a\n\tb\x1b[31m\x00c") == "a b [31m c"
     assert len(redacted("word " * 1000)) == 301
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "O&#39;Brien &amp; Sons",
+        "\\u004f'Brien",
+        "O%27Brien%20%26%20Sons",
+        "o'brien   &\n sons",
+        "O'Brien & Son…",
+        "[o, brien, sons]",
+        "BRIEN",
+    ],
+)
+def test_parts_of_a_sent_value_are_masked(echo: str) -> None:
+    said = redacted(f"No match for {echo}", ("search", "O'Brien & Sons"))
+    assert "brien" not in said.lower()
+    assert " so" not in said.lower()
+    assert said.startswith("No match for")
+
+
+def test_text_inside_sent_json_is_masked() -> None:
+    notes = '{"text": "Has cancer, ring wife"}'
+    said = redacted("notes_json: unsupported node 'Has cancer'", json={"notes_json": notes})
+    assert said == "notes_json: unsupported node '*** ***'"

@@ -72,3 +72,9 @@ def test_invalid_item_is_named_by_its_number(value: Any, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message) as caught:
         parse_targets(value, TALKTOHUMANS)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("account_id", [0, False, "0", "x"])
+def test_bad_account_is_never_dropped(account_id: Any) -> None:
+    with pytest.raises(InvalidRequest, match="account"):
+        parse_targets([{"contact_id": "1", "account_id": account_id}], TALKTOHUMANS)

@@ -44,6 +44,8 @@ def test_update_contact(sandbox: Sandbox) -> None:
         {"tags": {"remove": [{"name": "x"}]}},
         {"tags": {"add": [{"name": ""}]}},
         {"tags": []},
+        {"tags": {}},
+        {"tags": {"add": []}},
         {"notes_json": "{not json"},
         {"tags": {"set": []}, "account_id": 42},
     ],

@@ -16,6 +16,7 @@ from airflow_provider_contacts.sandbox.validation import (
     EPOCH,
     ApiError,
     Boolean,
+    Number,
     Query,
     QueryModel,
     Text,
@@ -43,8 +44,8 @@ _PEOPLE_OFFSET = 1
 class PeopleQuery(QueryModel):
     """Parameters of ``GET /v2/people``."""
 
-    per_page: Annotated[int, Field(ge=1, le=100)] = 20
-    page: Annotated[int, Field(ge=1)] = 1
+    per_page: Annotated[Number, Field(ge=1, le=100)] = 20
+    page: Annotated[Number, Field(ge=1)] = 1
     search: Text | None = None
     label: Text | None = None
     answered: Boolean | None = None
