@@ -18,9 +18,9 @@ help:
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
 	@echo "make test-airflow   killed tasks, 250 waiting sensors and a watcher on a real Airflow"
 	@echo "make test-postgres  the tests of tables on PostgreSQL too"
-	@echo "make benchmark      CPU time of reading, as a ratio to a bare loop"
+	@echo "make benchmark      CPU time of reading, relative to a bare loop"
 	@echo "make provider-info  generate get_provider_info.py from the vendor files"
-	@echo "make constraints    resolve the constraints files anew"
+	@echo "make constraints    re-resolve the constraints files"
 
 setup: $(VENV)/.ready
 
@@ -63,12 +63,12 @@ test-matrix: $(if $(SMOKE),,pytest) $(OLDER:%=test-matrix-%)
 test-matrix-%: .venv-%/.ready
 	.venv-$*/bin/pytest $(if $(SMOKE),tests/test_smoke.py,-n auto)
 
-# A real Airflow: kills tasks half-way through an update; lets 250 sensors wait, and counts what that costs.
+# A real Airflow: kills tasks halfway through an update; lets 250 sensors wait, and counts what that costs.
 test-airflow: setup
 	$(BIN)/python tests_airflow/kills.py
 	$(BIN)/python tests_airflow/waits.py
 
-# The tests of tables on PostgreSQL too, with a server of their own; installs Debian's if there is none.
+# The tests of tables on PostgreSQL too, on a temporary server; installs Debian's package if it is missing.
 test-postgres: setup
 	$(BIN)/python scripts/with_postgres.py $(BIN)/pytest tests/transfers
 

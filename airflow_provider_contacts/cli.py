@@ -32,7 +32,7 @@ _TABLE_COLUMNS = (
 
 
 def get_contacts_cli_commands() -> list[CLICommand]:
-    """Return the commands that Airflow adds to its own."""
+    """Return the ``airflow contacts`` commands."""
     from airflow.cli.cli_config import GroupCommand
 
     return [
@@ -72,7 +72,7 @@ def _export_command() -> ActionCommand:
 
     path = Arg(
         ("path",),
-        help="file to write, or a URL such as s3://aws_default@bucket/contacts.parquet; the ending selects the format",
+        help="file to write, or a URL such as s3://aws_default@bucket/contacts.parquet; the extension selects the format",
     )
     content = Arg(
         ("--content",),
@@ -98,7 +98,7 @@ def _sandbox_command() -> ActionCommand:
         default=250,
         help="contacts per vendor (default: 250)",
     )
-    seed = Arg(("--seed",), type=int, default=7, help="selects the fictional people (default: 7)")
+    seed = Arg(("--seed",), type=int, default=7, help="random seed of the fictional people (default: 7)")
     no_rate_limits = Arg(
         ("--no-rate-limits",), action="store_true", help="accept any number of requests, unlike the vendors"
     )
@@ -124,14 +124,14 @@ def _selection_args() -> tuple[Arg, Arg]:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a parameter of the vendor; repeat it for more parameters, or for a list",
+        help="filter of the vendor; repeat it for several filters or list values",
     )
     conditions = Arg(
         ("--condition",),
         action="append",
         default=[],
         metavar="CONDITION",
-        help="replied, 'tagged:Hot lead', 'in_stage:Interested', or JSON; repeat it to require several",
+        help="replied, 'tagged:Hot lead', 'in_stage:Interested', or JSON; repeat it to require all",
     )
     return filters, conditions
 

@@ -1,6 +1,6 @@
-"""Conditions that mean the same at every vendor.
+"""Conditions that mean the same for every vendor.
 
-Conditions combine with ``&``, ``|`` and ``~``. Wherever a condition is accepted, its JSON form is accepted too. ::
+Conditions combine with ``&``, ``|`` and ``~``. Wherever a condition is accepted, its JSON is accepted too. ::
 
     Replied() & ~Tagged("Do not chase")
     {"condition": "all", "of": [{"condition": "replied"},
@@ -37,10 +37,10 @@ __all__ = [
     "Opened",
     "Replied",
     "Tagged",
-    "name_of",
+    "get_condition_name",
 ]
 
-# Invitation states after which no answer is outstanding. The vendor's API page does not list its states.
+# Final invitation states. The vendor's API docs do not list the states, so any other state is unknown.
 _FINAL_INVITATION_STATES = frozenset(
     {"accepted", "declined", "rejected", "withdrawn", "canceled", "cancelled", "expired"}
 )
@@ -58,11 +58,11 @@ class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unkno
         return self.evaluate(contact) is True
 
     def simple_conditions(self) -> Iterator[Condition]:
-        """Yield the conditions inside this one that do not combine others."""
+        """Yield the leaf conditions, which do not combine others."""
         yield self
 
     def to_dict(self) -> dict[str, object]:
-        """Return the JSON form."""
+        """Return the condition as JSON types."""
         fields: dict[str, object] = msgspec.to_builtins(self)
         return fields
 
@@ -88,13 +88,13 @@ class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unkno
 class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True, omit_defaults=True):
     """The contact has replied.
 
-    :param since: only count replies after this time. A time without a zone is in UTC; a date means its first moment.
+    :param since: only count replies after this time. A time without a zone is in UTC; a date means midnight UTC.
     """
 
     since: datetime | None = None
 
     def __post_init__(self) -> None:
-        # Authors may pass a date although the annotation, which msgspec enforces on JSON only, says datetime.
+        # A date is accepted too: msgspec enforces the annotation on JSON only.
         since: object = self.since
         if isinstance(since, date) and not isinstance(since, datetime):
             since = datetime.combine(since, datetime.min.time())
@@ -148,7 +148,7 @@ class Tagged(Condition, frozen=True, tag="tagged", forbid_unknown_fields=True):
 
 
 class InStage(Condition, frozen=True, tag="in_stage", forbid_unknown_fields=True):
-    """The contact is in the stage with this name, in upper or lower case."""
+    """The contact is in the stage with this name; case is ignored."""
 
     name: str
 
@@ -271,7 +271,7 @@ AnyCondition = Union[  # noqa: UP007 - msgspec resolves this name at run time
 ]
 
 
-def name_of(condition: Condition | type[Condition]) -> str:
+def get_condition_name(condition: Condition | type[Condition]) -> str:
     """Return the name of a condition in JSON, such as ``has_phone``."""
     tag = condition.__struct_config__.tag
     assert isinstance(tag, str)

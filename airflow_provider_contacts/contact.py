@@ -11,7 +11,7 @@ import msgspec
 
 __all__ = ["FIELDS", "Contact", "Reference"]
 
-# Vendors' samples use these names where ISO 3166 alpha-2 codes are meant.
+# Vendors' samples use these instead of ISO 3166 alpha-2 codes.
 _REGION_ALIASES = {"USA": "US", "UK": "GB"}
 _MAX_FIELDS_IN_MESSAGE = 5
 
@@ -31,15 +31,15 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     ``repr()`` shows the reference only, so that log lines contain no personal data.
 
     :param vendor: connection type of the vendor, such as ``talktohumans``.
-    :param account_id: the account that the contact belongs to: a LinkedIn account at TalkToHumans, a team at
-        Thoughtly, a workspace at Mailstand, an organization at Tether. Empty if the vendor does not report one.
+    :param account_id: the account that the contact belongs to: a LinkedIn account in TalkToHumans, a team in Thoughtly,
+        a workspace in Mailstand, an organization in Tether. Empty if the vendor does not report one.
     :param contact_id: the vendor's id, as text.
     :param stage: stage or status, under the name that the vendor shows.
     :param country: as the vendor writes it; vendors differ (``US``, ``USA``, ``United States``).
     :param replied: True, False, or None if the vendor does not report it.
-    :param url: address of the contact in the vendor's app.
-    :param unknown_fields: names of the fields that conditions or updates look at but that this record does not
-        report, or reports in an unreadable form. A field that the vendor reports as empty is known to be empty.
+    :param url: URL of the contact in the vendor's app.
+    :param unknown_fields: names of the fields that conditions or updates use and that this record lacks or that could
+        not be parsed. A field that the vendor reports as empty is known to be empty.
     :param raw: the vendor's JSON for this contact, byte for byte, or ``msgspec.UNSET`` if the listing was read with
         ``raw=False``. ``bytes(contact.raw)`` returns the bytes.
     """
@@ -115,7 +115,7 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
             raise ValueError(str(error)) from None
 
     def identity_keys(self) -> tuple[str, ...]:
-        """Return keys that are equal for the same person at several vendors.
+        """Return keys that are equal for the same person across vendors.
 
         Keys look like ``email:<lower-case address>``, ``phone:<E.164>`` and ``linkedin:<lower-case handle>``. A phone
         number without a country code needs a ``country`` that names its region. An invalid number has no key.

@@ -50,7 +50,7 @@ __all__ = [
     "wrap_unexpected",
 ]
 
-# A vendor that asks for a longer wait is asked again after one day.
+# Longer ``Retry-After`` values are capped at one day.
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 
 
@@ -83,7 +83,7 @@ class ContactsError(Exception):
     def permanent(self) -> bool:
         """Whether retrying cannot help until the cause is fixed.
 
-        The class decides. An error of the base class itself is permanent unless it is transient.
+        Subclasses decide. A plain ``ContactsError`` is permanent unless it is transient.
         """
         return self._permanent or (type(self) is ContactsError and not self.transient)
 
@@ -145,7 +145,7 @@ class UnsupportedByVendor(ContactsError):
 
 
 class RateLimited(ContactsError):
-    """The vendor throttles; ``retry_after`` is the wait it asks for in seconds, or None."""
+    """The vendor throttled the request. ``retry_after`` is in seconds, or None."""
 
 
 class QuotaExhausted(ContactsError):
@@ -160,7 +160,7 @@ class VendorUnavailable(ContactsError):
 
 
 class MalformedResponse(ContactsError):
-    """The vendor's response does not match its API page."""
+    """The vendor's response does not match its API docs."""
 
 
 class IncompleteListing(MalformedResponse):

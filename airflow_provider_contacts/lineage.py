@@ -19,7 +19,7 @@ def contacts_uri(vendor: str, base_url: str) -> str:
     """Return the asset URI of a vendor's contacts.
 
     :param vendor: connection type.
-    :param base_url: address of the API.
+    :param base_url: URL of the API.
     """
     return f"contacts://{vendor}/{urlsplit(base_url).netloc}"
 
@@ -51,7 +51,7 @@ def collect_read(hook: BaseHook, vendor: str, base_url: str) -> None:
 
 
 def collect_write(hook: BaseHook, uri: str) -> None:
-    """Record in Airflow's hook lineage that the contacts that a hook has read were written to ``uri``."""
+    """Record in Airflow's hook lineage that a hook's contacts were written to ``uri``."""
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
     get_hook_lineage_collector().add_output_asset(hook, uri=uri)

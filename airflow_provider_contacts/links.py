@@ -24,7 +24,7 @@ class ContactLink(BaseOperatorLink):
     name = "Contact"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address that the task pushed, or empty text."""
+        """Return the URL that the task pushed, or an empty string."""
         from airflow.providers.common.compat.sdk import XCom
 
         return XCom.get_value(key=_XCOM_KEY, ti_key=ti_key) or ""
@@ -33,6 +33,6 @@ class ContactLink(BaseOperatorLink):
 def push_contact_url(context: Context, url: object) -> None:
     """Push an address for :class:`ContactLink`. It contains the vendor's id of the contact but no personal data."""
     if (ti := context.get("ti")) is not None:
-        # The address comes from the vendor, so only web pages are linked. Airflow logs an error if nothing is pushed.
+        # The address comes from the vendor, so only web URLs are linked. Airflow logs an error if nothing is pushed.
         is_page = isinstance(url, str) and url.startswith("https://")
         ti.xcom_push(key=_XCOM_KEY, value=url if is_page else "")

@@ -50,7 +50,7 @@ class ContactsRetryPolicy(RetryPolicy):
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:
-        """Return the policy's settings, of which there are none."""
+        """Return an empty dict; the policy has no settings."""
         return {}
 
     @classmethod

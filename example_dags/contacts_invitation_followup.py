@@ -1,4 +1,4 @@
-"""Wait until contacts at TalkToHumans accept an invitation, and add a note.
+"""Wait until contacts in TalkToHumans accept an invitation, and add a note.
 
 The run waits for the contacts whose invitation is pending when it starts. If there are none, or none accepts in time, the run
 ends as skipped. The waits hold no worker, and XCom contains no personal data: sensors return references.

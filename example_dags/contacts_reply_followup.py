@@ -1,4 +1,4 @@
-"""Tag contacts at TalkToHumans when they reply.
+"""Tag contacts in TalkToHumans when they reply.
 
 An asset watcher starts a run as soon as a poll finds contacts who have newly replied. Airflow may pass several such events to
 one run, so the run looks at all of them.

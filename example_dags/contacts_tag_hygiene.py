@@ -1,4 +1,4 @@
-"""Keep the tag ``Replied`` at TalkToHumans up to date.
+"""Keep the tag ``Replied`` in TalkToHumans up to date.
 
 Contacts who have replied get the tag. Contacts who have the tag and are known not to have replied lose it. With the run
 parameter ``preview``, the run reports what would change and writes nothing.

@@ -1,6 +1,6 @@
-"""Write contacts to one table of a warehouse: a task per LinkedIn account at TalkToHumans, and per stage at Mailstand.
+"""Write contacts to one table of a warehouse: a task per LinkedIn account in TalkToHumans, and per stage in Mailstand.
 
-The tasks write side by side. A contact that moves to another stage meanwhile is written by one of two tasks, or by both. The
+The tasks write in parallel. A contact that moves to another stage meanwhile is written by one of two tasks, or by both. The
 pool ``contacts`` limits how many tasks run; create it with ``airflow pools set contacts 4 "requests to vendors"``. A run whose
 data has not changed writes no row, and the asset ``contacts_table`` gets no event.
 

@@ -1,4 +1,4 @@
-"""Run the example DAGs against the sandbox, in an Airflow of its own in this checkout."""
+"""Run the example DAGs against the sandbox, in a separate Airflow in this checkout."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def sandboxes() -> Iterator[_Sandboxes]:
 def sandbox(
     sandboxes: _Sandboxes, connect: Callable[..., str], request: pytest.FixtureRequest
 ) -> Iterator[Sandbox]:
-    """Serve a sandbox. A client that breaks a rule of an API page fails the test."""
+    """Serve a sandbox. A client that breaks a rule of the API docs fails the test."""
     marker = request.node.get_closest_marker("sandbox")
     options = dict(marker.kwargs) if marker else {}
     broken = options.pop("violations", False)

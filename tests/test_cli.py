@@ -168,7 +168,7 @@ def test_export_raw(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_pa
         (["x.xlsx"], "The ending of `path` must be one of"),
         (["x.csv", "--content", "raw"], "as jsonl only"),
         (["x.jsonl", "--filter", "stagee=x"], "Did you mean `stage`"),
-        (["{folder}/file/x.jsonl"], "No file can be written"),
+        (["{folder}/file/x.jsonl"], "is not writable"),
     ],
 )
 def test_export_errors(

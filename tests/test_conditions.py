@@ -21,7 +21,7 @@ from airflow_provider_contacts.conditions import (
     Opened,
     Replied,
     Tagged,
-    name_of,
+    get_condition_name,
 )
 from airflow_provider_contacts.contact import Contact
 from tests.strategies import NOW, conditions, contacts
@@ -48,11 +48,15 @@ def test_operators_are_flat() -> None:
     assert (a | b | c).of == (a, b, c)
     assert isinstance(a & b | c, AnyOf)
     assert isinstance(~(a & b), Not)
-    assert {name_of(leaf) for leaf in (a & ~b | c).simple_conditions()} == {"replied", "has_phone", "tagged"}
+    assert {get_condition_name(leaf) for leaf in (a & ~b | c).simple_conditions()} == {
+        "replied",
+        "has_phone",
+        "tagged",
+    }
 
 
 def test_names() -> None:
-    assert [name_of(leaf) for leaf in SIMPLE_CONDITIONS] == [
+    assert [get_condition_name(leaf) for leaf in SIMPLE_CONDITIONS] == [
         "replied",
         "invitation_pending",
         "connected",

@@ -13,12 +13,12 @@ import msgspec
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, Replied, Tagged, name_of
+from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, Replied, Tagged, get_condition_name
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.condition_parsing import parse_condition
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.hooks.registry import known_vendors
+from airflow_provider_contacts.hooks.registry import list_vendors
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.table import BOOKKEEPING_COLUMNS
 from tests.conftest import Sandbox
@@ -121,8 +121,11 @@ def test_table_of_vendors(sandbox: Sandbox) -> None:
         assert int(rows["contacts per request"][index]) == paging.max_size
         ahead = rows["pages fetched ahead"][index]
         assert ("cursor" in ahead) == hasattr(paging, "cursor_param")
-        rate = {(): "none", ((100, 60.0),): "100 per minute", ((100, 15.0),): "100 per 15 s"}
-        assert rows["published rate, kept by default"][index] == rate[hook.vendor.rates]
+        rates = [
+            f"{limit} per {'minute' if seconds == 60 else f'{seconds:.0f} s'}"
+            for limit, seconds in hook.vendor.rates
+        ]
+        assert rows["published rate, kept by default"][index] == (", ".join(rates) or "none")
         assert rows["filters"][index] == hook.vendor.contacts.filters.__name__
         contacts = list(hook.list_contacts())
         for row, fields in (
@@ -139,27 +142,28 @@ def test_table_of_conditions(sandbox: Sandbox) -> None:
     named = {}
     for row in rows:
         named[row[1]] = dict(zip(header[2:], row[2:], strict=True))
-    assert list(named) == [name_of(leaf) for leaf in SIMPLE_CONDITIONS]
-    for vendor in known_vendors():
+    assert list(named) == [get_condition_name(leaf) for leaf in SIMPLE_CONDITIONS]
+    for vendor in list_vendors():
         for leaf in SIMPLE_CONDITIONS:
-            tag = name_of(leaf)
+            name = get_condition_name(leaf)
             condition = leaf(name="Interested") if "name" in leaf.__struct_fields__ else leaf()
-            answer = vendor.contacts.conditions.get(tag)
-            if answer is None:
-                said = "no"
-            elif answer.to_filters(condition, True) is not None:
-                said = "server"
+            support = vendor.contacts.conditions.get(name)
+            if support is None:
+                expected = "no"
+            elif support.to_filters(condition, True) is not None:
+                expected = "server" if support.is_on_record else "server only"
             else:
-                needed = answer.required_filter(condition)
-                said = f"with the filter `{needed}`" if needed else "record"
-            assert named[tag][vendor.title].strip("`") == said.strip("`"), (tag, vendor.title)
+                needed = support.required_filter(condition)
+                expected = f"with the filter `{needed}`" if needed else "record"
+            assert named[name][vendor.title].strip("`") == expected.strip("`"), (name, vendor.title)
 
 
 def test_table_of_updates(sandbox: Sandbox) -> None:
     header, _, *rows = table("Updates")
+    assert sorted(header[1:]) == sorted(vendor.title for vendor in list_vendors())
     for kind, *cells in rows:
         for title, cell in zip(header[1:], cells, strict=True):
-            vendor = next(one for one in known_vendors() if one.title == title)
+            vendor = next(one for one in list_vendors() if one.title == title)
             assert (getattr(vendor.updates, kind) is not None) == (cell != "no")
             if title == "Mailstand" and kind == "stage":
                 for stage in cell.split(", "):
@@ -181,12 +185,12 @@ def test_load_in_the_readme_runs(sandbox: Sandbox, connect: Any, tmp_path: Path)
 
 def test_table_of_columns() -> None:
     rows = {row[0]: row[1] for row in table("Export")}
-    said: dict[str, str] = {}
+    expected: dict[str, str] = {}
     for cell, kind in rows.items():
         for name in re.findall(r"`?(\w+)`?", cell) if "every" not in cell else ():
-            said[name] = kind
+            expected[name] = kind
     for column in COLUMNS:
-        kind = said.get(column.name)
+        kind = expected.get(column.name)
         if kind is None:
             kind = "time in UTC, or null" if column.name.endswith("_at") else "text or null"
         expected = {"text": "text", "texts": "list of text", "time": "time", "flag": "true, false"}[
@@ -194,7 +198,7 @@ def test_table_of_columns() -> None:
         ]
         assert kind.startswith(expected), column
         assert ("never null" in kind) != column.nullable, column
-    assert set(BOOKKEEPING_COLUMNS) <= set(said)
+    assert set(BOOKKEEPING_COLUMNS) <= set(expected)
 
 
 def test_update_in_the_readme_runs(sandbox: Sandbox) -> None:

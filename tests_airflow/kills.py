@@ -1,4 +1,4 @@
-"""Kill tasks of a real Airflow half-way through an update, and check at the vendor what was updated.
+"""Kill tasks of a real Airflow halfway through an update, and check at the vendor what was updated.
 
 A scheduler, an API server and a DAG processor with LocalExecutor and SQLite run in this checkout, against a sandbox in this
 process. The script prints what it has proved, and exits with 1 if it could not.
@@ -21,15 +21,15 @@ CONCURRENCY = 4
 
 
 def updates(state: State) -> Counter[str]:
-    """Return how often each contact was updated."""
+    """Return how many times each contact was updated."""
     return Counter(entry["path"] for entry in list(state.requests) if entry["method"] == "PATCH")
 
 
 def check_killed_tasks(state: State, task_id: str, tag: str, count: int) -> None:
-    """Wait until tasks are half-way, kill them, let them retry, and check what the vendor received."""
+    """Wait until tasks are halfway, kill them, let them retry, and check what the vendor received."""
     state.requests.clear()
     state.faults["talktohumans"] = [Fault(times=10**9, latency=0.03, method="PATCH")]
-    wait_for(f"{task_id} is half-way", lambda: sum(updates(state).values()) >= CONTACTS * 0.4)
+    wait_for(f"{task_id} is halfway", lambda: sum(updates(state).values()) >= CONTACTS * 0.4)
     pids = [int(path.read_text()) for path in HOME.glob(f"{task_id}-*.1.pid")]
     assert len(pids) == count, pids
     for pid in pids:

@@ -35,7 +35,7 @@ def apply_event(state: State, vendor: str, event: str, rows: list[Any]) -> None:
 
 
 def polls(state: State, vendor: str, begin: float) -> int:
-    """Return how often a vendor's listing was started."""
+    """Return how many times a vendor's listing was started."""
     return sum(
         entry["vendor"] == vendor and entry["method"] == "GET" and entry["at"] >= begin
         and "cursor" not in entry["params"]
@@ -85,7 +85,7 @@ def check_many_waits(state: State, waiting: dict[str, list[Any]]) -> None:
 
 
 def emitted() -> Counter[str]:
-    """Return how often each contact was in the events of a run."""
+    """Return how many times each contact was in the events of a run."""
     return Counter(one for path in (HOME / "emitted").glob("*.json") for one in json.loads(path.read_text()))
 
 

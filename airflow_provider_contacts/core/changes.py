@@ -20,9 +20,9 @@ TagsLike: TypeAlias = str | Mapping[str, str] | Sequence[str | Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TagChange:
-    """Tags to add and to remove, or the exact tags to have.
+    """Tags to add and to remove, or the complete new set of tags.
 
-    :param replace: the exact tags to have, or None to keep the other tags.
+    :param replace: the complete new set of tags, or None to keep the other tags.
     """
 
     kind: ClassVar[ChangeKind] = "tags"
@@ -58,7 +58,7 @@ class TagChange:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NotesChange:
-    """The notes to have, as JSON text, or None to clear them."""
+    """The new notes as JSON, or None to clear them."""
 
     kind: ClassVar[ChangeKind] = "notes"
 
@@ -78,9 +78,9 @@ class NotesChange:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StageChange:
-    """The stage to be in, under the name that the vendor shows.
+    """The target stage, by the name that the vendor displays.
 
-    :param campaign: a campaign's id, or ``all``, at vendors with one stage per campaign.
+    :param campaign: a campaign's id, or ``all``, for vendors with one stage per campaign.
     :param stage_id: the vendor's id of the stage, if it is known.
     """
 
@@ -91,7 +91,7 @@ class StageChange:
     stage_id: str | None = None
 
     def is_satisfied_by(self, contact: Mapping[str, object]) -> bool:
-        """Return whether a contact is known to be in the stage already; a stage per campaign is never known."""
+        """Return whether a contact is known to be in the stage already; always False for a stage per campaign."""
         stage = contact.get("stage")
         return self.campaign is None and isinstance(stage, str) and stage.casefold() == self.stage.casefold()
 
@@ -107,7 +107,7 @@ Change = TagChange | NotesChange | StageChange
 
 
 def parse_tag_change(add: object = (), remove: object = (), replace: object = None) -> TagChange:
-    """Return a checked change of tags.
+    """Validate the arguments and return a change of tags.
 
     :param add: names, or mappings of ``name`` and ``color``.
     :param remove: names.
@@ -131,9 +131,9 @@ def parse_tag_change(add: object = (), remove: object = (), replace: object = No
 
 
 def parse_notes_change(notes: object) -> NotesChange:
-    """Return a checked change of notes.
+    """Validate the argument and return a change of notes.
 
-    :param notes: JSON text, or an object or array to send as JSON; None or empty text clears the notes.
+    :param notes: JSON text, or an object or array to send as JSON; None or an empty string clears the notes.
     :raises InvalidRequest: if text is not JSON.
     """
     if notes is None or notes == "":
@@ -153,7 +153,7 @@ def parse_notes_change(notes: object) -> NotesChange:
 
 
 def parse_stage_change(stage: object, campaign: object = None) -> StageChange:
-    """Return a checked change of stage.
+    """Validate the arguments and return a change of stage.
 
     :raises InvalidRequest: if the stage or the campaign is empty.
     """

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 
 def utc(moment: datetime | None) -> datetime | None:
-    """Return a time in UTC. One without a zone is taken to be in UTC."""
+    """Return a time in UTC. Naive times are assumed to be in UTC."""
     if moment is None or moment.tzinfo is timezone.utc:
         return moment
     if moment.tzinfo is None:

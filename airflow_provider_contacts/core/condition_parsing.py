@@ -9,19 +9,24 @@ from typing import TypeAlias
 
 import msgspec
 
-from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, AnyCondition, Condition, name_of
+from airflow_provider_contacts.conditions import (
+    SIMPLE_CONDITIONS,
+    AnyCondition,
+    Condition,
+    get_condition_name,
+)
 from airflow_provider_contacts.core.validation import closest
 from airflow_provider_contacts.errors import InvalidRequest
 
 _COMBINATORS = ("all", "any", "not")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
-# A condition, its JSON form, or text such as `tagged:Hot lead`.
+# A condition, its JSON, or text such as `tagged:Hot lead`.
 ConditionLike: TypeAlias = Condition | Mapping[str, object] | str
 
 
 def parse_condition(value: ConditionLike | None) -> Condition | None:
-    """Return the condition that a condition, its JSON form or its text form stands for.
+    """Parse a condition from an object, JSON or shorthand text.
 
     :param value: a condition, a mapping such as ``{"condition": "replied"}``, JSON text, ``replied``,
         ``tagged:Hot lead``, or None, which stays None.
@@ -30,7 +35,7 @@ def parse_condition(value: ConditionLike | None) -> Condition | None:
     if value is None or isinstance(value, Condition):
         return value
     if isinstance(value, type) and issubclass(value, Condition):
-        raise InvalidRequest(f"The condition is the class {value.__name__}. Write {value.__name__}(…).")
+        raise InvalidRequest(f"The condition is a class, not an instance. Write {value.__name__}(…).")
     form = _parse_text(value) if isinstance(value, str) else value
     try:
         condition: Condition = msgspec.convert(_with_times(form), AnyCondition)
@@ -42,7 +47,7 @@ def parse_condition(value: ConditionLike | None) -> Condition | None:
 
 
 def to_templatable(condition: object) -> object:
-    """Return a condition in its JSON form, because Airflow renders templates inside mappings but not inside structs.
+    """Return a condition as JSON types, because Airflow renders templates inside mappings but not inside structs.
 
     :param condition: any value; one that is not a condition is returned unchanged and checked when the task runs.
     :raises InvalidRequest: if it is a condition's class instead of a condition.
@@ -69,7 +74,7 @@ def _parse_text(text: str) -> object:
 
 
 def _with_times(form: object) -> object:
-    """Return a condition's JSON form with dates, such as Airflow's ``{{ ds }}``, replaced by their first moment."""
+    """Return a condition's JSON with dates, such as Airflow's ``{{ ds }}``, replaced by midnight UTC."""
     if isinstance(form, list | tuple):
         return [_with_times(part) for part in form]
     if not isinstance(form, Mapping):
@@ -84,8 +89,8 @@ def _with_times(form: object) -> object:
 
 
 def _explain(form: object, error: str) -> str:
-    """Return why a JSON form is not a condition, without its values, which may come from a template."""
-    known = [name_of(condition) for condition in SIMPLE_CONDITIONS]
+    """Return why JSON is not a condition, without its values, which may come from a template."""
+    known = [get_condition_name(condition) for condition in SIMPLE_CONDITIONS]
     detail = f" ({error})"
     # msgspec repeats unknown names in these two messages.
     if "Invalid value" in error or "unknown field" in error:

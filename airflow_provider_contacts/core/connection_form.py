@@ -49,7 +49,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(
             title="Timeout",
-            description="Seconds of silence after which a request fails. Default 30.",
+            description="Seconds to wait for the server to connect or to send data. Default: 30.",
             ge=0.1,
             le=1e6,
         ),
@@ -58,7 +58,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             title="Retry limit",
-            description="How often a failed request is sent again. Default 5.",
+            description="How many times a failed request is retried. Default: 5.",
             ge=0,
             le=1_000_000,
         ),
@@ -79,7 +79,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             title="Max concurrency",
-            description="Requests in flight at the same time. Default 4.",
+            description="Requests in flight at the same time. Default: 4.",
             ge=1,
             le=64,
         ),

@@ -1,9 +1,8 @@
 """Decode page bytes into contacts: a fast path, and a tolerant one for pages with an unexpected field.
 
 A vendor declares an envelope, generic in the record, and a record. The fast path decodes a whole page straight into
-them. If one field of one record has another type than declared, the page is decoded again record by record, and only
-that field is lost; ``raw`` still contains it. Records declare UNSET as the default of fields whose absence must not
-be taken for a known "nothing".
+them. If a field has an unexpected type, the page is decoded again record by record. Only
+that field is lost, and ``raw`` keeps it. UNSET marks fields whose absence means unknown, not empty.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from airflow_provider_contacts.errors import MalformedRecord, MalformedResponse
 
 Record = TypeVar("Record")
 
-# UnicodeDecodeError would carry the record's text.
+# UnicodeDecodeError is never chained, because it contains the record.
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MAX_DIGITS = 100
-# One link of a `Link` header (RFC 8288): an address in angle brackets, then parameters with or without quotes.
+# One link of a `Link` header (RFC 8288): a URL in angle brackets, then parameters with or without quotes.
 _PARAMETER = r"\s*;\s*([\w!#$&+.^`|~*-]+)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s\",;]+))?"
 _LINK = re.compile(rf"[\s,]*<([^>]*)>((?:{_PARAMETER})*)\s*(?=,|$)")
 
 
 class Envelope(msgspec.Struct):
-    """The keys by which a page may report an error. Vendors' envelopes add where the records are."""
+    """The keys by which a page may report an error. Vendors' envelopes add the records."""
 
     error: object = None
     errors: object = None
@@ -98,7 +97,7 @@ class PageDecoder:
             if reported := self._error_format.find_error(body):
                 raise ErrorInBody(reported) from None
             if not isinstance(error, msgspec.ValidationError):
-                raise MalformedResponse("The response's JSON is nested too deeply or not UTF-8.") from None
+                raise MalformedResponse("The response's JSON is nested too deeply or is not UTF-8.") from None
             raise MalformedResponse(
                 f"The response has no list of contacts where expected: {error}."
             ) from None

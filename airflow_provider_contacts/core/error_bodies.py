@@ -1,4 +1,4 @@
-"""What the body of an error response says."""
+"""Parse errors reported in response bodies."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class ReportedError:
     """An error that a response body reports. It has no repr, because vendors may echo personal data.
 
-    :param label: the vendor's name or code for the error, or empty text.
-    :param message: the vendor's explanation, or empty text.
+    :param label: the vendor's name or code for the error, or an empty string.
+    :param message: the vendor's explanation, or an empty string.
     :param status: the HTTP status that the body names, or None.
     """
 
@@ -41,14 +41,14 @@ class ErrorFormat:
 
     The defaults cover what most APIs do: ``{"error": {"code", "message"}}``, ``{"error": "label", "message"}``,
     ``{"errors": [...]}``, ``{"success": false, "message"}``, and an array of these. A null or empty ``error`` is not
-    an error. A vendor declares what else its API page shows.
+    an error. A vendor declares what else its API docs show.
 
-    :param status_key: the key of an HTTP status in the body; with 400 or more it marks an error. Or empty.
-    :param bare_message: whether a body of only ``message`` and ``code`` is an error, also with status 200.
+    :param status_key: body key of the HTTP status (400 or above is an error), or empty.
+    :param accepts_bare_message: whether a body of only ``message`` and ``code`` is an error, even with status 200.
     """
 
     status_key: str = ""
-    bare_message: bool = True
+    accepts_bare_message: bool = True
 
     def find_error(self, body: bytes) -> ReportedError | None:
         """Return the error that a response body reports, or None.
@@ -65,7 +65,9 @@ class ErrorFormat:
                 return self._reported(value[key], value)
         status = value.get(self.status_key) if self.status_key else None
         has_error_status = isinstance(status, int) and status >= 400
-        is_bare_message = self.bare_message and "message" in value and not value.keys() - {"message", "code"}
+        is_bare_message = (
+            self.accepts_bare_message and "message" in value and not value.keys() - {"message", "code"}
+        )
         if value.get("success") is False or has_error_status or is_bare_message:
             return self._reported(value, value)
         return None
@@ -97,16 +99,16 @@ def decode_json(body: bytes) -> object:
     try:
         value: object = msgspec.json.decode(body)
     except (UnicodeDecodeError, RecursionError):
-        raise MalformedResponse("The response's JSON is nested too deeply or not UTF-8.") from None
+        raise MalformedResponse("The response's JSON is nested too deeply or is not UTF-8.") from None
     except msgspec.DecodeError:
         pass
     else:
         return value
     start = body.lstrip()[:1]
     if start in (b"{", b"["):
-        raise MalformedResponse("The response's JSON is cut short or garbled.", transient=True)
+        raise MalformedResponse("The response's JSON is truncated or invalid.", transient=True)
     what = "a web page, not JSON" if start == b"<" else "not JSON"
-    raise MalformedResponse(f"The response is {what}. Check that Host is the address of the API.")
+    raise MalformedResponse(f"The response is {what}. Check that Host is the URL of the API.")
 
 
 def strip_byte_order_mark(body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The logic of one listing: requesting pages, de-duplication, completeness, reading again.
+"""The logic of one listing: requesting pages, deduplication, completeness, reading again.
 
 :class:`Listing` sends nothing; ``core.pages`` connects it to something that fetches pages.
 """
@@ -62,7 +62,7 @@ class Listing:
         set, or when ``passes`` increases, must be dropped.
 
         :raises IncompleteListing: if contacts kept moving between pages.
-        :raises MalformedResponse: if pages contradict each other, or contacts cannot be told apart.
+        :raises MalformedResponse: if pages contradict each other, or contacts cannot be distinguished.
         """
         new = self._add_new(page.items)
         try:
@@ -90,7 +90,7 @@ class Listing:
             elif not contact.account_id and any(one.contact_id == contact.contact_id for one in new):
                 # Contacts of two accounts could look like this, and one of them would be lost.
                 raise MalformedResponse(
-                    f"{self._where}: A page contains the same contact id twice, without an account to tell them apart."
+                    f"{self._where}: A page contains the same contact id twice, without an account to distinguish them."
                 )
             # From the second pass on, `seen` keeps contacts from being returned again, and `seen_in_pass` counts.
             if seen_in_pass is not seen:
@@ -99,14 +99,14 @@ class Listing:
         return new
 
     def _end_pass(self) -> None:
-        # A second read is cheaper than an error: one contact that moves is common in a long listing.
+        # Another pass is cheaper than an error; contacts often move during a long listing.
         if self._pass.is_complete(len(self._seen_in_pass)):
             self.done = True
         elif self.passes == _MAX_PASSES:
             raise IncompleteListing(
-                f"{self._where}: The listing changed during all {_MAX_PASSES} reads; the last read returned "
+                f"{self._where}: The contacts changed during all {_MAX_PASSES} passes; the last pass returned "
                 f"{len(self._seen_in_pass)} distinct contacts of {self._pass.total}. Contacts are being added or "
-                "removed. Read at a quieter time, or with filters that make the listing shorter."
+                "removed. Retry later, or narrow the filters."
             )
         else:
             self.passes += 1

@@ -22,7 +22,7 @@ class Log(Protocol):
 
 
 class ProgressLog:
-    """Logs every ten seconds how far a long operation is, so that it is visibly alive.
+    """Logs the progress of a long operation every ten seconds.
 
     :param log: where the lines go.
     :param line: a format string for the count, the total text and the count per second.

@@ -33,7 +33,7 @@ def read_pages(
     :param fetch: fetches one page. It is called in other threads as soon as several pages can be requested.
     :param max_concurrency: how many pages may be in flight.
     """
-    # Each entry remembers its pass: when the listing starts again, pages of the pass before are dropped.
+    # Each entry remembers its pass: when the listing starts again, pages of the previous pass are dropped.
     in_flight: deque[tuple[int, Future[Page[Contact]]]] = deque()
     while not listing.done:
         to_request: list[Params] = []
@@ -42,7 +42,7 @@ def read_pages(
                 break
             to_request.append(params)
         if len(to_request) == 1 and not in_flight:
-            # The usual case with cursors: no thread is worth its cost.
+            # The usual case with cursors: pages come one at a time, so a thread would only add overhead.
             yield listing.update(fetch(to_request[0]))
             continue
         for params in to_request:
@@ -53,7 +53,7 @@ def read_pages(
 
 
 class AsyncPages:
-    """Does what :func:`read_pages` does in an event loop, within an ``async with`` block.
+    """Async version of :func:`read_pages`, for use in an ``async with`` block.
 
     This is a class because generators inside generators cannot be closed in order when an event loop ends.
 

@@ -1,7 +1,7 @@
 """Which page to request next.
 
-A paging is what an API page documents. A pass is one run through all pages by that rule: it returns the parameters of
-the next page and receives the pages in the order in which it asked for them. Nothing here sends a request.
+A paging describes how a vendor divides a listing into pages. A pass is one run through all pages: it returns the
+parameters of the next request and receives the pages in order. Nothing here sends a request.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from airflow_provider_contacts.errors import MalformedResponse
 Item = TypeVar("Item")
 Params = dict[str, str]
 
-# Sanity limits: no vendor has this many contacts, and no filter leaves this many pages empty. Without them, a vendor that
-# sends nonsense would keep a worker busy for ever.
-_MAX_TOTAL = 10**12
+# Sanity limits: no vendor has this many contacts, and no filter leaves this many pages empty. Without them, a vendor
+# that sends nonsense would keep a worker busy forever.
+_MAX_TOTAL_CONTACTS = 10**12
 _MAX_PAGES_WITHOUT_NEW_RECORDS = 100
 
 
@@ -29,7 +29,7 @@ class Page(Generic[Item]):
     :param total: number of records in the whole listing, or None if the vendor does not report it.
     :param has_more: whether a cursor listing continues, or None if the response does not report it.
     :param next_cursor: where a cursor listing continues.
-    :param next_link: address of the next page, or None on the last page of a listing with links.
+    :param next_link: URL of the next page, or None on the last page of a listing with links.
     """
 
     items: list[Item]
@@ -78,7 +78,7 @@ class Paging(Protocol):
 
     @property
     def reserved_params(self) -> tuple[str, ...]:
-        """The query parameters that paging sets, which are therefore no filters."""
+        """The query parameters that paging sets, so they cannot be filters."""
 
     def start_pass(self, size: int) -> Pass:
         """Start a pass with ``size`` records per page."""
@@ -186,7 +186,7 @@ class _CursorPass:
         if page.has_more is None:
             raise MalformedResponse("A page does not report whether more pages follow (`has_more`).")
         if not page.has_more:
-            # A cursor on the last page, if there is one, leads nowhere.
+            # A cursor on the last page is ignored.
             self.done = True
         elif not page.next_cursor:
             raise MalformedResponse(
@@ -196,7 +196,7 @@ class _CursorPass:
             self._continue_at(page.next_cursor, new_records)
 
     def _continue_at(self, cursor: str, new_records: int) -> None:
-        # A page without new records is legal, because filters may leave one empty. A cursor that comes back is not.
+        # A page may have no new records if filters exclude them. A repeated cursor is an error.
         if cursor in self._used:
             raise MalformedResponse("A cursor was returned twice, so the listing would never end.")
         self._pages_without_new = 0 if new_records else self._pages_without_new + 1
@@ -258,7 +258,7 @@ class _PageNumberPass:
         self.done = False
 
     def next_params(self, in_flight: int) -> Params | None:
-        # Until the first page has arrived, or without a total, nobody knows whether there is another page.
+        # Until the first page has arrived, or without a total, it is unknown whether there is another page.
         if self.done or (self._page_count is None and in_flight) or self._requested == self._page_count:
             return None
         params = {
@@ -295,7 +295,7 @@ class _PageNumberPass:
     def _process_first_page(self, length: int, total: int | None) -> None:
         self._first_length = length
         self.total = total
-        if total is not None and not 0 <= total <= _MAX_TOTAL:
+        if total is not None and not 0 <= total <= _MAX_TOTAL_CONTACTS:
             raise MalformedResponse("The vendor reported an implausible total.")
         if total is None or not length:
             # An empty first page ends the listing, unless counting may start at the next number.

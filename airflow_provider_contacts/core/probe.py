@@ -20,12 +20,12 @@ PROBE_TIMEOUT_SECONDS = 10.0
 def probe_connection(
     vendor: Vendor, settings: Settings, log: Log, mask_secret: Callable[[str], None]
 ) -> tuple[bool, str]:
-    """Return whether the vendor accepts the connection's credentials, and a sentence that names what to fix if not.
+    """Return whether the vendor accepts the connection's credentials, and a message, which names what to fix if it does not.
 
     It takes at most 10 s.
     """
     quick = dataclasses.replace(settings, timeout=min(settings.timeout, PROBE_TIMEOUT_SECONDS), retry_limit=0)
-    # The timeouts of an HTTP library limit each silence of the server; the future limits all of the request.
+    # The timeouts of an HTTP library apply to each read; the future's timeout covers the whole request.
     outcome = submit(lambda: _probe(vendor, quick, log, mask_secret), "contacts-probe")
     try:
         return outcome.result(PROBE_TIMEOUT_SECONDS)

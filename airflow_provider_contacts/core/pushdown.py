@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from airflow_provider_contacts.conditions import AllOf, Condition, Not, name_of
+from airflow_provider_contacts.conditions import AllOf, Condition, Not, get_condition_name
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.filters import Filters
 from airflow_provider_contacts.core.vendor import ConditionSupport
@@ -14,13 +14,13 @@ from airflow_provider_contacts.errors import UnsupportedByVendor
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan:
-    """What the vendor is asked, and what is tested on the records that it returns.
+    """The filters to send, and the conditions to test on records.
 
     It has no repr, because filters contain personal data.
 
-    :param filters: the filters that the condition adds to the author's.
+    :param filters: the filters that the condition adds to the user's.
     :param pushed: conditions that the vendor's filters answer. A contact is dropped only if its record contradicts
-        them, so that a filter which the vendor ignores does no harm.
+        them, so that an ignored filter is harmless.
     :param residual: conditions that the record itself must confirm.
     """
 
@@ -68,7 +68,7 @@ class Selection:
         return contacts
 
     @property
-    def limit_reached(self) -> bool:
+    def has_reached_limit(self) -> bool:
         """Whether no further contact is wanted."""
         return self._remaining == 0
 
@@ -78,7 +78,7 @@ def plan_condition(
 ) -> Plan:
     """Divide a condition into filters and tests.
 
-    :param filters: the author's filters; none of them is replaced.
+    :param filters: the user's filters; none of them is replaced.
     :param supports: the conditions that the vendor supports, by name.
     :param vendor: the vendor's title, for messages.
     :raises UnsupportedByVendor: if the vendor cannot answer; the error's ``condition`` names the part.
@@ -87,15 +87,15 @@ def plan_condition(
         return Plan()
     for simple in condition.simple_conditions():
         _require_support(simple, filters, supports, vendor)
-    # Only the parts of an `all` can be pushed down one by one. A part of an `any` would make the listing too short.
+    # Only the parts of an `all` can be pushed down one by one. Pushing down a part of an `any` would drop matches.
     added: dict[str, object] = {}
     pushed: list[Condition] = []
     residual: list[Condition] = []
     for part in condition.of if isinstance(condition, AllOf) else (condition,):
-        # A filter holds one value, so of `Tagged("a") & Tagged("b")` the vendor is asked for the first only.
+        # A filter holds one value, so only the first of `Tagged("a") & Tagged("b")` is pushed down.
         part_filters = _filters_for(part, {**filters, **added}, supports)
         added.update(part_filters or {})
-        if _is_answered_by_vendor(part, part_filters is not None, supports):
+        if _is_pushed_down(part, part_filters is not None, supports):
             pushed.append(part)
         else:
             _require_on_records(part, supports, vendor)
@@ -104,23 +104,23 @@ def plan_condition(
 
 
 def _filters_for(part: Condition, given: Filters, supports: Mapping[str, ConditionSupport]) -> Filters | None:
-    """Return the filters that ask for one part, or None if there are none or they conflict with the given ones."""
+    """Return the filters for one part, or None if there are none or they conflict with the given ones."""
     simple, wanted = _without_not(part)
-    support = supports.get(name_of(simple))
+    support = supports.get(get_condition_name(simple))
     filters = support.to_filters(simple, wanted) if support else None
     if filters is None or any(given.get(name, value) != value for name, value in filters.items()):
         return None
     return filters
 
 
-def _is_answered_by_vendor(part: Condition, asked: bool, supports: Mapping[str, ConditionSupport]) -> bool:
+def _is_pushed_down(part: Condition, asked: bool, supports: Mapping[str, ConditionSupport]) -> bool:
     simple, wanted = _without_not(part)
-    support = supports.get(name_of(simple))
+    support = supports.get(get_condition_name(simple))
     if support is None or not support.is_exact(simple):
         return False
-    # If records do not report it, the filter that the author had to set is the vendor's answer.
-    asked_by_author = wanted and bool(support.required_filter(simple)) and not support.on_record
-    return asked or asked_by_author
+    # If records do not report it, the required filter that the user set is trusted.
+    set_by_user = wanted and bool(support.required_filter(simple)) and not support.is_on_record
+    return asked or set_by_user
 
 
 def _without_not(part: Condition) -> tuple[Condition, bool]:
@@ -129,8 +129,8 @@ def _without_not(part: Condition) -> tuple[Condition, bool]:
 
 def _require_on_records(part: Condition, supports: Mapping[str, ConditionSupport], vendor: str) -> None:
     for simple in part.simple_conditions():
-        name = name_of(simple)
-        if not supports[name].on_record:
+        name = get_condition_name(simple)
+        if not supports[name].is_on_record:
             raise UnsupportedByVendor(
                 f"{vendor} records do not report the condition `{name}`, so it cannot be negated, used inside `any`, "
                 "or combined with a conflicting filter.",
@@ -141,11 +141,11 @@ def _require_on_records(part: Condition, supports: Mapping[str, ConditionSupport
 def _require_support(
     simple: Condition, filters: Filters, supports: Mapping[str, ConditionSupport], vendor: str
 ) -> None:
-    name = name_of(simple)
+    name = get_condition_name(simple)
     support = supports.get(name)
     if support is None:
-        raise UnsupportedByVendor(f"{vendor} does not report the condition `{name}`.", condition=name)
+        raise UnsupportedByVendor(f"{vendor} does not support the condition `{name}`.", condition=name)
     if (required := support.required_filter(simple)) and required not in filters:
         raise UnsupportedByVendor(
-            f"{vendor} reports the condition `{name}` only if the filter `{required}` is set."
+            f"{vendor} supports the condition `{name}` only if the filter `{required}` is set."
         )

@@ -25,7 +25,7 @@ from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ListingRequest:
-    """A checked listing. Without a repr, because filters contain personal data.
+    """A checked listing. It has no repr, because filters contain personal data.
 
     :param query: the query parameters of every page.
     :param decode: decodes a page.
@@ -66,11 +66,11 @@ class ContactReader:
     def alist_contacts(
         self, filters: Filters | None, condition: Condition | None, limit: int | None, raw: bool
     ) -> AsyncReading:
-        """Check filters and condition now, and return what reads in an event loop."""
+        """Check filters and condition now, and return an async reader."""
         return AsyncReading(self._transport, self._prepare(filters, condition, limit, raw))
 
     def probe_request(self) -> tuple[Request, Callable[[Response], object]]:
-        """Return the cheapest request that needs the credentials, and what parses its response."""
+        """Return the cheapest request that needs the credentials, and its parser."""
         if (request := self._vendor.probe(self._settings)) is not None:
             return request, Response.json
         first_contact = self._prepare(None, None, limit=1, raw=False)
@@ -87,7 +87,7 @@ class ContactReader:
             for contacts in read_pages(request.listing, fetch, self._settings.max_concurrency):
                 progress.update()
                 yield from request.selection.keep(contacts)
-                if request.selection.limit_reached:
+                if request.selection.has_reached_limit:
                     return
             progress.finish()
         finally:
@@ -122,7 +122,7 @@ class ContactReader:
 
     def _listing(self, plan: Plan, size: int, limit: int | None) -> Listing:
         endpoint = self._vendor.contacts
-        # If records are tested, nobody knows how many have to be read to find `limit` matches.
+        # If records are tested, it is unknown how many have to be read to find `limit` matches.
         read_limit = None if plan.has_tests else limit
         size = size if read_limit is None else min(size, read_limit)
         return Listing(endpoint.paging, size, read_limit, f"{self._vendor.title}: GET {endpoint.path}")
@@ -145,7 +145,7 @@ class AsyncReading:
         self._progress = _ListingProgress(transport, request)
         self._pages = AsyncPages(
             request.listing,
-            # Reading certificate files takes a while.
+            # Reading certificate files blocks.
             lambda: asyncio.to_thread(transport.open_backend),
             lambda params, backend: transport.asend(request.page_request(params), request.decode, backend),
             transport.settings.max_concurrency,
@@ -160,7 +160,7 @@ class AsyncReading:
 
     async def next(self) -> list[Contact] | None:
         """Return the new matching contacts of the next page, or None after the last page."""
-        if self._request.selection.limit_reached:
+        if self._request.selection.has_reached_limit:
             return None
         contacts = await self._pages.next()
         if contacts is None:
@@ -171,7 +171,7 @@ class AsyncReading:
 
 
 class _ListingProgress:
-    """Logs how far a listing is, and at its end how many contacts could not be evaluated."""
+    """Logs the progress of a listing and, at its end, how many contacts could not be evaluated."""
 
     def __init__(self, transport: Transport, request: ListingRequest) -> None:
         self._title = transport.vendor.title

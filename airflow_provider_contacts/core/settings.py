@@ -51,12 +51,12 @@ class Settings:
     """Settings of one connection. Secrets are not part of the repr.
 
     :param conn_id: the connection's id, for messages.
-    :param base_url: the address that paths are appended to, without a trailing slash.
+    :param base_url: the URL that paths are appended to, without a trailing slash.
     :param password_label: title of the password field in the vendor's form, for messages.
     :param vendor_options: the vendor's own fields in Extra.
-    :param timeout: seconds that connecting, and any silence of the server, may take.
-    :param retry_limit: how often a request is sent again.
-    :param requests_per_minute: the author's rate limit, or None.
+    :param timeout: seconds to wait for the server to connect or to send data.
+    :param retry_limit: how many times a request is retried.
+    :param requests_per_minute: the user's rate limit, or None.
     :param max_concurrency: how many requests may be in flight.
     """
 
@@ -74,7 +74,7 @@ class Settings:
     def require_password(self) -> str:
         """Return the password.
 
-        :raises InvalidConnection: if there is none.
+        :raises InvalidConnection: if it is missing.
         """
         if not self.password:
             label = self.password_label
@@ -105,8 +105,8 @@ def parse_connection(
     """Validate the parts of an Airflow connection.
 
     :param form: the vendor's form, which names its own fields in Extra.
-    :param default_url: the vendor's address, or None if the connection must name one.
-    :raises InvalidConnection: naming the form field to fix.
+    :param default_url: the vendor's URL, or None if the connection must name one.
+    :raises InvalidConnection: if a setting is invalid; the message names the form field.
     """
     extra = extra or {}
     where = f"connection {conn_id!r}"
@@ -119,7 +119,7 @@ def parse_connection(
         base_url = default_url
     else:
         raise InvalidConnection(
-            f"Connection {conn_id!r} has no Host. Enter the URL of your {vendor_title} instance there."
+            f"Connection {conn_id!r} has no Host. Enter the URL of your {vendor_title} instance in the field Host."
         )
     for part, value in (("login", login), ("password", password)):
         if value and any(ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in value):

@@ -67,7 +67,7 @@ def is_encodable(text: str) -> bool:
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return a sentence such as " Did you mean `stage`?", or empty text if no known name is close."""
+    """Return a sentence such as " Did you mean `stage`?", or an empty string if no known name is close."""
     close = closest(str(name), known)
     return f" Did you mean `{close}`?" if close else ""
 

@@ -26,32 +26,34 @@ def _no_filters(_condition: Condition, _wanted: bool) -> Filters | None:
 class ConditionSupport:
     """How a vendor supports one kind of condition.
 
-    :param to_filters: returns the filters that ask the vendor for the condition (or, with False, for its negation),
+    :param to_filters: returns the filters that express the condition (or, with False, for its negation),
         or None if its filters cannot express it.
-    :param on_record: whether records report it.
-    :param required_filter: returns the filter that the author must set for the vendor to answer, or empty text.
-    :param is_exact: returns whether the vendor's filter expresses all of the condition. If so, contacts whose record
-        does not report the answer are kept, otherwise they are dropped.
+    :param is_on_record: whether records report it.
+    :param required_filter: returns the filter that the user must set for the vendor to answer, or empty.
+    :param is_exact: returns whether the vendor's filter expresses the condition fully. If so, contacts
+        whose record does not report it are kept, otherwise they are dropped.
     """
 
     to_filters: Callable[[Condition, bool], Filters | None] = _no_filters
-    on_record: bool = True
+    is_on_record: bool = True
     required_filter: Callable[[Condition], str] = lambda _condition: ""
     is_exact: Callable[[Condition], bool] = lambda _condition: True
 
     @classmethod
-    def asks(
-        cls, filters: Filters, *, negated: Filters | None = None, on_record: bool = True
+    def from_filters(
+        cls, filters: Filters, *, negated: Filters | None = None, is_on_record: bool = True
     ) -> ConditionSupport:
-        """Support a condition by fixed filters.
+        """Support a condition with fixed filters.
 
-        :param filters: ask for contacts for which the condition holds.
-        :param negated: ask for contacts for which it does not hold, or None if the vendor has no such filters.
+        :param filters: select contacts for which the condition holds.
+        :param negated: select contacts for which it does not hold, or None if the vendor has no such filters.
         """
-        return cls(to_filters=lambda _condition, wanted: filters if wanted else negated, on_record=on_record)
+        return cls(
+            to_filters=lambda _condition, wanted: filters if wanted else negated, is_on_record=is_on_record
+        )
 
     @classmethod
-    def asks_by_name(
+    def from_name(
         cls, filters: Callable[[str], Filters], *, negated: Callable[[str], Filters | None] | None = None
     ) -> ConditionSupport:
         """Support ``Tagged(name)`` or ``InStage(name)`` by filters made from the name."""
@@ -71,14 +73,14 @@ class ListEndpoint:
     The structs are the vendor's own, so their types are not known here.
 
     :param path: path below the base URL.
-    :param filters: a ``TypedDict`` of the API page's parameters, without those that paging sets.
+    :param filters: a ``TypedDict`` of the documented query parameters, without those that paging sets.
     :param paging: how the listing is divided into pages.
     :param envelope: struct of a response, generic in the record, derived from ``decoding.Envelope``.
     :param record: struct of one contact as the vendor sends it.
     :param unpack: returns the page in an envelope.
     :param to_contact: makes a contact from a record, the listing's account id, and the record's bytes or UNSET.
     :param conditions: the conditions that the vendor supports, by their JSON names.
-    :param default_filters: returns what to send in addition to the author's filters, such as a default scope.
+    :param default_filters: returns what to send in addition to the user's filters, such as a default scope.
     :param account_id: returns the account id of a listing whose records do not contain one.
     """
 
@@ -123,17 +125,17 @@ class UpdateSupport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """What a vendor's API pages document.
+    """What a vendor's API docs say.
 
     :param name: the connection type.
-    :param title: the vendor's name as people write it.
-    :param base_url: address of the API, or None if every customer has its own.
-    :param docs_url: address of the API documentation.
+    :param title: display name.
+    :param base_url: URL of the API, or None if every customer has its own.
+    :param docs_url: URL of the API docs.
     :param form: the connection form.
     :param credentials: returns the headers, or the login, of a connection.
     :param contacts: how contacts are listed.
     :param updates: which changes can be made.
-    :param rates: published rate limits, as pairs of a number of requests and the seconds they are counted in.
+    :param rates: published rate limits, as pairs of a number of requests and a window in seconds.
     :param probe: returns the cheapest request that needs the credentials; by default the first contact is listed.
     :param error_format: how response bodies report errors.
     :param error_labels: error classes by the vendor's label, where the HTTP status alone is misleading.
@@ -156,5 +158,5 @@ class Vendor:
 
     @property
     def fields_to_check(self) -> str:
-        """The form fields that a rejected credential is in, for messages."""
+        """The form fields to check after a rejected credential, for messages."""
         return self.credential_fields or f"field {self.form.password_label} (password)"

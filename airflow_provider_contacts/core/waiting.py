@@ -14,14 +14,14 @@ import msgspec
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.errors import MAX_RETRY_AFTER_SECONDS, ContactsError
 
-# Account id, or empty text for any account, and contact id.
+# Account id, or an empty string for any account, and contact id.
 Identity = tuple[str, str]
 
 _MAX_IDS_IN_MESSAGE = 20
-# After failures polls become rarer, down to one in this many seconds.
+# The longest pause after repeated failures.
 _MAX_FAILURE_PAUSE_SECONDS = 900.0
-# Polls of several triggers drift apart by this share of the interval, so that they do not arrive together.
-_JITTER = 0.05
+# Random jitter as a fraction of the interval, so that polls of several triggers do not arrive together.
+_JITTER_FRACTION = 0.05
 _MAX_DOUBLINGS = 30
 
 
@@ -108,7 +108,7 @@ class Pace:
     :param first: seconds before the first poll.
     :param exponential: whether each pause is twice as long as the one before.
     :param max_pause: seconds that ``exponential`` may reach, or None.
-    :param end_time: Unix time at which a poll is made whatever the pace, or None.
+    :param end_time: Unix time of the last poll, regardless of the interval, or None.
     """
 
     interval: float
@@ -131,11 +131,11 @@ class Pace:
         if failures > 1:
             longer = pause * 2 ** min(failures - 1, _MAX_DOUBLINGS)
             pause = max(pause, min(longer, _MAX_FAILURE_PAUSE_SECONDS))
-        pause *= random.uniform(1 - _JITTER, 1 + _JITTER)
+        pause *= random.uniform(1 - _JITTER_FRACTION, 1 + _JITTER_FRACTION)
         retry_after = (error.retry_after if error else None) or 0.0
         pause = max(pause, min(retry_after, MAX_RETRY_AFTER_SECONDS))
         left = math.inf if self.end_time is None else self.end_time - time.time()
-        return min(pause, left + _JITTER) if left > 0 else pause
+        return min(pause, left + _JITTER_FRACTION) if left > 0 else pause
 
 
 def parse_references(value: object) -> list[Reference]:

@@ -103,7 +103,7 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
     async def afor_connection(
         cls, contacts_conn_id: str, *, page_size: int | None = None, log: Log | None = None
     ) -> ContactsHook[Any]:
-        """Do what :meth:`for_connection` does, without blocking the event loop."""
+        """Async version of :meth:`for_connection`."""
         connection = await afind_connection(contacts_conn_id, cls)
         hook_class = await asyncio.to_thread(_hook_class_of, connection, contacts_conn_id)
         return hook_class(contacts_conn_id, page_size=page_size, log=log)
@@ -112,7 +112,7 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
     def settings(self) -> Settings:
         """The connection's settings, read once.
 
-        :raises InvalidConnection: naming the form field to fix.
+        :raises InvalidConnection: if a setting is invalid; the message names the form field.
         """
         if self._settings is None:
             connection = find_connection(self.contacts_conn_id, type(self))
@@ -133,7 +133,7 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
 
     @property
     def listed_account_id(self) -> str:
-        """The account that a listing without filters reads, or empty text if it reads several."""
+        """The account that a listing without filters reads, or an empty string if it reads several."""
         endpoint = self.vendor.contacts
         return endpoint.account_id(endpoint.default_filters({}, self.settings), self.settings)
 
@@ -153,20 +153,20 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
         limit: int | None = None,
         raw: bool = True,
     ) -> Iterator[Contact]:
-        """Return an iterator over the contacts, which requests pages as they are needed.
+        """Iterate over the contacts and fetch pages lazily.
 
         Filters, condition and connection are checked when this method is called, before any request.
 
         :param filters: the vendor's own parameters; see the vendor's ``…Filters`` class.
-        :param condition: return only contacts that match, in addition to the filters. What the vendor's filters can
-            express is asked of the vendor; the rest is tested on the records, and so is the vendor's answer.
+        :param condition: return only contacts that match, in addition to the filters. It is pushed down to the vendor's
+            filters where possible. All records are then tested.
         :param limit: stop after this many contacts.
         :param raw: whether contacts keep the vendor's JSON; reading is faster without it.
         :return: an iterator that ends after the last contact. Each contact is returned once.
         :raises InvalidRequest: if a filter, the condition or the limit is invalid.
         :raises UnsupportedByVendor: if the vendor does not support the condition; names the vendors that do.
         :raises IncompleteListing: at the end, if contacts kept moving between pages while they were read.
-        :raises ContactsError: for every other failure.
+        :raises ContactsError: if a request fails; the subclass states the cause.
         """
         reader = ContactReader(self._get_transport(self.settings), self.page_size)
         parsed = parse_condition(condition)
@@ -191,7 +191,7 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
         limit: int | None = None,
         raw: bool = True,
     ) -> AsyncGenerator[Contact, None]:
-        """Do what :meth:`list_contacts` does in an event loop; the arguments are checked at the first step.
+        """Async version of :meth:`list_contacts`; the arguments are checked when iteration starts.
 
         To stop before the end, close it: ``async with contextlib.aclosing(hook.alist_contacts()) as contacts``.
         """
@@ -218,8 +218,8 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
         :param account_id: required only if the contact exists in several accounts.
         :param add: names, or mappings of ``name`` and ``color``.
         :param remove: names.
-        :param replace: the exact tags to have, like ``add``; an empty list clears the tags.
-        :return: the contact after the change, or None if the vendor does not send it.
+        :param replace: the complete new set of tags, like ``add``; an empty list clears the tags.
+        :return: the contact after the change, or None if the vendor does not return it.
         :raises InvalidRequest: if the id or the change is invalid, before any request.
         :raises UnsupportedByVendor: if the vendor's API cannot change tags.
         """
@@ -231,8 +231,8 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
     ) -> Contact | None:
         """Replace the notes of one contact.
 
-        :param notes: JSON text, an object or an array; None or empty text clears the notes.
-        :return: the contact after the change, or None if the vendor does not send it.
+        :param notes: JSON text, an object or an array; None or an empty string clears the notes.
+        :return: the contact after the change, or None if the vendor does not return it.
         :raises InvalidRequest: if the id is invalid or text is not JSON, before any request.
         :raises UnsupportedByVendor: if the vendor's API cannot change notes.
         """
@@ -242,17 +242,17 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
     def update_stage(self, contact_id: str, stage: str, *, campaign: str | None = None) -> None:
         """Move one contact to a stage.
 
-        :param stage: under the name that the vendor shows, such as ``Do Not Contact``.
-        :param campaign: a campaign's id, or ``all``, at Mailstand, which has one stage per campaign.
+        :param stage: by the name that the vendor displays, such as ``Do Not Contact``.
+        :param campaign: a campaign's id, or ``all``, for Mailstand, which has one stage per campaign.
         :raises InvalidRequest: if the id is invalid, or the vendor does not allow setting the stage.
         :raises UnsupportedByVendor: if the vendor's API cannot change stages.
         """
         self.create_updater(parse_stage_change(stage, campaign)).update(Target("", str(contact_id)))
 
     def create_updater(self, change: Change, count: int = 1) -> Updater:
-        """Return what makes a change to one contact after another, or to several in one request where the vendor can.
+        """Return an updater for a change to many contacts.
 
-        This asks the vendor what has to be known once for all contacts.
+        It looks up once what all updates share, such as the id of a stage.
 
         :param count: how many contacts will be changed.
         :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors that can.
@@ -260,7 +260,7 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
         if not self.vendor.updates.supports(change.kind):
             raise UnsupportedByVendor(
                 f"{self.vendor.title}'s API cannot change the {change.kind} of contacts. Vendors that can: "
-                f"{registry.vendors_changing(change.kind)}."
+                f"{registry.format_updating_vendors(change.kind)}."
             )
         return Updater.create(self._get_transport(self.settings), change, count)
 
@@ -315,13 +315,13 @@ def _hook_class_of(connection: Connection, conn_id: str) -> type[ContactsHook[An
 
 @contextlib.contextmanager
 def _suggest_supporting_vendors(vendor: Vendor) -> Iterator[None]:
-    """Add to an error about a condition that the vendor does not support which vendors do."""
+    """Add the supporting vendors to the error about an unsupported condition."""
     try:
         yield
     except UnsupportedByVendor as error:
         if error.condition is None or error.condition in vendor.contacts.conditions:
             raise
         raise UnsupportedByVendor(
-            f"{error} Vendors that do: {registry.vendors_reporting(error.condition)}.",
+            f"{error} Vendors that do: {registry.format_supporting_vendors(error.condition)}.",
             condition=error.condition,
         ) from None

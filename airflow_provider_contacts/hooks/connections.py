@@ -1,4 +1,4 @@
-"""Look up Airflow connections, in workers and in event loops, and keep secrets out of logs."""
+"""Look up Airflow connections, in workers and in event loops, and mask secrets in logs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from airflow_provider_contacts.core.settings import Settings, parse_connection
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import InvalidConnection
 
-# Airflow 3.3.2 made connection look-ups in event loops safe, and added this method. Before, they mask secrets with a
-# blocking call that raises DeadlockImminentError while another one is in flight.
+# Airflow 3.3.2 made connection lookups in event loops safe, and added this method. Earlier versions mask secrets with a
+# blocking call, which raises DeadlockImminentError while another one is in flight.
 _HAS_SAFE_ASYNC = hasattr(Connection, "aextra_dejson")
 
 
 def find_connection(conn_id: str, hook_class: type[BaseHook] = BaseHook) -> Connection:
     """Return an Airflow connection as a hook finds it.
 
-    :raises InvalidConnection: if there is none.
+    :raises InvalidConnection: if it does not exist.
     """
     from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -29,7 +29,7 @@ def find_connection(conn_id: str, hook_class: type[BaseHook] = BaseHook) -> Conn
 
 
 async def afind_connection(conn_id: str, hook_class: type[BaseHook] = BaseHook) -> Connection:
-    """Do what :func:`find_connection` does, without blocking the event loop."""
+    """Async version of :func:`find_connection`."""
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     if not _HAS_SAFE_ASYNC:
@@ -45,13 +45,13 @@ async def afind_connection(conn_id: str, hook_class: type[BaseHook] = BaseHook) 
 def read_settings(connection: Connection, conn_id: str, vendor: Vendor) -> Settings:
     """Return the validated settings of a vendor's connection.
 
-    :raises InvalidConnection: naming the form field to fix.
+    :raises InvalidConnection: if a setting is invalid; the message names the form field.
     """
     return _parse(connection, connection.extra_dejson, conn_id, vendor)
 
 
 async def aread_settings(connection: Connection, conn_id: str, vendor: Vendor) -> Settings:
-    """Do what :func:`read_settings` does, without blocking the event loop."""
+    """Async version of :func:`read_settings`."""
     if not _HAS_SAFE_ASYNC:
         from asgiref.sync import sync_to_async
 
@@ -67,7 +67,7 @@ def mask_secret(secret: str) -> None:
 
 
 async def amask_secret(secret: str) -> None:
-    """Do what :func:`mask_secret` does, without blocking the event loop."""
+    """Async version of :func:`mask_secret`."""
     from airflow.sdk import log
 
     if hasattr(log, "amask_secret"):
@@ -104,7 +104,11 @@ def _parse(connection: Connection, extra: object, conn_id: str, vendor: Vendor) 
 def _not_found(conn_id: str) -> InvalidConnection:
     variable = f"AIRFLOW_CONN_{conn_id.upper()}"
     can_be_a_variable = variable.replace("_", "").isalnum()
-    hint = f", or set {variable} (if it is set, its JSON or URI is invalid)" if can_be_a_variable else ""
+    hint = (
+        f", or set {variable} (if it is already set, its value is neither valid JSON nor a valid URI)"
+        if can_be_a_variable
+        else ""
+    )
     return InvalidConnection(
         f"Connection {conn_id!r} does not exist. Create it under Admin, Connections{hint}."
     )

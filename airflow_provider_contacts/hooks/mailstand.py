@@ -56,8 +56,8 @@ Stage = Literal[
     "Nurture",
     "Excluded",
 ]
-# The four stages that can be written, by the names that a listing shows. The field of the request is the stage, its
-# value the campaign. https://mailstand.readme.io/reference/edit-contact
+# Writable stages: name in a listing -> field of the request. The field's value is the campaign.
+# https://mailstand.readme.io/reference/edit-contact
 _WRITABLE_STAGES = {
     "Interested": "interested",
     "Not Interested": "not_interested",
@@ -102,7 +102,7 @@ class _Record(msgspec.Struct, gc=False):
     linkedin: str | None = None
     # `created_at`, `last_updated` and `last_activity` are English text such as "47 minutes ago".
     created: object = None
-    # The page guarantees these only for a listing with `campaign`: null means never, absent means unknown.
+    # The API docs guarantee these only for a listing with `campaign`: null means never, absent means unknown.
     last_open: object = msgspec.UNSET
     last_click: object = msgspec.UNSET
     last_reply: object = msgspec.UNSET
@@ -177,8 +177,8 @@ def _stage_filters(name: str) -> Filters:
     return {"stage": stage}
 
 
-def _not_in_stage(name: str) -> None:
-    _stage_filters(name)  # a misspelt stage must not match everyone
+def _check_stage_name(name: str) -> None:
+    _stage_filters(name)  # a misspelled stage must not match everyone
 
 
 def _reply_filters(condition: Condition, wanted: bool) -> Filters | None:
@@ -219,7 +219,7 @@ def _resolve_stage(change: StageChange, _count: int) -> Flow[StageChange]:
     names = {name.casefold(): name for name in _WRITABLE_STAGES}
     if change.stage.casefold() not in names:
         raise InvalidRequest(
-            f"Mailstand allows setting these stages: {', '.join(_WRITABLE_STAGES)}. It sets the others itself."
+            f"Mailstand allows setting these stages: {', '.join(_WRITABLE_STAGES)}. Mailstand sets the others itself."
         )
     if change.campaign is None or not re.fullmatch(r"all|camp_\w+", change.campaign, re.ASCII):
         raise InvalidRequest(
@@ -233,7 +233,7 @@ def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Flo
     body = {_WRITABLE_STAGES[change.stage]: change.campaign}
     answer = (yield Request("PUT", f"/contacts/{contact_id}", json=body)).json()
     if not isinstance(answer, dict) or answer.get("status") != "ok":
-        raise MalformedResponse("The response to the update does not say `ok`.")
+        raise MalformedResponse("Mailstand did not confirm the update (`status` is not `ok`).")
 
 
 MAILSTAND = Vendor(
@@ -262,16 +262,16 @@ MAILSTAND = Vendor(
         unpack=_unpack,
         to_contact=_to_contact,
         conditions={
-            # Only a listing with `campaign` is certain to report the times of events.
+            # Only a listing with `campaign` is guaranteed to contain the times of events.
             "replied": ConditionSupport(
                 to_filters=_reply_filters,
                 required_filter=lambda condition: "campaign" if _has_time(condition) else "",
                 is_exact=lambda condition: not _has_time(condition),
             ),
-            "in_stage": ConditionSupport.asks_by_name(_stage_filters, negated=_not_in_stage),
-            "opened": ConditionSupport.asks({"has_opened": True}, negated={"has_opened": False}),
-            "clicked": ConditionSupport.asks({"has_clicked": True}, negated={"has_clicked": False}),
-            "bounced": ConditionSupport.asks({"has_bounced": True}, negated={"has_bounced": False}),
+            "in_stage": ConditionSupport.from_name(_stage_filters, negated=_check_stage_name),
+            "opened": ConditionSupport.from_filters({"has_opened": True}, negated={"has_opened": False}),
+            "clicked": ConditionSupport.from_filters({"has_clicked": True}, negated={"has_clicked": False}),
+            "bounced": ConditionSupport.from_filters({"has_bounced": True}, negated={"has_bounced": False}),
             "has_phone": ConditionSupport(),
         },
         default_filters=_default_filters,
@@ -297,10 +297,10 @@ class MailstandHook(ContactsHook[MailstandFilters]):
     The API has no filter by time of change, and its ``last_updated`` is relative English text, so every listing is a
     full one.
 
-    API page: https://mailstand.readme.io/reference/list-all-contacts
+    API docs: https://mailstand.readme.io/reference/list-all-contacts
 
-    :param contacts_conn_id: connection of type ``mailstand``: the password is the API key, ``workspace`` in Extra is the
-        workspace to read unless a filter names another one.
+    :param contacts_conn_id: connection of type ``mailstand``: the password is the API key, ``workspace`` in Extra is
+        the workspace to read unless a filter names another one.
     :param page_size: contacts per request, at most 2000, which is the default.
     """
 

@@ -1,4 +1,4 @@
-"""The vendors that are known, and what each of them supports.
+"""Registry of the vendors' hooks.
 
 Every module of this package is imported once, and every subclass of ``ContactsHook`` that declares a vendor registers
 itself. Adding a file is therefore enough to add a vendor. A vendor in another package is found through Airflow.
@@ -13,7 +13,7 @@ import pkgutil
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts import hooks
-from airflow_provider_contacts.conditions import Condition, name_of
+from airflow_provider_contacts.conditions import Condition, get_condition_name
 from airflow_provider_contacts.core.changes import ChangeKind
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
@@ -52,7 +52,7 @@ def find_hook_class(conn_type: str) -> HookClass:
     for registered in _hook_classes.values():
         if registered is hook_class:
             return registered
-    raise LookupError("which is not a vendor of contacts")
+    raise LookupError("which is not a contacts connection type")
 
 
 def hook_classes() -> dict[str, HookClass]:
@@ -61,19 +61,19 @@ def hook_classes() -> dict[str, HookClass]:
     return dict(sorted(_hook_classes.items()))
 
 
-def known_vendors() -> list[Vendor]:
+def list_vendors() -> list[Vendor]:
     """Return all known vendors, ordered by name."""
     return [hook_class.vendor for hook_class in hook_classes().values()]
 
 
-def vendors_reporting(condition_name: str) -> str:
+def format_supporting_vendors(condition_name: str) -> str:
     """Return the titles of the vendors that support a condition, for messages."""
-    return _titles([one for one in known_vendors() if condition_name in one.contacts.conditions])
+    return _titles([one for one in list_vendors() if condition_name in one.contacts.conditions])
 
 
-def vendors_changing(kind: ChangeKind) -> str:
+def format_updating_vendors(kind: ChangeKind) -> str:
     """Return the titles of the vendors whose API can make a kind of change, for messages."""
-    return _titles([one for one in known_vendors() if one.updates.supports(kind)])
+    return _titles([one for one in list_vendors() if one.updates.supports(kind)])
 
 
 def require_record_support(condition: Condition, vendor_names: set[str]) -> None:
@@ -86,13 +86,13 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
     for vendor_name in vendor_names:
         with contextlib.suppress(LookupError):  # reported below
             find_hook_class(vendor_name)
-    vendors = {vendor.name: vendor for vendor in known_vendors()}
+    vendors = {vendor.name: vendor for vendor in list_vendors()}
     if not vendor_names <= vendors.keys():
         raise InvalidRequest(
-            f"Some contacts belong to a vendor that is not installed. Installed: {_titles(list(vendors.values()))}."
+            f"Some contacts belong to an unknown vendor. Installed vendors: {_titles(list(vendors.values()))}."
         )
     for simple in condition.simple_conditions():
-        name = name_of(simple)
+        name = get_condition_name(simple)
         able = [vendor for vendor in vendors.values() if _is_on_records(vendor, name)]
         for vendor_name in sorted(vendor_names):
             if vendors[vendor_name] not in able:
@@ -111,7 +111,7 @@ def _import_hooks() -> None:
 
 def _is_on_records(vendor: Vendor, condition_name: str) -> bool:
     support = vendor.contacts.conditions.get(condition_name)
-    return support is not None and support.on_record
+    return support is not None and support.is_on_record
 
 
 def _titles(vendors: list[Vendor]) -> str:

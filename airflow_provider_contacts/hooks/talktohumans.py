@@ -86,7 +86,7 @@ class _Record(msgspec.Struct, gc=False):
     name: str | None = None
     first_name: str | None = None
     last_name: str | None = None
-    # The API page shows objects. Plain names are accepted too.
+    # The API docs show objects. Plain names are accepted too.
     tags: list[_Tag | str] | msgspec.UnsetType | None = msgspec.UNSET
     locations: list[_Location] | None = None
     app_url: str | None = None
@@ -119,7 +119,7 @@ def _unpack(envelope: _Envelope[R]) -> Page[R]:
 
 
 def _replied(sequence: _Sequence | None) -> bool | None:
-    # Only a sequence reports a reply, and only if it stops for one.
+    # Only sequences report replies, and only if they stop on a reply.
     if sequence is None or not sequence.status:
         return None
     if sequence.status.lower() == "replied":
@@ -177,7 +177,7 @@ def _check_ids(contact_id: str, account_id: str) -> None:
 
 
 def _patch(contact_id: str, account_id: str, body: Mapping[str, object]) -> Request:
-    # Required only if a contact exists in several LinkedIn accounts, and correct in any case.
+    # Required only if a contact exists in several LinkedIn accounts; always safe to send.
     account = {"account_id": account_id} if account_id else {}
     return Request("PATCH", f"/v1/contacts/{contact_id}", json={**account, **body})
 
@@ -199,7 +199,9 @@ def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Flow[Co
     contact = _updated((yield _patch(contact_id, account_id, added)), contact_id, account_id)
     wanted = {name for name, _ in change.replace}
     if not wanted <= set(contact.tags):
-        raise MalformedResponse("The response does not show the added tags, so no tag is removed.")
+        raise MalformedResponse(
+            "The response does not contain the added tags. The other tags were not removed."
+        )
     others = [name for name in contact.tags if name not in wanted]
     if not others:
         return contact
@@ -250,9 +252,11 @@ TALKTOHUMANS = Vendor(
         to_contact=_to_contact,
         conditions={
             "replied": ConditionSupport(),
-            "invitation_pending": ConditionSupport.asks({"invitation_status": "pending"}),
-            "connected": ConditionSupport.asks({"relationship_status": "connected"}, on_record=False),
-            "tagged": ConditionSupport.asks_by_name(lambda name: {"tag": name}),
+            "invitation_pending": ConditionSupport.from_filters({"invitation_status": "pending"}),
+            "connected": ConditionSupport.from_filters(
+                {"relationship_status": "connected"}, is_on_record=False
+            ),
+            "tagged": ConditionSupport.from_name(lambda name: {"tag": name}),
         },
     ),
     updates=UpdateSupport(check_ids=_check_ids, tags=_update_tags, notes=_update_notes),
@@ -262,10 +266,10 @@ TALKTOHUMANS = Vendor(
 class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
     """Read and update TalkToHumans contacts.
 
-    A person who is known to several LinkedIn accounts is a contact of each; ``account_id`` tells them apart. The API
+    A person known to several LinkedIn accounts is one contact per account, distinguished by ``account_id``. The API
     returns neither e-mail addresses nor phone numbers.
 
-    API page: https://talktohumans.app/docs/developers/contacts/list-contacts
+    API docs: https://talktohumans.app/docs/developers/contacts/list-contacts
 
     :param contacts_conn_id: connection of type ``talktohumans``, whose password is the API key.
     :param page_size: contacts per request, at most 25, which is the default.
@@ -276,7 +280,7 @@ class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
     def list_accounts(self) -> list[dict[str, Any]]:
         """Return the LinkedIn accounts of the workspace, as the vendor sends them.
 
-        The API page names ``GET /v1/accounts`` as the source of account ids but does not show its response. An array at
+        The API docs name ``GET /v1/accounts`` as the source of account ids but do not show its response. An array at
         ``data.accounts`` or ``data`` is accepted, with the paging of the other lists if it reports that more follow.
 
         :return: dicts with at least ``account_id``.

@@ -33,10 +33,10 @@ _NAME = "tether"
 class TetherFilters(TypedDict, total=False):
     """Filters of ``GET /api/contacts``, under their own names.
 
-    ``ownerFilter`` is ``my``, ``all``, ``team``, ``unassigned`` or a user's id. The API's default is ``my``, which hides
-    most contacts, so ``all`` is sent unless ``ownerFilter`` or ``owner`` is set. ``search`` matches name, phone number
-    and e-mail address. The three ranges are objects, or JSON text; ``dateRange`` is ``{"start": …, "end": …}``, and the
-    keys of the other two are not documented.
+    ``ownerFilter`` is ``my``, ``all``, ``team``, ``unassigned`` or a user's id. The API's default is ``my``, which
+    hides most contacts, so ``all`` is sent unless ``ownerFilter`` or ``owner`` is set. ``search`` matches name, phone
+    number and e-mail address. The three ranges are objects, or JSON text; ``dateRange`` is ``{"start": …, "end": …}``,
+    and the keys of the other two are not documented.
     """
 
     search: str
@@ -58,7 +58,7 @@ class _Record(msgspec.Struct, gc=False):
     id: str = msgspec.field(name="_id")
     firstName: str | None = None
     lastName: str | None = None
-    # Text, or an array of {value, isPrimary}: the pages show both, and say so of the address too.
+    # Text, or an array of {value, isPrimary}: the API docs show both, also for the e-mail address.
     phoneNumber: object = msgspec.UNSET
     email: object = None
     status: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -86,7 +86,7 @@ def _unpack(envelope: _Envelope[R]) -> Page[R]:
 
 
 def _primary(value: object) -> str | None:
-    """Return a text, or the primary one of an array of texts."""
+    """Return a string, or the primary entry of a list of strings."""
     if isinstance(value, list):
         entries = [entry if isinstance(entry, dict) else {"value": entry} for entry in value]
         primary_first = [entry for entry in entries if entry.get("isPrimary") is True] + entries
@@ -220,20 +220,20 @@ TETHER = Vendor(
     contacts=ListEndpoint(
         path="/api/contacts",
         filters=TetherFilters,
-        # The page states no largest size.
+        # The API docs state no maximum size.
         paging=PageNumberPaging(size_param="size", max_size=200, page_param="page"),
         envelope=_Envelope,
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
         conditions={
-            # Records do not report a reply, and the page does not say which `messageStatus` means one.
+            # Records do not report a reply, and the API docs do not say which `messageStatus` means one.
             "replied": ConditionSupport(
-                on_record=False,
+                is_on_record=False,
                 required_filter=lambda _condition: "messageStatus",
                 is_exact=lambda condition: isinstance(condition, Replied) and condition.since is None,
             ),
-            # Not asked as `status`: the page does not say whether that filter ignores case, as conditions do.
+            # Not pushed down to `status`: the API docs do not say whether that filter ignores case, as conditions do.
             "in_stage": ConditionSupport(),
             "has_phone": ConditionSupport(),
         },
@@ -255,10 +255,10 @@ class TetherHook(ContactsHook[TetherFilters]):
     Without the filter ``pipelineId``, an instance may return only the contacts of its active contact pipeline; the API
     pages say so of a related call.
 
-    API page: https://docs.tetherai.ca/api-reference/contacts/
+    API docs: https://docs.tetherai.ca/api-reference/contacts/
 
-    :param contacts_conn_id: connection of type ``tether``: the host is the instance's URL. With a login, the password is
-        that login's; without one, it is a bearer token.
+    :param contacts_conn_id: connection of type ``tether``: the host is the instance's URL. With a login, the password
+        is that login's; without one, it is a bearer token.
     :param page_size: contacts per request, at most 200, which is the default.
     """
 

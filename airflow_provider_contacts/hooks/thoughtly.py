@@ -28,7 +28,7 @@ _NAME = "thoughtly"
 class ThoughtlyFilters(TypedDict, total=False):
     """Filters of ``GET /contact``, under their own names.
 
-    ``search`` matches name, phone number and other attributes. The API page does not say whether several ``tags`` mean
+    ``search`` matches name, phone number and other attributes. The API docs do not say whether several ``tags`` mean
     all or any of them, nor which values ``sort`` takes.
     """
 
@@ -41,7 +41,7 @@ class ThoughtlyFilters(TypedDict, total=False):
 
 
 class _Record(msgspec.Struct, gc=False):
-    # The API page does not show a contact. These are the fields of the create call, and of a third party's schema.
+    # The API docs do not show a contact. These are the fields of the create call, and of a third party's schema.
     id: str
     name: str | None = None
     email: str | None = None
@@ -135,7 +135,7 @@ THOUGHTLY = Vendor(
     contacts=ListEndpoint(
         path="/contact",
         filters=ThoughtlyFilters,
-        # The page documents only `page >= 0`, not where counting starts, so page 1 may be page 0 again. Covered by
+        # The API docs say only `page >= 0`, not where counting starts, so page 1 may be page 0 again. Covered by
         # test_numbered_without_total.
         paging=PageNumberPaging(
             size_param="limit", max_size=50, page_param="page", first=0, first_page_may_repeat=True
@@ -145,10 +145,10 @@ THOUGHTLY = Vendor(
         unpack=_unpack,
         to_contact=_to_contact,
         conditions={
-            "tagged": ConditionSupport.asks_by_name(
+            "tagged": ConditionSupport.from_name(
                 lambda name: {"tags": [name]}, negated=lambda name: {"excluded_tags": [name]}
             ),
-            "has_phone": ConditionSupport.asks({"phone_numbers_only": True}),
+            "has_phone": ConditionSupport.from_filters({"phone_numbers_only": True}),
         },
         account_id=lambda _filters, settings: _team_id(settings),
     ),
@@ -160,12 +160,12 @@ THOUGHTLY = Vendor(
 class ThoughtlyHook(ContactsHook[ThoughtlyFilters]):
     """Read Thoughtly contacts.
 
-    The API reports no total, so a contact that is deleted while a listing is read can hide another one.
+    The API reports no total, so a contact that is deleted while a listing is read can cause another one to be skipped.
 
-    API page: https://docs.thoughtly.com/api-reference/contact/get-contacts
+    API docs: https://docs.thoughtly.com/api-reference/contact/get-contacts
 
-    :param contacts_conn_id: connection of type ``thoughtly``: the password is the API token, ``team_id`` in Extra is the
-        team.
+    :param contacts_conn_id: connection of type ``thoughtly``: the password is the API token, ``team_id`` in Extra is
+        the team.
     :param page_size: contacts per request, at most 50, which is the default.
     """
 

@@ -1,4 +1,4 @@
-"""What operators and sensors that read contacts have in common."""
+"""Base class of operators that read contacts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_contacts.retry import RetryPolicyOperator
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
 
-__all__ = ["ContactsLike", "FiltersLike", "ReadsContactsOperator", "TagsLike"]
+__all__ = ["BaseContactsOperator", "ContactsLike", "FiltersLike", "TagsLike"]
 
 # Ids, references or contacts: a list, the output of an upstream task, or a template that renders to a list.
 ContactsLike: TypeAlias = "Sequence[str | int | Reference | Mapping[str, object]] | XComArg | str"
@@ -21,12 +21,12 @@ ContactsLike: TypeAlias = "Sequence[str | int | Reference | Mapping[str, object]
 FiltersLike: TypeAlias = "Mapping[str, object] | XComArg | str"
 
 
-class ReadsContactsOperator(RetryPolicyOperator):
+class BaseContactsOperator(RetryPolicyOperator):
     """Base class of the operators that read contacts.
 
     :param contacts_conn_id: connection of any vendor. Templated.
     :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON form, that contacts have to match as well. Templated.
+    :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
     """
 
     template_fields: Sequence[str] = ("contacts_conn_id", "filters", "condition")

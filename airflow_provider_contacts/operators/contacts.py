@@ -13,7 +13,7 @@ from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.registry import require_record_support
 from airflow_provider_contacts.links import ContactLink, push_contact_url
-from airflow_provider_contacts.operators.base import ContactsLike, ReadsContactsOperator
+from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FilterContactsOperator", "ListContactsOperator"]
 
 
-class ListContactsOperator(ReadsContactsOperator):
+class ListContactsOperator(BaseContactsOperator):
     """Return the contacts of one connection as XCom.
 
     For more than a few hundred contacts use
@@ -31,7 +31,7 @@ class ListContactsOperator(ReadsContactsOperator):
 
     :param contacts_conn_id: connection of any vendor. Templated.
     :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON form, that contacts have to match as well. Templated.
+    :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
     :param limit: stop after this many contacts. Templated.
     :param max_xcom_contacts: fail if there are more contacts than this; nothing is pushed to XCom then. Templated.
     :return: a list of dicts with the fields of :class:`~airflow_provider_contacts.contact.Contact` except ``raw``;
@@ -40,7 +40,7 @@ class ListContactsOperator(ReadsContactsOperator):
     :raises ContactsError: for every other failure.
     """
 
-    template_fields: Sequence[str] = (*ReadsContactsOperator.template_fields, "limit", "max_xcom_contacts")
+    template_fields: Sequence[str] = (*BaseContactsOperator.template_fields, "limit", "max_xcom_contacts")
     ui_color = "#e8f1e4"
     operator_extra_links = (ContactLink(),)
 
@@ -78,11 +78,11 @@ class FilterContactsOperator(RetryPolicyOperator):
     """Return the contacts of an upstream task that match a condition.
 
     :param contacts: what :class:`ListContactsOperator` returned, usually ``list_task.output``. Templated.
-    :param condition: a condition, or its JSON form. Templated.
-    :param skip_if_empty: skip this task, and so the tasks after it, if no contact matches. Templated.
-    :return: the dicts that match, unchanged. A contact whose record does not report the answer does not match; the log
-        says how many those are.
-    :raises InvalidRequest: if ``contacts`` is not a list of whole contacts, or the condition is invalid.
+    :param condition: a condition, or its JSON. Templated.
+    :param skip_if_empty: skip this task and its downstream tasks if no contact matches. Templated.
+    :return: the dicts that match, unchanged. A contact whose record does not report the condition does not match; the
+        log reports how many.
+    :raises InvalidRequest: if ``contacts`` is not a list of complete contacts, or the condition is invalid.
     :raises UnsupportedByVendor: if the records of a vendor do not report the condition.
     """
 
@@ -143,6 +143,6 @@ def _whole_contacts(contacts: object) -> list[tuple[dict[str, object], Contact]]
             found.append((dict(fields), Contact.from_dict(fields)))
         except ValueError as error:
             raise InvalidRequest(
-                f"Item {number} of `contacts` is not a whole contact, such as ListContactsOperator returns: {error}."
+                f"Item {number} of `contacts` is not a complete contact, such as ListContactsOperator returns: {error}."
             ) from None
     return found

@@ -33,9 +33,9 @@ _MAX_CONTACTS_IN_LOG = 20
 class _UpdateContactsOperator(RetryPolicyOperator):
     """Make one change to many contacts.
 
-    Contacts that are already up to date cost no request, and duplicates are updated once. An update sets a value and
-    does not count, so sending one twice does no harm. On Airflow 3.3 a retry continues where the previous attempt
-    ended. After the task has succeeded, clearing it repeats everything.
+    Contacts that are already up to date cost no request, and duplicates are updated once. Updates are idempotent, so
+    sending one twice is harmless. On Airflow 3.3 a retry continues where the previous attempt ended. After the task has
+    succeeded, clearing it repeats everything.
 
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
     :param contacts: what a listing, a filter or a sensor returned, or ids. Templated.
@@ -70,7 +70,7 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         self.on_failure = on_failure
 
     def parse_change(self) -> Change:
-        """Return the checked change."""
+        """Validate the arguments and return the change."""
         raise NotImplementedError
 
     def execute(self, context: Context) -> dict[str, list[dict[str, object]]]:
@@ -94,7 +94,7 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         )
         if len(to_update) > max_updates:
             raise InvalidRequest(
-                f"{len(to_update)} contacts would be updated, more than max_updates ({max_updates}). Nothing is "
+                f"{len(to_update)} contacts would be updated, more than max_updates ({max_updates}). Nothing was "
                 "written. Raise max_updates if this is intended."
             )
         updater = hook.create_updater(change, len(to_update))
@@ -165,7 +165,7 @@ class UpdateContactTagsOperator(_UpdateContactsOperator):
 
     :param add: names, or mappings of ``name`` and ``color``. Templated.
     :param remove: names. Templated.
-    :param replace: the exact tags to have, like ``add``; an empty list clears the tags. Templated.
+    :param replace: the complete new set of tags, like ``add``; an empty list clears the tags. Templated.
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
     :param contacts: what a listing, a filter or a sensor returned, or ids. Templated.
     :param preview: report what would change, and write nothing. Templated.
@@ -191,14 +191,14 @@ class UpdateContactTagsOperator(_UpdateContactsOperator):
         self.replace = replace
 
     def parse_change(self) -> Change:
-        """Return the checked change."""
+        """Validate the arguments and return the change."""
         return parse_tag_change(self.add, self.remove, self.replace)
 
 
 class UpdateContactNotesOperator(_UpdateContactsOperator):
     """Replace the notes of many contacts.
 
-    :param notes: JSON text, an object or an array; None or empty text clears the notes. Templated.
+    :param notes: JSON text, an object or an array; None or an empty string clears the notes. Templated.
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
     :param contacts: what a listing, a filter or a sensor returned, or ids. Templated.
     :param preview: report what would change, and write nothing. Templated.
@@ -216,15 +216,15 @@ class UpdateContactNotesOperator(_UpdateContactsOperator):
         self.notes = notes
 
     def parse_change(self) -> Change:
-        """Return the checked change."""
+        """Validate the arguments and return the change."""
         return parse_notes_change(self.notes)
 
 
 class UpdateContactStageOperator(_UpdateContactsOperator):
     """Move many contacts to a stage.
 
-    :param stage: under the name that the vendor shows, such as ``Do Not Contact``. Templated.
-    :param campaign: a campaign's id, or ``all``, at Mailstand, which has one stage per campaign. Templated.
+    :param stage: by the name that the vendor displays, such as ``Do Not Contact``. Templated.
+    :param campaign: a campaign's id, or ``all``, in Mailstand, which has one stage per campaign. Templated.
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
     :param contacts: what a listing, a filter or a sensor returned, or ids. Templated.
     :param preview: report what would change, and write nothing. Templated.
@@ -242,5 +242,5 @@ class UpdateContactStageOperator(_UpdateContactsOperator):
         self.campaign = campaign
 
     def parse_change(self) -> Change:
-        """Return the checked change."""
+        """Validate the arguments and return the change."""
         return parse_stage_change(self.stage, self.campaign)

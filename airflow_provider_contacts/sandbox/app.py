@@ -123,5 +123,5 @@ def _listen(port: int) -> socket.socket:
         listener.listen(128)
     except OSError:
         listener.close()
-        raise SystemExit(f"Port {port} is taken. Choose another one with --port.") from None
+        raise SystemExit(f"Port {port} is in use. Choose another one with --port.") from None
     return listener

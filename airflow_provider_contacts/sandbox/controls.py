@@ -13,10 +13,10 @@ from airflow_provider_contacts.sandbox.state import Fault, Row, State
 from airflow_provider_contacts.sandbox.validation import ApiError, json_response
 from airflow_provider_contacts.sandbox.vendor import SandboxVendor
 
-_MAX_ADDED = 100_000
+_MAX_ADDED_CONTACTS = 100_000
 
 
-# Long, because the endpoints share the state; each of them is short.
+# One function, because the endpoints are closures over the state.
 def make_controls(state: State, vendors: dict[str, SandboxVendor]) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter()
@@ -58,7 +58,7 @@ def make_controls(state: State, vendors: dict[str, SandboxVendor]) -> APIRouter:
     async def add(body: dict[str, Any]) -> Response:
         vendor = require_vendor(body.get("vendor"))
         count = body.get("count", 1)
-        if not isinstance(count, int) or not 0 <= count <= _MAX_ADDED:
+        if not isinstance(count, int) or not 0 <= count <= _MAX_ADDED_CONTACTS:
             raise ApiError(400, "bad_request", "count must be a number of contacts")
         return references(vendor, state.tables[vendor].add(count))
 

@@ -62,7 +62,7 @@ _AREA_CODES = (
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person who may be a contact at several vendors."""
+    """A person who may be a contact across vendors."""
 
     number: int
     first: str

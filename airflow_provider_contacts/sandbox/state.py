@@ -182,7 +182,7 @@ class State:
     _recent: dict[str, deque[float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def random(self, *parts: object) -> random.Random:
+    def make_random(self, *parts: object) -> random.Random:
         """Return a random source that the seed and ``parts`` determine."""
         return random.Random(":".join(map(str, (self.seed, *parts))))
 
@@ -190,12 +190,12 @@ class State:
         """Return which person a vendor's contact is.
 
         :param number: number of the contact.
-        :param offset: the vendor's own, in quarters of the population; vendors next to each other share three quarters.
+        :param offset: the vendor's offset, in quarters of the population; adjacent vendors share three quarters.
         """
         return number + offset * max(1, self.contacts // 4)
 
     def add_violation(self, vendor: str, method: str, path: str, problem: str) -> None:
-        """Record that a client broke a rule of an API page."""
+        """Record that a client broke a rule of the API docs."""
         self.violations.append({"vendor": vendor, "method": method, "path": path, "problem": problem})
 
     def take_fault(self, vendor: str, method: str, path: str) -> Fault | None:

@@ -1,4 +1,4 @@
-"""Strict reading of requests: what an API page does not document is rejected and recorded."""
+"""Strict validation of requests: what the API docs do not document is rejected and recorded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from airflow_provider_contacts.sandbox.state import State
 Query = dict[str, Any]
 
 # 2026-01-01, around which the sandbox's times are.
-EPOCH = 1_767_225_600
+BASE_TIME_SECONDS = 1_767_225_600
 
 
 class ApiError(Exception):
@@ -79,7 +79,7 @@ JsonObject = Annotated[dict[str, Any], BeforeValidator(_parse_json_object)]
 
 
 def parse_query(state: State, vendor: str, request: Request, model: type[QueryModel]) -> Query:
-    """Return the checked parameters of a request that were given, by name.
+    """Return the validated query parameters.
 
     :raises ApiError: with status 400 for the first that breaks a rule, which is recorded.
     """

@@ -1,4 +1,4 @@
-"""What a module in ``sandbox.vendors`` provides."""
+"""Interface of the modules in ``sandbox.vendors``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_contacts.sandbox.validation import ApiError
 class ConditionSample:
     """A condition, and the sandbox contacts for which it is true.
 
-    :param condition: JSON form of the condition.
+    :param condition: the condition as JSON types.
     :param matches: returns whether it is true of a row.
     :param filters: filters that the condition needs.
     """
@@ -35,7 +35,7 @@ class ChangeSample:
 
     :param kind: what is changed: tags, notes or stage.
     :param arguments: the change, as arguments by name.
-    :param is_made: returns whether a row is as wanted.
+    :param is_made: returns whether a row has the change.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class Samples:
     :param connection: an Airflow connection without a host, for a server other than the sandbox.
     :param id_key: key of a record's id.
     :param filters: a valid value for every filter.
-    :param enumerated: a filter that does not accept any text.
+    :param enumerated: a filter that accepts only fixed values.
     :param narrow: a filter that some contacts of the sandbox match and some do not.
     :param make_page: makes a response from records; the second argument says whether it is the last page.
     :param odd_values: values of a wrong type for optional fields.

@@ -30,7 +30,7 @@ from airflow_provider_contacts.errors import (
     wrap_unexpected,
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.operators.base import ContactsLike, ReadsContactsOperator
+from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,27 +49,28 @@ _DEFERRAL_GRACE_SECONDS = 1200.0
 _MAX_TIMEOUT_SECONDS = 100 * 365 * 86_400.0
 
 
-class ContactSensor(ReadsContactsOperator, BaseSensorOperator):
+class ContactSensor(BaseContactsOperator, BaseSensorOperator):
     """Wait until contacts match a condition.
 
-    Every poll lists the contacts that the condition and the filters leave. With ``deferrable`` the wait holds no worker,
-    and on Airflow 3.3 all waits of one triggerer with the same connection, filters, condition and interval share one
-    poll. Outcome, result and errors are the same in every mode.
+    Every poll lists the contacts that match the filters and the condition. With ``deferrable`` the wait holds no
+    worker, and on Airflow 3.3 all waits of one triggerer with the same connection, filters, condition and interval
+    share one poll. Outcome, result and errors are the same in every mode.
 
-    A transient error does not end the wait; it fails after more than ``max_consecutive_failures`` failed polls in a row.
-    A permanent error, such as an invalid key, missing permissions or an invalid filter, fails immediately, also with
+    Transient errors are tolerated; the sensor fails after more than ``max_consecutive_failures`` failed polls in a row.
+    A permanent error, such as an invalid key, missing permissions or an invalid filter, fails immediately, even with
     ``soft_fail``. In ``reschedule`` mode failures in a row are counted on Airflow 3.3 only. A ``Retry-After`` that is
     longer than ``poke_interval`` is respected.
 
     :param contacts_conn_id: connection of any vendor. Templated.
-    :param condition: a condition, or its JSON form. Templated.
+    :param condition: a condition, or its JSON. Templated.
     :param filters: the vendor's own parameters. Templated.
     :param contact_ids: wait for these contacts: ids, references, or what a listing returned. Templated.
-    :param min_count: how many contacts have to match; by default all of ``contact_ids``, and one without them.
+    :param min_count: how many contacts have to match; by default all of ``contact_ids``, or 1 without them.
         Templated.
     :param max_consecutive_failures: how many polls in a row may fail. Templated.
     :param deferrable: wait in the triggerer; by default ``[operators] default_deferrable``.
-    :param kwargs: arguments of ``BaseSensorOperator``: ``poke_interval``, ``timeout``, ``mode``, ``soft_fail`` and so on.
+    :param kwargs: arguments of ``BaseSensorOperator``: ``poke_interval``, ``timeout``, ``mode``, ``soft_fail`` and so
+        on.
     :return: references ``{"vendor", "account_id", "contact_id"}`` of the matching contacts, of those that were waited
         for.
     :raises UnsupportedByVendor: when the task starts, if the vendor does not support the condition.
@@ -79,7 +80,7 @@ class ContactSensor(ReadsContactsOperator, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = (
-        *ReadsContactsOperator.template_fields,
+        *BaseContactsOperator.template_fields,
         "contact_ids",
         "min_count",
         "max_consecutive_failures",
@@ -256,7 +257,8 @@ class ContactSensor(ReadsContactsOperator, BaseSensorOperator):
                 raise ValueError("unknown status")
         except (KeyError, ValueError, msgspec.ValidationError):
             raise ContactsError(
-                "The triggerer sent an event that this version does not know, so the wait has failed. Clear the task to "
+                "The triggerer sent an event that this version does not know, so the wait has failed. Clear the task"
+                " to "
                 "wait again, and install the same version of this package everywhere."
             ) from None
         if status == "timeout":
@@ -266,7 +268,7 @@ class ContactSensor(ReadsContactsOperator, BaseSensorOperator):
         raise error
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Continue after a deferral. A time-out and a failure mean the same as in the other modes."""
+        """Continue after a deferral. Timeouts and failures behave as in the other modes."""
         try:
             # Not BaseSensorOperator's: with soft_fail it turns every error into a skip, permanent ones included.
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
@@ -286,7 +288,7 @@ class ContactSensor(ReadsContactsOperator, BaseSensorOperator):
     def _timeout_message(self, detail: str) -> str:
         return f"Timed out after {self.timeout:.0f} s: {detail}."
 
-    # In `reschedule` mode every poll is a process of its own, so the failures in a row are kept in Airflow.
+    # In `reschedule` mode every poll runs in its own process, so the failures in a row are kept in Airflow.
 
     def _load_failures(self, context: Context) -> int:
         if not self.reschedule or self.deferrable:

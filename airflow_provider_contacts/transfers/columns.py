@@ -53,5 +53,6 @@ def raw_text(contact: Contact) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise MalformedRecord(
-            'A record is not UTF-8, so it cannot be written to the column `raw`. content="raw" keeps it.', raw
+            'A record is not UTF-8, so it cannot be written to the column `raw`. Use content="raw" to keep it.',
+            raw,
         ) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
-from airflow_provider_contacts.operators.base import ReadsContactsOperator
+from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.transfers.formats import choose_format
 from airflow_provider_contacts.transfers.openlineage import Export
 from airflow_provider_contacts.transfers.publishing import check_path, write_file
@@ -20,23 +20,22 @@ if TYPE_CHECKING:
 __all__ = ["ContactsToObjectStorageOperator"]
 
 
-class ContactsToObjectStorageOperator(ReadsContactsOperator):
+class ContactsToObjectStorageOperator(BaseContactsOperator):
     """Write all contacts of one connection to one file.
 
-    The whole listing is read into a local temporary file first and published in one step: nothing is visible at ``path``
-    until it is complete, and after a failed read the previous file is still there. Contacts are streamed; memory use
-    stays flat except for one small key per contact.
+    The listing is first read into a local temporary file, which is then published in one step. If reading fails, the
+    previous file remains. Contacts are streamed; memory use stays flat except for one small key per contact.
 
     The columns are the fields of :class:`~airflow_provider_contacts.contact.Contact` in their order, then ``raw``, the
-    vendor's JSON. In ``.jsonl``, times are ISO 8601 text in UTC, and ``raw`` is an object. In ``.csv`` and ``.parquet``,
-    ``raw`` is text. In ``.csv``, lists are JSON, and a cell that a spreadsheet would run as a formula is prefixed with an
-    apostrophe. In ``.parquet``, times have a zone, and lists are lists.
+    vendor's JSON. In ``.jsonl``, times are ISO 8601 text in UTC, and ``raw`` is an object. In ``.csv`` and
+    ``.parquet``, ``raw`` is text. In ``.csv``, lists are JSON, and a cell that a spreadsheet would run as a formula is
+    prefixed with an apostrophe. In ``.parquet``, times have a zone, and lists are lists.
 
     :param contacts_conn_id: connection of any vendor. Templated.
     :param path: a local path, or a URL that ``airflow.sdk.ObjectStoragePath`` supports, such as
         ``s3://aws_default@bucket/contacts/mailstand.jsonl``. Missing folders are created. Templated.
     :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON form, that contacts have to match as well. Templated.
+    :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
     :param format: ``jsonl`` or ``csv``, each also with ``.gz`` or ``.zst``, or ``parquet``; by default the ending of
         ``path``. Templated.
     :param content: ``normalized``, or ``raw`` for the vendor's own objects, byte for byte, as JSON lines. Templated.
@@ -46,7 +45,7 @@ class ContactsToObjectStorageOperator(ReadsContactsOperator):
     :raises ContactsError: if the path cannot be written, before any request; and for every other failure.
     """
 
-    template_fields: Sequence[str] = (*ReadsContactsOperator.template_fields, "path", "format", "content")
+    template_fields: Sequence[str] = (*BaseContactsOperator.template_fields, "path", "format", "content")
     ui_color = "#e4edf1"
 
     def __init__(

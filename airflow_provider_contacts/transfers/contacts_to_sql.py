@@ -14,7 +14,7 @@ from airflow_provider_contacts.errors import ContactsError, InvalidRequest, Malf
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.connections import find_connection
 from airflow_provider_contacts.lineage import collect_write
-from airflow_provider_contacts.operators.base import ReadsContactsOperator
+from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.transfers.merge import Counts, Merge, Staging
 from airflow_provider_contacts.transfers.openlineage import Export
 from airflow_provider_contacts.transfers.table import define_table, ensure_table
@@ -30,35 +30,36 @@ _SQLITE_BUSY_TIMEOUT_SECONDS = 60
 _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "mssql": 1433}
 
 
-class ContactsToSqlOperator(ReadsContactsOperator):
+class ContactsToSqlOperator(BaseContactsOperator):
     """Write the contacts of one connection to a table, and only those that are new or have changed.
 
-    The whole listing is read first. Then one transaction compares it with the table by digest and writes the difference;
-    a second run over unchanged data writes no row. The digest covers all fields except ``raw``, which contains text such
-    as "47 minutes ago" at some vendors; ``raw`` is written together with changes of other fields.
+    The whole listing is read first. Then one transaction compares digests with the table and writes the difference. A
+    second run over unchanged data writes no row. The digest covers all fields except ``raw``, which contains text such
+    as "47 minutes ago" for some vendors; ``raw`` is written together with changes of other fields.
 
     The table has the columns of the files of ``ContactsToObjectStorageOperator``, with lists as JSON text, and then
-    ``digest``, ``first_seen_at``, ``changed_at`` (when the contact's fields were last written) and ``removed_at``. Its key
-    is ``vendor``, ``account_id``, ``contact_id``, so several tasks can write the contacts of several connections or
+    ``digest``, ``first_seen_at``, ``changed_at`` (when the contact's fields were last written) and ``removed_at``. Its
+    key is ``vendor``, ``account_id``, ``contact_id``, so several tasks can write the contacts of several connections or
     accounts to one table at the same time. No vendor reports what changed, so every run reads the whole listing.
 
     :param contacts_conn_id: connection of any vendor. Templated.
     :param sql_conn_id: connection of a database whose hook is a ``DbApiHook``. Templated.
     :param table: ``table`` or ``schema.table``; the database's dialect quotes it. Templated.
     :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON form, that contacts have to match as well. Templated.
+    :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
     :param create_table: create the table if it does not exist. Templated.
-    :param mark_removed: set ``removed_at`` of contacts that the vendor no longer lists, in the accounts that were listed;
-        rejected with filters or a condition. Templated.
+    :param mark_removed: set ``removed_at`` of contacts that the vendor no longer lists, in the accounts that were
+        listed; rejected with filters or a condition. Templated.
     :param skip_unchanged: skip this task if nothing was written, so that no asset event starts other DAGs. Templated.
-    :return: ``{"vendor", "table", "seen", "new", "changed", "unchanged", "removed", "requests", "seconds"}``; the counts
-        are also added to the events of outlet assets.
-    :raises InvalidRequest: if a filter or a name is invalid, or the columns of the table do not fit, before any request.
+    :return: ``{"vendor", "table", "seen", "new", "changed", "unchanged", "removed", "requests", "seconds"}``; the
+        counts are also added to the events of outlet assets.
+    :raises InvalidRequest: if a filter or a name is invalid, or the columns of the table are incompatible, before any
+        request.
     :raises ContactsError: for every other failure.
     """
 
     template_fields: Sequence[str] = (
-        *ReadsContactsOperator.template_fields,
+        *BaseContactsOperator.template_fields,
         "sql_conn_id",
         "table",
         "create_table",
@@ -131,7 +132,7 @@ class ContactsToSqlOperator(ReadsContactsOperator):
                 ensure_table(engine, table, create=create_table)
             # A server may close a connection that is idle while the vendor is read.
             engine.dispose()
-            # A file without a name disappears with the task, whatever ends it.
+            # An unnamed temporary file is removed even if the task is killed.
             with tempfile.TemporaryFile(prefix="contacts-") as file:
                 staging = Staging(file)
                 staging.add_all(contacts)

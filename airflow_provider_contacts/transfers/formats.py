@@ -151,7 +151,7 @@ class _ParquetWriter:
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """How contacts become a file.
+    """A file format.
 
     :param name: ``jsonl``, ``csv`` or ``parquet``.
     :param compression: ``gz``, ``zst`` or empty.
@@ -200,7 +200,7 @@ class FileFormat:
     @contextlib.contextmanager
     def _compressed(self, plain: IO[bytes]) -> Iterator[IO[bytes]]:
         if self.compression == "gz":
-            # Without a name and a time, equal contacts give equal files.
+            # No name and no time, so that equal contacts give equal files.
             with gzip.GzipFile("", "wb", fileobj=plain, mtime=0, compresslevel=6) as file:
                 yield file  # type: ignore[misc]
         elif self.compression == "zst":
@@ -211,7 +211,7 @@ class FileFormat:
             yield plain
 
 
-# Formats by the ending of a path. Parquet compresses itself.
+# Formats by the ending of a path. Parquet is always compressed.
 FORMATS = {
     "jsonl": FileFormat("jsonl"),
     "jsonl.gz": FileFormat("jsonl", "gz"),
@@ -236,7 +236,9 @@ def choose_format(path: str, name: str | None = None, content: str = "normalized
     found = FORMATS.get(ending)
     if found is None:
         argument = "`format`" if name else "The ending of `path`"
-        raise InvalidRequest(f"{argument} must be one of: {', '.join(FORMATS)}. Parquet compresses itself.")
+        raise InvalidRequest(
+            f"{argument} must be one of: {', '.join(FORMATS)}. Parquet is always compressed."
+        )
     if content not in ("normalized", "raw"):
         raise InvalidRequest("`content` must be `normalized` or `raw`.")
     if content == "raw" and found.name != "jsonl":

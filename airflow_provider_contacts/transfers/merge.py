@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 Row = dict[str, object]
 
 # Rows per statement: enough that round trips no longer matter, and little memory.
-_BATCH_SIZE = 1000
+_ROWS_PER_STATEMENT = 1000
 # Each record in the staging file follows its length.
 _LENGTH_BYTES = 4
 _VALUE_COLUMNS = [one.name for one in COLUMNS if one.name not in KEY]
@@ -60,7 +60,7 @@ class StagedContact:
 class Staging:
     """The contacts of a listing in a temporary file, so that memory holds one digest per contact only.
 
-    The digest covers all fields except ``raw``, which contains text such as "47 minutes ago" at some vendors.
+    The digest covers all fields except ``raw``, which contains text such as "47 minutes ago" for some vendors.
 
     :param file: an empty file that is open for reading and writing.
     """
@@ -91,8 +91,8 @@ class Staging:
     def row(self, staged: StagedContact, *, reject_nul: bool) -> Row:
         """Return the column values of a contact.
 
-        :param reject_nul: whether the database cannot store NUL characters, as PostgreSQL.
-        :raises MalformedRecord: naming the field with a NUL character.
+        :param reject_nul: whether the database, like PostgreSQL, cannot store NUL characters.
+        :raises MalformedRecord: if a field contains a NUL character; the message names it.
         """
         self._file.seek(staged.position)
         record = self._file.read(int.from_bytes(self._file.read(_LENGTH_BYTES), "big"))
@@ -101,7 +101,8 @@ class Staging:
         for name, value in row.items():
             if reject_nul and isinstance(value, str) and "\0" in value:
                 raise MalformedRecord(
-                    f"`{name}` of contact {contact.contact_id} contains a NUL character, which PostgreSQL cannot store. "
+                    f"`{name}` of contact {contact.contact_id} contains a NUL character, which PostgreSQL cannot "
+                    "store. "
                     "Nothing is written."
                 )
         for one in COLUMNS:
@@ -114,8 +115,8 @@ class Staging:
 class Merge:
     """Compares staged contacts with the table by digest, and writes what differs.
 
-    Everything happens in one transaction. Accounts are processed in one order, so that two tasks cannot wait for each
-    other. Rows that a concurrent task wrote after this one started reading are left alone.
+    Everything happens in one transaction. Accounts are processed in sorted order, which prevents deadlocks. Rows that a
+    concurrent task wrote after this one started reading are left alone.
 
     :param table: the contacts table.
     :param staging: the listed contacts.
@@ -175,7 +176,7 @@ class Merge:
         # Inserts and updates stay separate statements, because "insert or update" differs between databases.
         self._insert(connection, new)
         self._update(connection, changed)
-        # Without an account id, it is unknown whose the other rows are.
+        # Without an account id, it is unknown which account the other rows belong to.
         if self.mark_removed and account_id:
             # A contact whose account is not reported this time is not gone.
             kept = {*contacts, *newer, *self.staging.accounts.get("", {})}
@@ -198,7 +199,7 @@ class Merge:
         stored: dict[str, tuple[bytes, bool]] = {}
         newer: set[str] = set()
         for contact_id, digest, removed_at, changed_at in connection.execute(
-            query.where(self._is_of(account_id))
+            query.where(self._belongs_to(account_id))
         ):
             stored[contact_id] = (bytes.fromhex(digest), removed_at is not None)
             # SQLite returns times without a zone; they were written in UTC.
@@ -207,7 +208,7 @@ class Merge:
                 newer.add(contact_id)
         return stored, newer
 
-    def _is_of(self, account_id: str) -> sa.ColumnElement[bool]:
+    def _belongs_to(self, account_id: str) -> sa.ColumnElement[bool]:
         import sqlalchemy as sa
 
         return sa.and_(self.table.c.vendor == self.vendor, self.table.c.account_id == account_id)
@@ -248,7 +249,7 @@ class Merge:
         self.counts.removed += len(contact_ids)
         statement = (
             self.table.update()
-            .where(self._is_of(account_id), self.table.c.contact_id == sa.bindparam("key_contact_id"))
+            .where(self._belongs_to(account_id), self.table.c.contact_id == sa.bindparam("key_contact_id"))
             .values(removed_at=self._now)
         )
         for batch in _batches(contact_ids):
@@ -261,5 +262,5 @@ class Merge:
 
 
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), _BATCH_SIZE):
-        yield items[start : start + _BATCH_SIZE]
+    for start in range(0, len(items), _ROWS_PER_STATEMENT):
+        yield items[start : start + _ROWS_PER_STATEMENT]

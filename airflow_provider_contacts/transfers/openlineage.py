@@ -21,7 +21,7 @@ class Export:
     """A finished export.
 
     :param vendor: connection type of the vendor.
-    :param base_url: address of the vendor's API.
+    :param base_url: URL of the vendor's API.
     :param namespace: namespace of the output dataset, by OpenLineage's naming rules.
     :param name: name of the output dataset.
     :param summary: what the task returns.

@@ -33,7 +33,7 @@ def write_file(contacts: Iterable[Contact], path: str, file_format: FileFormat) 
     :raises ContactsError: if reading or writing fails; what was at ``path`` before is still there.
     """
     local_path, _ = _parse_path(path)
-    # A file without a name disappears with the task, whatever ends it. An upload needs a name.
+    # An unnamed temporary file is removed even if the task is killed. An upload needs a name.
     with tempfile.TemporaryFile() if local_path else tempfile.NamedTemporaryFile() as staged:
         count = file_format.write(contacts, staged)
         staged.flush()
@@ -53,18 +53,18 @@ def check_path(path: str) -> None:
         return
     try:
         os.makedirs(os.path.dirname(local_path), exist_ok=True)
-        sibling = _sibling(local_path)
+        sibling = _temporary_path(local_path)
         os.close(os.open(sibling, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         os.unlink(sibling)
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(os.stat(local_path).st_mode):
                 raise InvalidRequest("`path` exists and is not a regular file.")
     except OSError as error:
-        raise ContactsError(f"No file can be written at `path`: {error.strerror}.", transient=True) from None
+        raise ContactsError(f"`path` is not writable: {error.strerror}.", transient=True) from None
 
 
 def _parse_path(path: str) -> tuple[str, ObjectStoragePath | None]:
-    """Return the local path, or empty text and the path in an object store.
+    """Return the local path, or an empty string and the path in an object store.
 
     :raises InvalidRequest: if it does not name a file.
     """
@@ -119,7 +119,7 @@ def _publish_locally(staged: IO[bytes], path: str) -> None:
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
     _remove_stale_siblings(folder, name)
-    sibling = _sibling(path)
+    sibling = _temporary_path(path)
     # Not mkstemp: the file should have the mode of the one that it replaces, or else the umask's.
     descriptor = os.open(sibling, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
@@ -149,7 +149,7 @@ def _remove_stale_siblings(folder: str, name: str) -> None:
                 os.unlink(path)
 
 
-def _sibling(path: str) -> str:
+def _temporary_path(path: str) -> str:
     """Return a new hidden path in the same folder, from which a rename is one step."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f"{_sibling_prefix(name)}{secrets.token_hex(8)}")

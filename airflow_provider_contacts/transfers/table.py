@@ -71,7 +71,9 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
     inspector = sa.inspect(engine)
     if not inspector.has_table(table.name, schema=table.schema):
         if not create:
-            raise InvalidRequest("The table does not exist, and `create_table` is false.")
+            raise InvalidRequest(
+                "The table does not exist, and `create_table` is false. Create it, or set `create_table=True`."
+            )
         try:
             table.create(engine, checkfirst=True)
         except sa.exc.DBAPIError:
@@ -81,7 +83,7 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
         inspector = sa.inspect(engine)
     problems = [*_column_problems(inspector, table), *_key_problems(inspector, table)]
     if problems:
-        raise InvalidRequest(f"The table does not fit: {'; '.join(problems)}.")
+        raise InvalidRequest(f"The table is incompatible: {'; '.join(problems)}.")
     if engine.dialect.name != "sqlite":
         _require_write_permission(engine, table)
 
@@ -98,7 +100,7 @@ def _column_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
         ("missing columns", missing),
         ("columns of another type", mistyped),
         ("NOT NULL columns that contacts may leave empty", not_nullable),
-        ("columns that need a value which contacts do not have", required_extra),
+        ("additional required columns without a default", required_extra),
     )
     return [f"{problem}: {', '.join(names)}" for problem, names in problems if names]
 
@@ -122,7 +124,7 @@ def _key_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
 
 
 def _require_write_permission(engine: sa.Engine, table: sa.Table) -> None:
-    """Raise the database's error before anything is read if writing is not allowed. No row is touched."""
+    """Raise the database's error if writing is not allowed, before anything is read. No row is changed."""
     import sqlalchemy as sa
 
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Triggers: one waits for a sensor, one watches for an asset. Those that ask the same share one poll."""
+"""Triggers for deferred sensors and asset watchers. Identical triggers share one poll."""
 
 from __future__ import annotations
 
@@ -88,13 +88,14 @@ class ContactTrigger(_PollingTrigger):
     ``error``, as :func:`~airflow_provider_contacts.errors.serialize_error` returns it; or ``timeout`` with ``message``.
     It raises no exception, because Airflow would turn one into a skip under ``soft_fail``.
 
-    On Airflow 3.3 all triggers of one triggerer with the same connection, filters, condition and interval share one poll.
+    On Airflow 3.3 all triggers of one triggerer with the same connection, filters, condition and interval share one
+    poll.
 
     :param contacts_conn_id: connection of any vendor.
-    :param condition: JSON form of a condition.
+    :param condition: a condition as JSON types.
     :param filters: the vendor's own parameters.
     :param poll_interval: seconds between polls.
-    :param contact_ids: pairs of account id (or empty text) and contact id, or None for any contact.
+    :param contact_ids: pairs of account id (or an empty string) and contact id, or None for any contact.
     :param min_count: how many contacts have to match.
     :param max_consecutive_failures: how many polls in a row may fail.
     :param failures: how many have failed in a row already.
@@ -192,7 +193,7 @@ class ContactTrigger(_PollingTrigger):
 
     @classmethod
     def _first_pause(cls, interval: float, kwargs: Mapping[str, Any]) -> float:
-        # The worker has polled just now.
+        # The worker has just polled.
         return max(interval, float(kwargs["retry_not_before"]) - time.time())
 
     async def _standalone_polls(self) -> AsyncGenerator[Poll, None]:
@@ -215,19 +216,19 @@ class ContactEventTrigger(_PollingTrigger):
     several events to one run: every contact is in some run's ``triggering_asset_events``. The first poll only records a
     baseline; set ``emit_existing=True`` to get an event for contacts that already match.
 
-    On Airflow 3.3 the asset's state store remembers which contacts were seen, so that nothing is lost while the triggerer
-    is down. An event that was emitted within two seconds before the triggerer stops may be emitted again. On Airflow 3.2
-    it has no memory, and what happens while the triggerer is down is lost. A contact that stops matching is forgotten,
-    and emitted again when it matches again.
+    On Airflow 3.3 the asset's state store remembers which contacts were seen, so that nothing is lost while the
+    triggerer is down. An event that was emitted within two seconds before the triggerer stops may be emitted again. On
+    Airflow 3.2 it keeps no state, and matches while the triggerer is down are missed. A contact that stops matching is
+    forgotten, and emitted again when it matches again.
 
     The trigger never ends: after failures it polls less often, and it logs an error when it first occurs.
 
     :param contacts_conn_id: connection of any vendor.
-    :param condition: a condition, or its JSON form.
+    :param condition: a condition, or its JSON.
     :param filters: the vendor's own parameters.
     :param poll_interval: seconds between polls, or a ``timedelta``.
     :param emit_existing: whether the first poll emits the contacts that already match.
-    :param asset_name: the asset whose memory to use, if several assets have watchers with the same arguments.
+    :param asset_name: the asset that keeps the state, if several assets have watchers with the same arguments.
     """
 
     # How long Airflow takes at most to store an event.

@@ -1,4 +1,4 @@
-"""The poll loop of the triggers: list the matching contacts again and again, whatever fails."""
+"""The poll loop of the triggers. Errors do not end it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def poll_forever(
     failures = 0
     has_warned = False
     await asyncio.sleep(pace.first)
-    # Everything that can fail is inside the loop: a watcher outlives a missing connection and a broken vendor.
+    # Everything that can fail is inside the loop: a watcher survives a missing connection and a failing vendor.
     while True:
         polls += 1
         started = time.monotonic()
@@ -66,8 +66,8 @@ async def poll_forever(
         if poll.error is None and seconds > pace.interval and not has_warned:
             has_warned = True
             log.warning(
-                "A poll of connection %r took %.0f s, longer than its interval of %.0f s. Choose a longer interval, or "
-                "filters that leave less to read.",
+                "A poll of connection %r took %.0f s, longer than its interval of %.0f s. Choose a longer interval, "
+                "or narrower filters.",
                 contacts_conn_id,
                 seconds,
                 pace.interval,

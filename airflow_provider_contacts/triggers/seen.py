@@ -30,12 +30,12 @@ class AsyncStore(Protocol):
 class SeenStore:
     """Remembers which contacts a watcher has seen.
 
-    Contacts are stored as digests of 64 bits, which identify nobody: a vendor's cursor or a time would not do, because no
-    vendor reports what changed (docs/adr/0004).
+    Contacts are stored as digests of 64 bits, which do not identify a person. A cursor or a time would not suffice,
+    because no vendor reports what changed (docs/adr/0004).
 
     :param stores: Airflow's state stores of the watched assets, or None on Airflow 3.2.
     :param asset_name: the asset whose store to use, if several assets have the same watcher.
-    :param fingerprint: identifies what is polled; each has a memory of its own.
+    :param fingerprint: identifies what is polled; each has its own state.
     :param log: where problems are reported.
     """
 
@@ -47,7 +47,7 @@ class SeenStore:
         self._store: AsyncStore | None = self._choose(stores, asset_name)
 
     def digest(self, reference: Reference) -> str:
-        """Return what a contact is remembered by."""
+        """Return the digest that identifies a contact."""
         identity = "\0".join(
             (self._fingerprint, reference["vendor"], reference["account_id"], reference["contact_id"])
         )
@@ -57,7 +57,7 @@ class SeenStore:
     async def load(self) -> set[str] | None:
         """Return the digests of the seen contacts, or None if nothing was ever stored.
 
-        It waits for a store that fails, because a watcher that forgets would emit every contact again.
+        It retries until the store works: without the stored digests, every contact would be emitted again.
         """
         pause = _FIRST_RETRY_SECONDS
         while self._store is not None:
@@ -93,7 +93,7 @@ class SeenStore:
     def _choose(self, stores: Any, asset_name: str | None) -> Any:
         if stores is None:
             self._log.warning(
-                "This Airflow has no asset state store. Contacts that match while the triggerer is down are lost."
+                "This Airflow has no asset state store. Matches while the triggerer is down are missed."
             )
             return None
         if asset_name is not None:
@@ -108,6 +108,6 @@ class SeenStore:
 
     def _report_ambiguous_store(self) -> None:
         self._log.error(
-            "Several assets have this watcher. Set asset_name to the asset whose memory to use. Until then, what happens "
-            "while the triggerer is down is lost."
+            "Several assets have this watcher. Set asset_name to the asset that keeps the state. Until then, matches"
+            " while the triggerer is down are missed."
         )

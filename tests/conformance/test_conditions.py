@@ -21,12 +21,12 @@ from airflow_provider_contacts.conditions import (
     Opened,
     Replied,
     Tagged,
-    name_of,
+    get_condition_name,
 )
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.hooks.registry import known_vendors
+from airflow_provider_contacts.hooks.registry import list_vendors
 from tests.conftest import Read, Sandbox
 from tests.scripted import Reply, ScriptedServer
 from tests.vendors import CASES, VENDORS
@@ -68,16 +68,19 @@ def test_returned_contacts_match(vendor: str, number: int, sandbox: Sandbox, rea
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("condition", ALL, ids=name_of)
+@pytest.mark.parametrize("condition", ALL, ids=get_condition_name)
 def test_unsupported_condition_is_rejected_before_a_request(
     vendor: str, condition: Condition, sandbox: Sandbox, read: Read
 ) -> None:
-    able = {one.title for one in known_vendors() if name_of(condition) in one.contacts.conditions}
+    able = {one.title for one in list_vendors() if get_condition_name(condition) in one.contacts.conditions}
     title = CASES[vendor].title
-    if title in able and (vendor, name_of(condition)) not in (("tether", "replied"), ("tether", "in_stage")):
+    if title in able and (vendor, get_condition_name(condition)) not in (
+        ("tether", "replied"),
+        ("tether", "in_stage"),
+    ):
         read(CASES[vendor].conn_id, condition=condition)
         return
-    if title in able and name_of(condition) == "in_stage":
+    if title in able and get_condition_name(condition) == "in_stage":
         return
     for unsupported in (condition, ~condition, condition | HasPhone(), condition & condition):
         with pytest.raises(UnsupportedByVendor) as caught:
@@ -98,8 +101,8 @@ def test_pushdown_returns_the_same_contacts(vendor: str, data: st.DataObject, sa
     """Pushdown returns the same contacts as evaluating the condition on all contacts."""
     leaves = [condition for condition, filters, _ in TRUTHS[vendor] if not filters]
     # Inside `not` and `any`, records have to report a condition.
-    answers = next(one for one in known_vendors() if one.name == vendor).contacts.conditions
-    shown = [leaf for leaf in leaves if answers[name_of(leaf)].on_record]
+    answers = next(one for one in list_vendors() if one.name == vendor).contacts.conditions
+    shown = [leaf for leaf in leaves if answers[get_condition_name(leaf)].is_on_record]
     inner = st.recursive(
         st.sampled_from(shown),
         lambda some: st.one_of(
@@ -235,7 +238,7 @@ def test_missing_fields_are_unknown(
     forms: dict[str, Condition] = {"tags": Tagged("DNC"), "stage": InStage("Interested"), "phone": HasPhone()}
     answers = hook.vendor.contacts.conditions
     for field, condition in forms.items():
-        if field in unknown and name_of(condition) in answers:
+        if field in unknown and get_condition_name(condition) in answers:
             # The vendor's filter is trusted. Without a filter the answer is unknown, so the contact is excluded.
             capsys.readouterr()
             contradiction = condition & ~condition

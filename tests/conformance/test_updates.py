@@ -155,7 +155,7 @@ class TestTags:
     ) -> None:
         scripted.replies = [Reply(body={"data": {"contact": {"contact_id": "7", "tags": tags}}})]
         hook = TalkToHumansHook(connect("t", **{**CASES["talktohumans"].parts, "host": scripted.url}))
-        with pytest.raises(MalformedResponse, match="does not show the added tags"):
+        with pytest.raises(MalformedResponse, match="does not contain the added tags"):
             hook.update_tags("7", replace=["new"])
         with pytest.raises(MalformedResponse, match="a different contact"):
             hook.update_tags("8", add=["new"])
@@ -220,7 +220,7 @@ class TestStages:
     ) -> None:
         scripted.replies = [Reply(body={})]
         hook = MailstandHook(connect("m", **{**CASES["mailstand"].parts, "host": scripted.url}))
-        with pytest.raises(MalformedResponse, match="does not say `ok`"):
+        with pytest.raises(MalformedResponse, match="did not confirm the update"):
             hook.update_stage("contact_1", "Nurture", campaign="all")
 
     def test_tether(self, sandbox: Sandbox) -> None:

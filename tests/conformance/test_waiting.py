@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_contacts.conditions import name_of
+from airflow_provider_contacts.conditions import get_condition_name
 from airflow_provider_contacts.sensors.contacts import ContactSensor
 from tests.conformance.test_conditions import TRUTHS
 from tests.conftest import Sandbox
@@ -28,7 +28,7 @@ def test_wait_returns_the_matching_contacts(vendor: str, number: int, mode: str,
         timeout=0.2,
     )
     if not expected:
-        assert outcome.kind == "timeout", name_of(condition)
+        assert outcome.kind == "timeout", get_condition_name(condition)
         return
     assert outcome.kind == "success"
     assert {(one["account_id"], one["contact_id"]) for one in outcome.value} == expected

@@ -8,10 +8,10 @@ import pytest
 
 from airflow_provider_contacts.core.connection_form import ConnectionOptions
 from airflow_provider_contacts.core.settings import parse_connection
-from airflow_provider_contacts.hooks.registry import known_vendors
+from airflow_provider_contacts.hooks.registry import list_vendors
 
 
-@pytest.mark.parametrize("vendor", known_vendors(), ids=lambda vendor: vendor.name)
+@pytest.mark.parametrize("vendor", list_vendors(), ids=lambda vendor: vendor.name)
 def test_vendor_fields_do_not_hide_shared_ones(vendor: Any) -> None:
     names = [field.name for field in vendor.form.fields]
     assert len(names) == len(set(names))
@@ -21,7 +21,7 @@ def test_vendor_fields_do_not_hide_shared_ones(vendor: Any) -> None:
         assert field.description.endswith(".")
 
 
-@pytest.mark.parametrize("vendor", known_vendors(), ids=lambda vendor: vendor.name)
+@pytest.mark.parametrize("vendor", list_vendors(), ids=lambda vendor: vendor.name)
 def test_empty_form_means_the_defaults(vendor: Any) -> None:
     names = (*ConnectionOptions.__struct_fields__, *(field.name for field in vendor.form.fields))
     for empty in (None, "", "  "):

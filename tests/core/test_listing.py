@@ -127,7 +127,7 @@ def test_fails_after_three_passes() -> None:
         return numbered(there)(params)
 
     with pytest.raises(
-        IncompleteListing, match=r"GET /x: The listing changed during all 3 reads.* of 9[0-9]"
+        IncompleteListing, match=r"GET /x: The contacts changed during all 3 passes.* of 9[0-9]"
     ):
         sync_read(Listing(NUMBERED, 50, where="GET /x"), fetch)
 

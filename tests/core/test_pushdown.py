@@ -16,9 +16,9 @@ from airflow_provider_contacts.errors import UnsupportedByVendor
 from tests.strategies import conditions, contacts
 
 SUPPORTS = {
-    "tagged": ConditionSupport.asks_by_name(lambda name: {"tag": name}),
-    "has_phone": ConditionSupport.asks({"phone": True}, negated={"phone": False}),
-    "connected": ConditionSupport.asks({"connected": True}, on_record=False),
+    "tagged": ConditionSupport.from_name(lambda name: {"tag": name}),
+    "has_phone": ConditionSupport.from_filters({"phone": True}, negated={"phone": False}),
+    "connected": ConditionSupport.from_filters({"connected": True}, is_on_record=False),
     "replied": ConditionSupport(),
 }
 
@@ -66,7 +66,7 @@ def test_condition_that_records_do_not_report(condition: Any) -> None:
 
 
 def test_unsupported_condition_is_named() -> None:
-    with pytest.raises(UnsupportedByVendor, match="does not report the condition `opened`") as caught:
+    with pytest.raises(UnsupportedByVendor, match="does not support the condition `opened`") as caught:
         plan(Replied() & ~Opened())
     assert caught.value.condition == "opened"
 
@@ -97,4 +97,4 @@ def test_selection_keeps_matches_up_to_the_limit(replied: list[bool | None], lim
     ]
     assert kept == [contact for contact in found if contact.replied][:limit]
     assert selection.unknown == replied.count(None)
-    assert selection.limit_reached == (limit is not None and len(kept) == limit)
+    assert selection.has_reached_limit == (limit is not None and len(kept) == limit)

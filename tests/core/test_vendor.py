@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, Replied, Tagged, name_of
+from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, Replied, Tagged, get_condition_name
 from airflow_provider_contacts.core.changes import CHANGE_KINDS
 from airflow_provider_contacts.core.vendor import ConditionSupport
-from airflow_provider_contacts.hooks.registry import hook_classes, known_vendors
+from airflow_provider_contacts.hooks.registry import hook_classes, list_vendors
 
-each_vendor = pytest.mark.parametrize("vendor", known_vendors(), ids=lambda vendor: vendor.name)
+each_vendor = pytest.mark.parametrize("vendor", list_vendors(), ids=lambda vendor: vendor.name)
 
 
 @each_vendor
 def test_names_are_known(vendor: Any) -> None:
-    assert vendor.contacts.conditions.keys() <= {name_of(condition) for condition in SIMPLE_CONDITIONS}
+    assert vendor.contacts.conditions.keys() <= {
+        get_condition_name(condition) for condition in SIMPLE_CONDITIONS
+    }
     assert vendor.docs_url.startswith("https://")
     assert vendor.name == vendor.title.lower()
     assert not set(vendor.contacts.paging.reserved_params) & vendor.contacts.filters.__annotations__.keys()
@@ -46,15 +48,13 @@ def test_vendor_file_does_no_io(hook_class: Any) -> None:
 
 
 def test_support_by_fixed_filters() -> None:
-    support = ConditionSupport.asks({"stage": "x"}, on_record=False)
+    support = ConditionSupport.from_filters({"stage": "x"}, is_on_record=False)
     assert support.to_filters(Replied(), True) == {"stage": "x"}
     assert support.to_filters(Replied(), False) is None
-    assert not support.on_record
+    assert not support.is_on_record
 
 
 def test_support_by_name() -> None:
-    support = ConditionSupport.asks_by_name(
-        lambda name: {"tag": name}, negated=lambda name: {"not_tag": name}
-    )
+    support = ConditionSupport.from_name(lambda name: {"tag": name}, negated=lambda name: {"not_tag": name})
     assert support.to_filters(Tagged("VIP"), True) == {"tag": "VIP"}
     assert support.to_filters(Tagged("VIP"), False) == {"not_tag": "VIP"}

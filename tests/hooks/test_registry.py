@@ -36,7 +36,11 @@ def test_class_of_another_package_does_not_replace_a_vendor() -> None:
 
 @pytest.mark.parametrize(
     ("conn_type", "problem"),
-    [("", "could not be loaded"), ("unheard_of", "could not be loaded"), ("sqlite", "not a vendor")],
+    [
+        ("", "could not be loaded"),
+        ("unheard_of", "could not be loaded"),
+        ("sqlite", "not a contacts connection type"),
+    ],
 )
 def test_type_without_a_vendor(conn_type: str, problem: str) -> None:
     with pytest.raises(LookupError, match=problem):

@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_contacts.conditions import Replied, Tagged
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.operators.base import ReadsContactsOperator
+from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.operators.contacts import ListContactsOperator
 from airflow_provider_contacts.sensors.contacts import ContactSensor
 from airflow_provider_contacts.transfers.contacts_to_object_storage import ContactsToObjectStorageOperator
@@ -32,7 +32,7 @@ def make(operator: type, **arguments: Any) -> Any:
 
 @each_reader
 def test_connection_filters_and_condition_are_templated(operator: type, arguments: Any) -> None:
-    assert issubclass(operator, ReadsContactsOperator)
+    assert issubclass(operator, BaseContactsOperator)
     task = make(
         operator, filters={"tag": "{{ tag }}"}, condition=Tagged("{{ tag }}") & ~Replied(), **arguments
     )
@@ -49,4 +49,4 @@ def test_class_of_a_condition_is_an_error_when_the_dag_is_parsed(operator: type,
 
 
 def test_sensor_takes_the_same_arguments() -> None:
-    assert set(ReadsContactsOperator.template_fields) <= set(ContactSensor.template_fields)
+    assert set(BaseContactsOperator.template_fields) <= set(ContactSensor.template_fields)

@@ -1,4 +1,4 @@
-"""The sandbox requires the credentials that the API pages document."""
+"""The sandbox requires the credentials that the API docs document."""
 
 from __future__ import annotations
 

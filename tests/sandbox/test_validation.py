@@ -1,4 +1,4 @@
-"""The sandbox rejects what no API page documents."""
+"""The sandbox rejects what the API docs do not document."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_contacts.hooks.registry import hook_classes, known_vendors
+from airflow_provider_contacts.hooks.registry import hook_classes, list_vendors
 from airflow_provider_contacts.sandbox.app import create_state
 from airflow_provider_contacts.sandbox.vendor import sandbox_vendors
 from tests.vendors import VENDORS
@@ -16,7 +16,7 @@ def test_every_vendor_has_a_sandbox() -> None:
     assert list(sandbox_vendors()) == list(hook_classes())
 
 
-@pytest.mark.parametrize("vendor", known_vendors(), ids=lambda vendor: vendor.name)
+@pytest.mark.parametrize("vendor", list_vendors(), ids=lambda vendor: vendor.name)
 def test_samples_cover_what_the_vendor_supports(vendor: Any) -> None:
     samples = sandbox_vendors()[vendor.name].samples
     conditions = {sample.condition["condition"] for sample in samples.conditions}

@@ -22,7 +22,7 @@ from tests.transfers.helpers import export, rows_of
 
 def test_unwritable_path_fails_before_reading(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ContactsError, match="No file can be written"):
+    with pytest.raises(ContactsError, match="is not writable"):
         export("tether", tmp_path / "file" / "x.jsonl")
     (tmp_path / "x.jsonl").mkdir()
     with pytest.raises(InvalidRequest, match="is not a regular file"):
@@ -116,10 +116,12 @@ def test_kill_at_any_line_leaves_the_old_or_the_new_file(tmp_path: Path) -> None
 
 
 def test_leftovers_of_killed_tasks_are_removed(sandbox: Sandbox, tmp_path: Path) -> None:
-    from airflow_provider_contacts.transfers.publishing import _sibling
+    from airflow_provider_contacts.transfers.publishing import _temporary_path
 
     path = tmp_path / "x.jsonl"
-    old, fresh, other = (Path(_sibling(str(tmp_path / name))) for name in ("x.jsonl", "x.jsonl", "y.jsonl"))
+    old, fresh, other = (
+        Path(_temporary_path(str(tmp_path / name))) for name in ("x.jsonl", "x.jsonl", "y.jsonl")
+    )
     for left in (old, fresh, other):
         left.write_text("half")
     os.utime(old, (0, 0))

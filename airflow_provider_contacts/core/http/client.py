@@ -1,4 +1,4 @@
-"""Send requests to a vendor: again where that can help, within its rate limit, and with a valid token."""
+"""Send requests to a vendor, with retries, rate limiting and token renewal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tenacity
 from airflow_provider_contacts.core.error_bodies import ErrorInBody
 from airflow_provider_contacts.core.http.context import ConnectionContext
 from airflow_provider_contacts.core.http.exchange import TokenRejected, attempt, log_in
-from airflow_provider_contacts.core.http.rate_limit import effective_rates, limiter_for
+from airflow_provider_contacts.core.http.rate_limit import compute_rates, get_limiter
 from airflow_provider_contacts.core.http.status import MAX_SLEEP_SECONDS
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.request import Flow, Request, Response
@@ -43,10 +43,10 @@ async def _aignore(_secret: str) -> None:
 class Transport:
     """Sends requests to one vendor with one connection's settings. Several threads may use it at the same time.
 
-    :param vendor: what the vendor's API pages document.
+    :param vendor: the vendor, as its API docs describe it.
     :param settings: the connection's settings.
     :param log: gets one line per request that is sent again.
-    :param mask_secret: is called with a token that was fetched, to keep it out of logs.
+    :param mask_secret: is called with each fetched token, to keep it out of logs.
     :param amask_secret: does the same in an event loop.
     :raises InvalidConnection: if credentials are missing or invalid.
     """
@@ -67,8 +67,8 @@ class Transport:
         self._mask_secret = mask_secret
         self._amask_secret = amask_secret
         self._context = ConnectionContext.create(vendor, settings)
-        self._limiter = limiter_for(
-            (settings.conn_id, settings.base_url), effective_rates(vendor.rates, settings.requests_per_minute)
+        self._limiter = get_limiter(
+            (settings.conn_id, settings.base_url), compute_rates(vendor.rates, settings.requests_per_minute)
         )
         self._environment: Environment | None = None
         self._backend: RequestsBackend | None = None
@@ -83,10 +83,10 @@ class Transport:
     def send(
         self, request: Request, parse: Callable[[Response], Result], stop: threading.Event | None = None
     ) -> Result:
-        """Send a request, again where that can help, and return what ``parse`` makes of the response.
+        """Send a request, with retries, and return ``parse(response)``.
 
-        :param stop: ends waiting for another attempt as soon as it is set.
-        :raises ContactsError: of the class that fits the failure.
+        :param stop: cancels pending retries when it is set.
+        :raises ContactsError: if the request fails; the subclass states the cause.
         """
         stop = stop or threading.Event()
         retrying = tenacity.Retrying(
@@ -98,7 +98,7 @@ class Transport:
     async def asend(
         self, request: Request, parse: Callable[[Response], Result], backend: HttpxBackend
     ) -> Result:
-        """Do what :meth:`send` does in an event loop.
+        """Async version of :meth:`send`.
 
         :param backend: from :meth:`open_backend`.
         """
@@ -107,9 +107,9 @@ class Transport:
         return result
 
     def run(self, flow: Flow[Result], stop: threading.Event | None = None) -> Result:
-        """Carry out a vendor's conversation, such as an update, and return its result.
+        """Run a vendor's flow, such as an update, and return its result.
 
-        :param stop: ends waiting for another attempt as soon as it is set.
+        :param stop: cancels pending retries when it is set.
         """
         request: Request | None = None
         response: Response | None = None
@@ -125,14 +125,14 @@ class Transport:
             response = self.send(request, self._require_no_error, stop)
 
     def open_backend(self) -> HttpxBackend:
-        """Return what :meth:`asend` sends with. Call it in a thread, because it reads certificate files."""
+        """Return the backend for :meth:`asend`. Call it in a thread, because it reads certificate files."""
         from airflow_provider_contacts.core.http.httpx_backend import HttpxBackend
 
         return HttpxBackend(self._context, self._read_environment())
 
     @property
     def backend(self) -> RequestsBackend:
-        """What :meth:`send` sends with."""
+        """The backend for :meth:`send`."""
         with self._backend_lock:
             if self._backend is None:
                 from airflow_provider_contacts.core.http.requests_backend import RequestsBackend
@@ -201,7 +201,7 @@ class Transport:
         return await self._aattempt(request, parse, token, backend, can_renew_token=False)
 
     def _renew_token(self, rejected: str | None, stop: threading.Event) -> str:
-        """Return a token other than the rejected one; of several threads, one fetches it."""
+        """Return a token other than the rejected one. Only one thread fetches it."""
         with self._login_lock:
             if self._token is None or self._token == rejected:
                 flow = log_in(self._context)
@@ -285,7 +285,7 @@ def _error_of(state: tenacity.RetryCallState) -> ContactsError:
 
 
 def _drive(flow: Flow[Result], send: Callable[[Request], Response]) -> Result:
-    """Carry out a conversation: send what it yields, and return its result."""
+    """Run a flow: send what it yields, and return its result."""
     try:
         request = next(flow)
         while True:
@@ -296,7 +296,7 @@ def _drive(flow: Flow[Result], send: Callable[[Request], Response]) -> Result:
 
 
 async def _adrive(flow: Flow[Result], send: Callable[[Request], Awaitable[Response]]) -> Result:
-    """Do what :func:`_drive` does in an event loop."""
+    """Async version of :func:`_drive`."""
     try:
         request = next(flow)
         while True:

@@ -1,4 +1,4 @@
-"""Why no response arrived: time-outs, broken connections, certificates, redirects."""
+"""Why no response arrived: timeouts, broken connections, certificates, redirects."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def connection_error(
         )
     if isinstance(error, ValueError):
         return VendorUnavailable(
-            f"{where}: The request could not be sent, or its response not be read ({type(error).__name__}). If it "
-            f"never worked, check Host of {conn}."
+            f"{where}: The request could not be sent, or its response could not be read ({type(error).__name__}). If "
+            f"this connection has never worked, check Host of {conn}."
         )
     if timed_out:
         seconds = context.settings.timeout
@@ -46,13 +46,14 @@ def connection_error(
             f"{where}: No response within {seconds:g} s (timeout of {conn}).", transient=True
         )
     return VendorUnavailable(
-        f"{where}: The connection failed or was closed ({type(error).__name__}). If it never worked, check Host of "
+        f"{where}: The connection failed or was closed ({type(error).__name__}). If this connection has never worked,"
+        " check Host of "
         f"{conn}.",
         transient=True,
     )
 
 
-def closed_early(context: ConnectionContext, request: Request) -> VendorUnavailable:
+def closed_early_error(context: ConnectionContext, request: Request) -> VendorUnavailable:
     """Return the error for a response that is not whole."""
     return VendorUnavailable(
         f"{context.describe(request)}: The connection was closed before the response was complete.",

@@ -1,4 +1,4 @@
-"""What every part of sending a request needs to know about the connection."""
+"""The connection data that every request needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_contacts.errors import InvalidConnection
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ConnectionContext:
-    """A vendor, a connection's settings, and its credentials. Without a repr, because it contains secrets."""
+    """A vendor, a connection's settings, and its credentials. It has no repr, because it contains secrets."""
 
     vendor: Vendor
     settings: Settings

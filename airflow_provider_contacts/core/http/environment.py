@@ -16,9 +16,9 @@ from airflow_provider_contacts.errors import InvalidConnection
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Environment:
-    """Proxies and certificates. Without a repr, because a proxy's address may contain a password.
+    """Proxies and certificates. It has no repr, because a proxy's URL may contain a password.
 
-    :param proxies: addresses by scheme.
+    :param proxies: proxy URLs by scheme.
     :param verify: True, or the path of the certificates to trust.
     """
 
@@ -35,7 +35,7 @@ class Environment:
 
 
 def read_environment(base_url: str, conn_id: str) -> Environment:
-    """Return what the environment says for an address, by the rules of ``requests``. No proxy is used for loopback.
+    """Return the proxies and certificates for a URL, as ``requests`` resolves them. No proxy is used for loopback.
 
     :raises InvalidConnection: if the environment names certificates that do not exist.
     """

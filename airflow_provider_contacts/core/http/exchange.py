@@ -1,4 +1,4 @@
-"""One attempt of a request, and one login, as conversations that `requests` and `httpx` both can carry out."""
+"""One attempt of a request, and one login, as flows that `requests` and `httpx` can both run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider_contacts import __version__
 from airflow_provider_contacts.core.error_bodies import ErrorInBody
-from airflow_provider_contacts.core.http.connection_errors import closed_early, redirect_error
+from airflow_provider_contacts.core.http.connection_errors import closed_early_error, redirect_error
 from airflow_provider_contacts.core.http.context import ConnectionContext, fits_in_header
 from airflow_provider_contacts.core.http.status import api_error, find_reported_error, is_success
 from airflow_provider_contacts.core.request import Flow, Request, Response
@@ -40,11 +40,11 @@ def attempt(
     token: str | None,
     can_renew_token: bool,
 ) -> Flow[Result]:
-    """Send a request once, following redirects within the origin, and return what ``parse`` makes of the response.
+    """Send a request once, following redirects within the origin, and return ``parse(response)``.
 
     :param token: the bearer token to send, or None.
     :param can_renew_token: whether a 401 is raised as :class:`TokenRejected`.
-    :raises ContactsError: of the class that fits the failure.
+    :raises ContactsError: if the request fails; the subclass states the cause.
     """
     response = yield from _follow_redirects(context, request)
     if response.status == 401 and can_renew_token:
@@ -68,13 +68,13 @@ def log_in(context: ConnectionContext) -> Flow[str]:
     return token
 
 
-def url_of(context: ConnectionContext, request: Request) -> str:
-    """Return the address of a request whose path starts at the server."""
+def build_url(context: ConnectionContext, request: Request) -> str:
+    """Return the URL of a request whose path contains the base path."""
     query = urlencode(request.params)
     return context.server + request.path + (f"?{query}" if query else "")
 
 
-def headers_of(context: ConnectionContext, request: Request, token: str | None) -> dict[str, str]:
+def build_headers(context: ConnectionContext, request: Request, token: str | None) -> dict[str, str]:
     """Return the headers of a request, credentials included."""
     headers = {
         "User-Agent": USER_AGENT,
@@ -89,24 +89,24 @@ def headers_of(context: ConnectionContext, request: Request, token: str | None) 
     return headers
 
 
-def body_of(request: Request) -> bytes | None:
+def encode_body(request: Request) -> bytes | None:
     """Return the bytes of a request's body."""
     return None if request.json is None else msgspec.json.encode(request.json)
 
 
-def require_whole(context: ConnectionContext, request: Request, response: Response) -> Response:
-    """Return a response if it is whole and of a sensible size.
+def require_complete(context: ConnectionContext, request: Request, response: Response) -> Response:
+    """Return a response if it is complete and not too large.
 
     :raises ContactsError: if it is not.
     """
     if len(response.body) > MAX_BODY_BYTES:
         raise MalformedResponse(
-            f"{context.describe(request)} returned more than {MAX_BODY_BYTES >> 20} MiB. Request smaller pages."
+            f"{context.describe(request)} returned more than {MAX_BODY_BYTES >> 20} MiB. Set a smaller page_size."
         )
     is_framed = "content-length" in response.headers or "transfer-encoding" in response.headers
     is_empty_ok = response.status == 200 and not response.body and not is_framed
     if response.status < 200 or is_empty_ok:
-        raise closed_early(context, request)
+        raise closed_early_error(context, request)
     return response
 
 
@@ -117,7 +117,7 @@ def _parse_response(
     parse: Callable[[Response], Result],
     token: str | None,
 ) -> Result:
-    # Errors are raised outside of `except`: a chained exception would show the vendor's words unmasked.
+    # Errors are raised outside of `except`: a chained exception would show the vendor's message unmasked.
     if not is_success(response):
         raise api_error(context, request, response, find_reported_error(context, response), token)
     try:
@@ -133,7 +133,7 @@ def _parse_response(
 def _follow_redirects(context: ConnectionContext, request: Request) -> Flow[Response]:
     """Send a request and return the first response that is not a redirect.
 
-    The yielded requests have a path that starts at the server and not at the base URL.
+    The paths of the yielded requests contain the base path.
     """
     sent = replace(request, path=context.base_path + request.path)
     for _ in range(_MAX_REDIRECTS + 1):
@@ -141,7 +141,7 @@ def _follow_redirects(context: ConnectionContext, request: Request) -> Flow[Resp
         location = response.headers.get("location")
         if response.status not in _REDIRECT_STATUSES or not location:
             return response
-        path = _redirect_path(context, request, response.status, location, url_of(context, sent))
+        path = _redirect_path(context, request, response.status, location, build_url(context, sent))
         sent = replace(sent, path=path)
     raise redirect_error(context, request, "has too many redirects")
 
@@ -149,7 +149,7 @@ def _follow_redirects(context: ConnectionContext, request: Request) -> Flow[Resp
 def _redirect_path(context: ConnectionContext, request: Request, status: int, location: str, url: str) -> str:
     """Return the path that a redirect leads to.
 
-    Only the path is taken from it, so that no way of writing an address can send credentials elsewhere.
+    Only the path is taken from it, so that no redirect can send credentials to another host.
     """
     try:
         target = urlsplit(urljoin(url, location))

@@ -9,10 +9,10 @@ from airflow_provider_contacts.core.http.context import ConnectionContext
 from airflow_provider_contacts.core.http.environment import Environment
 from airflow_provider_contacts.core.http.exchange import (
     MAX_BODY_BYTES,
-    body_of,
-    headers_of,
-    require_whole,
-    url_of,
+    build_headers,
+    build_url,
+    encode_body,
+    require_complete,
 )
 from airflow_provider_contacts.core.http.log_filter import suppress_http_logs
 from airflow_provider_contacts.core.request import Request, Response
@@ -47,7 +47,7 @@ class HttpxBackend:
     async def send(self, request: Request, token: str | None) -> Response:
         """Send a request whose path starts at the server.
 
-        :raises ContactsError: if no whole response arrives.
+        :raises ContactsError: if no complete response arrives.
         """
         context = self._context
         body = bytearray()
@@ -56,9 +56,9 @@ class HttpxBackend:
                 raw_response = await self._transport.handle_async_request(
                     httpx.Request(
                         request.method,
-                        url_of(context, request),
-                        headers=headers_of(context, request, token),
-                        content=body_of(request),
+                        build_url(context, request),
+                        headers=build_headers(context, request, token),
+                        content=encode_body(request),
                         extensions={"timeout": httpx.Timeout(context.settings.timeout).as_dict()},
                     )
                 )
@@ -73,7 +73,7 @@ class HttpxBackend:
             raise connection_error(
                 context, request, error, timed_out=isinstance(error, httpx.TimeoutException)
             ) from None
-        return require_whole(
+        return require_complete(
             context, request, Response(raw_response.status_code, raw_response.headers, bytes(body))
         )
 

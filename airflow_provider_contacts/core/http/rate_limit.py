@@ -1,6 +1,6 @@
 """The rate limit of a connection, shared by all its hooks in one process.
 
-Every task is a process with a limit of its own, so several tasks together can exceed a vendor's limit. An Airflow
+Each task process has its own limit, so several tasks together can exceed a vendor's limit. An Airflow
 pool bounds how many tasks run, not how many requests they send.
 """
 
@@ -21,7 +21,7 @@ _lock = threading.Lock()
 class RateLimiter:
     """Delays requests so that they stay within one or several rates.
 
-    :param rates: pairs of a number of requests and the seconds they are counted in, as :func:`effective_rates` returns
+    :param rates: pairs of a number of requests and a window in seconds, as :func:`compute_rates` returns
         them.
     """
 
@@ -52,7 +52,7 @@ class RateLimiter:
             self._bucket.leak(int(self._bucket.now()))
 
 
-def limiter_for(owner: tuple[str, ...], rates: Rates) -> RateLimiter | None:
+def get_limiter(owner: tuple[str, ...], rates: Rates) -> RateLimiter | None:
     """Return this process's rate limiter of ``owner``, or None without rates."""
     if not rates:
         return None
@@ -63,12 +63,12 @@ def limiter_for(owner: tuple[str, ...], rates: Rates) -> RateLimiter | None:
         return _limiters[key]
 
 
-def effective_rates(published: Rates, requests_per_minute: int | None) -> Rates:
+def compute_rates(published: Rates, requests_per_minute: int | None) -> Rates:
     """Return the rates to keep, ordered by their seconds.
 
-    An author's ``requests_per_minute`` below the vendor's published rates applies in addition to them. Above them, the
-    vendor has raised the account's limit, and only the author's rate applies. Rates that another one implies are
-    dropped, because the limiter requires limits that rise and densities that fall with the seconds.
+    A user's ``requests_per_minute`` below the vendor's published rates applies in addition to them. Above them, the
+    vendor has raised the account's limit, and only the user's rate applies. Redundant rates are dropped, because the
+    limiter requires longer windows to allow more requests at a lower rate.
     """
     rates = set(published)
     if requests_per_minute is not None:

@@ -12,7 +12,7 @@ from airflow_provider_contacts.core.request import Request
 
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _PHONE = re.compile(r"\+?\d[\d().\s-]{6,}\d")
-_MAX_TEXT_LENGTH = 300
+_MAX_CHARACTERS = 300
 _WORD = re.compile(r"\w+")
 _JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 # Shorter values, such as "1", do not identify a person, and masking them would make messages unreadable.
@@ -22,8 +22,8 @@ _MIN_LENGTH = 3
 def redact(text: str, context: ConnectionContext, request: Request, token: str | None) -> str:
     """Return a vendor's error message on one line, without sent values and personal data.
 
-    Vendors echo what they received in many ways: escaped, folded, cut short, word by word. Every word of a sent value is
-    therefore masked, not only the whole value.
+    Vendors echo what they received in many ways: escaped, folded, shortened, split into words. Every word of a sent
+    value is therefore masked.
 
     :param request: the request that the vendor answered; it may echo its parameters and its body.
     :param token: the bearer token that was sent, or None.
@@ -37,7 +37,7 @@ def redact(text: str, context: ConnectionContext, request: Request, token: str |
     text = _WORD.sub(lambda match: "***" if _is_sent(match, words) else match.group(), text)
     text = _PHONE.sub("***", _EMAIL.sub("***", text))
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return text if len(text) <= _MAX_TEXT_LENGTH else text[:_MAX_TEXT_LENGTH] + "…"
+    return text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "…"
 
 
 def _is_sent(match: re.Match[str], words: set[str]) -> bool:

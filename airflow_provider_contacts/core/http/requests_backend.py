@@ -15,10 +15,10 @@ from airflow_provider_contacts.core.http.context import ConnectionContext
 from airflow_provider_contacts.core.http.environment import Environment
 from airflow_provider_contacts.core.http.exchange import (
     MAX_BODY_BYTES,
-    body_of,
-    headers_of,
-    require_whole,
-    url_of,
+    build_headers,
+    build_url,
+    encode_body,
+    require_complete,
 )
 from airflow_provider_contacts.core.http.log_filter import suppress_http_logs
 from airflow_provider_contacts.core.request import Request, Response
@@ -41,15 +41,18 @@ class RequestsBackend:
     def send(self, request: Request, token: str | None) -> Response:
         """Send a request whose path starts at the server.
 
-        :raises ContactsError: if no whole response arrives.
+        :raises ContactsError: if no complete response arrives.
         """
         context = self._context
-        url = url_of(context, request)
+        url = build_url(context, request)
         adapter = self.session.get_adapter(url)
         try:
             prepared = self.session.prepare_request(
                 requests.Request(
-                    request.method, url, headers=headers_of(context, request, token), data=body_of(request)
+                    request.method,
+                    url,
+                    headers=build_headers(context, request, token),
+                    data=encode_body(request),
                 )
             )
             if origin(prepared.url or "") != context.origin:
@@ -74,7 +77,9 @@ class RequestsBackend:
         if raw_response.status_code < 200:
             # The final response is still to come on this connection. It must not answer another request.
             self._drop_connections()
-        return require_whole(context, request, Response(raw_response.status_code, raw_response.headers, body))
+        return require_complete(
+            context, request, Response(raw_response.status_code, raw_response.headers, body)
+        )
 
     def _drop_connections(self) -> None:
         for adapter in self.session.adapters.values():

@@ -1,4 +1,4 @@
-"""Why a request failed: from a response's status and body to an error."""
+"""Map an error response to an exception."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def api_error(
         error_class = RateLimited
     words = ": ".join(part for part in (reported.label, reported.message) if part)
     words = f" ({redact(words, context, request, token)})" if words else ""
-    # A vendor that explains its 404 does know the path, so Host is right.
+    # A 404 with an explanation comes from the API, so Host is correct.
     hint = "" if error_class is NotFound and words else _hint(context, error_class, retry_after)
     return error_class(
         f"{context.describe(request)} {response_line}{words}.{hint}",
@@ -113,7 +113,7 @@ def _error_class(status: int) -> type[ContactsError]:
 def _hint(context: ConnectionContext, error_class: type[ContactsError], retry_after: float | None) -> str:
     conn = f"connection {context.settings.conn_id!r}"
     if error_class is RateLimited and retry_after is not None and retry_after > MAX_SLEEP_SECONDS:
-        return f" The vendor asks to wait {retry_after:.0f} s, which is too long to block a worker."
+        return f" The vendor asks to wait {retry_after:.0f} s, which is too long to block a worker. Airflow retries the task if it has retries left."
     hints: Mapping[type[ContactsError], str] = {
         AuthenticationError: f" Check the {context.vendor.fields_to_check} of {conn}.",
         PermissionDenied: f" The credentials of {conn} are valid but do not allow this request.",

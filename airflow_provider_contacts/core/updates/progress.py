@@ -11,11 +11,11 @@ from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.updates.targets import Target
 
 _STATE_KEY = "contacts-update"
-_BLOCK_SIZE = 500
+_TARGETS_PER_BLOCK = 500
 
 
 class Store(Protocol):
-    """A place for progress that outlives a task attempt, such as Airflow's ``task_state_store``."""
+    """Storage that outlives a task attempt, such as Airflow's ``task_state_store``."""
 
     def get(self, key: str) -> object:
         """Return the stored value, or None."""
@@ -31,9 +31,9 @@ class Progress:
     """Remembers which targets are done.
 
     A digest identifies the update: the connection, the change, and the targets in any order. Progress of another update
-    is deleted before the first write, so that it can never be taken for this one's.
+    is deleted before the first write, so that it cannot be confused with this one's.
 
-    Done targets are the set bits of a number per block of 500 targets. Every write to the store is a request to
+    Each block of 500 targets is stored as a bitmask of those that are done. Every write to the store is a request to
     Airflow's API server, and one block is at most 125 characters, however many contacts there are (docs/adr/0004).
 
     :param store: where to keep it, or None to keep nothing.
@@ -47,7 +47,7 @@ class Progress:
         self._rank = {index: rank for rank, index in enumerate(order)}
         identity = json.dumps([scope, change.to_json(), [ids[index] for index in order]])
         self._digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
-        self._blocks = [0] * -(-len(targets) // _BLOCK_SIZE)
+        self._blocks = [0] * -(-len(targets) // _TARGETS_PER_BLOCK)
         if store is not None:
             self._load(store)
         self.done = [index for index in range(len(targets)) if self._is_done(index)]
@@ -59,7 +59,7 @@ class Progress:
         """
         changed = set()
         for index in indexes:
-            number, bit = divmod(self._rank[index], _BLOCK_SIZE)
+            number, bit = divmod(self._rank[index], _TARGETS_PER_BLOCK)
             self._blocks[number] |= 1 << bit
             changed.add(number)
         if self._store is not None:
@@ -88,7 +88,7 @@ class Progress:
         store.set(_STATE_KEY, {"digest": self._digest, "blocks": len(self._blocks)})
 
     def _is_done(self, index: int) -> bool:
-        number, bit = divmod(self._rank[index], _BLOCK_SIZE)
+        number, bit = divmod(self._rank[index], _TARGETS_PER_BLOCK)
         return bool(self._blocks[number] >> bit & 1)
 
 

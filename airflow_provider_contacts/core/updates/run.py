@@ -25,7 +25,7 @@ _SHUTDOWN_GRACE_SECONDS = 5.0
 
 @dataclass(slots=True, repr=False)
 class Outcome:
-    """What came of an update, by the targets' positions."""
+    """Result of an update, by index into the targets."""
 
     updated: list[int] = field(default_factory=list)
     failed: dict[int, ContactsError] = field(default_factory=dict)
@@ -68,9 +68,9 @@ class Updater:
         return cls(transport, change)
 
     def update(self, target: Target, stop: threading.Event | None = None) -> Contact | None:
-        """Change one contact and return it as the vendor sends it after the change, or None if it does not.
+        """Change one contact and return the updated contact, or None if the vendor does not return it.
 
-        :param stop: ends waiting for another attempt as soon as it is set.
+        :param stop: cancels pending retries when it is set.
         """
         self._updates.check_ids(target.contact_id, target.account_id)
         return self._transport.run(self._flow(target), stop)
@@ -110,11 +110,11 @@ def update_all(
 ) -> Outcome:
     """Update every target that is not done yet, up to ``max_concurrency`` requests at a time.
 
-    What is written is remembered before another request is sent, so that after a kill at most ``max_concurrency``
+    Progress is saved before the next request is sent, so that after a kill at most ``max_concurrency``
     requests are sent again. If the request for a batch fails, its contacts are updated one by one.
 
     :param report: is called with the number of processed targets.
-    :raises ContactsError: immediately, for an error that every remaining request would meet.
+    :raises ContactsError: immediately, if every remaining request would fail in the same way.
     """
     outcome = Outcome(list(progress.done))
     done = set(progress.done)

@@ -52,7 +52,8 @@ def parse_targets(contacts: object, vendor: Vendor, argument: str = "contacts") 
 def _items(contacts: object, argument: str) -> Iterable[object]:
     if isinstance(contacts, str) and contacts.strip().startswith(("[", "{")):
         raise InvalidRequest(
-            f"`{argument}` is a list rendered as text. Pass `task.output`, or set render_template_as_native_obj=True on "
+            f"`{argument}` is a list rendered as text. Pass `task.output`, or set render_template_as_native_obj=True "
+            "on "
             "the DAG."
         )
     if isinstance(contacts, str) and "," in contacts:
@@ -71,12 +72,14 @@ def _parse_target(item: object, where: str, vendor: Vendor) -> Target:
         target = _from_mapping(item, where, vendor)
     else:
         raise InvalidRequest(f"{where} is not a contact, a reference or an id.")
-    # Ids appear in messages. Not every vendor documents what an id looks like, but none is an e-mail address.
+    # Ids appear in messages. Not every vendor documents the format of its ids, but no vendor uses e-mail addresses.
     contact_id = target.contact_id
     if contact_id in ("", "None"):
-        raise InvalidRequest(f"{where} is empty. A template may have rendered to nothing.")
+        raise InvalidRequest(f"{where} is empty. A template may have rendered to an empty string.")
     if "@" in contact_id or any(char.isspace() for char in contact_id):
-        raise InvalidRequest(f"{where} is not a contact id but an e-mail address or other text.")
+        raise InvalidRequest(
+            f"{where} is not a contact id but an e-mail address or other text. Pass the vendor's id."
+        )
     try:
         vendor.updates.check_ids(contact_id, target.account_id)
     except InvalidRequest as error:
@@ -94,9 +97,7 @@ def _from_mapping(item: Mapping[str, object], where: str, vendor: Vendor) -> Tar
     if contact_id == "" or not (isinstance(contact_id, str) or is_int(contact_id)):
         raise InvalidRequest(f"{where} has no `contact_id`.")
     if item.get("vendor", vendor.name) != vendor.name:
-        raise InvalidRequest(
-            f"{where} belongs to another vendor than the connection, which is for {vendor.title}."
-        )
+        raise InvalidRequest(f"{where} belongs to a different vendor. The connection is for {vendor.title}.")
     if not (isinstance(account_id, str) or is_int(account_id)):
         raise InvalidRequest(f"{where} has an `account_id` that is not an id.")
     return Target(str(account_id), str(contact_id), item)

@@ -18,7 +18,7 @@ from pydantic import Field
 from airflow_provider_contacts.sandbox.people import Person, find_person
 from airflow_provider_contacts.sandbox.state import Row, State, Table, join_json
 from airflow_provider_contacts.sandbox.validation import (
-    EPOCH,
+    BASE_TIME_SECONDS,
     ApiError,
     Boolean,
     Number,
@@ -95,12 +95,12 @@ class MailstandRow(Row):
     __slots__ = ("campaign", "created", "has_email", "last", "lead_score", "person", "phone_field", "stage")
 
     def __init__(self, state: State, number: int) -> None:
-        pick = state.random(NAME, number)
+        pick = state.make_random(NAME, number)
         super().__init__(WORKSPACE, f"contact_{pick.getrandbits(96):024x}{number}")
         self.person = find_person(state.person_number(number, _PEOPLE_OFFSET), state.seed)
         self.stage = pick.choice(STAGES)
         self.campaign = pick.choice(CAMPAIGNS)
-        self.created = EPOCH + pick.randrange(10_000_000)
+        self.created = BASE_TIME_SECONDS + pick.randrange(10_000_000)
         self.phone_field = pick.choice(("mobile_phone", "work_phone", "other_phone", None))
         self.has_email = pick.random() < 0.97
         self.lead_score = str(pick.randrange(100))
@@ -216,7 +216,7 @@ def _make_test(query: Query) -> Callable[[MailstandRow], bool] | None:
     return (lambda row: all(test(row) for test in tests)) if tests else None
 
 
-# Long, because the endpoints share the state; each of them is short.
+# One function, because the endpoints are closures over the state.
 def _make_routes(state: State) -> APIRouter:
     router = APIRouter()
     contacts: Table[MailstandRow] = state.tables[NAME]
@@ -286,7 +286,7 @@ def _make_routes(state: State) -> APIRouter:
     return router
 
 
-_MARCH = 1_772_323_200  # 2026-03-01
+_MARCH_FIRST_SECONDS = 1_772_323_200  # 2026-03-01
 
 SANDBOX_VENDOR = SandboxVendor(
     name=NAME,
@@ -337,7 +337,9 @@ SANDBOX_VENDOR = SandboxVendor(
             ConditionSample(
                 condition={"condition": "replied", "since": "2026-03-01"},
                 filters={"campaign": "camp_spring"},
-                matches=lambda row: row.campaign == "camp_spring" and (row.last["reply"] or 0) > _MARCH,
+                matches=lambda row: (
+                    row.campaign == "camp_spring" and (row.last["reply"] or 0) > _MARCH_FIRST_SECONDS
+                ),
             ),
             ConditionSample(
                 condition={"condition": "in_stage", "name": "do not contact"},

@@ -1,7 +1,7 @@
 """TalkToHumans, as its pages list-contacts and update-contact document it.
 
-The pages leave some things open. The sandbox decides the error body, the response to an invalid parameter, the values of
-``sequence.status`` and ``invite_state``, and the response of ``GET /v1/accounts``.
+The pages leave some things open. The sandbox decides the error body, the response to an invalid parameter, the values
+of ``sequence.status`` and ``invite_state``, and the response of ``GET /v1/accounts``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import Field
 from airflow_provider_contacts.sandbox.people import Person, find_person
 from airflow_provider_contacts.sandbox.state import Row, State, Table, join_json
 from airflow_provider_contacts.sandbox.validation import (
-    EPOCH,
+    BASE_TIME_SECONDS,
     ApiError,
     Number,
     Query,
@@ -40,7 +40,7 @@ KEY = "sandbox-key"
 ACCOUNTS = ("101", "102")
 TAGS = ("Hot lead", "Old tag", "VIP", "Möglich", "tag, with comma")
 _MAX_PAGE = 25
-_DAY = 86_400
+_DAY_SECONDS = 86_400
 _PEOPLE_OFFSET = 0
 _ID = re.compile(r"[1-9][0-9]*", re.ASCII)
 
@@ -81,18 +81,24 @@ class TalkToHumansRow(Row):
     )
 
     def __init__(self, state: State, number: int) -> None:
-        # Every tenth contact is the person of the one before, known to the other account as well.
+        # Every tenth contact repeats the previous person in the other account.
         is_twin = number % 10 == 9
         base = number - 1 if is_twin else number
         super().__init__(ACCOUNTS[(base + is_twin) % 2], str(5000 + base))
-        pick = state.random(NAME, number)
+        pick = state.make_random(NAME, number)
         self.number = number
         self.person = find_person(state.person_number(base, _PEOPLE_OFFSET), state.seed)
         self.tags = pick.sample(TAGS, pick.choice((0, 0, 1, 2)))
         self.relationship = pick.choice(("connected", "connected", "not_connected", "unknown"))
-        self.invited = EPOCH + pick.randrange(300) * _DAY if self.relationship == "not_connected" else None
+        self.invited = (
+            BASE_TIME_SECONDS + pick.randrange(300) * _DAY_SECONDS
+            if self.relationship == "not_connected"
+            else None
+        )
         self.sequence = pick.choice((None, "active", "active", "replied", "finished"))
-        self.interacted = EPOCH + pick.randrange(300) * _DAY if self.sequence == "replied" else None
+        self.interacted = (
+            BASE_TIME_SECONDS + pick.randrange(300) * _DAY_SECONDS if self.sequence == "replied" else None
+        )
         self.notes: str | None = None
 
     @property
@@ -288,7 +294,7 @@ def _text_test(word: str, fields: tuple[str, ...]) -> Callable[[TalkToHumansRow]
     return lambda row: any(word in getattr(row.person, field).lower() for field in fields)
 
 
-# Long, because the endpoints share the state; each of them is short.
+# One function, because the endpoints are closures over the state.
 def _make_routes(state: State) -> APIRouter:
     router = APIRouter()
     contacts: Table[TalkToHumansRow] = state.tables[NAME]
@@ -311,7 +317,7 @@ def _make_routes(state: State) -> APIRouter:
         if cursor is not None:
             ordinal = _parse_cursor(cursor, digest)
             if ordinal is None:
-                reject(state, NAME, request, "the cursor is not of this listing")
+                reject(state, NAME, request, "the cursor belongs to another listing")
             first = Table.index_after(rows, ordinal)
         page = rows[first : first + size]
         has_more = first + size < len(rows)
@@ -419,7 +425,7 @@ def _make_page(records: list[Any], is_last: bool) -> object:
     return {"data": {"contacts": records, "pagination": pagination}}
 
 
-_MARCH = 1_772_323_200  # 2026-03-01
+_MARCH_FIRST_SECONDS = 1_772_323_200  # 2026-03-01
 
 SANDBOX_VENDOR = SandboxVendor(
     name=NAME,
@@ -464,7 +470,7 @@ SANDBOX_VENDOR = SandboxVendor(
             ),
             ConditionSample(
                 condition={"condition": "replied", "since": "2026-03-01"},
-                matches=lambda row: row.sequence == "replied" and row.interacted > _MARCH,
+                matches=lambda row: row.sequence == "replied" and row.interacted > _MARCH_FIRST_SECONDS,
             ),
             ConditionSample(condition={"condition": "invitation_pending"}, matches=lambda row: row.pending),
             ConditionSample(

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 from airflow_provider_contacts.sandbox.people import find_person
 from airflow_provider_contacts.sandbox.state import Row, State, Table, join_json
 from airflow_provider_contacts.sandbox.validation import (
-    EPOCH,
+    BASE_TIME_SECONDS,
     ApiError,
     BodyModel,
     JsonObject,
@@ -140,7 +140,7 @@ class TetherRow(Row):
     __slots__ = ("created", "has_arrays", "message_status", "owner", "person", "phone", "source", "status")
 
     def __init__(self, state: State, number: int) -> None:
-        pick = state.random(NAME, number)
+        pick = state.make_random(NAME, number)
         super().__init__(ORGANIZATION, f"{number:08x}{pick.getrandbits(64):016x}")
         self.person = find_person(state.person_number(number, _PEOPLE_OFFSET), state.seed)
         self.status: str | None = pick.choice(tuple(STAGES))
@@ -150,7 +150,7 @@ class TetherRow(Row):
         self.has_arrays = pick.random() < 0.5
         self.phone = self.person.phone if pick.random() < 0.9 else None
         self.message_status = pick.choice(("replied", "unread", "none"))
-        self.created = EPOCH + pick.randrange(10_000_000)
+        self.created = BASE_TIME_SECONDS + pick.randrange(10_000_000)
 
     def record(self, variant: Hashable) -> dict[str, object]:
         """Return the record as the vendor sends it."""
@@ -231,7 +231,7 @@ def _make_test(query: Query) -> Callable[[TetherRow], bool] | None:
     return (lambda row: all(test(row) for test in tests)) if tests else None
 
 
-# Long, because the endpoints share the state; each of them is short.
+# One function, because the endpoints are closures over the state.
 def _make_routes(state: State) -> APIRouter:
     router = APIRouter()
     contacts: Table[TetherRow] = state.tables[NAME]

@@ -1,8 +1,8 @@
 """Thoughtly, as its page get-contacts documents it.
 
 The page does not show a contact; the fields of a record are those of the create call and of a third party's schema. The
-sandbox also decides that counting starts at page 0, that several ``tags`` mean any of them, and that a ``limit`` above 50
-is rejected with 400.
+sandbox also decides that counting starts at page 0, that several ``tags`` mean any of them, and that a ``limit`` above
+50 is rejected with 400.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import Field
 from airflow_provider_contacts.sandbox.people import find_person
 from airflow_provider_contacts.sandbox.state import Row, State, Table, join_json
 from airflow_provider_contacts.sandbox.validation import (
-    EPOCH,
+    BASE_TIME_SECONDS,
     ApiError,
     Boolean,
     Number,
@@ -58,12 +58,12 @@ class ThoughtlyRow(Row):
     __slots__ = ("created", "has_phone", "person", "tags")
 
     def __init__(self, state: State, number: int) -> None:
-        pick = state.random(NAME, number)
+        pick = state.make_random(NAME, number)
         super().__init__(TEAM, f"c-{pick.getrandbits(64):016x}-{number}")
         self.person = find_person(state.person_number(number, _PEOPLE_OFFSET), state.seed)
         self.tags = pick.sample(TAGS, pick.choice((0, 1, 1, 2)))
         self.has_phone = pick.random() < 0.9
-        self.created = EPOCH + pick.randrange(25_000_000)
+        self.created = BASE_TIME_SECONDS + pick.randrange(25_000_000)
 
     def record(self, variant: Hashable) -> dict[str, object]:
         """Return the record as the vendor sends it."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.core.http.rate_limit import RateLimiter, effective_rates
+from airflow_provider_contacts.core.http.rate_limit import RateLimiter, compute_rates
 from airflow_provider_contacts.hooks.base import ContactsHook
 from tests.conftest import Read, Sandbox
 
@@ -29,7 +29,7 @@ from tests.conftest import Read, Sandbox
     ],
 )
 def test_effective_rates(published: Any, own: int | None, kept: Any) -> None:
-    assert effective_rates(published, own) == kept
+    assert compute_rates(published, own) == kept
 
 
 @given(
@@ -39,7 +39,7 @@ def test_effective_rates(published: Any, own: int | None, kept: Any) -> None:
 def test_effective_rates_are_accepted_by_the_limiter(
     published: list[tuple[int, float]], own: int | None
 ) -> None:
-    rates = effective_rates(tuple(published), own)
+    rates = compute_rates(tuple(published), own)
     if rates:
         assert RateLimiter(rates).acquire(threading.Event())
     if own is not None:

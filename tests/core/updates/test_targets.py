@@ -61,7 +61,7 @@ def test_anything_is_a_list_of_targets_or_an_invalid_request(value: Any) -> None
         (["None"], "Item 1 .* is empty"),
         (["1", ""], "Item 2 .* is empty"),
         (["ada@secret.test"], "an e-mail address or other text"),
-        ([{"contact_id": "1", "vendor": "tether"}], "another vendor"),
+        ([{"contact_id": "1", "vendor": "tether"}], "a different vendor"),
         ([{"name": "secret"}], "no `contact_id`"),
         ({"updated": [], "unchanged": [], "failed": []}, "result of an update.*output..updated"),
         ([{"contact_id": "1", "account_id": [5]}], "an `account_id` that is not an id"),

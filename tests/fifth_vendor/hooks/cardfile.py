@@ -117,7 +117,7 @@ CARDFILE = Vendor(
         to_contact=_to_contact,
         conditions={
             "replied": ConditionSupport(),
-            "tagged": ConditionSupport.asks_by_name(lambda name: {"label": name}),
+            "tagged": ConditionSupport.from_name(lambda name: {"label": name}),
             "has_phone": ConditionSupport(),
         },
     ),
@@ -129,7 +129,7 @@ CARDFILE = Vendor(
 class CardfileHook(ContactsHook[CardfileFilters]):
     """Read Cardfile contacts and change their labels, which are tags here.
 
-    API page: https://cardfile.example/api
+    API docs: https://cardfile.example/api
 
     :param contacts_conn_id: connection of type ``cardfile``, whose password is the API token.
     :param page_size: contacts per request, at most 100, which is the default.

@@ -13,7 +13,7 @@ from pydantic import Field
 from airflow_provider_contacts.sandbox.people import find_person
 from airflow_provider_contacts.sandbox.state import Row, State, Table, join_json
 from airflow_provider_contacts.sandbox.validation import (
-    EPOCH,
+    BASE_TIME_SECONDS,
     ApiError,
     Boolean,
     Number,
@@ -59,10 +59,10 @@ class CardfileRow(Row):
 
     def __init__(self, state: State, number: int) -> None:
         super().__init__("", str(9000 + number))
-        pick = state.random(NAME, number)
+        pick = state.make_random(NAME, number)
         self.person = find_person(state.person_number(number, _PEOPLE_OFFSET), state.seed)
         self.labels = pick.sample(LABELS, pick.choice((0, 1, 2)))
-        self.answered = EPOCH + pick.randrange(10_000_000) if pick.random() < 0.3 else None
+        self.answered = BASE_TIME_SECONDS + pick.randrange(10_000_000) if pick.random() < 0.3 else None
         self.open = pick.random() < 0.5
 
     def record(self, variant: Hashable) -> dict[str, object]:
