@@ -185,12 +185,12 @@ def test_load_in_the_readme_runs(sandbox: Sandbox, connect: Any, tmp_path: Path)
 
 def test_table_of_columns() -> None:
     rows = {row[0]: row[1] for row in table("Export")}
-    expected: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for cell, kind in rows.items():
         for name in re.findall(r"`?(\w+)`?", cell) if "every" not in cell else ():
-            expected[name] = kind
+            kinds[name] = kind
     for column in COLUMNS:
-        kind = expected.get(column.name)
+        kind = kinds.get(column.name)
         if kind is None:
             kind = "time in UTC, or null" if column.name.endswith("_at") else "text or null"
         expected = {"text": "text", "texts": "list of text", "time": "time", "flag": "true, false"}[
@@ -198,7 +198,7 @@ def test_table_of_columns() -> None:
         ]
         assert kind.startswith(expected), column
         assert ("never null" in kind) != column.nullable, column
-    assert set(BOOKKEEPING_COLUMNS) <= set(expected)
+    assert set(BOOKKEEPING_COLUMNS) <= set(kinds)
 
 
 def test_update_in_the_readme_runs(sandbox: Sandbox) -> None:

@@ -179,7 +179,7 @@ def test_duplicates_are_updated_once(sandbox: Sandbox) -> None:
         ([{"contact_id": "5000"}, {"name": "Ada Lovelace"}], "Item 2 of `contacts` has no `contact_id`"),
         ([None], "Item 1 of `contacts` is not"),
         ([True], "Item 1 of `contacts` is not"),
-        ([{"vendor": "tether", "contact_id": "1"}], "Item 1 .* belongs to another vendor"),
+        ([{"vendor": "tether", "contact_id": "1"}], "Item 1 .* belongs to a different vendor"),
         (5.5, "must be a list"),
         ("", "must be a list"),
     ],

@@ -240,7 +240,7 @@ def test_timeout_names_missing_contacts(mode: str, wait: Callable[..., Outcome])
         ({"filters": {"tagg": "x"}}, InvalidRequest, "Did you mean `tag`"),
         ({"filters": {"tag": {1, 2}}}, InvalidRequest, "must be"),
         ({"contact_ids": ["x"]}, InvalidRequest, "Item 1 of `contact_ids`: A TalkToHumans contact id"),
-        ({"contact_ids": [{"vendor": "tether", "contact_id": "1"}]}, InvalidRequest, "another vendor"),
+        ({"contact_ids": [{"vendor": "tether", "contact_id": "1"}]}, InvalidRequest, "a different vendor"),
         ({"contact_ids": ["1"], "min_count": 2}, InvalidRequest, "only 1 `contact_ids`"),
         ({"contact_ids": ["ada@secret.test"]}, InvalidRequest, "is not a contact id but an e-mail address"),
         ({"min_count": 0}, InvalidRequest, "`min_count`"),

@@ -131,7 +131,7 @@ def test_bytes_that_are_not_utf8(
     scripted.replies = [Reply(body=body)]
     connect("tether_default", **{**case.parts, "host": scripted.url})
     for ending in ("jsonl", "csv", "parquet"):
-        with pytest.raises(MalformedRecord, match='content="raw" keeps it'):
+        with pytest.raises(MalformedRecord, match='content="raw" to keep it'):
             export("tether", tmp_path / f"x.{ending}")
     assert os.listdir(tmp_path) == []
     export("tether", tmp_path / "x.jsonl", content="raw")

@@ -41,7 +41,7 @@ def test_table_with_wrong_columns_is_rejected(
         ("vendor TEXT, account_id TEXT, contact_id TEXT", "no unique key on vendor, account_id, contact_id"),
         ("vendor TEXT, replied TEXT, opened_at INTEGER", "columns of another type: replied, opened_at"),
         ("vendor INTEGER", "columns of another type: vendor"),
-        ("vendor TEXT, must INTEGER NOT NULL", "need a value which contacts do not have: must"),
+        ("vendor TEXT, must INTEGER NOT NULL", "required columns without a default: must"),
         ("vendor TEXT, company TEXT NOT NULL", "that contacts may leave empty: company"),
         ("vendor TEXT, digest VARCHAR(10)", "columns of another type: digest"),
         ("vendor TEXT, contact_id CHAR(100)", "columns of another type: contact_id"),
