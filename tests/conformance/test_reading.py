@@ -153,7 +153,7 @@ class TestFilters:
         assert "someone" not in str(caught.value)
         assert not sandbox.requests(vendor)
 
-    def test_misspelt_filter_is_suggested(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+    def test_misspelled_filter_is_suggested(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
         with pytest.raises(InvalidRequest, match="Did you mean `search`"):
             read(f"{vendor}_default", {"serach": "a"})
 
@@ -264,7 +264,7 @@ class TestConnection:
         assert not worked
         assert "(password)" in message
 
-    def test_misspelt_extra(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+    def test_misspelled_extra(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
         conn_id = sandbox.connect(vendor, extra={"requests_per_min": 1})
         with pytest.raises(
             InvalidConnection, match="unknown field `requests_per_min`. Did you mean `requests_per_minute`"

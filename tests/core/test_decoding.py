@@ -172,7 +172,7 @@ def test_link_header_that_cannot_be_parsed(header: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["9" * 150, "1e999"])
-def test_number_without_an_exact_value_is_no_id(number: str) -> None:
+def test_number_without_an_exact_value_is_not_an_id(number: str) -> None:
     """Two such ids would look the same."""
     page = json.dumps(CASES["mailstand"].page({"id": "ID"})).replace('"ID"', number)
     with pytest.raises(MalformedRecord, match="no usable id"):

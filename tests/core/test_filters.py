@@ -83,7 +83,7 @@ def test_stage_in_another_spelling_is_suggested() -> None:
         query({"stage": "not_interested"}, MailstandFilters)
 
 
-def test_a_misspelt_filter_is_suggested() -> None:
+def test_a_misspelled_filter_is_suggested() -> None:
     with pytest.raises(InvalidRequest, match="Did you mean `tag`"):
         query({"tags": "VIP"}, TalkToHumansFilters)
 

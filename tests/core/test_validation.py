@@ -60,7 +60,7 @@ def test_minimum() -> None:
         parse_int("x", 4, minimum=5)
 
 
-def test_booleans_are_no_numbers() -> None:
+def test_booleans_are_not_numbers() -> None:
     assert is_int(1)
     assert not is_int(True)
     assert not is_int(1.0)

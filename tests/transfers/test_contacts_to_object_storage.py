@@ -16,9 +16,9 @@ from tests.conftest import Sandbox
 from tests.vendors import CASES, VENDORS
 
 
-def land(vendor: str, path: str, **arguments: Any) -> dict[str, Any]:
+def export(vendor: str, path: str, **arguments: Any) -> dict[str, Any]:
     operator = ContactsToObjectStorageOperator(
-        task_id="land", contacts_conn_id=f"{vendor}_default", path=path, **arguments
+        task_id="export", contacts_conn_id=f"{vendor}_default", path=path, **arguments
     )
     return operator.execute({})
 
@@ -27,7 +27,7 @@ def land(vendor: str, path: str, **arguments: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
 def test_writes_every_contact(vendor: str, form: str, sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "a folder" / "contacts.jsonl"
-    summary = land(vendor, form.format(path))
+    summary = export(vendor, form.format(path))
     assert (summary["vendor"], summary["seen"]) == (vendor, 60)
     assert summary["requests"] == len(sandbox.requests(vendor))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -46,14 +46,14 @@ def test_writes_to_an_object_store(sandbox: Sandbox) -> None:
     from airflow.sdk.io import attach
 
     attach("memory", fs=fsspec.filesystem("memory"))
-    land("tether", "memory://bucket/contacts.jsonl")
+    export("tether", "memory://bucket/contacts.jsonl")
     assert fsspec.filesystem("memory").cat("/bucket/contacts.jsonl").count(b"\n") == 60
 
 
 def test_replaces_the_old_file(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "contacts.jsonl"
     path.write_text("old\n" * 1000)
-    land("tether", str(path), filters={"status": "Qualified"})
+    export("tether", str(path), filters={"status": "Qualified"})
     assert "old" not in path.read_text()
 
 
@@ -68,7 +68,7 @@ def test_failed_read_keeps_the_old_file_only(vendor: str, sandbox: Sandbox, tmp_
         after=0 if vendor in ("mailstand", "tether") else 1,
     )
     with pytest.raises(ContactsError):
-        land(vendor, str(path))
+        export(vendor, str(path))
     assert path.read_text() == "old\n"
     assert os.listdir(tmp_path) == ["contacts.jsonl"]
 
@@ -77,10 +77,10 @@ def test_file_keeps_its_mode(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "contacts.jsonl"
     before = os.umask(0o027)
     try:
-        land("tether", str(path))
+        export("tether", str(path))
         assert path.stat().st_mode & 0o777 == 0o640
         path.chmod(0o604)
-        land("tether", str(path))
+        export("tether", str(path))
         assert path.stat().st_mode & 0o777 == 0o604
     finally:
         os.umask(before)
@@ -90,7 +90,7 @@ def test_incomplete_listing_writes_nothing(sandbox: Sandbox, tmp_path: Path) -> 
     page = {"success": True, "data": {"contacts": [{"_id": "1"}], "total": 2}}
     sandbox.fail("tether", path="/contacts", body=json.dumps(page), times=99)
     with pytest.raises(IncompleteListing):
-        land("tether", str(tmp_path / "contacts.jsonl"))
+        export("tether", str(tmp_path / "contacts.jsonl"))
     assert os.listdir(tmp_path) == []
 
 
@@ -99,24 +99,24 @@ def test_incomplete_listing_writes_nothing(sandbox: Sandbox, tmp_path: Path) -> 
 )
 def test_unknown_format(path: str, sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="must be one of: jsonl"):
-        land("tether", str(tmp_path / path))
+        export("tether", str(tmp_path / path))
     assert not sandbox.requests("tether")
 
 
 def test_format_overrides_the_ending(sandbox: Sandbox, tmp_path: Path) -> None:
-    assert land("tether", str(tmp_path / "contacts.txt"), format="jsonl")["seen"] == 60
+    assert export("tether", str(tmp_path / "contacts.txt"), format="jsonl")["seen"] == 60
 
 
 @pytest.mark.sandbox(contacts=0)
 def test_empty_listing_is_an_empty_file(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "contacts.jsonl"
-    assert land("tether", str(path))["seen"] == 0
+    assert export("tether", str(path))["seen"] == 0
     assert path.read_bytes() == b""
 
 
 def test_names_in_every_script_survive(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "contacts.jsonl"
-    land("mailstand", str(path))
+    export("mailstand", str(path))
     names = {json.loads(line)["name"] for line in path.read_bytes().splitlines()}
     assert names == {row.person.name for row in sandbox.state.tables["mailstand"].rows}
     assert msgspec.json.decode(path.read_bytes().splitlines()[0])["vendor"] == "mailstand"

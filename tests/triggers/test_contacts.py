@@ -49,7 +49,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ContactEventTrigger, "join_window_seconds", 0.2)
 
 
-def anew(trigger: BaseEventTrigger) -> Any:
+def rebuild(trigger: BaseEventTrigger) -> Any:
     """Return the trigger that a triggerer rebuilds from its stored row."""
     _, kwargs = trigger.serialize()
     return type(trigger)(**json.loads(json.dumps(kwargs)))
@@ -202,7 +202,7 @@ class TestSharing:
 
 class TestContactTrigger:
     def run(self, **arguments: Any) -> list[TriggerEvent]:
-        trigger = anew(ContactTrigger(**{"condition": VIP, "poll_interval": 0.02, **arguments}))
+        trigger = rebuild(ContactTrigger(**{"condition": VIP, "poll_interval": 0.02, **arguments}))
 
         async def collect() -> list[TriggerEvent]:
             return [event async for event in trigger.run()]
@@ -339,7 +339,7 @@ class TestContactEventTrigger:
         self, conn_id: str, scripted: ScriptedServer, polls: int, store: AssetStore | None, **arguments: Any
     ) -> list[list[str]]:
         """Run a watcher for some polls, cancel it as the triggerer does, and return the emitted ids."""
-        trigger = anew(
+        trigger = rebuild(
             ContactEventTrigger(
                 contacts_conn_id=conn_id, condition=Tagged("VIP"), **{"poll_interval": 0.1, **arguments}
             )
@@ -379,22 +379,24 @@ class TestContactEventTrigger:
         # The baseline, and each change.
         assert store.writes == 5
 
-    @pytest.mark.parametrize("tell", [True, False])
-    def test_the_first_poll_is_a_baseline(self, tell: bool, conn_id: str, scripted: ScriptedServer) -> None:
+    @pytest.mark.parametrize("emit_existing", [True, False])
+    def test_the_first_poll_is_a_baseline(
+        self, emit_existing: bool, conn_id: str, scripted: ScriptedServer
+    ) -> None:
         scripted.replies = [page("1", "2")]
-        expected = [["1", "2"]] if tell else []
-        assert self.watch(conn_id, scripted, 3, AssetStore(), emit_existing=tell) == expected
+        expected = [["1", "2"]] if emit_existing else []
+        assert self.watch(conn_id, scripted, 3, AssetStore(), emit_existing=emit_existing) == expected
 
-    @pytest.mark.parametrize("tell", [True, False])
+    @pytest.mark.parametrize("emit_existing", [True, False])
     def test_restart_loses_and_repeats_nothing(
-        self, tell: bool, conn_id: str, scripted: ScriptedServer
+        self, emit_existing: bool, conn_id: str, scripted: ScriptedServer
     ) -> None:
         store = AssetStore()
         scripted.replies = [page(), page("1")]
-        assert self.watch(conn_id, scripted, 3, store, emit_existing=tell) == [["1"]]
+        assert self.watch(conn_id, scripted, 3, store, emit_existing=emit_existing) == [["1"]]
         scripted.replies = [page("1", "2")]
-        assert self.watch(conn_id, scripted, 3, store, emit_existing=tell) == [["2"]]
-        assert self.watch(conn_id, scripted, 3, store, emit_existing=tell) == []
+        assert self.watch(conn_id, scripted, 3, store, emit_existing=emit_existing) == [["2"]]
+        assert self.watch(conn_id, scripted, 3, store, emit_existing=emit_existing) == []
 
     def test_an_empty_baseline_is_remembered_too(self, conn_id: str, scripted: ScriptedServer) -> None:
         store = AssetStore()
@@ -410,7 +412,7 @@ class TestContactEventTrigger:
         scripted.replies = [page()]
         self.watch(conn_id, scripted, 2, store)
         scripted.replies = [page("1")]
-        trigger = anew(
+        trigger = rebuild(
             ContactEventTrigger(contacts_conn_id=conn_id, condition=Tagged("VIP"), poll_interval=0.1)
         )
         trigger.asset_state_store = store
@@ -513,7 +515,7 @@ class TestContactEventTrigger:
         trigger = ContactEventTrigger(
             contacts_conn_id="c", condition=Replied(), poll_interval=timedelta(minutes=5)
         )
-        assert anew(trigger).poll_interval == 300
+        assert rebuild(trigger).poll_interval == 300
 
     def test_stored_row_of_another_version_is_a_type_error(self) -> None:
         """The triggerer tolerates only TypeError when it rebuilds a trigger."""

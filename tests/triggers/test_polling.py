@@ -69,7 +69,7 @@ def test_every_poll_is_yielded_whatever_happens(conn_id: str, scripted: Scripted
         ([], VIP, InvalidRequest),
     ],
 )
-def test_what_cannot_be_asked_is_an_error_of_the_poll(
+def test_invalid_arguments_are_a_poll_error(
     filters: Any, condition: Any, error: type, conn_id: str, scripted: ScriptedServer
 ) -> None:
     scripted.replies = [Reply(body=CASE.page())]

@@ -110,7 +110,7 @@ def test_failures_are_kept_by_contact(
     )
 
 
-def test_error_that_all_would_meet_ends_the_update(
+def test_shared_error_ends_the_update(
     transport: Callable[[Vendor], Transport], scripted: ScriptedServer
 ) -> None:
     scripted.respond = lambda request: (
