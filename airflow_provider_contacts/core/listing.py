@@ -64,7 +64,7 @@ class Listing:
         :raises IncompleteListing: if contacts kept moving between pages.
         :raises MalformedResponse: if pages contradict each other, or contacts cannot be distinguished.
         """
-        new = self._add_new(page.items)
+        new = self._add_new(page)
         try:
             self._pass.update(page, self._new_in_pass)
         except MalformedResponse as error:
@@ -77,18 +77,18 @@ class Listing:
         self.returned += len(new)
         return new
 
-    def _add_new(self, contacts: list[Contact]) -> list[Contact]:
+    def _add_new(self, page: Page[Contact]) -> list[Contact]:
         seen = self._seen
         seen_in_pass = self._seen_in_pass
         before = len(seen_in_pass)
         new = []
-        for contact in contacts:
+        for contact in page.items:
             key = (contact.account_id, contact.contact_id)
             if key not in seen:
                 seen.add(key)
                 new.append(contact)
-            elif not contact.account_id and any(one.contact_id == contact.contact_id for one in new):
-                # Contacts of two accounts could look like this, and one of them would be lost.
+            elif page.total is None and not contact.account_id and _contains(new, contact.contact_id):
+                # Contacts of two accounts could look like this. Without a total, the lost one would not be missed.
                 raise MalformedResponse(
                     f"{self._where}: A page contains the same contact id twice, without an account to distinguish them."
                 )
@@ -112,3 +112,7 @@ class Listing:
             self.passes += 1
             self._pass = self._paging.start_pass(self._size)
             self._seen_in_pass = set()
+
+
+def _contains(contacts: list[Contact], contact_id: str) -> bool:
+    return any(contact.contact_id == contact_id for contact in contacts)

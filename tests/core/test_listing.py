@@ -147,3 +147,5 @@ def test_contacts_that_cannot_be_told_apart_are_an_error() -> None:
         sync_read(Listing(CURSOR, 5), lambda _params: same)
     in_accounts = Page([Contact("test", "a", "1"), Contact("test", "b", "1")], has_more=False)
     assert sync_read(Listing(CURSOR, 5), lambda _params: in_accounts) == [1, 1]
+    counted = Page([contact(1), contact(1)], total=1)
+    assert sync_read(Listing(NUMBERED, 5), lambda _params: counted) == [1]
