@@ -239,7 +239,7 @@ if POSTGRES:
         )
         before = len(sandbox.requests("tether"))
         with pytest.raises(
-            ContactsError, match="the table cannot be used: the database answers InsufficientPrivilege"
+            ContactsError, match="The table cannot be used: The database returned InsufficientPrivilege"
         ):
             ContactsToSqlOperator(task_id="b", **operator).execute({})
         assert len(sandbox.requests("tether")) == before
