@@ -18,7 +18,7 @@ help:
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
 	@echo "make test-airflow   killed tasks, 250 waiting sensors and a watcher on a real Airflow"
 	@echo "make test-postgres  the tests of tables on PostgreSQL too"
-	@echo "make benchmark      CPU time of reading, relative to a bare loop"
+	@echo "make benchmark      CPU time of reading relative to a bare loop, and of tables relative to reading"
 	@echo "make provider-info  generate get_provider_info.py from the vendor files"
 	@echo "make constraints    re-resolve the constraints files"
 
@@ -52,6 +52,8 @@ imports: setup
 pytest: setup
 	$(BIN)/pytest -n auto
 
+# Otherwise make deletes the file when it has finished.
+.PRECIOUS: .venv-%/.ready
 .venv-%/.ready: pyproject.toml constraints-%.txt
 	@$(PYTHON) -m venv .venv-$*
 	@echo "Installing the dependencies of constraints-$*.txt into .venv-$*."
@@ -74,6 +76,7 @@ test-postgres: setup
 
 benchmark: setup
 	@$(BIN)/python benchmarks/reading.py
+	@$(BIN)/python benchmarks/warehouse.py
 
 provider-info: setup
 	@$(BIN)/python scripts/provider_info.py
