@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from operator import attrgetter
 from typing import Annotated, Generic, Literal, TypedDict, TypeVar, get_args
 
 import msgspec
@@ -110,6 +111,10 @@ class _Record(msgspec.Struct, gc=False):
     last_bounce: object = msgspec.UNSET
 
 
+# In order of preference.
+_phones = attrgetter("mobile_phone", "work_phone", "home_phone", "voip_phone", "other_phone")
+
+
 class _Envelope(Envelope, Generic[R], kw_only=True):
     data: list[R]
     total_found: int | None = None
@@ -120,25 +125,23 @@ def _unpack(envelope: _Envelope[R]) -> Page[R]:
 
 
 def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
-    phones = (
-        record.mobile_phone,
-        record.work_phone,
-        record.home_phone,
-        record.voip_phone,
-        record.other_phone,
-    )
+    phones = _phones(record)
     phone = next((number for number in phones if number), None)
     replied_at = from_unix(record.last_reply)
     opened_at = from_unix(record.last_open)
     clicked_at = from_unix(record.last_click)
     bounced_at = from_unix(record.last_bounce)
-    unknown_fields = {
-        "stage": record.stage is msgspec.UNSET,
-        "phone": phone is None and msgspec.UNSET in phones,
-        "opened_at": opened_at is None and record.last_open is not None,
-        "clicked_at": clicked_at is None and record.last_click is not None,
-        "bounced_at": bounced_at is None and record.last_bounce is not None,
-    }
+    unknown_fields = []
+    if record.stage is msgspec.UNSET:
+        unknown_fields.append("stage")
+    if phone is None and msgspec.UNSET in phones:
+        unknown_fields.append("phone")
+    if opened_at is None and record.last_open is not None:
+        unknown_fields.append("opened_at")
+    if clicked_at is None and record.last_click is not None:
+        unknown_fields.append("clicked_at")
+    if bounced_at is None and record.last_bounce is not None:
+        unknown_fields.append("bounced_at")
     # The stage "Replied" is not used: contacts who have replied may be in another stage by now.
     replied = False if record.last_reply is None else (True if replied_at else None)
     return Contact(
@@ -164,7 +167,7 @@ def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
         bounced_at=bounced_at,
         unsubscribed_at=from_unix(record.last_unsubscribe),
         created_at=from_unix(record.created),
-        unknown_fields=tuple([name for name, is_unknown in unknown_fields.items() if is_unknown]),
+        unknown_fields=tuple(unknown_fields),
         raw=raw,
     )
 

@@ -64,7 +64,7 @@ class _RawWriter(_LineWriter):
 
     def write(self, contacts: Sequence[Contact]) -> None:
         for contact in contacts:
-            self._file.write(_raw_bytes(_on_one_line(contact)) + b"\n")
+            self._file.write(_raw_line(contact) + b"\n")
 
 
 class _JsonLinesWriter(_LineWriter):
@@ -73,7 +73,9 @@ class _JsonLinesWriter(_LineWriter):
     def write(self, contacts: Sequence[Contact]) -> None:
         for contact in contacts:
             raw_text(contact)  # raises for bytes that are not UTF-8, which no JSON reader accepts
-            self._file.write(msgspec.json.encode(_on_one_line(contact)) + b"\n")
+            raw = _raw_line(contact)
+            line = msgspec.structs.replace(contact, raw=msgspec.Raw(raw)) if raw else contact
+            self._file.write(msgspec.json.encode(line) + b"\n")
 
 
 class _CsvWriter(_LineWriter):
@@ -248,18 +250,13 @@ def choose_format(path: str, name: str | None = None, content: str = "normalized
     return chosen
 
 
-def _on_one_line(contact: Contact) -> Contact:
-    """Return a contact whose raw JSON has no line breaks."""
-    raw = _raw_bytes(contact)
-    if b"\n" not in raw and b"\r" not in raw:
-        return contact
-    # Between the parts of JSON, line breaks have no meaning; inside text they are escaped.
-    flat = raw.replace(b"\r", b" ").replace(b"\n", b" ")
-    return msgspec.structs.replace(contact, raw=msgspec.Raw(flat))
-
-
-def _raw_bytes(contact: Contact) -> bytes:
-    return bytes(contact.raw) if isinstance(contact.raw, msgspec.Raw) else b""
+def _raw_line(contact: Contact) -> bytes:
+    """Return the vendor's JSON without line breaks."""
+    raw = bytes(contact.raw) if isinstance(contact.raw, msgspec.Raw) else b""
+    if b"\n" in raw or b"\r" in raw:
+        # Between the parts of JSON, line breaks have no meaning; inside text they are escaped.
+        return raw.replace(b"\r", b" ").replace(b"\n", b" ")
+    return raw
 
 
 def _cell(column: Column, contact: Contact) -> str:
