@@ -102,7 +102,7 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     def from_dict(cls, fields: Mapping[str, object]) -> Contact:
         """Return the contact that :meth:`to_dict` serialized.
 
-        :raises ValueError: naming the fields that are missing or have another type, without their values.
+        :raises ValueError: if fields are missing or have another type; the message names them, without their values.
         """
         missing = [name for name in FIELDS if name not in fields]
         if missing:

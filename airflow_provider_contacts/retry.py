@@ -39,7 +39,7 @@ class ContactsRetryPolicy(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Return what to do about a failure."""
+        """Decide whether and when to retry after a failure."""
         if not isinstance(exception, ContactsError):
             return RetryDecision.default()
         if exception.permanent:

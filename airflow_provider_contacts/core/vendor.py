@@ -125,7 +125,7 @@ class UpdateSupport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """What a vendor's API docs say.
+    """A vendor, as its API docs describe it.
 
     :param name: the connection type.
     :param title: display name.

@@ -81,7 +81,7 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
 
     :param vendor_names: connection types.
     :raises InvalidRequest: if a vendor is unknown.
-    :raises UnsupportedByVendor: naming the first vendor whose records do not report it, and those whose records do.
+    :raises UnsupportedByVendor: if a vendor's records do not report it; the message names the vendors whose records do.
     """
     for vendor_name in vendor_names:
         with contextlib.suppress(LookupError):  # reported below

@@ -45,7 +45,7 @@ class ChangeSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """What the conformance tests need to know about a vendor's API.
+    """Samples of a vendor's API for the conformance tests.
 
     :param path: path of the listing.
     :param connection: an Airflow connection without a host, for a server other than the sandbox.

@@ -241,7 +241,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         )
 
     def execute_complete(self, context: Context, event: object) -> list[Reference]:
-        """Return what a deferred wait has found, or raise the error that ended it."""
+        """Return the matches of a deferred wait, or raise the error that ended it."""
         fields: Mapping[str, object] = event if isinstance(event, Mapping) else {}
         status = fields.get("status")
         try:

@@ -94,7 +94,7 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> Any:
-        """Return what OpenLineage records of this run."""
+        """Return the OpenLineage events of this run."""
         return None if self._export is None else self._export.openlineage_facets()
 
     def _dataset(self) -> tuple[str, str]:

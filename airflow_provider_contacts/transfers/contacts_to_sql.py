@@ -150,7 +150,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
                     return merge.run(engine), _dataset(engine, table)
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> Any:
-        """Return what OpenLineage records of this run."""
+        """Return the OpenLineage events of this run."""
         return None if self._export is None else self._export.openlineage_facets()
 
 

@@ -1,4 +1,4 @@
-"""What OpenLineage and the events of outlet assets report about an export."""
+"""OpenLineage facets and asset event metadata of an export."""
 
 from __future__ import annotations
 

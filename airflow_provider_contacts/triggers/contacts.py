@@ -58,7 +58,7 @@ class _PollingTrigger(BaseEventTrigger):
         return f"<{type(self).__name__} contacts_conn_id={self.contacts_conn_id!r}>"
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return what triggers that can share one poll have in common, or None if the arguments are not JSON."""
+        """Return the key of the shared poll, or None if the arguments are not JSON."""
         try:
             asked = fingerprint(self.contacts_conn_id, self.filters, self.condition)
             return (*_STREAM_VERSION, self.contacts_conn_id, asked, float(self.poll_interval))
@@ -145,7 +145,7 @@ class ContactTrigger(_PollingTrigger):
         return self.task_instance is None and self.trigger_id is not None
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return what triggers that can share one poll have in common, or None if the interval changes."""
+        """Return the key of the shared poll, or None if the interval changes."""
         return None if self.exponential_backoff or self._watches_an_asset else super().shared_stream_key()
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:

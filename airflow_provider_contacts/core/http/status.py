@@ -43,7 +43,7 @@ def is_success(response: Response) -> bool:
 
 
 def find_reported_error(context: ConnectionContext, response: Response) -> ReportedError:
-    """Return what the body of an error response says, which may be nothing."""
+    """Return the error that a response body reports, which may be empty."""
     try:
         return context.vendor.error_format.find_error(response.body) or ReportedError()
     except MalformedResponse:

@@ -31,7 +31,7 @@ def parse_targets(contacts: object, vendor: Vendor, argument: str = "contacts") 
     :param contacts: ids, references, or dicts as a listing or a sensor returned them.
     :param vendor: the vendor that they must belong to.
     :param argument: the argument's name, for messages.
-    :raises InvalidRequest: naming the first invalid item.
+    :raises InvalidRequest: if an item is invalid; the message gives its position.
     """
     found: dict[tuple[str, str], Target] = {}
     duplicates = 0
