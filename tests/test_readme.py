@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from datetime import datetime
@@ -231,3 +232,12 @@ def test_table_of_fields() -> None:
         for name in re.findall(r"`(\w+)`", line.split("|")[1])
     ]
     assert set(named) == {field.name for field in msgspec.structs.fields(Contact)}
+
+
+def test_table_of_operators() -> None:
+    _header, _, *rows = table("Operators and sensors")
+    for class_cell, module, arguments, _returns in rows:
+        name = re.findall(r"\w+", class_cell)[0]
+        documented = getattr(importlib.import_module(f"airflow_provider_contacts.{module.strip('`')}"), name)
+        assert re.findall(r"\w+", arguments) == list(documented.template_fields)
+    assert len(rows) == 8
