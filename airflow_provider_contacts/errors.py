@@ -219,7 +219,9 @@ def deserialize_error(serialized: object) -> ContactsError:
         fields = msgspec.convert(serialized, _SerializedError)
     except msgspec.ValidationError:
         raise ValueError("not a serialized ContactsError") from None
-    error_class = next((one for one in _class_tree(ContactsError) if one.__name__ == fields.type), None)
+    error_class = next(
+        (subclass for subclass in _class_tree(ContactsError) if subclass.__name__ == fields.type), None
+    )
     if error_class is None:
         raise ValueError("not a serialized ContactsError")
     error = error_class(fields.message)
@@ -229,4 +231,4 @@ def deserialize_error(serialized: object) -> ContactsError:
 
 
 def _class_tree(error_class: type[ContactsError]) -> set[type[ContactsError]]:
-    return {error_class}.union(*(_class_tree(one) for one in error_class.__subclasses__()))
+    return {error_class}.union(*(_class_tree(subclass) for subclass in error_class.__subclasses__()))

@@ -110,7 +110,7 @@ def parse_connection(
     """
     extra = extra or {}
     where = f"connection {conn_id!r}"
-    own_fields = {one.name for one in form.fields}
+    own_fields = {form_field.name for form_field in form.fields}
     _require_known_fields(extra, own_fields, where)
     options = _parse_options(extra, where)
     if host and host.strip():
@@ -186,7 +186,7 @@ def _parse_options(extra: Mapping[str, object], where: str) -> ConnectionOptions
 def _constrained(hint: object) -> object:
     """Return the annotated type inside an optional one."""
     if get_origin(hint) in (Union, types.UnionType):
-        return next(one for one in get_args(hint) if get_origin(one) is Annotated)
+        return next(option for option in get_args(hint) if get_origin(option) is Annotated)
     return hint
 
 

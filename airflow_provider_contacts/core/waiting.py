@@ -81,7 +81,11 @@ class WaitState:
         self.matching = len(self.contacts) - len(self.missing)
         if self.matching < self.min_count:
             return None
-        unique = {(one["account_id"], one["contact_id"]): one for _, found in looked_up for one in found}
+        unique = {
+            (reference["account_id"], reference["contact_id"]): reference
+            for _, found in looked_up
+            for reference in found
+        }
         return list(unique.values())
 
     def record_failure(self, error: ContactsError) -> bool:

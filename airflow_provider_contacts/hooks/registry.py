@@ -68,12 +68,12 @@ def list_vendors() -> list[Vendor]:
 
 def format_supporting_vendors(condition_name: str) -> str:
     """Return the titles of the vendors that support a condition, for messages."""
-    return _titles([one for one in list_vendors() if condition_name in one.contacts.conditions])
+    return _titles([vendor for vendor in list_vendors() if condition_name in vendor.contacts.conditions])
 
 
 def format_updating_vendors(kind: ChangeKind) -> str:
     """Return the titles of the vendors whose API can make a kind of change, for messages."""
-    return _titles([one for one in list_vendors() if one.updates.supports(kind)])
+    return _titles([vendor for vendor in list_vendors() if vendor.updates.supports(kind)])
 
 
 def require_record_support(condition: Condition, vendor_names: set[str]) -> None:

@@ -72,7 +72,7 @@ def make_controls(state: State, vendors: dict[str, SandboxVendor]) -> APIRouter:
     @router.post("/fail")
     async def fail(body: dict[str, Any]) -> Response:
         vendor = require_vendor(body.pop("vendor", None))
-        names = {one.name for one in dataclasses.fields(Fault)}
+        names = {field.name for field in dataclasses.fields(Fault)}
         if body.keys() - names:
             raise ApiError(400, "bad_request", f"takes vendor and {', '.join(sorted(names))}")
         try:

@@ -223,7 +223,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
             condition=self._parsed_condition.to_dict(),
             filters=self.filters,
             poll_interval=self.poke_interval,
-            contact_ids=None if wait.contacts is None else [list(one) for one in wait.contacts],
+            contact_ids=None if wait.contacts is None else [list(identity) for identity in wait.contacts],
             min_count=wait.min_count,
             max_consecutive_failures=wait.max_consecutive_failures,
             failures=wait.failures,

@@ -119,7 +119,7 @@ class _ParquetWriter:
             "flag": arrow.bool_(),
         }
         return arrow.schema(
-            [arrow.field(one.name, types[one.kind], nullable=one.nullable) for one in COLUMNS]
+            [arrow.field(column.name, types[column.kind], nullable=column.nullable) for column in COLUMNS]
         )
 
     def write(self, contacts: Sequence[Contact]) -> None:
@@ -132,8 +132,10 @@ class _ParquetWriter:
 
     def _write_group(self) -> None:
         columns = [
-            self._raws if one.name == "raw" else [getattr(contact, one.name) for contact in self._contacts]
-            for one in COLUMNS
+            self._raws
+            if column.name == "raw"
+            else [getattr(contact, column.name) for contact in self._contacts]
+            for column in COLUMNS
         ]
         arrays = [
             self._arrow.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)
@@ -213,7 +215,7 @@ class FileFormat:
             yield plain
 
 
-# Formats by the ending of a path. Parquet is always compressed.
+# Formats by the extension of a path. Parquet is always compressed.
 FORMATS = {
     "jsonl": FileFormat("jsonl"),
     "jsonl.gz": FileFormat("jsonl", "gz"),
@@ -226,18 +228,20 @@ FORMATS = {
 
 
 def choose_format(path: str, name: str | None = None, content: str = "normalized") -> FileFormat:
-    """Return the format for the ending of a path, or the one with a name.
+    """Return the format for the extension of a path, or the one with a name.
 
-    :param name: an ending such as ``csv.gz``; by default the ending of ``path``.
+    :param name: an extension such as ``csv.gz``; by default the extension of ``path``.
     :raises InvalidRequest: if the format is unknown, cannot store ``content``, or needs a missing library.
     """
-    ending = (name or "").lower().lstrip(".")
-    if not ending:
+    extension = (name or "").lower().lstrip(".")
+    if not extension:
         file_name = os.path.basename(path).lower()
-        ending = max((one for one in FORMATS if file_name.endswith(f".{one}")), key=len, default="")
-    found = FORMATS.get(ending)
+        extension = max(
+            (extension for extension in FORMATS if file_name.endswith(f".{extension}")), key=len, default=""
+        )
+    found = FORMATS.get(extension)
     if found is None:
-        argument = "`format`" if name else "The ending of `path`"
+        argument = "`format`" if name else "The extension of `path`"
         raise InvalidRequest(
             f"{argument} must be one of: {', '.join(FORMATS)}. Parquet is always compressed."
         )

@@ -25,7 +25,7 @@ Row = dict[str, object]
 _ROWS_PER_STATEMENT = 1000
 # Each record in the staging file follows its length.
 _LENGTH_BYTES = 4
-_VALUE_COLUMNS = [one.name for one in COLUMNS if one.name not in KEY]
+_VALUE_COLUMNS = [column.name for column in COLUMNS if column.name not in KEY]
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class Staging:
         self._file.seek(staged.position)
         record = self._file.read(int.from_bytes(self._file.read(_LENGTH_BYTES), "big"))
         contact, raw = msgspec.msgpack.decode(record, type=tuple[Contact, str])
-        row: Row = {one.name: getattr(contact, one.name) for one in COLUMNS if one.name != "raw"}
+        row: Row = {column.name: getattr(contact, column.name) for column in COLUMNS if column.name != "raw"}
         for name, value in row.items():
             if reject_nul and isinstance(value, str) and "\0" in value:
                 raise MalformedRecord(
@@ -105,9 +105,9 @@ class Staging:
                     "store. "
                     "Nothing is written."
                 )
-        for one in COLUMNS:
-            if one.kind == "texts":
-                row[one.name] = msgspec.json.encode(row[one.name]).decode()
+        for column in COLUMNS:
+            if column.kind == "texts":
+                row[column.name] = msgspec.json.encode(row[column.name]).decode()
         return {**row, "raw": raw}
 
 
@@ -116,7 +116,7 @@ class Merge:
     """Compares staged contacts with the table by digest, and writes what differs.
 
     Everything happens in one transaction. Accounts are processed in sorted order, which prevents deadlocks. Rows that a
-    concurrent task wrote after this one started reading are left alone.
+    concurrent task wrote after this column started reading are left alone.
 
     :param table: the contacts table.
     :param staging: the listed contacts.

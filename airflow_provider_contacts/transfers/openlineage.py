@@ -59,7 +59,7 @@ class Export:
         except ImportError:
             return None
         summary = self.summary
-        fields = [SchemaDatasetFacetFields(name=one.name, type=_TYPES[one.kind]) for one in COLUMNS]
+        fields = [SchemaDatasetFacetFields(name=column.name, type=_TYPES[column.kind]) for column in COLUMNS]
         written = summary["new"] + summary["changed"] if "new" in summary else summary["seen"]
         statistics = OutputStatisticsOutputDatasetFacet(rowCount=written, size=summary.get("size"))
         output = OutputDataset(

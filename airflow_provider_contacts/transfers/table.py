@@ -39,12 +39,12 @@ def define_table(name: object) -> sa.Table:
     }
     own_columns = [
         sa.Column(
-            one.name,
-            sa.String(_KEY_LENGTH) if one.name in KEY else types[one.kind],
-            primary_key=one.name in KEY,
-            nullable=one.nullable,
+            column.name,
+            sa.String(_KEY_LENGTH) if column.name in KEY else types[column.kind],
+            primary_key=column.name in KEY,
+            nullable=column.nullable,
         )
-        for one in COLUMNS
+        for column in COLUMNS
     ]
     bookkeeping_columns = [
         sa.Column("digest", sa.String(_DIGEST_LENGTH), nullable=False),
@@ -89,13 +89,17 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
 
 
 def _column_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
-    existing = {one["name"]: one for one in inspector.get_columns(table.name, schema=table.schema)}
-    missing = [one.name for one in table.columns if one.name not in existing]
-    present = [one for one in table.columns if one.name in existing]
-    mistyped = [one.name for one in present if not _type_matches(one.type, existing[one.name]["type"])]
-    not_nullable = [one.name for one in present if one.nullable and not existing[one.name]["nullable"]]
-    extra = [one for name, one in existing.items() if name not in table.columns]
-    required_extra = [str(one["name"]) for one in extra if _needs_a_value(one)]
+    existing = {column["name"]: column for column in inspector.get_columns(table.name, schema=table.schema)}
+    missing = [column.name for column in table.columns if column.name not in existing]
+    present = [column for column in table.columns if column.name in existing]
+    mistyped = [
+        column.name for column in present if not _type_matches(column.type, existing[column.name]["type"])
+    ]
+    not_nullable = [
+        column.name for column in present if column.nullable and not existing[column.name]["nullable"]
+    ]
+    extra = [column for name, column in existing.items() if name not in table.columns]
+    required_extra = [str(column["name"]) for column in extra if _needs_a_value(column)]
     problems = (
         ("missing columns", missing),
         ("columns of another type", mistyped),
@@ -115,7 +119,9 @@ def _key_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
     name = table.name
     schema = table.schema
     keys: list[Collection[str]] = [inspector.get_pk_constraint(name, schema=schema)["constrained_columns"]]
-    keys += [one["column_names"] for one in inspector.get_unique_constraints(name, schema=schema)]
+    keys += [
+        constraint["column_names"] for constraint in inspector.get_unique_constraints(name, schema=schema)
+    ]
     for index in inspector.get_indexes(name, schema=schema):
         is_partial = index.get("dialect_options", {}).get("postgresql_where")
         if index["unique"] and not is_partial:

@@ -229,7 +229,7 @@ class Transport:
         can_renew_token: bool,
     ) -> Result:
         flow = attempt(self._context, request, parse, token=token, can_renew_token=can_renew_token)
-        return _drive(flow, lambda one: self._exchange(one, token, stop))
+        return _drive(flow, lambda step: self._exchange(step, token, stop))
 
     async def _aattempt(
         self,
@@ -241,7 +241,7 @@ class Transport:
         can_renew_token: bool,
     ) -> Result:
         flow = attempt(self._context, request, parse, token=token, can_renew_token=can_renew_token)
-        return await _adrive(flow, lambda one: self._aexchange(one, token, backend))
+        return await _adrive(flow, lambda step: self._aexchange(step, token, backend))
 
     def _exchange(self, request: Request, token: str | None, stop: threading.Event) -> Response:
         backend = self.backend

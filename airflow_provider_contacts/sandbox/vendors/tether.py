@@ -309,7 +309,7 @@ def _make_routes(state: State) -> APIRouter:
         if STAGES.get(status) != body["pipelineStageId"]:
             reject(state, NAME, request, "pipelineStageId is not the id of the status")
         ids = dict.fromkeys(body["contactIds"])
-        found = [row for one in ids for row in contacts.find(one)]
+        found = [row for contact_id in ids for row in contacts.find(contact_id)]
         changed = [row for row in found if row.status != status]
         for row in changed:
             row.status = status
