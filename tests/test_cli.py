@@ -165,7 +165,7 @@ def test_export_raw(sandbox: Sandbox, capsys: pytest.CaptureFixture[str], tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["x.xlsx"], "The ending of `path` must be one of"),
+        (["x.xlsx"], "The extension of `path` must be one of"),
         (["x.csv", "--content", "raw"], "as jsonl only"),
         (["x.jsonl", "--filter", "stagee=x"], "Did you mean `stage`"),
         (["{folder}/file/x.jsonl"], "is not writable"),
