@@ -59,8 +59,8 @@ def create_app(state: State) -> ASGIApp:
     async def unknown_endpoint(request: Request, _error: Exception) -> Response:
         vendor = request.url.path.split("/")[1]
         if vendor in vendors:
-            state.add_violation(vendor, request.method, request.url.path, "there is no such endpoint")
-        return json_response(b'{"message":"there is no such endpoint"}', 404)
+            state.add_violation(vendor, request.method, request.url.path, "the endpoint does not exist")
+        return json_response(b'{"message":"the endpoint does not exist"}', 404)
 
     return FaultInjectionMiddleware(app, state)
 

@@ -30,7 +30,7 @@ def make_controls(state: State, vendors: dict[str, SandboxVendor]) -> APIRouter:
         vendor = require_vendor(body.get("vendor"))
         rows: list[Row] = state.tables[vendor].find(str(body.get("contact_id")), body.get("account_id"))
         if not rows:
-            raise ApiError(404, "not_found", "there is no such contact")
+            raise ApiError(404, "not_found", "the contact does not exist")
         return rows
 
     def references(vendor: str, rows: list[Row]) -> Response:

@@ -60,10 +60,6 @@ def _parse_json_object(text: object) -> object:
         raise ValueError("is not JSON") from None
 
 
-def _parse_boolean(text: object) -> object:
-    return {"true": True, "false": False}.get(str(text), text)
-
-
 def _require_digits(text: object) -> object:
     if not re.fullmatch(r"0|[1-9][0-9]*", str(text), re.ASCII):
         raise ValueError("is not a whole number")

@@ -223,7 +223,7 @@ def _make_routes(state: State) -> APIRouter:
 
     def allow(request: Request) -> None:
         if not _is_allowed(request.headers.get("authorization")):
-            raise ApiError(401, "Unauthorized Permission", "There is no valid API key.")
+            raise ApiError(401, "Unauthorized Permission", "The API key is missing or invalid.")
         if state.exceeds_rate(NAME, *_RATE):
             raise ApiError(429, "Rate Limited", "More than 100 requests in 15 seconds.")
 
@@ -248,7 +248,7 @@ def _make_routes(state: State) -> APIRouter:
         [stage] = stages
         rows = contacts.find(contact_id, WORKSPACE)
         if not rows:
-            raise ApiError(400, "Missing Record", "There is no such contact.")
+            raise ApiError(400, "Missing Record", "The contact does not exist.")
         if body[stage] not in ("all", *CAMPAIGNS):
             reject(state, NAME, request, "the value of a stage is neither a campaign nor all")
         if body[stage] in ("all", rows[0].campaign):
@@ -267,7 +267,7 @@ def _make_routes(state: State) -> APIRouter:
         size = query.pop("display")
         page = query.pop("page")
         if query["workspace"] not in (WORKSPACE, EMPTY_WORKSPACE):
-            raise ApiError(400, "Missing Record", "There is no such workspace.")
+            raise ApiError(400, "Missing Record", "The workspace does not exist.")
         is_filtered = query["workspace"] == EMPTY_WORKSPACE or len(query) > 1
         test = _make_test(query) if is_filtered else None
         rows = contacts.matching(cache_key(query), test)

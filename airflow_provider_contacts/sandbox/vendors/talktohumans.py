@@ -346,7 +346,7 @@ def _make_routes(state: State) -> APIRouter:
             reject(state, NAME, request, problem)
         rows = contacts.find(contact_id, body.get("account_id"))
         if not rows:
-            raise ApiError(404, "not_found", "There is no such contact.")
+            raise ApiError(404, "not_found", "The contact does not exist.")
         if len(rows) > 1:
             raise ApiError(400, "account_required", "The contact exists in several accounts.")
         _apply_update(rows[0], body)

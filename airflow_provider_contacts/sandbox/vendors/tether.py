@@ -326,7 +326,7 @@ def _make_routes(state: State) -> APIRouter:
             reject(state, NAME, request, "the body is empty")
         rows = contacts.find(contact_id)
         if not rows:
-            raise ApiError(400, "invalid_request", "There is no such contact.")
+            raise ApiError(400, "invalid_request", "The contact does not exist.")
         if "status" in body:
             # A status that the pipeline lacks clears the stage.
             rows[0].status = body["status"] if body["status"] in STAGES else None

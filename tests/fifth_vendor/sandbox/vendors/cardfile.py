@@ -131,7 +131,7 @@ def _make_routes(state: State) -> APIRouter:
             reject(state, NAME, request, "the body must be `add` and `remove`, or `set`")
         rows = people.find(contact_id)
         if not rows:
-            raise ApiError(404, "not_found", "There is no such person.")
+            raise ApiError(404, "not_found", "The person does not exist.")
         [row] = rows
         kept = [] if "set" in body else [name for name in row.labels if name not in body.get("remove", [])]
         row.labels = list(dict.fromkeys([*kept, *body.get("add", []), *body.get("set", [])]))
