@@ -89,9 +89,12 @@ class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True,
     """The contact has replied.
 
     :param since: only count replies after this time. A time without a zone is in UTC; a date means midnight UTC.
+    :param interaction_counts: whether a last interaction after ``since`` counts as a reply, if the record does not report
+        when the contact replied. It may be a message to the contact.
     """
 
     since: datetime | None = None
+    interaction_counts: bool = False
 
     def __post_init__(self) -> None:
         # A date is accepted too: msgspec enforces the annotation on JSON only.
@@ -111,9 +114,14 @@ class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True,
     def evaluate(self, contact: Contact) -> bool | None:
         if self.since is None or not contact.replied:
             return contact.replied
-        # TalkToHumans does not report the time of the reply. Its last interaction is the reply or came after it.
-        moment = contact.replied_at or contact.last_interaction_at
-        return None if moment is None else moment > self.since
+        if contact.replied_at is not None:
+            return contact.replied_at > self.since
+        # The last interaction is the reply or came after it, so it proves only that there was no later reply.
+        if contact.last_interaction_at is None:
+            return None
+        if contact.last_interaction_at <= self.since:
+            return False
+        return True if self.interaction_counts else None
 
 
 class InvitationPending(Condition, frozen=True, tag="invitation_pending", forbid_unknown_fields=True):

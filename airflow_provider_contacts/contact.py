@@ -13,7 +13,17 @@ __all__ = ["FIELDS", "Contact", "Reference"]
 
 # Vendors' samples use these instead of ISO 3166 alpha-2 codes.
 _REGION_ALIASES = {"USA": "US", "UK": "GB"}
-_MAX_FIELDS_IN_MESSAGE = 5
+_REFERENCE_FIELDS = ("vendor", "account_id", "contact_id")
+# The fields that conditions look at, and of which an empty value means no. `replied` has a value for unknown.
+_FIELDS_OF_CONDITIONS = (
+    "tags",
+    "stage",
+    "phone",
+    "invitation_state",
+    "opened_at",
+    "clicked_at",
+    "bounced_at",
+)
 
 
 class Reference(TypedDict):
@@ -100,19 +110,28 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, object]) -> Contact:
-        """Return the contact that :meth:`to_dict` serialized.
+        """Return the contact that :meth:`to_dict` serialized, in this version or an earlier one.
 
-        :raises ValueError: if fields are missing or have another type; the message names them, without their values.
+        A field that an earlier version did not have is empty, and unknown to conditions.
+
+        :raises ValueError: if it is only a reference, or a field has another type; the message names the field, without
+            its value.
         """
-        missing = [name for name in FIELDS if name not in fields]
+        present = {name: fields[name] for name in FIELDS if name in fields}
+        missing = [name for name in _REFERENCE_FIELDS if name not in present]
         if missing:
-            shown = ", ".join(missing[:_MAX_FIELDS_IN_MESSAGE])
-            more = " and more" if len(missing) > _MAX_FIELDS_IN_MESSAGE else ""
-            raise ValueError(f"missing fields: {shown}{more}")
+            raise ValueError(f"missing fields: {', '.join(missing)}")
+        if len(present) == len(_REFERENCE_FIELDS):
+            raise ValueError("only a reference, without the contact's fields")
         try:
-            return msgspec.convert({name: fields[name] for name in FIELDS}, cls)
+            contact = msgspec.convert(present, cls)
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from None
+        unknown = [name for name in _FIELDS_OF_CONDITIONS if name not in present]
+        if not unknown:
+            return contact
+        unknown_fields = tuple(dict.fromkeys((*contact.unknown_fields, *unknown)))
+        return msgspec.structs.replace(contact, unknown_fields=unknown_fields)
 
     def identity_keys(self) -> tuple[str, ...]:
         """Return keys that are equal for the same person across vendors.

@@ -9,6 +9,7 @@
     ├── NotFound                permanent
     ├── InvalidRequest          permanent
     ├── UnsupportedByVendor     permanent
+    │   └── UnansweredCondition permanent
     ├── QuotaExhausted          permanent   fails every request
     ├── RateLimited
     ├── VendorUnavailable
@@ -43,6 +44,7 @@ __all__ = [
     "PermissionDenied",
     "QuotaExhausted",
     "RateLimited",
+    "UnansweredCondition",
     "UnsupportedByVendor",
     "VendorUnavailable",
     "deserialize_error",
@@ -50,7 +52,7 @@ __all__ = [
     "wrap_unexpected",
 ]
 
-# Longer ``Retry-After`` values are capped at one day.
+# Longer ``Retry-After`` values are ignored.
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 
 
@@ -142,6 +144,10 @@ class UnsupportedByVendor(ContactsError):
     def __init__(self, message: str, *, condition: str | None = None) -> None:
         super().__init__(message)
         self.condition = condition
+
+
+class UnansweredCondition(UnsupportedByVendor):
+    """No record of a listing reports what the condition asks."""
 
 
 class RateLimited(ContactsError):

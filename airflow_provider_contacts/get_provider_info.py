@@ -181,6 +181,15 @@ def get_provider_info() -> dict[str, Any]:
                         "Default: 30.",
                         "schema": {"type": ["number", "null"]},
                     },
+                    "request_deadline": {
+                        "label": "Request deadline",
+                        "description": "Seconds until a "
+                        "response must be "
+                        "complete, however "
+                        "slowly it arrives. "
+                        "Default: 300.",
+                        "schema": {"type": ["number", "null"]},
+                    },
                     "retry_limit": {
                         "label": "Retry limit",
                         "description": "How many times a failed request is retried. Default: 5.",
@@ -197,8 +206,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "Requests in flight at the same time. Default: 4.",
+                        "description": "Requests of this "
+                        "connection in flight at "
+                        "the same time in one "
+                        "process. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "page_size": {
+                        "label": "Page size",
+                        "description": "Contacts per request. Default: the most that the vendor returns.",
+                        "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "on_incomplete": {
+                        "label": "On incomplete",
+                        "description": "What to do if a listing "
+                        "cannot be proven "
+                        "complete: fail or warn. "
+                        "Default: fail.",
+                        "schema": {"type": ["string", "null"]},
                     },
                     "allow_http": {
                         "label": "Allow plain http",
@@ -224,6 +249,15 @@ def get_provider_info() -> dict[str, Any]:
                         "Default: 30.",
                         "schema": {"type": ["number", "null"]},
                     },
+                    "request_deadline": {
+                        "label": "Request deadline",
+                        "description": "Seconds until a "
+                        "response must be "
+                        "complete, however "
+                        "slowly it arrives. "
+                        "Default: 300.",
+                        "schema": {"type": ["number", "null"]},
+                    },
                     "retry_limit": {
                         "label": "Retry limit",
                         "description": "How many times a failed request is retried. Default: 5.",
@@ -240,8 +274,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "Requests in flight at the same time. Default: 4.",
+                        "description": "Requests of this "
+                        "connection in flight at "
+                        "the same time in one "
+                        "process. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "page_size": {
+                        "label": "Page size",
+                        "description": "Contacts per request. Default: the most that the vendor returns.",
+                        "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "on_incomplete": {
+                        "label": "On incomplete",
+                        "description": "What to do if a listing "
+                        "cannot be proven "
+                        "complete: fail or warn. "
+                        "Default: fail.",
+                        "schema": {"type": ["string", "null"]},
                     },
                     "allow_http": {
                         "label": "Allow plain http",
@@ -267,11 +317,25 @@ def get_provider_info() -> dict[str, Any]:
                     },
                 },
                 "conn-fields": {
+                    "pipeline_id": {
+                        "label": "Pipeline ID",
+                        "description": "Id of the pipeline to read, unless a filter names another one.",
+                        "schema": {"type": ["string", "null"]},
+                    },
                     "timeout": {
                         "label": "Timeout",
                         "description": "Seconds to wait for the server "
                         "to connect or to send data. "
                         "Default: 30.",
+                        "schema": {"type": ["number", "null"]},
+                    },
+                    "request_deadline": {
+                        "label": "Request deadline",
+                        "description": "Seconds until a "
+                        "response must be "
+                        "complete, however "
+                        "slowly it arrives. "
+                        "Default: 300.",
                         "schema": {"type": ["number", "null"]},
                     },
                     "retry_limit": {
@@ -290,8 +354,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "Requests in flight at the same time. Default: 4.",
+                        "description": "Requests of this "
+                        "connection in flight at "
+                        "the same time in one "
+                        "process. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "page_size": {
+                        "label": "Page size",
+                        "description": "Contacts per request. Default: the most that the vendor returns.",
+                        "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "on_incomplete": {
+                        "label": "On incomplete",
+                        "description": "What to do if a listing "
+                        "cannot be proven "
+                        "complete: fail or warn. "
+                        "Default: fail.",
+                        "schema": {"type": ["string", "null"]},
                     },
                     "allow_http": {
                         "label": "Allow plain http",
@@ -322,6 +402,15 @@ def get_provider_info() -> dict[str, Any]:
                         "Default: 30.",
                         "schema": {"type": ["number", "null"]},
                     },
+                    "request_deadline": {
+                        "label": "Request deadline",
+                        "description": "Seconds until a "
+                        "response must be "
+                        "complete, however "
+                        "slowly it arrives. "
+                        "Default: 300.",
+                        "schema": {"type": ["number", "null"]},
+                    },
                     "retry_limit": {
                         "label": "Retry limit",
                         "description": "How many times a failed request is retried. Default: 5.",
@@ -338,8 +427,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "Requests in flight at the same time. Default: 4.",
+                        "description": "Requests of this "
+                        "connection in flight at "
+                        "the same time in one "
+                        "process. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "page_size": {
+                        "label": "Page size",
+                        "description": "Contacts per request. Default: the most that the vendor returns.",
+                        "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "on_incomplete": {
+                        "label": "On incomplete",
+                        "description": "What to do if a listing "
+                        "cannot be proven "
+                        "complete: fail or warn. "
+                        "Default: fail.",
+                        "schema": {"type": ["string", "null"]},
                     },
                     "allow_http": {
                         "label": "Allow plain http",

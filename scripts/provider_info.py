@@ -68,7 +68,7 @@ def common_fields() -> dict[str, Any]:
         annotated = next(option for option in options if get_args(option))
         plain, meta = get_args(annotated)
         minimum = {"minimum": meta.ge} if plain is int else {}
-        fields[name] = field(meta.title, meta.description, JSON_TYPES[plain], **minimum)
+        fields[name] = field(meta.title, meta.description, JSON_TYPES.get(plain, "string"), **minimum)
     return fields
 
 

@@ -78,11 +78,28 @@ def test_names() -> None:
         ({"replied": True}, NOW, None),
         ({"replied": True, "replied_at": NOW}, NOW, False),
         ({"replied": True, "replied_at": NOW + timedelta(seconds=1)}, NOW, True),
-        ({"replied": True, "last_interaction_at": NOW + timedelta(seconds=1)}, NOW, True),
+        ({"replied": True, "last_interaction_at": NOW + timedelta(seconds=1)}, NOW, None),
+        ({"replied": True, "last_interaction_at": NOW}, NOW, False),
     ],
 )
 def test_replied(fields: dict[str, Any], since: datetime | None, value: bool | None) -> None:
     assert Replied(since).evaluate(Contact("v", "", "1", **fields)) is value
+
+
+def test_interaction_that_may_count_as_a_reply() -> None:
+    later = NOW + timedelta(seconds=1)
+    counts = Replied(NOW, interaction_counts=True)
+    assert counts.evaluate(Contact("v", "", "1", replied=True, last_interaction_at=later)) is True
+    assert counts.evaluate(Contact("v", "", "1", replied=True, last_interaction_at=NOW)) is False
+    assert counts.evaluate(Contact("v", "", "1", replied=True)) is None
+    # The time of the reply is better evidence.
+    contact = Contact("v", "", "1", replied=True, replied_at=NOW, last_interaction_at=later)
+    assert counts.evaluate(contact) is False
+    assert counts.to_dict() == {
+        "condition": "replied",
+        "since": "2026-01-02T00:00:00Z",
+        "interaction_counts": True,
+    }
 
 
 def test_all_of_one() -> None:

@@ -54,6 +54,15 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             le=1e6,
         ),
     ] = 30.0
+    request_deadline: Annotated[
+        float,
+        Meta(
+            title="Request deadline",
+            description="Seconds until a response must be complete, however slowly it arrives. Default: 300.",
+            ge=1,
+            le=1e6,
+        ),
+    ] = 300.0
     retry_limit: Annotated[
         int,
         Meta(
@@ -79,11 +88,30 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             title="Max concurrency",
-            description="Requests in flight at the same time. Default: 4.",
+            description="Requests of this connection in flight at the same time in one process. Default: 4.",
             ge=1,
             le=64,
         ),
     ] = 4
+    page_size: (
+        Annotated[
+            int,
+            Meta(
+                title="Page size",
+                description="Contacts per request. Default: the most that the vendor returns.",
+                ge=1,
+                le=100_000,
+            ),
+        ]
+        | None
+    ) = None
+    on_incomplete: Annotated[
+        Literal["fail", "warn"],
+        Meta(
+            title="On incomplete",
+            description="What to do if a listing cannot be proven complete: fail or warn. Default: fail.",
+        ),
+    ] = "fail"
     allow_http: Annotated[
         bool,
         Meta(

@@ -19,7 +19,7 @@ from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.error_bodies import ErrorFormat, ErrorInBody, strip_byte_order_mark
 from airflow_provider_contacts.core.paging import LinkPaging, Page
 from airflow_provider_contacts.core.request import Response
-from airflow_provider_contacts.core.vendor import ListEndpoint
+from airflow_provider_contacts.core.vendor import ListEndpoint, ListingScope
 from airflow_provider_contacts.errors import MalformedRecord, MalformedResponse
 
 Record = TypeVar("Record")
@@ -45,12 +45,12 @@ class PageDecoder:
 
     :param endpoint: the vendor's structs.
     :param error_format: how the vendor's bodies report errors.
-    :param account_id: the listing's account id, for vendors whose records do not contain one.
+    :param scope: what all records of the listing have in common.
     :param keep_raw: whether contacts keep the vendor's bytes.
     """
 
     def __init__(
-        self, endpoint: ListEndpoint, error_format: ErrorFormat, *, account_id: str, keep_raw: bool
+        self, endpoint: ListEndpoint, error_format: ErrorFormat, *, scope: ListingScope, keep_raw: bool
     ) -> None:
         # Generic aliases such as `list[Raw]` are envelopes too, so these types exist at run time only.
         self._page_decoder = msgspec.json.Decoder(endpoint.envelope[endpoint.record])
@@ -58,7 +58,7 @@ class PageDecoder:
         self._record_decoder = msgspec.json.Decoder(endpoint.record)
         self._endpoint = endpoint
         self._error_format = error_format
-        self._account_id = account_id
+        self._scope = scope
         self._keep_raw = keep_raw
 
     def __call__(self, response: Response) -> Page[Contact]:
@@ -85,8 +85,8 @@ class PageDecoder:
             return None
         # Local names: this loop runs once per contact and takes most of the time of a listing.
         to_contact = self._endpoint.to_contact
-        account_id = self._account_id
-        contacts = [to_contact(record, account_id, msgspec.UNSET) for record in page.items]
+        scope = self._scope
+        contacts = [to_contact(record, scope, msgspec.UNSET) for record in page.items]
         return _with_items(page, contacts) if all(contact.contact_id for contact in contacts) else None
 
     def _decode_records(self, body: bytes) -> Page[Contact]:
@@ -115,8 +115,9 @@ class PageDecoder:
             record = self._record_decoder.decode(raw)
         except _DECODE_ERRORS:
             record = self._decode_leniently(index, raw)
+        # A copy, because `raw` is a view of the whole page, which a single kept contact would keep in memory.
         contact = self._endpoint.to_contact(
-            record, self._account_id, raw if self._keep_raw else msgspec.UNSET
+            record, self._scope, raw.copy() if self._keep_raw else msgspec.UNSET
         )
         if not contact.contact_id:
             raise MalformedRecord(f"Record {index + 1} of a page has an empty id.", bytes(raw))
@@ -170,7 +171,9 @@ def _convert_field(value: object, type_: Any) -> object:
 
 
 def _with_items(page: Page[Any], contacts: list[Contact], next_link: str | None = None) -> Page[Contact]:
-    return Page(contacts, page.total, page.has_more, page.next_cursor, next_link or page.next_link)
+    return Page(
+        contacts, page.total, page.has_more, page.next_cursor, next_link or page.next_link, page.page_count
+    )
 
 
 def _next_link(header: str) -> str | None:

@@ -44,15 +44,17 @@ class ErrorFormat:
     an error. A vendor declares what else its API docs show.
 
     :param status_key: body key of the HTTP status (400 or above is an error), or empty.
-    :param accepts_bare_message: whether a body of only ``message`` and ``code`` is an error, even with status 200.
+    :param accepts_bare_message: whether a body of only ``code`` and ``message`` is an error, even with status 200.
     """
 
     status_key: str = ""
     accepts_bare_message: bool = True
 
-    def find_error(self, body: bytes) -> ReportedError | None:
+    def find_error(self, body: bytes, *, has_error_status: bool = False) -> ReportedError | None:
         """Return the error that a response body reports, or None.
 
+        :param has_error_status: whether the response's HTTP status is an error. Only then is a body with nothing but a
+            ``message`` an error: a successful update may be confirmed by one.
         :raises MalformedResponse: if the body is not JSON.
         """
         value = decode_json(body)
@@ -64,11 +66,14 @@ class ErrorFormat:
             if value.get(key):
                 return self._reported(value[key], value)
         status = value.get(self.status_key) if self.status_key else None
-        has_error_status = isinstance(status, int) and status >= 400
+        reports_status = isinstance(status, int) and status >= 400
         is_bare_message = (
-            self.accepts_bare_message and "message" in value and not value.keys() - {"message", "code"}
+            self.accepts_bare_message
+            and "message" in value
+            and ("code" in value or has_error_status)
+            and not value.keys() - {"message", "code"}
         )
-        if value.get("success") is False or has_error_status or is_bare_message:
+        if value.get("success") is False or reports_status or is_bare_message:
             return self._reported(value, value)
         return None
 

@@ -5,44 +5,82 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.paging import Page, Paging, Params
-from airflow_provider_contacts.errors import IncompleteListing, MalformedResponse
+from airflow_provider_contacts.errors import (
+    ContactsError,
+    IncompleteListing,
+    InvalidRequest,
+    MalformedResponse,
+)
+
+OnIncomplete = Literal["fail", "warn"]
 
 _MAX_PASSES = 3
+# What to request if the vendor rejects a larger page: no vendor documents a smaller maximum as its default.
+_FALLBACK_SIZE = 50
+_STATUSES_OF_REJECTED_SIZE = (400, 422)
 
 
 class Listing:
     """A listing in progress.
 
-    Every contact is returned once, however often the listing is read. A listing is complete when one pass returned as
-    many distinct contacts as the vendor's total. If not, contacts moved between pages while it was read, and it is
-    read again.
+    Every contact is returned once, however often the listing is read. A listing is complete (docs/adr/0007) when
+
+    1. the vendor reports that no page follows, or an empty page follows and there is no total,
+    2. one pass returned as many distinct contacts as a total that did not change, and its last page was not full,
+    3. two passes in a row returned the same contacts in the same order, and the same total, or
+    4. all passes together returned as many contacts as a total that never changed.
+
+    Otherwise it is read again.
 
     :param paging: the vendor's paging.
     :param size: records per page to request.
     :param limit: stop after this many contacts, or None for all. A listing that a limit ends is not checked for
         completeness.
     :param where: vendor and request, for messages.
+    :param on_incomplete: whether a listing that could not be proven complete is an error or a warning.
+    :param may_lower_size: whether the vendor's maximum size is requested because the user did not choose one.
     """
 
-    def __init__(self, paging: Paging, size: int, limit: int | None = None, where: str = "Listing") -> None:
+    def __init__(
+        self,
+        paging: Paging,
+        size: int,
+        limit: int | None = None,
+        where: str = "Listing",
+        *,
+        on_incomplete: OnIncomplete = "fail",
+        may_lower_size: bool = False,
+    ) -> None:
         self._where = where
         self._paging = paging
         self._size = size
         self._limit = limit
+        self._on_incomplete = on_incomplete
+        self._may_lower_size = may_lower_size and size > _FALLBACK_SIZE
         self._pass = paging.start_pass(size)
         self._seen: set[tuple[str, str]] = set()
         # During the first pass these are the same set, which halves the memory of the usual listing.
         self._seen_in_pass = self._seen
+        self._order = 0
+        self._previous_pass: tuple[int, int, int | None] | None = None
+        self._first_total: int | None = None
+        # Whether the total was the same on all pages of the current pass, and of all earlier ones.
+        self._totals_agree = True
+        self._had_steady_totals = True
+        self._has_pages = False
         self.passes = 1
         self.returned = 0
         self.done = False
+        self.warning = ""
 
     @property
     def total(self) -> int | None:
         """How many contacts there are, or None if the vendor does not report it."""
-        return self._pass.total
+        return None if self._pass.has_wrong_total else self._pass.total
 
     def next_params(self, in_flight: int) -> Params | None:
         """Return the parameters of the next page, or None if it has to wait for a page in flight.
@@ -54,6 +92,19 @@ class Listing:
         if self.done or requested_enough:
             return None
         return self._pass.next_params(in_flight)
+
+    def lower_size(self, error: ContactsError) -> bool:
+        """Return whether the first page should be requested again, with fewer records.
+
+        :param error: why the request failed.
+        """
+        is_rejected = isinstance(error, InvalidRequest) and error.status in _STATUSES_OF_REJECTED_SIZE
+        if not is_rejected or not self._may_lower_size or self._has_pages:
+            return False
+        self._may_lower_size = False
+        self._size = _FALLBACK_SIZE
+        self._pass = self._paging.start_pass(self._size)
+        return True
 
     def update(self, page: Page[Contact]) -> list[Contact]:
         """Return the contacts of the next page that were not on earlier pages.
@@ -69,13 +120,23 @@ class Listing:
             self._pass.update(page, self._new_in_pass)
         except MalformedResponse as error:
             raise error.at(self._where) from None
-        if self._limit is not None and self.returned + len(new) >= self._limit:
-            new = new[: self._limit - self.returned]
+        self._compare_total(page)
+        self.returned += len(new)
+        if self._limit is not None and self.returned >= self._limit:
+            new = new[: len(new) - (self.returned - self._limit)]
+            self.returned = self._limit
             self.done = True
         elif self._pass.done:
             self._end_pass()
-        self.returned += len(new)
+        elif self.passes > 1 and self._union_is_complete():
+            self.done = True
         return new
+
+    def _compare_total(self, page: Page[Contact]) -> None:
+        if not self._has_pages:
+            self._has_pages = True
+            self._first_total = page.total
+        self._totals_agree = self._totals_agree and page.total == self._first_total
 
     def _add_new(self, page: Page[Contact]) -> list[Contact]:
         seen = self._seen
@@ -96,22 +157,63 @@ class Listing:
             if seen_in_pass is not seen:
                 seen_in_pass.add(key)
         self._new_in_pass = len(seen_in_pass) - before
+        self._order = hash((self._order, *[contact.contact_id for contact in page.items]))
         return new
 
     def _end_pass(self) -> None:
         # Another pass is cheaper than an error; contacts often move during a long listing.
+        self._had_steady_totals = self._had_steady_totals and self._pass.has_steady_total
         if self._pass.is_complete(len(self._seen_in_pass)):
             self.done = True
-        elif self.passes == _MAX_PASSES:
-            raise IncompleteListing(
-                f"{self._where}: The contacts changed during all {_MAX_PASSES} passes; the last pass returned "
-                f"{len(self._seen_in_pass)} distinct contacts of {self._pass.total}. Contacts are being added or "
-                "removed. Retry later, or narrow the filters."
+            if self._pass.has_wrong_total:
+                self.warning = (
+                    f"{self._where}: There are more contacts than the reported total of {self._pass.total}, so it was "
+                    f"ignored. All pages until an empty one were read: {len(self._seen)} contacts."
+                )
+        elif self._union_is_complete():
+            self.done = True
+        elif self._stands_still():
+            self.done = True
+            self.warning = (
+                f"{self._where}: {len(self._seen)} distinct contacts were read, but the vendor reports "
+                f"{self._pass.total}. The listing does not change, so the total seems to count something else, such as "
+                "duplicates."
             )
+        elif self.passes == _MAX_PASSES:
+            self._give_up()
         else:
-            self.passes += 1
-            self._pass = self._paging.start_pass(self._size)
-            self._seen_in_pass = set()
+            self._start_next_pass()
+
+    def _union_is_complete(self) -> bool:
+        # Only passes that read on after a full last page prove that the total is not too low.
+        return self._totals_agree and self._had_steady_totals and len(self._seen) == self._first_total
+
+    def _stands_still(self) -> bool:
+        return self._pass.has_steady_total and self._previous_pass == self._summary()
+
+    def _summary(self) -> tuple[int, int, int | None]:
+        return (self._order, len(self._seen_in_pass), self._pass.total)
+
+    def _give_up(self) -> None:
+        message = (
+            f"{self._where}: The contacts changed during all {_MAX_PASSES} passes; the last pass returned "
+            f"{len(self._seen_in_pass)} distinct contacts of {self._pass.total}, all passes together "
+            f"{len(self._seen)}."
+        )
+        if self._on_incomplete == "fail":
+            raise IncompleteListing(
+                f"{message} Contacts are being added, removed or reordered. Retry later, or narrow the filters. To use "
+                'incomplete listings anyway, set "on_incomplete": "warn" in Extra of the connection.'
+            )
+        self.done = True
+        self.warning = f"{message} The listing may be incomplete (on_incomplete is `warn`)."
+
+    def _start_next_pass(self) -> None:
+        self._previous_pass = self._summary()
+        self.passes += 1
+        self._pass = self._paging.start_pass(self._size)
+        self._seen_in_pass = set()
+        self._order = 0
 
 
 def _contains(contacts: list[Contact], contact_id: str) -> bool:

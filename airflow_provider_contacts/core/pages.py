@@ -13,6 +13,7 @@ from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.listing import Listing
 from airflow_provider_contacts.core.paging import Page, Params
 from airflow_provider_contacts.core.workers import submit
+from airflow_provider_contacts.errors import InvalidRequest
 
 
 class AsyncClient(Protocol):
@@ -43,7 +44,13 @@ def read_pages(
             to_request.append(params)
         if len(to_request) == 1 and not in_flight:
             # The usual case with cursors: pages come one at a time, so a thread would only add overhead.
-            yield listing.update(fetch(to_request[0]))
+            try:
+                page = fetch(to_request[0])
+            except InvalidRequest as error:
+                if listing.lower_size(error):
+                    continue
+                raise
+            yield listing.update(page)
             continue
         for params in to_request:
             in_flight.append((listing.passes, submit(partial(fetch, params), "contacts-page")))
@@ -101,7 +108,13 @@ class AsyncPages:
             requested_in, future = in_flight[0]
             if requested_in == listing.passes:
                 # Popped only after it has arrived, so that closing meanwhile cancels it.
-                arrived = await future
+                try:
+                    arrived = await future
+                except InvalidRequest as error:
+                    if not listing.lower_size(error):
+                        raise
+                    in_flight.popleft()
+                    continue
                 in_flight.popleft()
                 return listing.update(arrived)
             in_flight.popleft()

@@ -24,8 +24,13 @@ def probe_connection(
 
     It takes at most 10 s.
     """
-    quick = dataclasses.replace(settings, timeout=min(settings.timeout, PROBE_TIMEOUT_SECONDS), retry_limit=0)
-    # The timeouts of an HTTP library apply to each read; the future's timeout covers the whole request.
+    quick = dataclasses.replace(
+        settings,
+        timeout=min(settings.timeout, PROBE_TIMEOUT_SECONDS),
+        request_deadline=min(settings.request_deadline, PROBE_TIMEOUT_SECONDS),
+        retry_limit=0,
+    )
+    # The deadline covers one request; the future's timeout covers a login too.
     outcome = submit(lambda: _probe(vendor, quick, log, mask_secret), "contacts-probe")
     try:
         return outcome.result(PROBE_TIMEOUT_SECONDS)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from airflow_provider_contacts.conditions import AllOf, Condition, Not, get_condition_name
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.filters import Filters
+from airflow_provider_contacts.core.normalization import normalize
 from airflow_provider_contacts.core.vendor import ConditionSupport
-from airflow_provider_contacts.errors import UnsupportedByVendor
+from airflow_provider_contacts.errors import MalformedResponse, UnansweredCondition, UnsupportedByVendor
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,9 +34,13 @@ class Plan:
         """Whether records need to be tested."""
         return bool(self.pushed or self.residual)
 
+    def is_contradicted_by(self, contact: Contact) -> bool:
+        """Return whether a contact's record contradicts a filter that returned it."""
+        return any(part.evaluate(contact) is False for part in self.pushed)
+
     def evaluate(self, contact: Contact) -> bool | None:
         """Return whether a returned contact matches, or None if its record does not report it."""
-        if any(part.evaluate(contact) is False for part in self.pushed):
+        if self.is_contradicted_by(contact):
             return False
         values = [part.evaluate(contact) for part in self.residual]
         if False in values:
@@ -53,24 +58,52 @@ class Selection:
     def __init__(self, plan: Plan, limit: int | None) -> None:
         self._plan = plan
         self._remaining = limit
+        self.evaluated = 0
+        self.contradicted = 0
         self.unknown = 0
 
-    def keep(self, contacts: list[Contact]) -> Iterable[Contact]:
+    def keep(self, contacts: list[Contact]) -> list[Contact]:
         """Return the matching contacts of a page."""
         if self._plan.has_tests:
-            # False and unknown are both dropped, but only unknown is worth a line in the log.
-            evaluated = [(contact, self._plan.evaluate(contact)) for contact in contacts]
-            contacts = [contact for contact, value in evaluated if value]
-            self.unknown += sum(value is None for _, value in evaluated)
+            contacts = [contact for contact in contacts if self.matches(contact)]
         if self._remaining is not None:
             contacts = contacts[: self._remaining]
             self._remaining -= len(contacts)
         return contacts
 
+    def matches(self, contact: Contact) -> bool:
+        """Return whether a contact matches, and count it."""
+        self.evaluated += 1
+        value = self._plan.evaluate(contact)
+        if value is None:
+            self.unknown += 1
+        elif value is False and self._plan.is_contradicted_by(contact):
+            self.contradicted += 1
+        return value is True
+
     @property
     def has_reached_limit(self) -> bool:
         """Whether no further contact is wanted."""
         return self._remaining == 0
+
+    def require_answers(self, where: str) -> None:
+        """Check, after the last page, that the condition was answered for at least one contact.
+
+        :param where: vendor and request, for messages.
+        :raises MalformedResponse: if the records of all contacts contradict the filters that returned them.
+        :raises UnansweredCondition: if no record reports what the condition asks.
+        """
+        if self.evaluated and self.contradicted == self.evaluated:
+            raise MalformedResponse(
+                f"{where}: The records of all {self.evaluated} contacts contradict the condition {_names(self._plan.pushed)}, "
+                "although the vendor's filter returned them. The vendor may ignore the filter, or compare names without "
+                "regard to case."
+            )
+        if self.evaluated and self.unknown == self.evaluated:
+            raise UnansweredCondition(
+                f"{where}: None of the {self.evaluated} records reports the condition {_names(self._plan.residual)}, so it "
+                "is unknown whether any contact matches."
+            )
 
 
 def plan_condition(
@@ -85,6 +118,7 @@ def plan_condition(
     """
     if condition is None:
         return Plan()
+    condition = normalize(condition)
     for simple in condition.simple_conditions():
         _require_support(simple, filters, supports, vendor)
     # Only the parts of an `all` can be pushed down one by one. Pushing down a part of an `any` would drop matches.
@@ -98,7 +132,7 @@ def plan_condition(
         if _is_pushed_down(part, part_filters is not None, supports):
             pushed.append(part)
         else:
-            _require_on_records(part, supports, vendor)
+            require_on_records(part, filters, supports, vendor)
             residual.append(part)
     return Plan(added, tuple(pushed), tuple(residual))
 
@@ -116,10 +150,11 @@ def _filters_for(part: Condition, given: Filters, supports: Mapping[str, Conditi
 def _is_pushed_down(part: Condition, asked: bool, supports: Mapping[str, ConditionSupport]) -> bool:
     simple, wanted = _without_not(part)
     support = supports.get(get_condition_name(simple))
-    if support is None or not support.is_exact(simple):
+    # API docs say what a filter returns, not that it is exact when it is false: an ignored one would return everyone.
+    if support is None or not wanted or not support.is_exact(simple):
         return False
     # If records do not report it, the required filter that the user set is trusted.
-    set_by_user = wanted and bool(support.required_filter(simple)) and not support.is_on_record
+    set_by_user = bool(support.required_filter) and not support.is_on_record
     return asked or set_by_user
 
 
@@ -127,13 +162,27 @@ def _without_not(part: Condition) -> tuple[Condition, bool]:
     return (part.of, False) if isinstance(part, Not) else (part, True)
 
 
-def _require_on_records(part: Condition, supports: Mapping[str, ConditionSupport], vendor: str) -> None:
+def require_on_records(
+    part: Condition, filters: Filters, supports: Mapping[str, ConditionSupport], vendor: str
+) -> None:
+    """Check that records report everything that a condition asks.
+
+    :param filters: the user's filters.
+    :raises UnsupportedByVendor: if they do not; the message names the filter that would help.
+    """
     for simple in part.simple_conditions():
         name = get_condition_name(simple)
-        if not supports[name].is_on_record:
+        support = supports[name]
+        if not support.is_on_record:
             raise UnsupportedByVendor(
                 f"{vendor} records do not report the condition `{name}`, so it cannot be negated, used inside `any`, "
                 "or combined with a conflicting filter.",
+                condition=name,
+            )
+        if support.record_filter and support.record_filter not in filters:
+            raise UnsupportedByVendor(
+                f"{vendor} records report the condition `{name}` only if the filter `{support.record_filter}` is set. "
+                "Without it, the condition cannot be negated, used inside `any`, or have a time.",
                 condition=name,
             )
 
@@ -145,7 +194,15 @@ def _require_support(
     support = supports.get(name)
     if support is None:
         raise UnsupportedByVendor(f"{vendor} does not support the condition `{name}`.", condition=name)
-    if (required := support.required_filter(simple)) and required not in filters:
+    if obstacle := support.find_obstacle(simple):
+        raise UnsupportedByVendor(obstacle, condition=name)
+    if (required := support.required_filter) and required not in filters:
         raise UnsupportedByVendor(
-            f"{vendor} supports the condition `{name}` only if the filter `{required}` is set."
+            f"{vendor} supports the condition `{name}` only if the filter `{required}` is set.",
+            condition=name,
         )
+
+
+def _names(parts: Iterable[Condition]) -> str:
+    names = dict.fromkeys(get_condition_name(simple) for part in parts for simple in part.simple_conditions())
+    return ", ".join(f"`{name}`" for name in names)

@@ -20,6 +20,7 @@ from airflow_provider_contacts.core.paging import Page, Params
 from airflow_provider_contacts.core.pushdown import Plan, Selection, plan_condition
 from airflow_provider_contacts.core.request import Request, Response
 from airflow_provider_contacts.core.validation import is_int
+from airflow_provider_contacts.core.vendor import ListingScope
 from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
 
 
@@ -48,7 +49,7 @@ class ContactReader:
     """Reads the contacts of one vendor.
 
     :param transport: sends the requests.
-    :param page_size: contacts per request, or None for the most that the vendor returns.
+    :param page_size: contacts per request, or None for the connection's, or the most that the vendor returns.
     """
 
     def __init__(self, transport: Transport, page_size: int | None = None) -> None:
@@ -68,6 +69,16 @@ class ContactReader:
     ) -> AsyncReading:
         """Check filters and condition now, and return an async reader."""
         return AsyncReading(self._transport, self._prepare(filters, condition, limit, raw))
+
+    def plan(self, filters: Filters | None, condition: Condition | None) -> tuple[dict[str, object], Plan]:
+        """Check filters and condition, and return the filters to list with, and the plan for the records."""
+        title = self._vendor.title
+        endpoint = self._vendor.contacts
+        # Each source of filters is validated once, so that an error can name the source.
+        given = validate_filters(filters, endpoint.filters, title, reserved=endpoint.paging.reserved_params)
+        plan = plan_condition(condition, given, endpoint.conditions, title)
+        given.update(validate_filters(plan.filters, endpoint.filters, title))
+        return given, plan
 
     def probe_request(self) -> tuple[Request, Callable[[Response], object]]:
         """Return the cheapest request that needs the credentials, and its parser."""
@@ -98,43 +109,48 @@ class ContactReader:
     ) -> ListingRequest:
         endpoint = self._vendor.contacts
         title = self._vendor.title
-        size = self._checked_size()
         if limit is not None and (not is_int(limit) or limit < 1):
             raise InvalidRequest(f"{title}: limit must be a whole number of at least 1.")
-        # Each source of filters is validated once, so that an error can name the source.
-        given = validate_filters(filters, endpoint.filters, title, reserved=endpoint.paging.reserved_params)
-        plan = plan_condition(condition, given, endpoint.conditions, title)
-        given.update(validate_filters(plan.filters, endpoint.filters, title))
+        given, plan = self.plan(filters, condition)
         try:
             defaults = endpoint.default_filters(given, self._settings)
             given.update(validate_filters(defaults, endpoint.filters, title))
         except InvalidRequest as error:
             raise InvalidConnection(f"Connection {self._settings.conn_id!r}: {error}") from None
-        decode = PageDecoder(
-            endpoint,
-            self._vendor.error_format,
-            account_id=endpoint.account_id(given, self._settings),
-            keep_raw=raw,
-        )
-        return ListingRequest(
-            endpoint.path, to_query(given), decode, self._listing(plan, size, limit), Selection(plan, limit)
-        )
+        scope = ListingScope(endpoint.account_id(given, self._settings), given)
+        decode = PageDecoder(endpoint, self._vendor.error_format, scope=scope, keep_raw=raw)
+        listing = self._listing(plan, limit)
+        if gap := endpoint.explain_gap(given):
+            self._transport.warn_once(f"{title}: {gap}")
+        return ListingRequest(endpoint.path, to_query(given), decode, listing, Selection(plan, limit))
 
-    def _listing(self, plan: Plan, size: int, limit: int | None) -> Listing:
+    def _listing(self, plan: Plan, limit: int | None) -> Listing:
         endpoint = self._vendor.contacts
+        size = self._checked_size()
         # If records are tested, it is unknown how many have to be read to find `limit` matches.
         read_limit = None if plan.has_tests else limit
-        size = size if read_limit is None else min(size, read_limit)
-        return Listing(endpoint.paging, size, read_limit, f"{self._vendor.title}: GET {endpoint.path}")
+        return Listing(
+            endpoint.paging,
+            size if read_limit is None else min(size, read_limit),
+            read_limit,
+            f"{self._vendor.title}: GET {endpoint.path}",
+            on_incomplete=self._settings.on_incomplete,
+            may_lower_size=self._page_size is None and self._settings.page_size is None,
+        )
 
     def _checked_size(self) -> int:
+        title = self._vendor.title
         max_size = self._vendor.contacts.paging.max_size
-        size = max_size if self._page_size is None else self._page_size
-        if not is_int(size) or not 1 <= size <= max_size:
-            raise InvalidRequest(
-                f"{self._vendor.title}: page_size must be a whole number between 1 and {max_size}."
+        if self._page_size is not None:
+            if not is_int(self._page_size) or not 1 <= self._page_size <= max_size:
+                raise InvalidRequest(f"{title}: page_size must be a whole number between 1 and {max_size}.")
+            return self._page_size
+        size = self._settings.page_size
+        if size is not None and size > max_size:
+            raise InvalidConnection(
+                f"`page_size` in Extra of connection {self._settings.conn_id!r} must be at most {max_size} for {title}."
             )
-        return size
+        return size or max_size
 
 
 class AsyncReading:
@@ -167,15 +183,16 @@ class AsyncReading:
             self._progress.finish()
             return None
         self._progress.update()
-        return list(self._request.selection.keep(contacts))
+        return self._request.selection.keep(contacts)
 
 
 class _ListingProgress:
-    """Logs the progress of a listing and, at its end, how many contacts could not be evaluated."""
+    """Logs the progress of a listing and, at its end, what a reader of the log has to know about it."""
 
     def __init__(self, transport: Transport, request: ListingRequest) -> None:
         self._title = transport.vendor.title
         self._log: Log = transport.log
+        self._path = request.path
         self._listing = request.listing
         self._selection = request.selection
         self._lines = ProgressLog(self._log, f"{self._title}: Read %d%s contacts, %.0f per second.")
@@ -184,9 +201,18 @@ class _ListingProgress:
         self._lines.update(self._listing.returned, self._listing.total)
 
     def finish(self) -> None:
+        if self._listing.warning:
+            self._log.warning("%s", self._listing.warning)
+        if self._selection.contradicted:
+            self._log.warning(
+                "%s: The records of %d contacts contradict the filter that returned them; they were excluded.",
+                self._title,
+                self._selection.contradicted,
+            )
         if self._selection.unknown:
             self._log.info(
                 "%s: %d contacts could not be evaluated against the condition and were excluded.",
                 self._title,
                 self._selection.unknown,
             )
+        self._selection.require_answers(f"{self._title}: GET {self._path}")

@@ -7,7 +7,7 @@ import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -55,9 +55,12 @@ class Settings:
     :param password_label: title of the password field in the vendor's form, for messages.
     :param vendor_options: the vendor's own fields in Extra.
     :param timeout: seconds to wait for the server to connect or to send data.
+    :param request_deadline: seconds until a response must be complete.
     :param retry_limit: how many times a request is retried.
     :param requests_per_minute: the user's rate limit, or None.
-    :param max_concurrency: how many requests may be in flight.
+    :param max_concurrency: how many requests of the connection may be in flight.
+    :param page_size: contacts per request, or None for the most that the vendor returns.
+    :param on_incomplete: whether a listing that cannot be proven complete is an error or a warning.
     """
 
     conn_id: str
@@ -67,9 +70,12 @@ class Settings:
     password: str = field(default="", repr=False)
     vendor_options: Mapping[str, object] = field(default_factory=dict, repr=False)
     timeout: float = 30.0
+    request_deadline: float = 300.0
     retry_limit: int = 5
     requests_per_minute: int | None = None
     max_concurrency: int = 4
+    page_size: int | None = None
+    on_incomplete: Literal["fail", "warn"] = "fail"
 
     def require_password(self) -> str:
         """Return the password.
@@ -134,9 +140,12 @@ def parse_connection(
         password=(password or "").strip(),
         vendor_options={name: value for name, value in extra.items() if name in own_fields},
         timeout=options.timeout,
+        request_deadline=options.request_deadline,
         retry_limit=options.retry_limit,
         requests_per_minute=options.requests_per_minute,
         max_concurrency=options.max_concurrency,
+        page_size=options.page_size,
+        on_incomplete=options.on_incomplete,
     )
 
 
@@ -194,6 +203,8 @@ def _expected(hint: object) -> str:
     plain, meta = get_args(hint)
     if plain is bool:
         return "true or false"
+    if get_origin(plain) is Literal:
+        return " or ".join(get_args(plain))
     kind = "whole number" if plain is int else "number"
     return f"a {kind} between {meta.ge:g} and {meta.le:,.0f}"
 

@@ -29,19 +29,28 @@ class ConditionSupport:
     :param to_filters: returns the filters that express the condition (or, with False, for its negation),
         or None if its filters cannot express it.
     :param is_on_record: whether records report it.
-    :param required_filter: returns the filter that the user must set for the vendor to answer, or empty.
+    :param record_filter: the filter that the user must set for records to report it, or empty.
+    :param required_filter: the filter that the user must set for the vendor to answer, or empty.
     :param is_exact: returns whether the vendor's filter expresses the condition fully. If so, contacts
         whose record does not report it are kept, otherwise they are dropped.
+    :param find_obstacle: returns why the vendor cannot answer this particular condition, as a sentence, or empty.
     """
 
     to_filters: Callable[[Condition, bool], Filters | None] = _no_filters
     is_on_record: bool = True
-    required_filter: Callable[[Condition], str] = lambda _condition: ""
+    record_filter: str = ""
+    required_filter: str = ""
     is_exact: Callable[[Condition], bool] = lambda _condition: True
+    find_obstacle: Callable[[Condition], str] = lambda _condition: ""
 
     @classmethod
     def from_filters(
-        cls, filters: Filters, *, negated: Filters | None = None, is_on_record: bool = True
+        cls,
+        filters: Filters,
+        *,
+        negated: Filters | None = None,
+        is_on_record: bool = True,
+        record_filter: str = "",
     ) -> ConditionSupport:
         """Support a condition with fixed filters.
 
@@ -49,7 +58,9 @@ class ConditionSupport:
         :param negated: select contacts for which it does not hold, or None if the vendor has no such filters.
         """
         return cls(
-            to_filters=lambda _condition, wanted: filters if wanted else negated, is_on_record=is_on_record
+            to_filters=lambda _condition, wanted: filters if wanted else negated,
+            is_on_record=is_on_record,
+            record_filter=record_filter,
         )
 
     @classmethod
@@ -66,6 +77,18 @@ class ConditionSupport:
         return cls(to_filters=to_filters)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class ListingScope:
+    """What all records of a listing have in common. It has no repr, because filters contain personal data.
+
+    :param account_id: the account id, if records do not contain it, or empty.
+    :param filters: the filters that are sent, defaults included.
+    """
+
+    account_id: str = ""
+    filters: Filters = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListEndpoint:
     """How a vendor lists contacts: with ``GET``, page by page.
@@ -78,10 +101,11 @@ class ListEndpoint:
     :param envelope: struct of a response, generic in the record, derived from ``decoding.Envelope``.
     :param record: struct of one contact as the vendor sends it.
     :param unpack: returns the page in an envelope.
-    :param to_contact: makes a contact from a record, the listing's account id, and the record's bytes or UNSET.
+    :param to_contact: makes a contact from a record, the listing's scope, and the record's bytes or UNSET.
     :param conditions: the conditions that the vendor supports, by their JSON names.
     :param default_filters: returns what to send in addition to the user's filters, such as a default scope.
     :param account_id: returns the account id of a listing whose records do not contain one.
+    :param explain_gap: returns why a listing with some filters may leave contacts out, as a sentence, or empty.
     """
 
     path: str
@@ -90,10 +114,11 @@ class ListEndpoint:
     envelope: Any
     record: Any
     unpack: Callable[[Any], Page[Any]]
-    to_contact: Callable[[Any, str, Any], Contact]
+    to_contact: Callable[[Any, ListingScope, Any], Contact]
     conditions: Mapping[str, ConditionSupport] = field(default_factory=dict)
     default_filters: Callable[[Filters, Settings], Filters] = lambda _filters, _settings: {}
     account_id: Callable[[Filters, Settings], str] = lambda _filters, _settings: ""
+    explain_gap: Callable[[Filters], str] = lambda _filters: ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +10,7 @@ from functools import cached_property
 import msgspec
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.errors import MAX_RETRY_AFTER_SECONDS, ContactsError
+from airflow_provider_contacts.errors import ContactsError
 
 # Account id, or an empty string for any account, and contact id.
 Identity = tuple[str, str]
@@ -70,12 +68,15 @@ class WaitState:
     def __post_init__(self) -> None:
         self.missing = self.contacts or ()
 
-    def observe(self, matches: Matches) -> list[Reference] | None:
-        """Record a successful poll. Return the matching contacts if the wait is over, else None."""
+    def observe(self, matches: Matches, max_contacts: int) -> list[Reference] | None:
+        """Record a successful poll. Return the matching contacts if the wait is over, else None.
+
+        :param max_contacts: how many references to return when waiting for any contact.
+        """
         self.failures = 0
         if self.contacts is None:
             self.matching = len(matches.references)
-            return list(matches.references) if self.matching >= self.min_count else None
+            return list(matches.references[:max_contacts]) if self.matching >= self.min_count else None
         looked_up = [(identity, matches.lookup(identity)) for identity in self.contacts]
         self.missing = [identity for identity, references in looked_up if not references]
         self.matching = len(self.contacts) - len(self.missing)
@@ -109,24 +110,19 @@ class Pace:
     """How long to wait from one poll to the next.
 
     :param interval: seconds.
-    :param first: seconds before the first poll.
     :param exponential: whether each pause is twice as long as the one before.
     :param max_pause: seconds that ``exponential`` may reach, or None.
-    :param end_time: Unix time of the last poll, regardless of the interval, or None.
     """
 
     interval: float
-    first: float
     exponential: bool = False
     max_pause: float | None = None
-    end_time: float | None = None
 
-    def pause_after(self, polls: int, failures: int, error: ContactsError | None) -> float:
+    def pause_after(self, polls: int, failures: int) -> float:
         """Return the seconds to wait.
 
         :param polls: how many polls have been made.
         :param failures: how many of the last polls have failed in a row.
-        :param error: the error of the last poll, if it failed.
         """
         pause = self.interval
         if self.exponential:
@@ -135,11 +131,7 @@ class Pace:
         if failures > 1:
             longer = pause * 2 ** min(failures - 1, _MAX_DOUBLINGS)
             pause = max(pause, min(longer, _MAX_FAILURE_PAUSE_SECONDS))
-        pause *= random.uniform(1 - _JITTER_FRACTION, 1 + _JITTER_FRACTION)
-        retry_after = (error.retry_after if error else None) or 0.0
-        pause = max(pause, min(retry_after, MAX_RETRY_AFTER_SECONDS))
-        left = math.inf if self.end_time is None else self.end_time - time.time()
-        return min(pause, left + _JITTER_FRACTION) if left > 0 else pause
+        return pause * random.uniform(1 - _JITTER_FRACTION, 1 + _JITTER_FRACTION)
 
 
 def parse_references(value: object) -> list[Reference]:

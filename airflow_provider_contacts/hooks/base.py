@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import (
     Change,
+    ChangeKind,
     TagsLike,
     parse_notes_change,
     parse_stage_change,
@@ -22,6 +23,7 @@ from airflow_provider_contacts.core.condition_parsing import ConditionLike, pars
 from airflow_provider_contacts.core.http.client import Transport
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.probe import probe_connection
+from airflow_provider_contacts.core.pushdown import Plan
 from airflow_provider_contacts.core.reader import ContactReader
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Settings
@@ -55,7 +57,7 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
     ``vendor``; its connection type, title and default connection follow from that.
 
     :param contacts_conn_id: the Airflow connection; by default ``<vendor>_default``.
-    :param page_size: contacts per request; by default the most that the vendor returns.
+    :param page_size: contacts per request; by default the connection's, or the most that the vendor returns.
     :param log: where log lines go; by default Airflow's log of this hook.
     """
 
@@ -94,10 +96,13 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
     ) -> ContactsHook[Any]:
         """Return the hook of the vendor that a connection belongs to.
 
-        :raises InvalidConnection: if the connection does not exist or has another type.
+        :raises InvalidConnection: if the connection does not exist, has another type, or a setting is invalid.
         """
         connection = find_connection(contacts_conn_id, cls)
-        return _hook_class_of(connection, contacts_conn_id)(contacts_conn_id, page_size=page_size, log=log)
+        hook_class = _hook_class_of(connection, contacts_conn_id)
+        hook = hook_class(contacts_conn_id, page_size=page_size, log=log)
+        hook._settings = read_settings(connection, contacts_conn_id, hook.vendor)
+        return hook
 
     @classmethod
     async def afor_connection(
@@ -106,7 +111,10 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
         """Async version of :meth:`for_connection`."""
         connection = await afind_connection(contacts_conn_id, cls)
         hook_class = await asyncio.to_thread(_hook_class_of, connection, contacts_conn_id)
-        return hook_class(contacts_conn_id, page_size=page_size, log=log)
+        hook = hook_class(contacts_conn_id, page_size=page_size, log=log)
+        # In a triggerer, every lookup waits for those of all other triggers.
+        hook._settings = await aread_settings(connection, contacts_conn_id, hook.vendor)
+        return hook
 
     @property
     def settings(self) -> Settings:
@@ -131,11 +139,19 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
         """How many requests this hook has sent, including retries and logins."""
         return self._transport.requests_sent if self._transport else 0
 
-    @property
-    def listed_account_id(self) -> str:
-        """The account that a listing without filters reads, or an empty string if it reads several."""
+    def list_account_ids(self) -> list[str]:
+        """Return the accounts that a listing without filters reads, as far as the vendor reports them.
+
+        Those of which contacts are listed need not be among them.
+        """
         endpoint = self.vendor.contacts
-        return endpoint.account_id(endpoint.default_filters({}, self.settings), self.settings)
+        account_id = endpoint.account_id(endpoint.default_filters({}, self.settings), self.settings)
+        return [account_id] if account_id else []
+
+    def explain_gap(self) -> str:
+        """Return why a listing without filters may leave contacts out, as a sentence, or an empty string."""
+        endpoint = self.vendor.contacts
+        return endpoint.explain_gap(endpoint.default_filters({}, self.settings))
 
     def get_conn(self) -> requests.Session:
         """Return a ``requests`` session that sends the connection's credentials.
@@ -182,6 +198,17 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
         :raises ContactsError: what :meth:`list_contacts` would raise before its first request.
         """
         self.list_contacts(filters, condition=condition)
+
+    def plan_listing(
+        self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
+    ) -> tuple[dict[str, object], Plan]:
+        """Return the filters that a listing would send, and how its records would be tested, without any request.
+
+        :raises ContactsError: if filters or condition are invalid, or the vendor does not support the condition.
+        """
+        reader = ContactReader(self._get_transport(self.settings), self.page_size)
+        with _suggest_supporting_vendors(self.vendor):
+            return reader.plan(filters, parse_condition(condition))
 
     async def alist_contacts(
         self,
@@ -257,12 +284,20 @@ class ContactsHook(BaseHook, Generic[FiltersT]):
         :param count: how many contacts will be changed.
         :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors that can.
         """
-        if not self.vendor.updates.supports(change.kind):
-            raise UnsupportedByVendor(
-                f"{self.vendor.title}'s API cannot change the {change.kind} of contacts. Vendors that can: "
-                f"{registry.format_updating_vendors(change.kind)}."
-            )
+        self.require_update_support(change.kind)
         return Updater.create(self._get_transport(self.settings), change, count)
+
+    def require_update_support(self, kind: ChangeKind) -> None:
+        """Check, without a request, that the vendor's API can make a kind of change.
+
+        :param kind: ``tags``, ``notes`` or ``stage``.
+        :raises UnsupportedByVendor: if it cannot; names the vendors that can.
+        """
+        if not self.vendor.updates.supports(kind):
+            raise UnsupportedByVendor(
+                f"{self.vendor.title}'s API cannot change the {kind} of contacts. Vendors that can: "
+                f"{registry.format_updating_vendors(kind)}."
+            )
 
     def get_json(self, request: Request, parse: Callable[[object], Result]) -> Result:
         """Send one request and return what ``parse`` makes of the response's JSON.

@@ -20,7 +20,13 @@ from airflow_provider_contacts.core.filters import Filters
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
-from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, UpdateSupport, Vendor
+from airflow_provider_contacts.core.vendor import (
+    ConditionSupport,
+    ListEndpoint,
+    ListingScope,
+    UpdateSupport,
+    Vendor,
+)
 from airflow_provider_contacts.errors import (
     InvalidConnection,
     InvalidRequest,
@@ -103,7 +109,7 @@ class _Record(msgspec.Struct, gc=False):
     linkedin: str | None = None
     # `created_at`, `last_updated` and `last_activity` are English text such as "47 minutes ago".
     created: object = None
-    # The API docs guarantee these only for a listing with `campaign`: null means never, absent means unknown.
+    # In a listing with `campaign`, null means never. Otherwise null and absent both mean unknown.
     last_open: object = msgspec.UNSET
     last_click: object = msgspec.UNSET
     last_reply: object = msgspec.UNSET
@@ -111,6 +117,8 @@ class _Record(msgspec.Struct, gc=False):
     last_bounce: object = msgspec.UNSET
 
 
+# Means "never" in a listing where nothing does.
+_NO_VALUE = object()
 # In order of preference.
 _phones = attrgetter("mobile_phone", "work_phone", "home_phone", "voip_phone", "other_phone")
 
@@ -118,35 +126,37 @@ _phones = attrgetter("mobile_phone", "work_phone", "home_phone", "voip_phone", "
 class _Envelope(Envelope, Generic[R], kw_only=True):
     data: list[R]
     total_found: int | None = None
+    total_pages: int | None = None
 
 
 def _unpack(envelope: _Envelope[R]) -> Page[R]:
-    return Page(envelope.data, total=envelope.total_found)
+    return Page(envelope.data, total=envelope.total_found, page_count=envelope.total_pages)
 
 
-def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
+def _to_contact(record: _Record, scope: ListingScope, raw: RawJson) -> Contact:
     phones = _phones(record)
     phone = next((number for number in phones if number), None)
     replied_at = from_unix(record.last_reply)
     opened_at = from_unix(record.last_open)
     clicked_at = from_unix(record.last_click)
     bounced_at = from_unix(record.last_bounce)
+    never = None if "campaign" in scope.filters else _NO_VALUE
     unknown_fields = []
     if record.stage is msgspec.UNSET:
         unknown_fields.append("stage")
     if phone is None and msgspec.UNSET in phones:
         unknown_fields.append("phone")
-    if opened_at is None and record.last_open is not None:
+    if opened_at is None and record.last_open is not never:
         unknown_fields.append("opened_at")
-    if clicked_at is None and record.last_click is not None:
+    if clicked_at is None and record.last_click is not never:
         unknown_fields.append("clicked_at")
-    if bounced_at is None and record.last_bounce is not None:
+    if bounced_at is None and record.last_bounce is not never:
         unknown_fields.append("bounced_at")
     # The stage "Replied" is not used: contacts who have replied may be in another stage by now.
-    replied = False if record.last_reply is None else (True if replied_at else None)
+    replied = True if replied_at else (False if record.last_reply is never else None)
     return Contact(
         vendor=_NAME,
-        account_id=account_id,
+        account_id=scope.account_id,
         contact_id=record.id,
         name=record.full_name or None,
         first_name=record.first_name or None,
@@ -187,6 +197,10 @@ def _check_stage_name(name: str) -> None:
 def _reply_filters(condition: Condition, wanted: bool) -> Filters | None:
     assert isinstance(condition, Replied)
     return {"has_replied": wanted} if wanted or condition.since is None else None
+
+
+def _event_support(name: str) -> ConditionSupport:
+    return ConditionSupport.from_filters({name: True}, negated={name: False}, record_filter="campaign")
 
 
 def _has_time(condition: Condition) -> bool:
@@ -268,13 +282,13 @@ MAILSTAND = Vendor(
             # Only a listing with `campaign` is guaranteed to contain the times of events.
             "replied": ConditionSupport(
                 to_filters=_reply_filters,
-                required_filter=lambda condition: "campaign" if _has_time(condition) else "",
+                record_filter="campaign",
                 is_exact=lambda condition: not _has_time(condition),
             ),
             "in_stage": ConditionSupport.from_name(_stage_filters, negated=_check_stage_name),
-            "opened": ConditionSupport.from_filters({"has_opened": True}, negated={"has_opened": False}),
-            "clicked": ConditionSupport.from_filters({"has_clicked": True}, negated={"has_clicked": False}),
-            "bounced": ConditionSupport.from_filters({"has_bounced": True}, negated={"has_bounced": False}),
+            "opened": _event_support("has_opened"),
+            "clicked": _event_support("has_clicked"),
+            "bounced": _event_support("has_bounced"),
             "has_phone": ConditionSupport(),
         },
         default_filters=_default_filters,

@@ -93,6 +93,10 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
         )
     for simple in condition.simple_conditions():
         name = get_condition_name(simple)
+        for vendor_name in sorted(vendor_names):
+            support = vendors[vendor_name].contacts.conditions.get(name)
+            if support is not None and (obstacle := support.find_obstacle(simple)):
+                raise UnsupportedByVendor(obstacle, condition=name)
         able = [vendor for vendor in vendors.values() if _is_on_records(vendor, name)]
         for vendor_name in sorted(vendor_names):
             if vendors[vendor_name] not in able:
@@ -101,6 +105,21 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
                     f"do: {_titles(able)}.",
                     condition=name,
                 )
+
+
+def explain_record_filters(condition: Condition, vendor_names: set[str]) -> str:
+    """Return sentences that name the filters which make records report a condition, each after a space."""
+    sentences = []
+    for vendor in list_vendors():
+        for simple in condition.simple_conditions() if vendor.name in vendor_names else ():
+            name = get_condition_name(simple)
+            support = vendor.contacts.conditions.get(name)
+            if support is not None and support.record_filter:
+                sentences.append(
+                    f" {vendor.title} records report the condition `{name}` only in a listing with the filter "
+                    f"`{support.record_filter}`."
+                )
+    return "".join(dict.fromkeys(sentences))
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 
 import msgspec
 
+from airflow_provider_contacts.conditions import Condition, Replied
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import NotesChange, Tag, TagChange
 from airflow_provider_contacts.core.coerce import utc
@@ -17,8 +18,14 @@ from airflow_provider_contacts.core.decoding import Envelope, convert_leniently
 from airflow_provider_contacts.core.paging import CursorPaging, Page
 from airflow_provider_contacts.core.request import Flow, Request, Response
 from airflow_provider_contacts.core.settings import Credentials, Settings
-from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, UpdateSupport, Vendor
-from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse
+from airflow_provider_contacts.core.vendor import (
+    ConditionSupport,
+    ListEndpoint,
+    ListingScope,
+    UpdateSupport,
+    Vendor,
+)
+from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse, NotFound
 from airflow_provider_contacts.hooks.base import ContactsHook
 
 __all__ = ["TALKTOHUMANS", "TalkToHumansFilters", "TalkToHumansHook"]
@@ -136,7 +143,7 @@ def _unknown_fields(record: _Record) -> tuple[str, ...]:
     )
 
 
-def _to_contact(record: _Record, _account_id: str, raw: RawJson) -> Contact:
+def _to_contact(record: _Record, _scope: ListingScope, raw: RawJson) -> Contact:
     invitation = record.connection_invitation or None
     sequence = record.sequence
     places = record.locations
@@ -162,6 +169,15 @@ def _to_contact(record: _Record, _account_id: str, raw: RawJson) -> Contact:
         url=record.app_url or None,
         unknown_fields=_unknown_fields(record),
         raw=raw,
+    )
+
+
+def _find_obstacle_to_replied(condition: Condition) -> str:
+    if not isinstance(condition, Replied) or condition.since is None or condition.interaction_counts:
+        return ""
+    return (
+        "TalkToHumans does not report when a contact has replied, only when the last interaction was, which may be a "
+        "message of yours. Leave `since` out, or set `interaction_counts` to accept any interaction after it."
     )
 
 
@@ -226,7 +242,7 @@ def _updated(response: Response, contact_id: str, account_id: str) -> Contact:
     record = data.get("contact") if isinstance(data, dict) else None
     try:
         contact = _to_contact(
-            convert_leniently(record, _Record), "", msgspec.Raw(msgspec.json.encode(record))
+            convert_leniently(record, _Record), ListingScope(), msgspec.Raw(msgspec.json.encode(record))
         )
     except msgspec.ValidationError as error:
         raise MalformedResponse(f"The response has no contact at `data.contact`: {error}.") from None
@@ -251,7 +267,7 @@ TALKTOHUMANS = Vendor(
         unpack=_unpack,
         to_contact=_to_contact,
         conditions={
-            "replied": ConditionSupport(),
+            "replied": ConditionSupport(find_obstacle=_find_obstacle_to_replied),
             "invitation_pending": ConditionSupport.from_filters({"invitation_status": "pending"}),
             "connected": ConditionSupport.from_filters(
                 {"relationship_status": "connected"}, is_on_record=False
@@ -276,6 +292,15 @@ class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
     """
 
     vendor = TALKTOHUMANS
+
+    def list_account_ids(self) -> list[str]:
+        """Return the LinkedIn accounts of the workspace, or none if the vendor does not list them as expected."""
+        try:
+            accounts = self.list_accounts()
+        except (NotFound, InvalidRequest, MalformedResponse) as error:
+            self._output.warning("The accounts could not be listed. %s", error)
+            return []
+        return [str(account["account_id"]) for account in accounts if account.get("account_id")]
 
     def list_accounts(self) -> list[dict[str, Any]]:
         """Return the LinkedIn accounts of the workspace, as the vendor sends them.

@@ -12,14 +12,20 @@ from airflow_provider_contacts.conditions import Replied
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import StageChange
 from airflow_provider_contacts.core.coerce import utc
-from airflow_provider_contacts.core.connection_form import ConnectionForm
+from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
 from airflow_provider_contacts.core.decoding import Envelope
 from airflow_provider_contacts.core.filters import Filters, JsonObject
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings, TokenLogin
-from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, UpdateSupport, Vendor
-from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse
+from airflow_provider_contacts.core.vendor import (
+    ConditionSupport,
+    ListEndpoint,
+    ListingScope,
+    UpdateSupport,
+    Vendor,
+)
+from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse, NotFound
 from airflow_provider_contacts.hooks.base import ContactsHook
 
 __all__ = ["TETHER", "TetherFilters", "TetherHook"]
@@ -103,7 +109,7 @@ def _is_empty(value: object) -> bool:
     return value is None or value == ""
 
 
-def _to_contact(record: _Record, _account_id: str, raw: RawJson) -> Contact:
+def _to_contact(record: _Record, _scope: ListingScope, raw: RawJson) -> Contact:
     first_name = record.firstName or None
     last_name = record.lastName or None
     phone = _primary(record.phoneNumber)
@@ -134,8 +140,22 @@ def _credentials(settings: Settings) -> Credentials:
     return Credentials(login=TokenLogin("/api/auth/login", {"email": settings.login, "password": password}))
 
 
-def _default_filters(filters: Filters, _settings: Settings) -> Filters:
-    return {} if "ownerFilter" in filters or "owner" in filters else {"ownerFilter": "all"}
+def _default_filters(filters: Filters, settings: Settings) -> Filters:
+    defaults = {} if "ownerFilter" in filters or "owner" in filters else {"ownerFilter": "all"}
+    pipeline_id = settings.option("pipeline_id")
+    if pipeline_id and "pipelineId" not in filters:
+        defaults["pipelineId"] = pipeline_id
+    return defaults
+
+
+def _explain_gap(filters: Filters) -> str:
+    # The API docs say so of a related call: https://docs.tetherai.ca/api-reference/contacts/create-contact
+    if "pipelineId" in filters:
+        return ""
+    return (
+        "Without a pipeline id, a Tether instance may list the contacts of its active pipeline only. Enter it in the "
+        "field Pipeline ID of the connection, or set the filter `pipelineId`."
+    )
 
 
 def _check_ids(contact_id: str, _account_id: str) -> None:
@@ -156,8 +176,12 @@ def _resolve_stage(change: StageChange, count: int) -> Flow[StageChange]:
         )
     if count < 2:
         return StageChange(name)
-    # The bulk call takes the stage's id, which this read of contacts by stage returns for every name.
-    buckets = (yield Request("POST", "/api/contacts", json={"size": 1, "pipelineType": "Contact"})).json()
+    # The bulk call takes the stage's id, which this read of contacts by stage returns for every name. Without it,
+    # contacts are updated one by one.
+    try:
+        buckets = (yield Request("POST", "/api/contacts", json={"size": 1, "pipelineType": "Contact"})).json()
+    except (NotFound, InvalidRequest, MalformedResponse):
+        return StageChange(name)
     return StageChange(name, stage_id=_stage_id(buckets, name))
 
 
@@ -193,6 +217,29 @@ def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Flo
     answer = (yield Request("PATCH", f"/api/contacts/{contact_id}", json={"status": change.stage})).json()
     if not isinstance(answer, dict):
         raise MalformedResponse("The response to the update is not an object.")
+    _require_stage(_shown_contact(answer), change.stage)
+
+
+def _shown_contact(answer: dict[str, object]) -> dict[str, object]:
+    """Return the contact that the response to an update shows, or an empty dict."""
+    data = answer.get("data")
+    places = [data, answer.get("contact"), answer]
+    if isinstance(data, dict):
+        places = [data.get("contact"), *places]
+    return next((place for place in places if isinstance(place, dict) and "_id" in place), {})
+
+
+def _require_stage(contact: dict[str, object], stage: str) -> None:
+    """Check a contact after its stage was set: a stage that its own pipeline lacks clears it."""
+    if contact.get("status", stage) != stage:
+        raise MalformedResponse(
+            "The response to the update shows another `status` than the one that was set."
+        )
+    if contact.get("pipelineStage", stage) is None:
+        raise MalformedResponse(
+            "The response to the update shows that the contact has no pipeline stage any more. The contact's pipeline "
+            "seems to lack this stage. Set the contact's stage in Tether."
+        )
 
 
 def _bulk_stage(contact_ids: list[str], change: StageChange) -> Flow[None]:
@@ -214,6 +261,13 @@ TETHER = Vendor(
         host_placeholder="https://your-instance.example.com",
         login_label="E-mail",
         login_placeholder="leave empty to use a token",
+        fields=(
+            FormField(
+                name="pipeline_id",
+                label="Pipeline ID",
+                description="Id of the pipeline to read, unless a filter names another one.",
+            ),
+        ),
     ),
     credentials=_credentials,
     credential_fields="fields E-mail (login) and Password or token (password)",
@@ -230,7 +284,7 @@ TETHER = Vendor(
             # Records do not report a reply, and the API docs do not say which `messageStatus` means one.
             "replied": ConditionSupport(
                 is_on_record=False,
-                required_filter=lambda _condition: "messageStatus",
+                required_filter="messageStatus",
                 is_exact=lambda condition: isinstance(condition, Replied) and condition.since is None,
             ),
             # Not pushed down to `status`: the API docs do not say whether that filter ignores case, as conditions do.
@@ -238,6 +292,7 @@ TETHER = Vendor(
             "has_phone": ConditionSupport(),
         },
         default_filters=_default_filters,
+        explain_gap=_explain_gap,
     ),
     updates=UpdateSupport(
         check_ids=_check_ids,
@@ -252,13 +307,13 @@ TETHER = Vendor(
 class TetherHook(ContactsHook[TetherFilters]):
     """Read Tether contacts and set their stage.
 
-    Without the filter ``pipelineId``, an instance may return only the contacts of its active contact pipeline; the API
-    pages say so of a related call.
+    Without a pipeline id, in the connection or as the filter ``pipelineId``, an instance may return only the contacts of
+    its active pipeline; the API pages say so of a related call.
 
     API docs: https://docs.tetherai.ca/api-reference/contacts/
 
     :param contacts_conn_id: connection of type ``tether``: the host is the instance's URL. With a login, the password
-        is that login's; without one, it is a bearer token.
+        is that login's; without one, it is a bearer token. ``pipeline_id`` in Extra is the pipeline to read.
     :param page_size: contacts per request, at most 200, which is the default.
     """
 

@@ -13,7 +13,7 @@ from airflow_provider_contacts.core.connection_form import ConnectionForm, FormF
 from airflow_provider_contacts.core.decoding import Envelope
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.settings import Credentials, Settings
-from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, Vendor
+from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, ListingScope, Vendor
 from airflow_provider_contacts.errors import InvalidConnection
 from airflow_provider_contacts.hooks.base import ContactsHook
 
@@ -65,7 +65,7 @@ def _unpack(envelope: _Envelope[R]) -> Page[R]:
     return Page(envelope.data.contacts)
 
 
-def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
+def _to_contact(record: _Record, scope: ListingScope, raw: RawJson) -> Contact:
     attributes = record.attributes or {}
 
     def attribute(name: str) -> str | None:
@@ -74,7 +74,7 @@ def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
 
     return Contact(
         vendor=_NAME,
-        account_id=account_id,
+        account_id=scope.account_id,
         contact_id=record.id,
         name=record.name or None,
         first_name=attribute("first_name"),

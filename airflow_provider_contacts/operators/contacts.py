@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition, to_templatable
 from airflow_provider_contacts.core.validation import parse_bool, parse_int, parse_optional_int
-from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.errors import InvalidRequest, UnansweredCondition
+from airflow_provider_contacts.hooks import registry
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.hooks.registry import require_record_support
 from airflow_provider_contacts.links import ContactLink, push_contact_url
 from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
 from airflow_provider_contacts.retry import RetryPolicyOperator
@@ -81,9 +81,9 @@ class FilterContactsOperator(RetryPolicyOperator):
     :param condition: a condition, or its JSON. Templated.
     :param skip_if_empty: skip this task and its downstream tasks if no contact matches. Templated.
     :return: the dicts that match, unchanged. A contact whose record does not report the condition does not match; the
-        log reports how many.
+        log reports how many. If no record reports it, that is an error.
     :raises InvalidRequest: if ``contacts`` is not a list of complete contacts, or the condition is invalid.
-    :raises UnsupportedByVendor: if the records of a vendor do not report the condition.
+    :raises UnsupportedByVendor: if the records of a vendor, or all of these contacts, do not report the condition.
     """
 
     template_fields: Sequence[str] = ("contacts", "condition", "skip_if_empty")
@@ -110,7 +110,7 @@ class FilterContactsOperator(RetryPolicyOperator):
         if condition is None:
             raise InvalidRequest("`condition` is empty, so there is nothing to filter by.")
         contacts = _whole_contacts(self.contacts)
-        require_record_support(condition, {contact.vendor for _, contact in contacts})
+        registry.require_record_support(condition, {contact.vendor for _, contact in contacts})
         values = [(fields, condition.evaluate(contact)) for fields, contact in contacts]
         matching = [fields for fields, value in values if value is True]
         unknown = sum(value is None for _, value in values)
@@ -121,6 +121,12 @@ class FilterContactsOperator(RetryPolicyOperator):
             len(values),
             unknown,
         )
+        if values and unknown == len(values):
+            vendors = {contact.vendor for _, contact in contacts}
+            raise UnansweredCondition(
+                f"None of the {len(values)} contacts reports what the condition asks, so it is unknown whether any of them "
+                f"matches.{registry.explain_record_filters(condition, vendors)}"
+            )
         if not matching and skip_if_empty:
             from airflow.sdk.exceptions import AirflowSkipException
 

@@ -42,7 +42,8 @@ class _UpdateContactsOperator(RetryPolicyOperator):
     :param preview: report what would change, and write nothing. Templated.
     :param max_updates: fail before the first write if more contacts than this would change. Templated.
     :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Authentication,
-        permission, quota and long rate-limit errors abort immediately in either mode. Templated.
+        permission, quota and long rate-limit errors abort immediately in either mode, as do ten transient errors in a
+        row. Templated.
     :return: ``{"updated", "unchanged", "failed"}``, each a list of references; those in ``failed`` have an ``error``
         too. With ``preview``, ``updated`` is empty and ``would_update`` lists what it would contain.
     """
@@ -81,6 +82,7 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         if self.on_failure not in ("fail", "continue"):
             raise InvalidRequest("`on_failure` must be `fail` or `continue`.")
         hook = ContactsHook.for_connection(self.contacts_conn_id)
+        hook.require_update_support(change.kind)
         targets, duplicates = parse_targets(self.contacts, hook.vendor)
         unchanged = [target for target in targets if change.is_satisfied_by(target.fields)]
         to_update = [target for target in targets if not change.is_satisfied_by(target.fields)]
@@ -120,7 +122,7 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         store: Store | None = dict(context).get("task_state_store")  # type: ignore[assignment]
         settings = hook.settings
         scope = f"{hook.vendor.name} {settings.conn_id} {settings.base_url}"
-        progress = Progress(store, scope, targets, change)
+        progress = Progress(store, scope, targets, change, self.log)
         already_done = len(progress.done)
         if already_done:
             self.log.info("%d contacts were updated by the previous attempt.", already_done)

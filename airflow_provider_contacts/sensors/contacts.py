@@ -25,7 +25,9 @@ from airflow_provider_contacts.core.validation import parse_int, parse_optional_
 from airflow_provider_contacts.core.waiting import Matches, WaitState, parse_references
 from airflow_provider_contacts.errors import (
     ContactsError,
+    IncompleteListing,
     InvalidRequest,
+    UnansweredCondition,
     deserialize_error,
     wrap_unexpected,
 )
@@ -52,9 +54,12 @@ _MAX_TIMEOUT_SECONDS = 100 * 365 * 86_400.0
 class ContactSensor(BaseContactsOperator, BaseSensorOperator):
     """Wait until contacts match a condition.
 
-    Every poll lists the contacts that match the filters and the condition. With ``deferrable`` the wait holds no
-    worker, and on Airflow 3.3 all waits of one triggerer with the same connection, filters, condition and interval
-    share one poll. Outcome, result and errors are the same in every mode.
+    Every poll lists the contacts that match the filters and the condition. With ``deferrable`` the task checks its
+    arguments and waits in the triggerer, where it holds no worker. On Airflow 3.3 all waits of one triggerer that ask the
+    vendor the same, with the same connection and interval, share one poll. Outcome, result and errors are the same in
+    every mode.
+
+    A poll whose listing could not be proven complete counts with the matches that it found.
 
     Transient errors are tolerated; the sensor fails after more than ``max_consecutive_failures`` failed polls in a row.
     A permanent error, such as an invalid key, missing permissions or an invalid filter, fails immediately, even with
@@ -67,6 +72,8 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
     :param contact_ids: wait for these contacts: ids, references, or what a listing returned. Templated.
     :param min_count: how many contacts have to match; by default all of ``contact_ids``, or 1 without them.
         Templated.
+    :param max_contacts: how many references to return at most when waiting for any contact. The log and the XCom ``count``
+        report how many match. Templated.
     :param max_consecutive_failures: how many polls in a row may fail. Templated.
     :param deferrable: wait in the triggerer; by default ``[operators] default_deferrable``.
     :param kwargs: arguments of ``BaseSensorOperator``: ``poke_interval``, ``timeout``, ``mode``, ``soft_fail`` and so
@@ -83,6 +90,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         *BaseContactsOperator.template_fields,
         "contact_ids",
         "min_count",
+        "max_contacts",
         "max_consecutive_failures",
     )
     ui_color = "#e4edf1"
@@ -93,6 +101,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         condition: ConditionLike,
         contact_ids: ContactsLike | None = None,
         min_count: int | str | None = None,
+        max_contacts: int | str = 1000,
         max_consecutive_failures: int | str = 3,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
@@ -100,12 +109,14 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         super().__init__(condition=condition, **kwargs)
         self.contact_ids = contact_ids
         self.min_count = min_count
+        self.max_contacts = max_contacts
         self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
         # Whether `contact_ids` was set, even if its template renders to None.
         self._has_contact_ids = contact_ids is not None
         self._hook: ContactsHook[Any] | None = None
         self._parsed_condition: Condition | None = None
+        self._query: Mapping[str, object] = {}
         self._wait = WaitState(None, 1, 0)
         self._started_at = 0.0
         self._retry_after = 0.0
@@ -142,6 +153,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         wait = self._parse_wait(hook)
         hook.check_listing(self.filters, condition=condition)
+        self._query, _ = hook.plan_listing(self.filters, condition=condition)
         self._parsed_condition = condition
         self._hook = hook
         self._wait = wait
@@ -149,6 +161,9 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
 
     def _parse_max_failures(self) -> int:
         return parse_int("max_consecutive_failures", self.max_consecutive_failures, minimum=0)
+
+    def _parse_max_contacts(self) -> int:
+        return parse_int("max_contacts", self.max_contacts)
 
     def _parse_wait(self, hook: ContactsHook[Any]) -> WaitState:
         contacts = None
@@ -160,6 +175,12 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         min_count = parse_optional_int("min_count", self.min_count)
         if min_count is None:
             min_count = 1 if contacts is None else len(contacts)
+        max_contacts = self._parse_max_contacts()
+        if contacts and len(contacts) > max_contacts:
+            raise InvalidRequest(
+                f"There are {len(contacts)} `contact_ids`, but only {max_contacts} references can be returned. Raise "
+                "`max_contacts`."
+            )
         if contacts and min_count > len(contacts):
             raise InvalidRequest(
                 f"`min_count` is {min_count}, but there are only {len(contacts)} `contact_ids`."
@@ -171,31 +192,55 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         return WaitState(contacts, min_count, self._parse_max_failures())
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        """Poll once. With ``deferrable``, continue in the triggerer if that was not enough."""
+        """Poll once, or with ``deferrable`` let the triggerer do it."""
         self._retry_after = 0.0
         started = time.monotonic()
         failures = self._load_failures(context)
         try:
             hook = self._hook or self._prepare()
-            contacts = hook.list_contacts(self.filters, condition=self._parsed_condition, raw=False)
-            matches = Matches([contact.reference() for contact in contacts])
+            seconds_left = self.timeout - (time.time() - self._started_at)
+            if self.deferrable and seconds_left > 0:
+                self._defer(seconds_left)
+            matches = self._poll(hook)
         except Exception as error:
             self._handle_failure(context, error, failures)
-        else:
-            found = self._wait.observe(matches)
-            self._save_failures(context, 0)
-            if found is not None:
-                return PokeReturnValue(True, found)
-            self.log.info("%s.", self._wait)
-            if (seconds := time.monotonic() - started) > self.poke_interval:
-                self.log.warning(
-                    "The poll took %.0f s, which is longer than poke_interval. Choose a longer interval.",
-                    seconds,
-                )
-        seconds_left = self.timeout - (time.time() - self._started_at)
-        if self.deferrable and self._hook is not None and seconds_left >= 0:
-            self._defer(seconds_left)
+            return False
+        found = self._wait.observe(matches, self._parse_max_contacts())
+        self._save_failures(context, 0)
+        if found is not None:
+            return PokeReturnValue(True, self._report_matches(context, found, self._wait.matching))
+        self.log.info("%s.", self._wait)
+        if (seconds := time.monotonic() - started) > self.poke_interval:
+            self.log.warning(
+                "The poll took %.0f s, which is longer than poke_interval. Choose a longer interval.", seconds
+            )
         return False
+
+    def _poll(self, hook: ContactsHook[Any]) -> Matches:
+        """Return the contacts that match now."""
+        found: list[Reference] = []
+        try:
+            for contact in hook.list_contacts(self.filters, condition=self._parsed_condition, raw=False):
+                found.append(contact.reference())  # noqa: PERF401 - an error keeps what was found
+        except IncompleteListing as error:
+            self.log.warning("%s The matches that were found are used.", error)
+        except UnansweredCondition as error:
+            # The vendor may report it later, for example when a contact enters a sequence.
+            self.log.warning("%s", error)
+        return Matches(found)
+
+    def _report_matches(self, context: Context, found: list[Reference], count: int) -> list[Reference]:
+        """Report how many contacts match, and return those that are returned."""
+        if count > len(found):
+            self.log.warning(
+                "%d contacts match; the first %d are returned (max_contacts).", count, len(found)
+            )
+        else:
+            self.log.info("%d contacts match.", count)
+        instance: Any = dict(context).get("ti")
+        if hasattr(instance, "xcom_push"):
+            instance.xcom_push(key="count", value=count)
+        return found
 
     def _handle_failure(self, context: Context, caught: Exception, failures: int) -> None:
         error = caught if isinstance(caught, ContactsError) else wrap_unexpected(caught)
@@ -223,13 +268,15 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
             condition=self._parsed_condition.to_dict(),
             filters=self.filters,
             poll_interval=self.poke_interval,
+            query=self._query,
+            max_contacts=self._parse_max_contacts(),
             contact_ids=None if wait.contacts is None else [list(identity) for identity in wait.contacts],
             min_count=wait.min_count,
             max_consecutive_failures=wait.max_consecutive_failures,
             failures=wait.failures,
             ignore_errors=self.silent_fail,
+            created_at=self._started_at,
             end_time=self._started_at + self.timeout,
-            retry_not_before=time.time() + self._retry_after if wait.failures else 0.0,
             exponential_backoff=self.exponential_backoff,
             max_wait=self.max_wait.total_seconds() if self.max_wait else None,
         )
@@ -247,8 +294,8 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         try:
             if status == "success":
                 contacts = parse_references(fields["contacts"])
-                self.log.info("%d contacts match.", len(contacts))
-                return contacts
+                count = msgspec.convert(fields["count"], int)
+                return self._report_matches(context, contacts, count)
             if status == "timeout":
                 message = msgspec.convert(fields["message"], str)
             elif status == "error":
@@ -323,12 +370,16 @@ class ContactRepliedSensor(ContactSensor):
     """Wait until contacts have replied; see :class:`ContactSensor`.
 
     :param since: only count replies after this time: a time, ISO 8601 text, or a date such as ``{{ ds }}``. Templated.
+    :param interaction_counts: whether a last interaction after ``since`` counts as a reply, for TalkToHumans, which does
+        not report when a contact replied. It may be a message to the contact.
     """
 
-    def __init__(self, *, since: date | str | None = None, **kwargs: Any) -> None:
-        condition: dict[str, object] = Replied().to_dict()
+    def __init__(
+        self, *, since: date | str | None = None, interaction_counts: bool = False, **kwargs: Any
+    ) -> None:
+        condition: dict[str, object] = Replied(interaction_counts=interaction_counts).to_dict()
         if isinstance(since, date):
-            condition = Replied(since).to_dict()  # type: ignore[arg-type]
+            condition = Replied(since, interaction_counts).to_dict()  # type: ignore[arg-type]
         elif since is not None:
             condition["since"] = since
         super().__init__(condition=condition, **kwargs)

@@ -1,4 +1,7 @@
-"""The columns that files, tables and lineage share: the fields of a contact in their order, and ``raw``."""
+"""The columns that files, tables and lineage share: the fields of a contact in their order, and ``raw``.
+
+Fields that a later version adds come after ``raw``, so that the position of a column never changes.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,42 @@ from airflow_provider_contacts.contact import FIELDS, Contact
 from airflow_provider_contacts.errors import MalformedRecord
 
 Kind = Literal["text", "texts", "time", "flag"]
+
+
+# The columns of the first version, in their order.
+FIRST_COLUMNS = (
+    "vendor",
+    "account_id",
+    "contact_id",
+    "name",
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "company",
+    "title",
+    "tags",
+    "stage",
+    "linkedin_url",
+    "city",
+    "country",
+    "timezone",
+    "sequence_status",
+    "invitation_state",
+    "invited_at",
+    "replied",
+    "replied_at",
+    "opened_at",
+    "clicked_at",
+    "bounced_at",
+    "unsubscribed_at",
+    "last_interaction_at",
+    "created_at",
+    "updated_at",
+    "url",
+    "unknown_fields",
+    "raw",
+)  # fmt: skip - a list of names
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +76,10 @@ def _columns() -> tuple[Column, ...]:
         datetime | None: ("time", True),
     }
     hints = get_type_hints(Contact)
-    return (*(Column(name, *kinds[hints[name]]) for name in FIELDS), Column("raw", "text", False))
+    columns = {name: Column(name, *kinds[hints[name]]) for name in FIELDS}
+    columns["raw"] = Column("raw", "text", False)
+    later = [name for name in FIELDS if name not in FIRST_COLUMNS]
+    return tuple(columns[name] for name in (*FIRST_COLUMNS, *later))
 
 
 COLUMNS = _columns()

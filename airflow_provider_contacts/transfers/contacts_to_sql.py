@@ -10,13 +10,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.validation import parse_bool
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest, MalformedRecord
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.connections import find_connection
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import BaseContactsOperator
+from airflow_provider_contacts.transfers.dialects import require_tested
 from airflow_provider_contacts.transfers.merge import Counts, Merge, Staging
 from airflow_provider_contacts.transfers.openlineage import Export
+from airflow_provider_contacts.transfers.removals import parse_removal_limit
 from airflow_provider_contacts.transfers.table import define_table, ensure_table
 
 if TYPE_CHECKING:
@@ -47,14 +49,20 @@ class ContactsToSqlOperator(BaseContactsOperator):
     :param table: ``table`` or ``schema.table``; the database's dialect quotes it. Templated.
     :param filters: the vendor's own parameters. Templated.
     :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
-    :param create_table: create the table if it does not exist. Templated.
+    :param create_table: create the table if it does not exist, and add columns that a later version of this package
+        introduced. Templated.
     :param mark_removed: set ``removed_at`` of contacts that the vendor no longer lists, in the accounts that were
         listed; rejected with filters or a condition. Templated.
+    :param max_removed: fail before the first write if ``mark_removed`` would mark more contacts: a number, or a share of
+        the table's contacts such as ``"30%"``. By default more than 20 % and more than 20 contacts, or all of them because
+        the listing is empty. Templated.
+    :param allow_untested_dialect: write to a database other than SQLite, PostgreSQL, MySQL and MariaDB. Templated.
     :param skip_unchanged: skip this task if nothing was written, so that no asset event starts other DAGs. Templated.
     :return: ``{"vendor", "table", "seen", "new", "changed", "unchanged", "removed", "requests", "seconds"}``; the
         counts are also added to the events of outlet assets.
-    :raises InvalidRequest: if a filter or a name is invalid, or the columns of the table are incompatible, before any
-        request.
+    :raises InvalidRequest: if a filter or a name is invalid, the database is not supported, or the columns of the table
+        are incompatible, before any request.
+    :raises IncompleteListing: if more contacts than ``max_removed`` are not listed any more.
     :raises ContactsError: for every other failure.
     """
 
@@ -64,7 +72,9 @@ class ContactsToSqlOperator(BaseContactsOperator):
         "table",
         "create_table",
         "mark_removed",
+        "max_removed",
         "skip_unchanged",
+        "allow_untested_dialect",
     )
     ui_color = "#e4edf1"
 
@@ -75,7 +85,9 @@ class ContactsToSqlOperator(BaseContactsOperator):
         table: str,
         create_table: bool | str = True,
         mark_removed: bool | str = False,
+        max_removed: int | str | None = None,
         skip_unchanged: bool | str = False,
+        allow_untested_dialect: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -83,18 +95,18 @@ class ContactsToSqlOperator(BaseContactsOperator):
         self.table = table
         self.create_table = create_table
         self.mark_removed = mark_removed
+        self.max_removed = max_removed
         self.skip_unchanged = skip_unchanged
+        self.allow_untested_dialect = allow_untested_dialect
         self._export: Export | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and write what is new or has changed."""
         skip_unchanged = parse_bool("skip_unchanged", self.skip_unchanged)
-        if parse_bool("mark_removed", self.mark_removed) and (self.filters or self.condition):
-            raise InvalidRequest(
-                "`mark_removed` needs a full listing: with filters or a condition, a missing contact may still exist."
-            )
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
+        if parse_bool("mark_removed", self.mark_removed):
+            self._require_full_listing(hook)
         counts, dataset = self._merge(hook)
         summary = {
             "vendor": hook.vendor.name,
@@ -120,13 +132,25 @@ class ContactsToSqlOperator(BaseContactsOperator):
             raise AirflowSkipException("Nothing has changed (skip_unchanged).")
         return summary
 
+    def _require_full_listing(self, hook: ContactsHook[Any]) -> None:
+        if self.filters or self.condition:
+            problem = "With filters or a condition, a missing contact may still exist."
+        elif hook.settings.on_incomplete != "fail":
+            problem = f"`on_incomplete` of connection {self.contacts_conn_id!r} allows incomplete ones."
+        elif not (problem := hook.explain_gap()):
+            return
+        raise InvalidRequest(f"`mark_removed` needs a full listing. {problem}")
+
     def _merge(self, hook: ContactsHook[Any]) -> tuple[Counts, tuple[str, str]]:
         """Read the contacts, write them, and return the counts and the table's dataset."""
         create_table = parse_bool("create_table", self.create_table)
         mark_removed = parse_bool("mark_removed", self.mark_removed)
+        removal_limit = parse_removal_limit(self.max_removed)
+        allow_untested = parse_bool("allow_untested_dialect", self.allow_untested_dialect)
         read_started_at = datetime.now(timezone.utc)
         contacts = hook.list_contacts(self.filters, condition=self.condition)
         with _connect(self.sql_conn_id) as engine:
+            require_tested(engine.dialect.name, allow_untested=allow_untested)
             table = define_table(self.table)
             with _database_errors("The table cannot be used"):
                 ensure_table(engine, table, create=create_table)
@@ -136,7 +160,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
             with tempfile.TemporaryFile(prefix="contacts-") as file:
                 staging = Staging(file)
                 staging.add_all(contacts)
-                if mark_removed and (account_id := hook.listed_account_id):
+                for account_id in hook.list_account_ids() if mark_removed else ():
                     # It was listed, even if it has no contacts left.
                     staging.accounts.setdefault(account_id, {})
                 merge = Merge(
@@ -144,7 +168,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
                     staging=staging,
                     vendor=hook.vendor.name,
                     read_started_at=read_started_at,
-                    mark_removed=mark_removed,
+                    removal_limit=removal_limit if mark_removed else None,
                 )
                 with _database_errors("Writing failed; nothing was written"):
                     return merge.run(engine), _dataset(engine, table)
@@ -170,11 +194,6 @@ def _database_errors(problem: str) -> Iterator[None]:
 
     try:
         yield
-    except MalformedRecord:
-        raise
-    except (ValueError, OverflowError):
-        # Drivers raise these for text with a NUL, or a time outside their range.
-        raise MalformedRecord(f"{problem}: A contact has a value that the database cannot store.") from None
     except sa.exc.SQLAlchemyError as error:
         original = getattr(error, "orig", None)
         code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)

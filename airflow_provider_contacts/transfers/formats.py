@@ -271,6 +271,9 @@ def _cell(column: Column, contact: Contact) -> str:
         return "true" if value else "false"
     if column.kind == "time":
         return msgspec.json.encode(value).decode().strip('"')
+    if column.name == "raw":
+        # Not guarded, because it would no longer be the vendor's JSON. It starts with a brace, so it is not a formula.
+        return str(value)
     text = msgspec.json.encode(value).decode() if column.kind == "texts" else str(value)
     is_phone_number = text[:1] == "+" and text[1:].isascii() and text[1:].isdigit()
     if is_phone_number:

@@ -13,6 +13,15 @@ import msgspec
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.columns import COLUMNS, raw_text
+from airflow_provider_contacts.transfers.dialects import locked
+from airflow_provider_contacts.transfers.digests import (
+    compute_digest,
+    format_digest,
+    matches_earlier_version,
+    needs_contact,
+    parse_digest,
+)
+from airflow_provider_contacts.transfers.removals import RemovalLimit
 from airflow_provider_contacts.transfers.table import KEY
 
 if TYPE_CHECKING:
@@ -60,8 +69,6 @@ class StagedContact:
 class Staging:
     """The contacts of a listing in a temporary file, so that memory holds one digest per contact only.
 
-    The digest covers all fields except ``raw``, which contains text such as "47 minutes ago" for some vendors.
-
     :param file: an empty file that is open for reading and writing.
     """
 
@@ -84,9 +91,22 @@ class Staging:
                     "A contact contains characters that cannot be encoded as UTF-8."
                 ) from None
             self._file.write(len(record).to_bytes(_LENGTH_BYTES, "big") + record)
-            digest = hashlib.sha256(msgspec.json.encode(fields)).digest()
             account = self.accounts.setdefault(contact.account_id, {})
-            account[contact.contact_id] = StagedContact(digest, position)
+            account[contact.contact_id] = StagedContact(compute_digest(contact), position)
+
+    def is_unchanged(self, staged: StagedContact, stored: bytes) -> bool:
+        """Return whether a contact has the digest that a row stores.
+
+        :param stored: a parsed digest.
+        """
+        if needs_contact(stored):
+            return matches_earlier_version(stored, self._read(staged)[0])
+        return stored == staged.digest
+
+    def _read(self, staged: StagedContact) -> tuple[Contact, str]:
+        self._file.seek(staged.position)
+        record = self._file.read(int.from_bytes(self._file.read(_LENGTH_BYTES), "big"))
+        return msgspec.msgpack.decode(record, type=tuple[Contact, str])
 
     def row(self, staged: StagedContact, *, reject_nul: bool) -> Row:
         """Return the column values of a contact.
@@ -94,9 +114,7 @@ class Staging:
         :param reject_nul: whether the database, like PostgreSQL, cannot store NUL characters.
         :raises MalformedRecord: if a field contains a NUL character; the message names it.
         """
-        self._file.seek(staged.position)
-        record = self._file.read(int.from_bytes(self._file.read(_LENGTH_BYTES), "big"))
-        contact, raw = msgspec.msgpack.decode(record, type=tuple[Contact, str])
+        contact, raw = self._read(staged)
         row: Row = {column.name: getattr(contact, column.name) for column in COLUMNS if column.name != "raw"}
         for name, value in row.items():
             if reject_nul and isinstance(value, str) and "\0" in value:
@@ -111,6 +129,21 @@ class Staging:
         return {**row, "raw": raw}
 
 
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """What has to be written for one account.
+
+    :param present: how many rows are not marked as removed.
+    :param gone: ids of the rows to mark.
+    """
+
+    account_id: str
+    new: list[StagedContact]
+    changed: list[StagedContact]
+    present: int
+    gone: list[str]
+
+
 @dataclass(slots=True, kw_only=True)
 class Merge:
     """Compares staged contacts with the table by digest, and writes what differs.
@@ -122,43 +155,48 @@ class Merge:
     :param staging: the listed contacts.
     :param vendor: connection type of the vendor.
     :param read_started_at: when this task started reading.
-    :param mark_removed: whether contacts that are not listed are marked as removed.
+    :param removal_limit: how many contacts that are not listed may be marked as removed, or None to mark none.
     """
 
     table: sa.Table
     staging: Staging
     vendor: str
     read_started_at: datetime
-    mark_removed: bool
+    removal_limit: RemovalLimit | None
     counts: Counts = field(default_factory=Counts)
     _now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     def run(self, engine: sa.Engine) -> Counts:
-        """Write the difference and return the counts."""
-        import sqlalchemy as sa
+        """Write the difference and return the counts.
 
-        dialect = engine.dialect.name
+        :raises IncompleteListing: before the first write, if too many contacts would be marked as removed.
+        """
+        accounts = sorted(self.staging.accounts.items())
         with engine.connect() as connection:
-            if dialect == "sqlite":
-                # A transaction that starts by reading cannot wait for another one to finish.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            if dialect == "postgresql":
-                # A column without a zone stores the local time of the session.
-                connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
-            for account_id, contacts in sorted(self.staging.accounts.items()):
-                if dialect == "postgresql":
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(self._lock_id(account_id))))
-                self._merge_account(connection, account_id, contacts)
-            connection.commit()
+            locks = [self._lock_id(account_id) for account_id, _ in accounts]
+            with locked(connection, locks):
+                differences = [self._compare(connection, *account) for account in accounts]
+                if self.removal_limit is not None:
+                    self.removal_limit.check(
+                        listed=self.counts.seen,
+                        present=sum(difference.present for difference in differences),
+                        gone=sum(len(difference.gone) for difference in differences),
+                    )
+                for difference in differences:
+                    # Inserts and updates stay separate statements, because "insert or update" differs between databases.
+                    self._insert(connection, difference.new)
+                    self._update(connection, difference.changed)
+                    self._mark_removed(connection, difference.account_id, difference.gone)
+                connection.commit()
         return self.counts
 
     def _lock_id(self, account_id: str) -> int:
         identity = hashlib.sha256(f"{self.table.fullname} {self.vendor} {account_id}".encode()).digest()
         return int.from_bytes(identity[:8], "big", signed=True)
 
-    def _merge_account(
+    def _compare(
         self, connection: sa.Connection, account_id: str, contacts: Mapping[str, StagedContact]
-    ) -> None:
+    ) -> _Difference:
         stored, newer = self._load(connection, account_id)
         new: list[StagedContact] = []
         changed: list[StagedContact] = []
@@ -166,18 +204,18 @@ class Merge:
             before = stored.get(contact_id)
             if before is None:
                 new.append(staged)
-            # A row that is marked as removed is written even if its digest is the same: the contact is back.
-            elif before != (staged.digest, False) and contact_id not in newer:
-                changed.append(staged)
+            elif contact_id not in newer:
+                digest, is_removed = before
+                # A row that is marked as removed is written even if its digest is the same: the contact is back.
+                if is_removed or not self.staging.is_unchanged(staged, digest):
+                    changed.append(staged)
         self.counts.seen += len(contacts)
         self.counts.new += len(new)
         self.counts.changed += len(changed)
         self.counts.unchanged += len(contacts) - len(new) - len(changed)
-        # Inserts and updates stay separate statements, because "insert or update" differs between databases.
-        self._insert(connection, new)
-        self._update(connection, changed)
+        gone = []
         # Without an account id, it is unknown which account the other rows belong to.
-        if self.mark_removed and account_id:
+        if self.removal_limit is not None and account_id:
             # A contact whose account is not reported this time is not gone.
             kept = {*contacts, *newer, *self.staging.accounts.get("", {})}
             gone = [
@@ -185,7 +223,8 @@ class Merge:
                 for contact_id, (_, is_removed) in stored.items()
                 if not is_removed and contact_id not in kept
             ]
-            self._mark_removed(connection, account_id, gone)
+        present = sum(not is_removed for _, is_removed in stored.values())
+        return _Difference(account_id, new, changed, present, gone)
 
     def _load(
         self, connection: sa.Connection, account_id: str
@@ -201,7 +240,7 @@ class Merge:
         for contact_id, digest, removed_at, changed_at in connection.execute(
             query.where(self._belongs_to(account_id))
         ):
-            stored[contact_id] = (bytes.fromhex(digest), removed_at is not None)
+            stored[contact_id] = (parse_digest(digest), removed_at is not None)
             # SQLite returns times without a zone; they were written in UTC.
             changed_at = changed_at if changed_at.tzinfo else changed_at.replace(tzinfo=timezone.utc)
             if changed_at >= self.read_started_at:
@@ -219,7 +258,7 @@ class Merge:
                 {**row, "first_seen_at": self._now, "changed_at": self._now, "removed_at": None}
                 for row in self._rows(connection, batch)
             ]
-            connection.execute(self.table.insert(), rows)
+            _execute(connection, self.table.insert(), rows)
 
     def _update(self, connection: sa.Connection, contacts: list[StagedContact]) -> None:
         import sqlalchemy as sa
@@ -241,7 +280,7 @@ class Merge:
                         **{f"new_{name}": values[name] for name in new_values},
                     }
                 )
-            connection.execute(statement, parameters)
+            _execute(connection, statement, parameters)
 
     def _mark_removed(self, connection: sa.Connection, account_id: str, contact_ids: list[str]) -> None:
         import sqlalchemy as sa
@@ -258,7 +297,17 @@ class Merge:
     def _rows(self, connection: sa.Connection, contacts: Sequence[StagedContact]) -> Iterator[Row]:
         reject_nul = connection.dialect.name == "postgresql"
         for staged in contacts:
-            yield {**self.staging.row(staged, reject_nul=reject_nul), "digest": staged.digest.hex()}
+            yield {**self.staging.row(staged, reject_nul=reject_nul), "digest": format_digest(staged.digest)}
+
+
+def _execute(connection: sa.Connection, statement: sa.Executable, rows: list[Row]) -> None:
+    try:
+        connection.execute(statement, rows)
+    except (ValueError, OverflowError):
+        # Drivers raise these for text with a NUL, or a time outside their range. Their messages contain the value.
+        raise MalformedRecord(
+            "A contact has a value that the database cannot store. Nothing is written."
+        ) from None
 
 
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -133,9 +133,19 @@ def _publish_locally(staged: IO[bytes], path: str) -> None:
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
         os.replace(sibling, path)
+        _sync_folder(folder)
     except BaseException:
         os.unlink(sibling)
         raise
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: str) -> None:
+    """Make a rename survive a crash of the machine."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.transfers.columns import COLUMNS
+from airflow_provider_contacts.transfers.dialects import column_types
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 KEY = ("vendor", "account_id", "contact_id")
 # The columns that a table has in addition to the contact's own.
 BOOKKEEPING_COLUMNS = ("digest", "first_seen_at", "changed_at", "removed_at")
-# Some databases do not index longer text.
-_KEY_LENGTH = 255
 _DIGEST_LENGTH = 64
 
 
@@ -31,16 +30,11 @@ def define_table(name: object) -> sa.Table:
     if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
         raise InvalidRequest("`table` must be a name, or schema.name.")
     *schema, table_name = parts
-    types: Mapping[str, Any] = {
-        "text": sa.Text(),
-        "texts": sa.Text(),
-        "flag": sa.Boolean(),
-        "time": sa.DateTime(timezone=True),
-    }
+    types = column_types()
     own_columns = [
         sa.Column(
             column.name,
-            sa.String(_KEY_LENGTH) if column.name in KEY else types[column.kind],
+            types["key" if column.name in KEY else column.kind],
             primary_key=column.name in KEY,
             nullable=column.nullable,
         )
@@ -58,12 +52,15 @@ def define_table(name: object) -> sa.Table:
         *own_columns,
         *bookkeeping_columns,
         schema=schema[0] if schema else None,
+        mysql_charset="utf8mb4",
+        mariadb_charset="utf8mb4",
     )
 
 
 def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
-    """Create the table, or verify the existing one.
+    """Create the table, or add the columns that a later version introduced, and verify it.
 
+    :param create: whether the table may be created or altered.
     :raises InvalidRequest: if it does not exist and may not be created, or its columns do not fit.
     """
     import sqlalchemy as sa
@@ -81,11 +78,36 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
             if not sa.inspect(engine).has_table(table.name, schema=table.schema):
                 raise
         inspector = sa.inspect(engine)
+    if create and _add_columns(engine, inspector, table):
+        inspector = sa.inspect(engine)
     problems = [*_column_problems(inspector, table), *_key_problems(inspector, table)]
     if problems:
         raise InvalidRequest(f"The table is incompatible: {'; '.join(problems)}.")
     if engine.dialect.name != "sqlite":
         _require_write_permission(engine, table)
+
+
+def _add_columns(engine: sa.Engine, inspector: sa.Inspector, table: sa.Table) -> bool:
+    """Add missing columns that may be null, and return whether there were any."""
+    import sqlalchemy as sa
+
+    existing = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
+    missing = [column for column in table.columns if column.name not in existing and column.nullable]
+    # A table that lacks others too is not one of ours.
+    if not missing or any(column.name not in existing and not column.nullable for column in table.columns):
+        return False
+    name = engine.dialect.identifier_preparer.format_table(table)
+    for column in missing:
+        definition = sa.schema.CreateColumn(column).compile(dialect=engine.dialect)
+        try:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"ALTER TABLE {name} ADD {definition}")
+        except sa.exc.DBAPIError:
+            # Another task may have added it at the same moment.
+            columns = sa.inspect(engine).get_columns(table.name, schema=table.schema)
+            if column.name not in {found["name"] for found in columns}:
+                raise
+    return True
 
 
 def _column_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:

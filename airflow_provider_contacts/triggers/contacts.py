@@ -1,4 +1,4 @@
-"""Triggers for deferred sensors and asset watchers. Identical triggers share one poll."""
+"""Triggers for deferred sensors and asset watchers. Triggers that ask a vendor the same share one poll."""
 
 from __future__ import annotations
 
@@ -8,30 +8,35 @@ import inspect
 import math
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.core.waiting import Pace, WaitState
 from airflow_provider_contacts.errors import InvalidRequest, serialize_error, wrap_unexpected
-from airflow_provider_contacts.triggers.polling import Poll, fingerprint, poll_forever
-from airflow_provider_contacts.triggers.seen import SeenStore
+from airflow_provider_contacts.triggers import groups
+from airflow_provider_contacts.triggers.fingerprints import fingerprint
+from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question, shared_group
+from airflow_provider_contacts.triggers.polling import poll_forever
+from airflow_provider_contacts.triggers.seen import Memory, SeenStore
+from airflow_provider_contacts.triggers.watching import DelayedSaving, ErrorLog, with_pauses
 
 __all__ = ["ContactEventTrigger", "ContactTrigger"]
 
 # Part of the key of a shared poll: triggers of two versions of this package must not share one.
-_STREAM_VERSION = ("airflow_provider_contacts.poll", 2)
+_STREAM_VERSION = ("airflow_provider_contacts.poll", 3)
+# The first polls of watchers are spread over this time, so that a restarted triggerer does not make them all in the same moment.
+_MAX_FIRST_PAUSE_SECONDS = 30.0
 
 
 class _PollingTrigger(BaseEventTrigger):
     """Polls a vendor for the contacts that match a condition. All arguments are JSON."""
 
     supports_triggerer_queue = True
-    # Triggers that start within this time join the same poll.
-    join_window_seconds: ClassVar[float] = 2.0
 
     def __init__(
         self,
@@ -59,49 +64,76 @@ class _PollingTrigger(BaseEventTrigger):
 
     def shared_stream_key(self) -> Hashable | None:
         """Return the key of the shared poll, or None if the arguments are not JSON."""
-        try:
-            asked = fingerprint(self.contacts_conn_id, self.filters, self.condition)
-            return (*_STREAM_VERSION, self.contacts_conn_id, asked, float(self.poll_interval))
-        except (TypeError, ValueError, RecursionError):
-            return None
-
-    @classmethod
-    def _first_pause(cls, interval: float, kwargs: Mapping[str, Any]) -> float:
-        """Return the seconds until a shared poll starts."""
-        return min(interval, cls.join_window_seconds) * random.uniform(0.5, 1)
+        return _stream_key(self.serialize()[1])
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Poll]:
         """Poll for all triggers with the same key."""
-        interval = float(kwargs["poll_interval"])
-        pace = Pace(interval, first=cls._first_pause(interval, kwargs))
-        async for poll in poll_forever(
-            kwargs["contacts_conn_id"], kwargs["filters"], kwargs["condition"], pace
-        ):
+        pace = Pace(float(kwargs["poll_interval"]))
+        with shared_group(_stream_key(kwargs)) as group:
+            async for poll in poll_forever(kwargs["contacts_conn_id"], group, pace):
+                yield poll
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+        """Yield the events that follow from the answers of the shared poll."""
+        with shared_group(self.shared_stream_key()) as group:
+            async for event in self._events(shared_stream, group):
+                yield event
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll without sharing."""
+        group = PollGroup()
+        async with contextlib.aclosing(self._polls(group)) as polls:
+            async for event in self._events(polls, group):
+                yield event
+
+    async def _polls(self, group: PollGroup) -> AsyncGenerator[Poll, None]:
+        async for poll in poll_forever(self.contacts_conn_id, group, self._pace()):
             yield poll
+
+    def _pace(self) -> Pace:
+        return Pace(float(self.poll_interval))
+
+    def _events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
+        raise NotImplementedError
+
+
+def _stream_key(arguments: Mapping[str, Any]) -> Hashable | None:
+    """Return the key of the shared poll of a trigger with these arguments, or None if they are not JSON."""
+    conn_id = arguments["contacts_conn_id"]
+    # If it is known what the vendor is asked, what is tested on records only makes no difference.
+    query = arguments.get("query")
+    asked = (arguments["filters"], arguments["condition"]) if query is None else (query, {})
+    try:
+        digest = fingerprint(*asked, conn_id)
+        return (*_STREAM_VERSION, conn_id, digest, float(arguments["poll_interval"]))
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 class ContactTrigger(_PollingTrigger):
     """Waits until enough contacts match a condition, on behalf of a deferred ``ContactSensor``.
 
-    It emits one event, a dict with ``status``: ``success`` with ``contacts``, a list of references; ``error`` with
-    ``error``, as :func:`~airflow_provider_contacts.errors.serialize_error` returns it; or ``timeout`` with ``message``.
-    It raises no exception, because Airflow would turn one into a skip under ``soft_fail``.
+    It emits one event, a dict with ``status``: ``success`` with ``contacts``, a list of references, and ``count``, how many
+    contacts match; ``error`` with ``error``, as :func:`~airflow_provider_contacts.errors.serialize_error` returns it; or
+    ``timeout`` with ``message``. It raises no exception, because Airflow would turn one into a skip under ``soft_fail``.
 
-    On Airflow 3.3 all triggers of one triggerer with the same connection, filters, condition and interval share one
-    poll.
+    On Airflow 3.3 all triggers of one triggerer with the same connection, query and interval share one poll.
 
     :param contacts_conn_id: connection of any vendor.
     :param condition: a condition as JSON types.
     :param filters: the vendor's own parameters.
     :param poll_interval: seconds between polls.
+    :param query: the filters that ``filters`` and ``condition`` amount to at the vendor, if they are known. Triggers with
+        the same query share a poll.
     :param contact_ids: pairs of account id (or an empty string) and contact id, or None for any contact.
     :param min_count: how many contacts have to match.
+    :param max_contacts: how many references to return, of a wait for any contact.
     :param max_consecutive_failures: how many polls in a row may fail.
     :param failures: how many have failed in a row already.
     :param ignore_errors: whether to continue after any error.
+    :param created_at: Unix time at which the wait began; a restarted trigger polls in the rhythm that starts there.
     :param end_time: Unix time after which a poll that is not enough ends the wait.
-    :param retry_not_before: Unix time before which the vendor wants no request; failures before it do not count.
     :param exponential_backoff: double the pause after each poll; such a trigger shares no poll.
     :param max_wait: seconds that ``exponential_backoff`` may reach.
     """
@@ -113,13 +145,15 @@ class ContactTrigger(_PollingTrigger):
         condition: Mapping[str, object],
         filters: Mapping[str, object] | None = None,
         poll_interval: float = 60.0,
+        query: Mapping[str, object] | None = None,
         contact_ids: Sequence[Sequence[str]] | None = None,
         min_count: int = 1,
+        max_contacts: int = 1000,
         max_consecutive_failures: int = 3,
         failures: int = 0,
         ignore_errors: bool = False,
+        created_at: float | None = None,
         end_time: float | None = None,
-        retry_not_before: float = 0.0,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
     ) -> None:
@@ -129,13 +163,15 @@ class ContactTrigger(_PollingTrigger):
             filters=filters,
             poll_interval=poll_interval,
         )
+        self.query = query
         self.contact_ids = contact_ids
         self.min_count = min_count
+        self.max_contacts = max_contacts
         self.max_consecutive_failures = max_consecutive_failures
         self.failures = failures
         self.ignore_errors = ignore_errors
+        self.created_at = time.time() if created_at is None else created_at
         self.end_time = end_time
-        self.retry_not_before = retry_not_before
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
 
@@ -148,37 +184,48 @@ class ContactTrigger(_PollingTrigger):
         """Return the key of the shared poll, or None if the interval changes."""
         return None if self.exponential_backoff or self._watches_an_asset else super().shared_stream_key()
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+    async def _events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
         """Yield the event that ends the wait."""
         try:
-            event = await self._final_event(shared_stream)
+            event = await self._final_event(polls, group)
         except Exception as error:
             event = {"status": "error", "error": serialize_error(wrap_unexpected(error))}
         yield TriggerEvent(event)
 
-    async def _final_event(self, polls: AsyncIterator[Poll]) -> dict[str, object]:
+    async def _final_event(self, polls: AsyncIterator[Poll], group: PollGroup) -> dict[str, object]:
         contacts = None
         if self.contact_ids is not None:
             contacts = [(account_id, contact_id) for account_id, contact_id in self.contact_ids]
         wait = WaitState(contacts, self.min_count, self.max_consecutive_failures, self.failures)
-        async for poll in polls:
-            if (event := self._event_after(poll, wait)) is not None:
-                return event
+        question = Question.create(self.filters, self.condition)
+        with group.join(question, self._due_times()):
+            async for poll in polls:
+                answer = poll.answers.get(question.key)
+                if answer is not None and (event := self._event_after(answer, wait)) is not None:
+                    return event
         raise RuntimeError("the shared poll has ended")
 
-    def _event_after(self, poll: Poll, wait: WaitState) -> dict[str, object] | None:
-        if poll.error is not None and time.time() < self.retry_not_before:
-            return None  # another trigger's poll, at a time at which this one would not have polled
-        if poll.error is not None:
-            ends_the_wait = wait.record_failure(poll.error)
+    def _due_times(self) -> list[float]:
+        """Return when a poll is needed: at the start, and at the end so that the last moment counts."""
+        first = groups.next_due_time(self.created_at, float(self.poll_interval), time.time())
+        # Others that start at about the same time join the first poll.
+        first += min(float(self.poll_interval), groups.JOIN_WINDOW_SECONDS) * random.uniform(0.5, 1)
+        return [first] if self.end_time is None else [min(first, self.end_time), self.end_time]
+
+    def _event_after(self, answer: Answer, wait: WaitState) -> dict[str, object] | None:
+        if answer.error is not None:
+            ends_the_wait = wait.record_failure(answer.error)
             if ends_the_wait and not self.ignore_errors:
-                return {"status": "error", "error": serialize_error(poll.error)}
-            self.log.warning("Poll failed, %d in a row: %s", wait.failures, poll.error)
-        elif (contacts := wait.observe(poll.matches)) is not None:
-            return {"status": "success", "contacts": contacts}
-        if self.end_time is not None and time.time() > self.end_time:
+                return {"status": "error", "error": serialize_error(answer.error)}
+            self.log.warning("Poll failed, %d in a row: %s", wait.failures, answer.error)
+        elif (contacts := wait.observe(answer.matches, self.max_contacts)) is not None:
+            return {"status": "success", "contacts": contacts, "count": wait.matching}
+        if self.end_time is not None and time.time() >= self.end_time:
             return {"status": "timeout", "message": str(wait)}
         return None
+
+    def _pace(self) -> Pace:
+        return Pace(float(self.poll_interval), self.exponential_backoff, self.max_wait)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll without sharing."""
@@ -187,21 +234,8 @@ class ContactTrigger(_PollingTrigger):
                 "ContactTrigger waits for a sensor and cannot watch an asset. Give AssetWatcher a ContactEventTrigger."
             )
             await asyncio.Event().wait()
-        async with contextlib.aclosing(self._standalone_polls()) as polls:
-            async for event in self.filter_shared_stream(polls):
-                yield event
-
-    @classmethod
-    def _first_pause(cls, interval: float, kwargs: Mapping[str, Any]) -> float:
-        # The worker has just polled.
-        return max(interval, float(kwargs["retry_not_before"]) - time.time())
-
-    async def _standalone_polls(self) -> AsyncGenerator[Poll, None]:
-        interval = float(self.poll_interval)
-        first = self._first_pause(interval, {"retry_not_before": self.retry_not_before})
-        pace = Pace(interval, first, self.exponential_backoff, self.max_wait, self.end_time)
-        async for poll in poll_forever(self.contacts_conn_id, self.filters, self.condition, pace):
-            yield poll
+        async for event in super().run():
+            yield event
 
 
 class ContactEventTrigger(_PollingTrigger):
@@ -212,14 +246,18 @@ class ContactEventTrigger(_PollingTrigger):
         Asset("replies", watchers=[AssetWatcher(name="mailstand", trigger=ContactEventTrigger(
             contacts_conn_id="mailstand_default", condition=Replied()))])
 
-    Each poll that finds such contacts emits an event, a dict with ``contacts``, a list of references. Airflow may pass
-    several events to one run: every contact is in some run's ``triggering_asset_events``. The first poll only records a
-    baseline; set ``emit_existing=True`` to get an event for contacts that already match.
+    Each poll that finds such contacts emits an event, a dict with ``contacts``, a list of references, ``condition`` and
+    ``emitted_at``, the time as ISO 8601 text. Airflow may pass several events to one run: every contact is in some run's
+    ``triggering_asset_events``. The first poll only records a baseline; set ``emit_existing=True`` to get an event for
+    contacts that already match.
 
     On Airflow 3.3 the asset's state store remembers which contacts were seen, so that nothing is lost while the
-    triggerer is down. An event that was emitted within two seconds before the triggerer stops may be emitted again. On
-    Airflow 3.2 it keeps no state, and matches while the triggerer is down are missed. A contact that stops matching is
-    forgotten, and emitted again when it matches again.
+    triggerer is down. An event that was emitted within the last minute before the triggerer stops may be emitted again. On
+    Airflow 3.2 it keeps no state, and matches while the triggerer is down are missed.
+
+    A contact that is missing from three polls in a row is forgotten, and emitted again when it matches again. If more than
+    half of 20 or more contacts are missing, the vendor has probably answered with a part of its contacts; they are
+    forgotten only after 60 polls.
 
     The trigger never ends: after failures it polls less often, and it logs an error when it first occurs.
 
@@ -228,11 +266,13 @@ class ContactEventTrigger(_PollingTrigger):
     :param filters: the vendor's own parameters.
     :param poll_interval: seconds between polls, or a ``timedelta``.
     :param emit_existing: whether the first poll emits the contacts that already match.
+    :param max_contacts_per_event: how many references an event contains at most; more of them become several events.
     :param asset_name: the asset that keeps the state, if several assets have watchers with the same arguments.
     """
 
-    # How long Airflow takes at most to store an event.
-    event_flush_seconds: ClassVar[float] = 2.0
+    # How long Airflow takes at most to store an event. If what was seen were saved earlier, a triggerer that dies in the
+    # meantime would lose the event.
+    event_storage_seconds: ClassVar[float] = 30.0
 
     def __init__(
         self,
@@ -242,6 +282,7 @@ class ContactEventTrigger(_PollingTrigger):
         filters: Mapping[str, object] | None = None,
         poll_interval: float | timedelta = 60.0,
         emit_existing: bool = False,
+        max_contacts_per_event: int = 1000,
         asset_name: str | None = None,
     ) -> None:
         super().__init__(
@@ -250,62 +291,68 @@ class ContactEventTrigger(_PollingTrigger):
             filters=filters,
             poll_interval=_parse_interval(poll_interval),
         )
+        if isinstance(max_contacts_per_event, bool) or not isinstance(max_contacts_per_event, int):
+            raise TypeError("`max_contacts_per_event` must be a whole number.")
         self.emit_existing = emit_existing
+        self.max_contacts_per_event = max(1, max_contacts_per_event)
         self.asset_name = asset_name
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+    async def _events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each poll that found new matches."""
         store = SeenStore(
             getattr(self, "asset_state_store", None),
             self.asset_name,
-            fingerprint(self.contacts_conn_id, self.filters, self.condition),
+            fingerprint(self.filters, self.condition, self.contacts_conn_id),
             self.log,
         )
         seen = await store.load()
-        last_error = ""
-        async for poll in self._with_fallback(shared_stream):
-            if poll.error is not None:
-                if str(poll.error) != last_error:
-                    last_error = str(poll.error)
-                    self.log.error(
-                        "Poll failed; will keep retrying. %s: %s", type(poll.error).__name__, last_error
-                    )
-                continue
-            if last_error:
-                last_error = ""
-                self.log.info("Polling works again.")
-            current = {store.digest(reference): reference for reference in poll.matches.references}
-            if seen is None:
-                seen = set() if self.emit_existing else set(current)
-            new = [reference for digest, reference in current.items() if digest not in seen]
-            if new:
-                yield TriggerEvent({"contacts": new})
-                # If it were remembered before Airflow has stored the event, a triggerer that dies now would lose it.
-                await asyncio.sleep(self.event_flush_seconds)
-            seen = set(current)
-            await store.save(seen)
+        memory = None if seen is None else Memory(seen)
+        saving = DelayedSaving(store, self.event_storage_seconds)
+        question = Question.create(self.filters, self.condition)
+        errors = ErrorLog(self.log)
+        with group.join(question, [self._first_due_time()]):
+            async for poll in with_pauses(self._with_fallback(polls, group), saving.seconds_left):
+                await saving.save_if_due()
+                answer = None if poll is None else poll.answers.get(question.key)
+                if answer is None or errors.report(answer):
+                    continue
+                current = {store.digest(reference): reference for reference in answer.matches.references}
+                if memory is None:
+                    memory = Memory(() if self.emit_existing else current)
+                    # A baseline has no event to wait for.
+                    await store.save(memory.digests)
+                new = memory.update(current, is_complete=answer.is_complete)
+                errors.report_holding_back(memory)
+                for event in self._split([current[digest] for digest in new]):
+                    yield event
+                saving.plan(memory.digests)
 
-    async def _with_fallback(self, shared_stream: AsyncIterator[Poll]) -> AsyncIterator[Poll]:
+    def _split(self, contacts: list[Reference]) -> Iterator[TriggerEvent]:
+        emitted_at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+        for start in range(0, len(contacts), self.max_contacts_per_event):
+            yield TriggerEvent(
+                {
+                    "contacts": contacts[start : start + self.max_contacts_per_event],
+                    "condition": self.condition,
+                    "emitted_at": emitted_at,
+                }
+            )
+
+    def _first_due_time(self) -> float:
+        spread = min(float(self.poll_interval), _MAX_FIRST_PAUSE_SECONDS)
+        return time.time() + spread * random.random()
+
+    async def _with_fallback(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[Poll]:
         """Continue without sharing if the shared poll ends: Airflow would restart the trigger again and again."""
         try:
-            async for poll in shared_stream:
+            async for poll in polls:
                 yield poll
         except Exception as error:
             self.log.warning(
                 "The shared poll has ended; this trigger continues on its own. %s", wrap_unexpected(error)
             )
-        async for poll in self._standalone_polls():
+        async for poll in self._polls(group):
             yield poll
-
-    async def _standalone_polls(self) -> AsyncIterator[Poll]:
-        pace = Pace(float(self.poll_interval), first=0.0)
-        async for poll in poll_forever(self.contacts_conn_id, self.filters, self.condition, pace):
-            yield poll
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll without sharing."""
-        async for event in self.filter_shared_stream(self._standalone_polls()):
-            yield event
 
 
 def _condition_json(condition: ConditionLike) -> dict[str, object]:

@@ -4,66 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_contacts.conditions import Condition
+from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.condition_parsing import parse_condition
+from airflow_provider_contacts.core.pushdown import Selection
 from airflow_provider_contacts.core.waiting import Matches, Pace
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest, wrap_unexpected
+from airflow_provider_contacts.errors import (
+    ContactsError,
+    IncompleteListing,
+    InvalidRequest,
+    UnansweredCondition,
+    wrap_unexpected,
+)
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.triggers import groups
+from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Poll:
-    """The result of one poll: the matching contacts, or what went wrong."""
-
-    matches: Matches = field(default_factory=Matches)
-    error: ContactsError | None = None
+# How many contacts are tested before other tasks of the event loop run.
+_CONTACTS_PER_TURN = 500
 
 
-async def poll_forever(
-    contacts_conn_id: str,
-    filters: Mapping[str, object] | None,
-    condition: Mapping[str, object],
-    pace: Pace,
-) -> AsyncGenerator[Poll, None]:
+async def poll_forever(contacts_conn_id: str, group: PollGroup, pace: Pace) -> AsyncGenerator[Poll, None]:
     """Yield one poll after another, without end. A poll that fails is yielded like any other.
 
     The connection is read for every poll, because a watcher never ends and its connection may change meanwhile.
     """
-    hook: ContactsHook[Any] | None = None
-    parsed: Condition | None = None
+    poller = _Poller(contacts_conn_id)
     polls = 0
     failures = 0
     has_warned = False
-    await asyncio.sleep(pace.first)
-    # Everything that can fail is inside the loop: a watcher survives a missing connection and a failing vendor.
+    await group.wait(pace.interval, 0.0)
     while True:
         polls += 1
         started = time.monotonic()
-        try:
-            if parsed is None:
-                parsed = _require_condition(condition)
-            hook = await _current_hook(hook, contacts_conn_id)
-            listing = hook.alist_contacts(filters, condition=parsed, raw=False)
-            # Closed explicitly, so that a cancelled trigger ends its requests before the event loop does.
-            async with contextlib.aclosing(listing) as contacts:
-                poll = Poll(Matches([contact.reference() async for contact in contacts]))
-            failures = 0
-        # Not BaseException: cancelling the trigger has to end the loop.
-        except Exception as error:
-            poll = Poll(error=error if isinstance(error, ContactsError) else wrap_unexpected(error))
-            failures += 1
+        answers = await poller.poll(group.questions)
         seconds = time.monotonic() - started
-        if poll.error is None and seconds > pace.interval and not has_warned:
+        errors = [answer.error for answer in answers.values() if answer.error is not None]
+        failures = failures + 1 if errors and len(errors) == len(answers) else 0
+        if not errors and seconds > pace.interval and not has_warned:
             has_warned = True
             log.warning(
                 "A poll of connection %r took %.0f s, longer than its interval of %.0f s. Choose a longer interval, "
@@ -72,33 +58,114 @@ async def poll_forever(
                 seconds,
                 pace.interval,
             )
-        yield poll
-        await asyncio.sleep(pace.pause_after(polls, failures, poll.error))
+        yield Poll(answers)
+        retry_after = max((error.retry_after or 0.0 for error in errors), default=0.0)
+        pause = max(pace.pause_after(polls, failures), retry_after)
+        await group.wait(pause, max(groups.JOIN_WINDOW_SECONDS, retry_after))
 
 
-def fingerprint(
-    contacts_conn_id: str, filters: Mapping[str, object] | None, condition: Mapping[str, object]
-) -> str:
-    """Return a digest of what a poll asks, for keys that may be logged.
+@dataclass(slots=True, repr=False)
+class _Listing:
+    """One listing of a poll, and the questions that it answers.
 
-    :raises TypeError: if filters or condition are not JSON.
+    :param query: the filters that are sent.
     """
-    # No filters and empty filters are the same; anything else that is not a mapping fails in the poll.
-    asked = json.dumps([contacts_conn_id, {} if filters is None else filters, condition], sort_keys=True)
-    return hashlib.sha256(asked.encode()).hexdigest()[:32]
+
+    query: dict[str, object]
+    selections: dict[str, Selection] = field(default_factory=dict)
+    found: dict[str, list[Reference]] = field(default_factory=dict)
 
 
-def _require_condition(condition: Mapping[str, object]) -> Condition:
-    parsed = parse_condition(condition)
-    if parsed is None:
+class _Poller:
+    """Makes polls with one connection."""
+
+    def __init__(self, contacts_conn_id: str) -> None:
+        self._contacts_conn_id = contacts_conn_id
+        self._hook: ContactsHook[Any] | None = None
+        self._warnings: set[str] = set()
+
+    async def poll(self, questions: list[Question]) -> dict[str, Answer]:
+        """Return the answers to all questions, by key."""
+        answers: dict[str, Answer] = {}
+        # Everything that can fail is caught: a watcher survives a missing connection and a failing vendor.
+        # Not BaseException: cancelling the trigger has to end the poll.
+        try:
+            hook = await self._current_hook()
+        except Exception as error:
+            return dict.fromkeys(
+                (question.key for question in questions), Answer(error=_contacts_error(error))
+            )
+        listings: dict[str, _Listing] = {}
+        for question in questions:
+            try:
+                _add_question(listings, hook, question)
+            except Exception as error:
+                answers[question.key] = Answer(error=_contacts_error(error))
+        # Usually there is one listing: triggers share a poll if they ask the vendor the same.
+        for listing in listings.values():
+            answers.update(await self._read(hook, listing))
+        return answers
+
+    async def _current_hook(self) -> ContactsHook[Any]:
+        """Return a hook with the connection's current settings. The previous one keeps its login if nothing changed."""
+        current = await ContactsHook.afor_connection(self._contacts_conn_id)
+        previous = self._hook
+        if previous is None or type(previous) is not type(current) or previous.settings != current.settings:
+            self._hook = current
+            return current
+        return previous
+
+    async def _read(self, hook: ContactsHook[Any], listing: _Listing) -> dict[str, Answer]:
+        """Return the answers that one listing gives."""
+        is_complete = True
+        try:
+            # Closed explicitly, so that a cancelled trigger ends its requests before the event loop does.
+            async with contextlib.aclosing(hook.alist_contacts(listing.query, raw=False)) as contacts:
+                number = 0
+                async for contact in contacts:
+                    number += 1
+                    for key, selection in listing.selections.items():
+                        if selection.matches(contact):
+                            listing.found[key].append(contact.reference())
+                    if number % _CONTACTS_PER_TURN == 0:
+                        await asyncio.sleep(0)
+        except IncompleteListing as error:
+            # What was found does match. What was not found may be missing.
+            is_complete = False
+            self._warn_once(f"{error} The matches that were found are used.")
+        except Exception as error:
+            return dict.fromkeys(listing.selections, Answer(error=_contacts_error(error)))
+        where = f"{hook.vendor.title}: GET {hook.vendor.contacts.path}"
+        return {
+            key: self._answer(selection, listing.found[key], is_complete, where)
+            for key, selection in listing.selections.items()
+        }
+
+    def _answer(self, selection: Selection, found: list[Reference], is_complete: bool, where: str) -> Answer:
+        try:
+            selection.require_answers(where)
+        except UnansweredCondition as error:
+            # The vendor may report it later, for example when a contact enters a sequence.
+            self._warn_once(str(error))
+        except ContactsError as error:
+            return Answer(error=error)
+        return Answer(Matches(found), is_complete=is_complete)
+
+    def _warn_once(self, message: str) -> None:
+        if message not in self._warnings:
+            self._warnings.add(message)
+            log.warning("%s", message)
+
+
+def _add_question(listings: dict[str, _Listing], hook: ContactsHook[Any], question: Question) -> None:
+    condition = parse_condition(question.condition)
+    if condition is None:
         raise InvalidRequest("`condition` is empty, so there is nothing to wait for.")
-    return parsed
+    query, plan = hook.plan_listing(question.filters, condition=condition)
+    listing = listings.setdefault(json.dumps(query, sort_keys=True), _Listing(query))
+    listing.selections[question.key] = Selection(plan, None)
+    listing.found[question.key] = []
 
 
-async def _current_hook(hook: ContactsHook[Any] | None, contacts_conn_id: str) -> ContactsHook[Any]:
-    """Return a hook with the connection's current settings. The previous one keeps its login if nothing changed."""
-    current = await ContactsHook.afor_connection(contacts_conn_id)
-    settings = await current.asettings()
-    if hook is not None and type(hook) is type(current) and await hook.asettings() == settings:
-        return hook
-    return current
+def _contacts_error(error: Exception) -> ContactsError:
+    return error if isinstance(error, ContactsError) else wrap_unexpected(error)

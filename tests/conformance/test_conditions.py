@@ -24,7 +24,12 @@ from airflow_provider_contacts.conditions import (
     get_condition_name,
 )
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
+from airflow_provider_contacts.errors import (
+    InvalidRequest,
+    MalformedResponse,
+    UnansweredCondition,
+    UnsupportedByVendor,
+)
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.registry import list_vendors
 from tests.conftest import Read, Sandbox
@@ -136,7 +141,7 @@ class TestPushing:
             ("thoughtly", Tagged("VIP"), "tags"),
             ("thoughtly", ~Tagged("VIP"), "excluded_tags"),
             ("thoughtly", HasPhone(), "phone_numbers_only"),
-            ("mailstand", Opened() & ~Clicked(), "has_clicked"),
+            ("mailstand", Opened() & Clicked(), "has_clicked"),
             ("mailstand", InStage("interested"), "stage"),
         ],
     )
@@ -163,8 +168,6 @@ class TestPushing:
     def test_records_are_checked_if_the_vendor_ignores_a_filter(
         self, connect: Any, scripted: Any, read: Read
     ) -> None:
-        from tests.scripted import Reply
-
         case = CASES["talktohumans"]
         records = [
             {
@@ -185,6 +188,81 @@ class TestPushing:
         assert [c.contact_id for c in read(conn_id, condition=InvitationPending())] == ["1", "4"]
         assert [c.contact_id for c in read(conn_id, condition=Tagged("VIP"))] == ["1"]
         assert [c.contact_id for c in read(conn_id, condition=~InvitationPending())] == ["2", "3"]
+
+    def test_negated_filter_is_sent_and_confirmed(self, sandbox: Sandbox, read: Read) -> None:
+        """A vendor that reads ``has_clicked=false`` as no filter returns everyone."""
+        campaign = {"campaign": "camp_spring"}
+        rows = sandbox.state.tables["mailstand"].rows
+        expected = {
+            (row.account_id, row.contact_id)
+            for row in rows
+            if row.campaign == "camp_spring" and not row.last["click"]
+        }
+        assert keys(read("mailstand_default", campaign, condition=~Clicked())) == expected
+        assert all("has_clicked" in entry["params"] for entry in sandbox.requests("mailstand"))
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            ~Replied(),
+            Replied() | Opened(),
+            ~(Opened() & InStage("Nurture")),
+            Replied(SINCE),
+            HasPhone() & ~Bounced(),
+        ],
+    )
+    def test_mailstand_records_need_a_campaign(
+        self, condition: Condition, sandbox: Sandbox, read: Read
+    ) -> None:
+        with pytest.raises(UnsupportedByVendor, match="only if the filter `campaign` is set"):
+            read("mailstand_default", condition=condition)
+        assert not sandbox.requests("mailstand")
+        read("mailstand_default", {"campaign": "camp_spring"}, condition=condition)
+
+    def test_null_without_a_campaign_is_not_never(
+        self, connect: Any, scripted: ScriptedServer, read: Read
+    ) -> None:
+        case = CASES["mailstand"]
+        nulls = dict.fromkeys(("last_open", "last_click", "last_reply", "last_bounce"))
+        scripted.replies = [Reply(body=case.page(*[{**case.record(number), **nulls} for number in range(5)]))]
+        conn_id = connect("scripted", **{**case.parts, "host": scripted.url})
+        # The filter is trusted, because no record contradicts it.
+        assert len(read(conn_id, condition=Replied())) == 5
+        campaign = {"campaign": "camp_spring"}
+        with pytest.raises(MalformedResponse, match="all 5 contacts contradict the condition `replied`"):
+            read(conn_id, campaign, condition=Replied())
+        assert len(read(conn_id, campaign, condition=~Replied())) == 5
+
+    def test_some_records_contradict_a_filter(
+        self, connect: Any, scripted: ScriptedServer, read: Read, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        case = CASES["mailstand"]
+        records = [{**case.record(1), "last_reply": 5}, {**case.record(2), "last_reply": None}]
+        scripted.replies = [Reply(body=case.page(*records))]
+        conn_id = connect("scripted", **{**case.parts, "host": scripted.url})
+        found = read(conn_id, {"campaign": "camp_spring"}, condition=Replied())
+        assert [contact.contact_id for contact in found] == ["1"]
+        assert "The records of 1 contacts contradict the filter" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            {"condition": "all", "of": [{"condition": "all", "of": [{"condition": "connected"}]}]},
+            {"condition": "not", "of": {"condition": "not", "of": {"condition": "connected"}}},
+            {"condition": "any", "of": [{"condition": "connected"}]},
+        ],
+    )
+    def test_nested_condition_means_the_same_as_the_flat_one(
+        self, condition: Any, sandbox: Sandbox, read: Read
+    ) -> None:
+        flat = keys(read("talktohumans_default", condition=Connected()))
+        assert keys(read("talktohumans_default", condition=condition)) == flat
+        assert flat
+
+    def test_talktohumans_does_not_report_when_a_contact_replied(self, sandbox: Sandbox, read: Read) -> None:
+        with pytest.raises(UnsupportedByVendor, match="set `interaction_counts`"):
+            read("talktohumans_default", condition=Replied(SINCE))
+        assert not sandbox.requests("talktohumans")
 
     def test_mailstand_reply_time_needs_a_campaign(self, sandbox: Sandbox, read: Read) -> None:
         with pytest.raises(UnsupportedByVendor, match="only if the filter `campaign` is set"):
@@ -239,12 +317,11 @@ def test_missing_fields_are_unknown(
     answers = hook.vendor.contacts.conditions
     for field, condition in forms.items():
         if field in unknown and get_condition_name(condition) in answers:
-            # The vendor's filter is trusted. Without a filter the answer is unknown, so the contact is excluded.
+            # A negated filter does not suffice, so no record answers.
             capsys.readouterr()
-            contradiction = condition & ~condition
-            by_filter = vendor == "thoughtly" and field == "tags"
-            assert bool(list(hook.list_contacts(condition=contradiction, raw=raw))) == by_filter
-            assert ("could not be evaluated" in capsys.readouterr().out) != by_filter
+            with pytest.raises(UnansweredCondition, match="None of the 1 records reports the condition"):
+                list(hook.list_contacts(condition=condition & ~condition, raw=raw))
+            assert "1 contacts could not be evaluated" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ from airflow_provider_contacts.errors import (
     VendorUnavailable,
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.hooks.registry import hook_classes
 from tests.conftest import Read, Sandbox
+from tests.leaks import everything_about
 from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.vendors import CASES, VENDORS
 
@@ -368,7 +370,22 @@ class TestFaults:
         ) as caught:
             read(point(vendor))
         assert type(caught.value) is error
-        assert len(scripted.received) == 1
+        # A rejected page size looks the same, so a smaller one is tried once.
+        has_large_pages = hook_classes()[vendor].vendor.contacts.paging.max_size > 50
+        assert len(scripted.received) == (2 if status in (400, 422) and has_large_pages else 1)
+
+    @pytest.mark.parametrize("status", [401, 403, 404])
+    def test_web_page_of_a_proxy_is_transient(
+        self, vendor: str, status: int, read: Read, scripted: ScriptedServer, point: Callable[..., str]
+    ) -> None:
+        page = b"<html><body>nginx secret-of-the-test</body></html>"
+        scripted.replies = [Reply(status=status, body=page, headers={"Content-Type": "text/html"})]
+        with pytest.raises(VendorUnavailable, match="a proxy or a web server") as caught:
+            read(point(vendor, extra={"retry_limit": 1}))
+        assert caught.value.transient
+        assert not caught.value.permanent
+        assert "secret-of-the-test" not in everything_about(caught.value)
+        assert len(scripted.received) == 2
 
     def test_connection_refused(self, vendor: str, connect: Callable[..., str], read: Read) -> None:
         parts = {**CASES[vendor].parts, "host": "http://127.0.0.1:9"}
@@ -446,7 +463,10 @@ class TestMalformed:
         self, vendor: str, read: Read, scripted: ScriptedServer, point: Callable[..., str]
     ) -> None:
         case = CASES[vendor]
-        scripted.replies = [Reply(body=case.page(case.record(1), case.record(2), last=False))]
+        # As many as a page may have. A shorter one that is repeated is the last one.
+        size = hook_classes()[vendor].vendor.contacts.paging.max_size
+        records = [case.record(number + 1) for number in range(size)]
+        scripted.replies = [Reply(body=case.page(*records, last=False))]
         with pytest.raises(
             (MalformedResponse, IncompleteListing), match=f"{case.title}: GET {case.samples.path}"
         ):

@@ -15,7 +15,7 @@ from airflow_provider_contacts.core.decoding import Envelope, PageDecoder
 from airflow_provider_contacts.core.error_bodies import ErrorFormat
 from airflow_provider_contacts.core.paging import LinkPaging, Page
 from airflow_provider_contacts.core.request import Response
-from airflow_provider_contacts.core.vendor import ListEndpoint
+from airflow_provider_contacts.core.vendor import ListEndpoint, ListingScope
 from airflow_provider_contacts.errors import (
     ContactsError,
     MalformedRecord,
@@ -37,7 +37,7 @@ DECLARED = {vendor.name: vendor.contacts for vendor in (TALKTOHUMANS, THOUGHTLY,
 
 def decode(vendor: str, page: Any, keep_raw: bool) -> Page[Any]:
     contacts = DECLARED[vendor]
-    decoder = PageDecoder(contacts, ErrorFormat(), account_id="account", keep_raw=keep_raw)
+    decoder = PageDecoder(contacts, ErrorFormat(), scope=ListingScope("account"), keep_raw=keep_raw)
     return decoder(Response(200, {}, json.dumps(page).encode()))
 
 
@@ -129,12 +129,12 @@ LINKED = ListEndpoint(
     envelope=_LinkedPage,
     record=_LinkedRecord,
     unpack=lambda envelope: Page(envelope.results),
-    to_contact=lambda record, account_id, raw: Contact("v", account_id, record.id, raw=raw),
+    to_contact=lambda record, scope, raw: Contact("v", scope.account_id, record.id, raw=raw),
 )
 
 
 def next_link(header: str | None) -> str | None:
-    decoder = PageDecoder(LINKED, ErrorFormat(), account_id="", keep_raw=False)
+    decoder = PageDecoder(LINKED, ErrorFormat(), scope=ListingScope(), keep_raw=False)
     headers = {} if header is None else {"link": header}
     return decoder(Response(200, headers, b'{"results": [{"id": "1"}]}')).next_link
 
@@ -176,6 +176,6 @@ def test_number_without_an_exact_value_is_not_an_id(number: str) -> None:
     """Two such ids would look the same."""
     page = json.dumps(CASES["mailstand"].page({"id": "ID"})).replace('"ID"', number)
     with pytest.raises(MalformedRecord, match="no usable id"):
-        PageDecoder(MAILSTAND.contacts, ErrorFormat(), account_id="", keep_raw=False)(
+        PageDecoder(MAILSTAND.contacts, ErrorFormat(), scope=ListingScope(), keep_raw=False)(
             Response(200, {}, page.encode())
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,11 +13,12 @@ from hypothesis import strategies as st
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.listing import Listing
 from airflow_provider_contacts.core.paging import Page, Params
-from airflow_provider_contacts.errors import IncompleteListing, MalformedResponse
+from airflow_provider_contacts.errors import IncompleteListing, InvalidRequest, MalformedResponse
 from tests.core.simulated import (
     CURSOR,
     FROM_ZERO,
     NUMBERED,
+    Fetch,
     both_ways,
     contact,
     cursored,
@@ -132,13 +135,160 @@ def test_fails_after_three_passes() -> None:
         sync_read(Listing(NUMBERED, 50, where="GET /x"), fetch)
 
 
-@pytest.mark.parametrize("total", [5, 7, 1_000_000])
-def test_wrong_total_is_an_error(total: int) -> None:
-    def fetch(params: Params) -> Page[Contact]:
-        return Page(numbered(list(range(6)), total=False)(params).items, total=total)
+def reporting(people: list[int], total: int, **options: Any) -> Fetch:
+    """Simulate a vendor whose total is not the number of its contacts."""
 
+    def fetch(params: Params) -> Page[Contact]:
+        return Page(numbered(people, total=False, **options)(params).items, total=total)
+
+    return fetch
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("contacts", "size", "total"),
+    [(2500, 100, 1000), (2000, 100, 1000), (230, 50, 50), (231, 50, 100), (6, 3, 5), (6, 3, 0), (40, 20, 20)],
+)
+def test_total_that_is_too_low_is_ignored(
+    go: Callable[..., list[int]], contacts: int, size: int, total: int
+) -> None:
+    people = list(range(contacts))
+    listing = Listing(NUMBERED, size)
+    assert go(listing, reporting(people, total), 4) == people
+    assert listing.passes == 1
+    assert f"more contacts than the reported total of {total}" in listing.warning
+
+
+def test_total_that_counts_the_page_of_a_vendor_with_a_maximum_size() -> None:
+    assert sync_read(Listing(NUMBERED, 200), reporting(list(range(230)), 50, clamp=50)) == list(range(230))
+
+
+def test_number_of_pages_proves_that_a_total_is_too_low() -> None:
+    def fetch(params: Params) -> Page[Contact]:
+        # The first page is short, so the total alone would end the listing.
+        items = [[1, 2], [3, 4, 5]][int(params["page"]) - 1 :][:1]
+        return Page([contact(number) for number in (items[0] if items else [])], total=2, page_count=2)
+
+    assert sync_read(Listing(NUMBERED, 7), fetch) == [1, 2, 3, 4, 5]
+
+
+@both_ways
+@pytest.mark.parametrize("total", [7, 8])
+def test_listing_that_stands_still_is_complete_after_two_passes(
+    go: Callable[..., list[int]], total: int
+) -> None:
+    # A total that also counts hidden records, or duplicates.
+    listing = Listing(NUMBERED, 3)
+    assert go(listing, reporting([0, 1, 2, 3, 4, 5], total), 2) == [0, 1, 2, 3, 4, 5]
+    assert listing.passes == 2
+    assert f"the vendor reports {total}" in listing.warning
+
+
+def test_contacts_that_are_listed_twice() -> None:
+    people = [0, 1, 2, 2, 3, 4, 4]
+    listing = Listing(NUMBERED, 3)
+    assert sync_read(listing, numbered(people)) == [0, 1, 2, 3, 4]
+    assert (listing.passes, "duplicates" in listing.warning) == (2, True)
+
+
+@pytest.mark.parametrize("total", [13, 1_000_000])
+def test_pages_that_are_missing_are_an_error(total: int) -> None:
+    # A vendor that shows the first pages only, however often it is asked.
     with pytest.raises(IncompleteListing):
-        sync_read(Listing(NUMBERED, 3), fetch)
+        sync_read(Listing(NUMBERED, 3), reporting(list(range(6)), total))
+
+
+def test_incomplete_listing_can_be_a_warning() -> None:
+    listing = Listing(NUMBERED, 3, where="GET /x", on_incomplete="warn")
+    assert sync_read(listing, reporting(list(range(6)), 1_000)) == list(range(6))
+    assert "GET /x: The contacts changed" in listing.warning
+    assert "may be incomplete" in listing.warning
+
+
+@both_ways
+@settings(deadline=None, max_examples=40)
+@given(contacts=st.integers(30, 300), size=st.integers(5, 40), seed=st.integers(0, 1000))
+def test_listing_in_order_of_activity(
+    go: Callable[..., list[int]], contacts: int, size: int, seed: int
+) -> None:
+    """One contact moves to the front before every request; all are returned nevertheless."""
+    there = list(range(contacts))
+    chosen = random.Random(seed)
+
+    def fetch(params: Params) -> Page[Contact]:
+        there.insert(0, there.pop(chosen.randrange(contacts)))
+        return numbered(there)(params)
+
+    try:
+        seen = go(Listing(NUMBERED, size), fetch)
+    except IncompleteListing:
+        # Only if so many contacts move that a pass cannot keep up with them.
+        assert contacts > size
+        return
+    assert sorted(seen) == list(range(contacts))
+
+
+def test_one_contact_moves_to_the_front_per_request() -> None:
+    chosen = random.Random(7)
+    for _ in range(50):
+        there = list(range(500))
+
+        def fetch(params: Params, there: list[int] = there) -> Page[Contact]:
+            there.insert(0, there.pop(chosen.randrange(500)))
+            return numbered(there)(params)
+
+        listing = Listing(NUMBERED, 50)
+        assert sorted(sync_read(listing, fetch)) == list(range(500))
+
+
+@both_ways
+@settings(deadline=None, max_examples=60)
+@given(contacts=st.integers(1, 130), size=st.integers(1, 50), total=st.booleans())
+def test_last_page_that_is_returned_again_for_every_later_number(
+    go: Callable[..., list[int]], contacts: int, size: int, total: bool
+) -> None:
+    people = list(range(contacts))
+
+    def fetch(params: Params) -> Page[Contact]:
+        page = min(int(params["page"]), (contacts - 1) // size)
+        return numbered(people, total=total, first=0)({**params, "page": str(page)})
+
+    listing = Listing(FROM_ZERO, size)
+    if not total and contacts == size:
+        # The vendor may as well ignore the page number.
+        with pytest.raises(MalformedResponse, match="seems to ignore `page`"):
+            go(listing, fetch)
+        return
+    assert go(listing, fetch) == people
+    assert not listing.warning
+
+
+def rejecting(status: int, maximum: int, people: list[int]) -> Fetch:
+    """Simulate a vendor that rejects large pages."""
+
+    def fetch(params: Params) -> Page[Contact]:
+        if int(params["size"]) > maximum:
+            raise InvalidRequest("rejected", status=status)
+        return numbered(people)(params)
+
+    return fetch
+
+
+@both_ways
+@pytest.mark.parametrize("status", [400, 422])
+def test_size_that_the_vendor_rejects_is_lowered_once(go: Callable[..., list[int]], status: int) -> None:
+    people = list(range(120))
+    assert go(Listing(NUMBERED, 200, may_lower_size=True), rejecting(status, 100, people), 3) == people
+    with pytest.raises(InvalidRequest):
+        go(Listing(NUMBERED, 200, may_lower_size=True), rejecting(status, 20, people), 3)
+    with pytest.raises(InvalidRequest):
+        go(Listing(NUMBERED, 200), rejecting(status, 100, people), 3)
+
+
+@both_ways
+def test_size_is_not_lowered_for_other_errors(go: Callable[..., list[int]]) -> None:
+    with pytest.raises(InvalidRequest):
+        go(Listing(NUMBERED, 200, may_lower_size=True), rejecting(403, 100, [1]))
 
 
 def test_contacts_that_cannot_be_told_apart_are_an_error() -> None:

@@ -116,8 +116,12 @@ def test_mapping(serve: Callable[..., str], read: Read) -> None:
 def test_replied_has_three_values(
     record: Any, replied: bool | None, serve: Callable[..., str], read: Read
 ) -> None:
-    [contact] = read(serve("mailstand", {"id": "1", **record}))
+    [contact] = read(serve("mailstand", {"id": "1", **record}), {"campaign": "camp_spring"})
     assert contact.replied is replied
+    # Without `campaign`, null does not mean never.
+    [contact] = read(serve("mailstand", {"id": "1", **record}))
+    assert contact.replied is (True if replied else None)
+    assert {"opened_at", "clicked_at", "bounced_at"} <= set(contact.unknown_fields)
 
 
 @pytest.mark.sandbox(contacts=4100)

@@ -21,7 +21,12 @@ TIMES = datetime(2023, 11, 7, 5, 31, 56, tzinfo=timezone.utc)
 def test_bearer_and_paging(serve: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
     read(serve("tether", {"_id": "1"}))
     assert scripted.received[0].headers["authorization"] == "Bearer secret-of-the-test"
-    assert scripted.received[0].params == {"ownerFilter": ["all"], "size": ["200"], "page": ["1"]}
+    assert scripted.received[0].params == {
+        "ownerFilter": ["all"],
+        "size": ["200"],
+        "page": ["1"],
+        "pipelineId": ["d" * 24],
+    }
 
 
 def test_default_owner_filter_would_hide_contacts(sandbox: Sandbox, read: Read) -> None:

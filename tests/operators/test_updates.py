@@ -20,7 +20,8 @@ from airflow_provider_contacts.operators.updates import (
     UpdateContactTagsOperator,
 )
 from tests.conftest import Sandbox
-from tests.stores import Store
+from tests.scripted import Reply, ScriptedServer
+from tests.stores import BrokenStore, Store
 
 
 def run(
@@ -122,25 +123,63 @@ def test_bulk_stages_and_unknown_contacts(sandbox: Sandbox) -> None:
     assert {row.status for row in sandbox.state.tables["tether"].rows} == {"Qualified"}
 
 
-def test_failed_bulk_request_falls_back_to_single_updates(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from airflow_provider_contacts.core.updates.run import Updater
-
-    update_batch = Updater.update_batch
-
-    def broken(updater: Updater, targets: Any, stop: Any) -> None:
-        if len(targets) > 1:
-            raise MemoryError
-        update_batch(updater, targets, stop)
-
-    monkeypatch.setattr(Updater, "update_batch", broken)
+def test_refused_bulk_request_falls_back_to_single_updates(sandbox: Sandbox) -> None:
+    sandbox.fail("tether", method="PUT", status=400, times=99)
     contacts = [reference(one) for one in listed("tether")]
     result = run(
         UpdateContactStageOperator, contacts_conn_id="tether_default", contacts=contacts, stage="Lost"
     )
     assert result["updated"] == contacts
     assert {row.status for row in sandbox.state.tables["tether"].rows} == {"Lost"}
+
+
+@pytest.mark.parametrize("shown", [{"pipelineStage": None}, {"status": "Other"}])
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: {"data": one}, lambda one: {"contact": one}])
+def test_tether_answer_that_shows_another_stage_is_a_failure(
+    shown: dict[str, Any], wrap: Any, connect: Any, scripted: ScriptedServer
+) -> None:
+    """A status that the contact's own pipeline lacks clears its stage."""
+    contact = {"_id": "a" * 24, "status": "Won", "pipelineStage": "b" * 24, **shown}
+    scripted.respond = lambda request: Reply(
+        body={"stages": ["Won"]} if request.method == "GET" else {"success": True, **wrap(contact)}
+    )
+    conn_id = connect("t", conn_type="tether", host=scripted.url, password="secret-of-the-test")
+    with pytest.raises(
+        ContactsError, match="1 of 1 contacts could not be updated.*The response to the update shows"
+    ):
+        run(UpdateContactStageOperator, contacts_conn_id=conn_id, contacts=["a" * 24], stage="Won")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"message": "Contact updated successfully"},
+        {"success": True, "data": {"_id": "a" * 24, "status": "Won", "pipelineStage": "b" * 24}},
+        {"success": True},
+    ],
+)
+def test_tether_answers_that_confirm_an_update(answer: Any, connect: Any, scripted: ScriptedServer) -> None:
+    scripted.respond = lambda request: Reply(body={"stages": ["Won"]} if request.method == "GET" else answer)
+    conn_id = connect("t", conn_type="tether", host=scripted.url, password="secret-of-the-test")
+    result = run(UpdateContactStageOperator, contacts_conn_id=conn_id, contacts=["a" * 24], stage="Won")
+    assert len(result["updated"]) == 1
+
+
+def test_unsupported_vendor_is_reported_before_ids_are_checked(sandbox: Sandbox) -> None:
+    with pytest.raises(UnsupportedByVendor, match="Thoughtly's API cannot change the tags"):
+        run(
+            UpdateContactTagsOperator,
+            contacts_conn_id="thoughtly_default",
+            contacts=["a@b.example"],
+            add=["x"],
+        )
+
+
+@pytest.mark.parametrize("broken", ["get", "set", "delete"])
+def test_update_succeeds_although_the_state_store_fails(broken: str, sandbox: Sandbox) -> None:
+    store = BrokenStore(broken)
+    contacts = listed()
+    assert len(tag(contacts, store=store)["updated"]) == len(contacts)
 
 
 def test_bare_id_and_reference_are_the_same_contact(sandbox: Sandbox) -> None:
@@ -329,7 +368,7 @@ class TestResuming:
         with pytest.raises(ContactsError):
             tag(contacts, store=store)
         assert set(store.values) == {"contacts-update", "contacts-update-0"}
-        assert set(store.values["contacts-update-0"]) <= set("0123456789abcdef")
+        assert set(store.values["contacts-update-0"]) <= set("0123456789abcdef:")
         assert store.values["contacts-update"].keys() == {"digest", "blocks"}
 
     def test_another_connection_starts_from_the_beginning(self, sandbox: Sandbox) -> None:

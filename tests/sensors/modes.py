@@ -30,6 +30,10 @@ class Instance:
     def __init__(self) -> None:
         self.try_number = 1
         self.first: datetime | None = None
+        self.xcoms: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = value
 
     def get_first_reschedule_date(self, _context: Any) -> datetime | None:
         return self.first
@@ -42,6 +46,7 @@ class Outcome:
     kind: str
     value: Any = None
     message: str = ""
+    xcoms: Any = None
 
 
 def run(make: Callable[..., Any], mode: str, *, store: Store | None = None, **arguments: Any) -> Outcome:
@@ -60,7 +65,7 @@ def run(make: Callable[..., Any], mode: str, *, store: Store | None = None, **ar
         step: Callable[[], Any] = lambda: sensor().execute(context)  # noqa: E731
         while True:
             try:
-                return Outcome("success", step())
+                return Outcome("success", step(), xcoms=instance.xcoms)
             except AirflowRescheduleException:
                 instance.first = instance.first or datetime.now(timezone.utc)
             except TaskDeferred as deferred:

@@ -222,6 +222,26 @@ def test_broken_state_store_does_not_end_a_wait(wait: Callable[..., Outcome]) ->
 
 
 @in_every_mode
+def test_result_is_bounded(
+    mode: str, wait: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = wait(mode, page("1", "2", "3"), max_contacts=2, min_count=3)
+    assert outcome.value == [reference("1"), reference("2")]
+    assert outcome.xcoms == {"count": 3}
+    assert "3 contacts match; the first 2 are returned" in capsys.readouterr().out
+
+
+@in_every_mode
+def test_condition_that_no_record_reports_yet(mode: str, wait: Callable[..., Outcome]) -> None:
+    """A contact may enter a sequence later, so the wait goes on."""
+    later = {**CASE.record(1), "sequence": {"status": "replied"}}
+    outcome = wait(
+        mode, Reply(body=CASE.page(CASE.record(1))), Reply(body=CASE.page(later)), condition=Replied()
+    )
+    assert outcome.kind == "success"
+
+
+@in_every_mode
 def test_timeout_names_missing_contacts(mode: str, wait: Callable[..., Outcome]) -> None:
     outcome = wait(mode, page("1"), contact_ids=["1", "99", "98"], timeout=0.1)
     assert outcome.kind == "timeout"
@@ -246,6 +266,8 @@ def test_timeout_names_missing_contacts(mode: str, wait: Callable[..., Outcome])
         ({"min_count": 0}, InvalidRequest, "`min_count`"),
         ({"min_count": "two"}, InvalidRequest, "`min_count`"),
         ({"max_consecutive_failures": -1}, InvalidRequest, "`max_consecutive_failures`"),
+        ({"max_contacts": 0}, InvalidRequest, "`max_contacts`"),
+        ({"contact_ids": ["1", "2"], "max_contacts": 1}, InvalidRequest, "Raise `max_contacts`"),
     ],
 )
 @pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}, {"silent_fail": True}])
@@ -302,7 +324,13 @@ class TestPresets:
         rows = sandbox.state.tables["talktohumans"].rows
         since = datetime(2026, 3, 1, tzinfo=timezone.utc)
         for given in (since, since.isoformat(), "2026-03-01"):
-            outcome = run(ContactRepliedSensor, mode, contacts_conn_id="talktohumans_default", since=given)
+            outcome = run(
+                ContactRepliedSensor,
+                mode,
+                contacts_conn_id="talktohumans_default",
+                since=given,
+                interaction_counts=True,
+            )
             assert {one["contact_id"] for one in outcome.value} == {
                 row.contact_id
                 for row in rows
@@ -367,7 +395,10 @@ class TestDeferral:
             )
         with pytest.raises(TaskDeferred) as caught:
             sensor.execute({})  # type: ignore[typeddict-item]
+        # The triggerer polls, and all waits that start together share that poll.
+        assert not sandbox.requests("talktohumans")
         trigger = caught.value.trigger
+        assert trigger.query == {"tag": "Nobody has this"}
         assert trigger.serialize()[0] == "airflow_provider_contacts.triggers.contacts.ContactTrigger"
         assert trigger.contact_ids == [["", "5000"]]
         assert caught.value.timeout.total_seconds() > 3600
@@ -377,6 +408,7 @@ class TestDeferral:
         [
             None, True, [], {}, {"status": "done"}, {"status": "success"}, {"status": "success", "contacts": None},
             {"status": "success", "contacts": [{"vendor": "x"}]}, {"status": "success", "contacts": ["5"]},
+            {"status": "success", "contacts": [{"vendor": "x", "account_id": "", "contact_id": "1"}]},
             {"status": "error"}, {"status": "error", "error": "boom"},
             {"status": "error", "error": {"type": "SystemExit", "message": "", "retry_after": None, "transient": False}},
             {"status": "timeout"}, {"status": "timeout", "message": {"email": "x"}}, {"status": "success", "contacts": []},

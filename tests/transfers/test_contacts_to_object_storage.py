@@ -64,7 +64,7 @@ def test_failed_read_keeps_the_old_file_only(vendor: str, sandbox: Sandbox, tmp_
     sandbox.fail(
         vendor,
         path=CASES[vendor].samples.path,
-        status=400,
+        status=403,
         after=0 if vendor in ("mailstand", "tether") else 1,
     )
     with pytest.raises(ContactsError):

@@ -12,7 +12,12 @@ import pytest
 import sqlalchemy as sa
 from airflow.sdk import Asset
 
-from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
+from airflow_provider_contacts.errors import (
+    ContactsError,
+    IncompleteListing,
+    InvalidConnection,
+    InvalidRequest,
+)
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
@@ -113,7 +118,67 @@ def test_an_account_that_has_become_empty(sandbox: Sandbox, database: Database) 
     table = sandbox.state.tables["mailstand"]
     for row in list(table.rows):
         table.remove(row)
-    assert counts(load(database, "mailstand", mark_removed=True)) == (0, 0, 0, 0, 60)
+    with pytest.raises(IncompleteListing, match="60 of the table's 60 contacts are not listed any more"):
+        load(database, "mailstand", mark_removed=True)
+    assert all(row["removed_at"] is None for row in database.rows())
+    assert counts(load(database, "mailstand", mark_removed=True, max_removed=60)) == (0, 0, 0, 0, 60)
+
+
+def test_an_account_that_lists_nobody_any_more(sandbox: Sandbox, database: Database) -> None:
+    """The vendor's list of accounts proves that it was read."""
+    load(database)
+    table = sandbox.state.tables["talktohumans"]
+    gone = [row for row in table.rows if row.account_id == "102"]
+    for row in gone:
+        table.remove(row)
+    assert counts(load(database, mark_removed=True, max_removed="60%"))[-1] == len(gone) > 0
+
+
+def test_without_a_list_of_accounts_an_empty_one_is_not_marked(sandbox: Sandbox, database: Database) -> None:
+    load(database)
+    table = sandbox.state.tables["talktohumans"]
+    for row in [row for row in table.rows if row.account_id == "102"]:
+        table.remove(row)
+    sandbox.fail("talktohumans", path="/accounts", status=404)
+    assert counts(load(database, mark_removed=True, max_removed="60%"))[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("gone", "limit", "accepted"),
+    [
+        (20, None, True),
+        (21, None, False),
+        (3, 2, False),
+        (3, "3", True),
+        (31, "50%", False),
+        (30, "50%", True),
+        (0, 0, True),
+        (59, None, False),
+    ],
+)
+def test_max_removed(gone: int, limit: Any, accepted: bool, sandbox: Sandbox, database: Database) -> None:
+    load(database, "mailstand")
+    table = sandbox.state.tables["mailstand"]
+    for row in table.rows[:gone]:
+        table.remove(row)
+    table.rows[0].stage = "Excluded"
+    table.invalidate(table.rows[0])
+    before = database.rows()
+    if accepted:
+        assert load(database, "mailstand", mark_removed=True, max_removed=limit)["removed"] == gone
+        return
+    with pytest.raises(IncompleteListing, match="more than max_removed") as caught:
+        load(database, "mailstand", mark_removed=True, max_removed=limit)
+    assert not caught.value.permanent
+    assert database.rows() == before
+
+
+@pytest.mark.parametrize("extra", [{"pipeline_id": ""}, {"pipeline_id": "0" * 24, "on_incomplete": "warn"}])
+def test_removals_need_listings_that_are_whole(extra: Any, sandbox: Sandbox, database: Database) -> None:
+    sandbox.connect("tether", extra=extra)
+    with pytest.raises(InvalidRequest, match="needs a full listing"):
+        load(database, "tether", mark_removed=True)
+    assert not sandbox.requests("tether")
 
 
 def test_other_accounts_and_vendors_are_left_alone(sandbox: Sandbox, database: Database) -> None:

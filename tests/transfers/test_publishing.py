@@ -43,7 +43,7 @@ def test_s3(ending: str, bucket: Any, sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_failed_read_keeps_the_old_object(bucket: Any, sandbox: Sandbox) -> None:
     bucket.pipe("landing/x.jsonl", b"old")
-    sandbox.fail("tether", path="/contacts", status=400)
+    sandbox.fail("tether", path="/contacts", status=403)
     with pytest.raises(ContactsError):
         export("tether", "s3://landing/x.jsonl")
     assert bucket.cat("landing/x.jsonl") == b"old"

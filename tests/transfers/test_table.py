@@ -15,7 +15,7 @@ from tests.transfers.database import Database, counts, load
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("ALTER TABLE contacts DROP COLUMN email", "missing columns: email"),
+        ("ALTER TABLE contacts DROP COLUMN unknown_fields", "missing columns: unknown_fields"),
         ("ALTER TABLE contacts RENAME COLUMN tags TO labels", "missing columns: tags"),
         ("ALTER TABLE contacts ADD COLUMN must INTEGER NOT NULL DEFAULT 5", None),
         ("ALTER TABLE contacts ADD COLUMN more TEXT", None),
@@ -99,3 +99,21 @@ def test_invalid_table_names(table: Any, sandbox: Sandbox, database: Database) -
     with pytest.raises(InvalidRequest, match="`table` must be"):
         load(database, table=table)
     assert not sandbox.requests("talktohumans")
+
+
+def test_columns_of_a_later_version_are_added(sandbox: Sandbox, database: Database) -> None:
+    load(database, "tether")
+    database.run(
+        "ALTER TABLE contacts DROP COLUMN url",
+        "ALTER TABLE contacts DROP COLUMN email",
+        "ALTER TABLE contacts DROP COLUMN removed_at",
+    )
+    with pytest.raises(InvalidRequest, match="missing columns: email, url, removed_at"):
+        load(database, "tether", create_table=False)
+    assert counts(load(database, "tether")) == (60, 0, 0, 60, 0)
+    assert {"url", "email", "removed_at"} <= database.rows()[0].keys()
+    row = sandbox.state.tables["tether"].rows[0]
+    row.status = "Won"
+    sandbox.state.tables["tether"].invalidate(row)
+    assert counts(load(database, "tether"))[2] == 1
+    assert sum(one["email"] is not None for one in database.rows()) == 1

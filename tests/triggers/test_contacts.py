@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_contacts.conditions import Replied, Tagged
+from airflow_provider_contacts.conditions import InStage, Replied, Tagged
 from airflow_provider_contacts.core.waiting import Pace
 from airflow_provider_contacts.sandbox.vendors.talktohumans import SANDBOX_VENDOR
+from airflow_provider_contacts.triggers import groups
 from airflow_provider_contacts.triggers.contacts import ContactEventTrigger, ContactTrigger
 from tests.conftest import Sandbox
 from tests.scripted import ReceivedRequest, Reply, ScriptedServer
@@ -44,9 +48,8 @@ def conn_id(connect: Callable[..., str], scripted: ScriptedServer) -> str:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses that exist only to give Airflow time."""
-    monkeypatch.setattr(ContactEventTrigger, "event_flush_seconds", 0.05)
-    monkeypatch.setattr(ContactTrigger, "join_window_seconds", 0.2)
-    monkeypatch.setattr(ContactEventTrigger, "join_window_seconds", 0.2)
+    monkeypatch.setattr(ContactEventTrigger, "event_storage_seconds", 0.05)
+    monkeypatch.setattr(groups, "JOIN_WINDOW_SECONDS", 0.05)
 
 
 def rebuild(trigger: BaseEventTrigger) -> Any:
@@ -164,23 +167,64 @@ class TestSharing:
         assert self.waiting("c", filters={"tag": {1}}).shared_stream_key() is None
         assert self.waiting("c", filters=[]).shared_stream_key() != self.waiting("c").shared_stream_key()
 
-    def test_shared_failure_before_retry_not_before_does_not_count(
-        self, conn_id: str, scripted: ScriptedServer
-    ) -> None:
-        import time
-
-        scripted.replies = [Reply(status=500), Reply(status=500), page("1")]
-        strict = self.waiting(conn_id, max_consecutive_failures=0, retry_not_before=time.time() + 30)
-        strict._first_pause = lambda *_: 0.0  # type: ignore[method-assign]
+    def test_waits_with_different_times_share_a_poll(self, conn_id: str, scripted: ScriptedServer) -> None:
+        """What is tested on records only makes no difference to what the vendor is asked."""
+        replied = {"sequence": {"status": "replied"}, "last_interaction_at": "2026-03-05T00:00:00Z"}
+        scripted.replies = [Reply(body=CASE.page()), Reply(body=CASE.page({**CASE.record(1), **replied}))]
 
         async def go() -> Triggerer:
             triggerer = Triggerer()
-            other = self.waiting(conn_id, max_consecutive_failures=9)
-            await asyncio.gather(triggerer.run(other, 1), triggerer.run(strict, 2))
+            waits = [
+                self.waiting(
+                    conn_id,
+                    condition=Replied(datetime(2026, 3, day), interaction_counts=True).to_dict(),
+                    query={},
+                    end_time=time.time() + (1.0 if day > 4 else 30.0),
+                )
+                for day in range(1, 9)
+            ]
+            assert len({wait.shared_stream_key() for wait in waits}) == 1
+            await asyncio.gather(*(triggerer.run(one, number) for number, one in enumerate(waits)))
             return triggerer
 
         fired = asyncio.run(asyncio.wait_for(go(), 30)).fired
+        statuses = [fired[number][0].payload["status"] for number in range(8)]
+        assert statuses == ["success"] * 4 + ["timeout"] * 4
+
+    def test_wait_that_joins_a_long_interval_is_polled_for_soon(
+        self, conn_id: str, scripted: ScriptedServer
+    ) -> None:
+        scripted.replies = [page("1")]
+
+        async def go() -> Triggerer:
+            triggerer = Triggerer()
+            long = {"poll_interval": 3600}
+            early = asyncio.create_task(triggerer.run(self.waiting(conn_id, min_count=2, **long), 1))
+            while not scripted.received:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await triggerer.run(self.waiting(conn_id, **long), 2)
+            early.cancel()
+            return triggerer
+
+        fired = asyncio.run(asyncio.wait_for(go(), 10)).fired
         assert ids(fired[2][0]) == ["1"]
+        assert len(scripted.received) == 2
+
+    def test_one_error_with_a_long_pause_does_not_freeze_the_others(
+        self, conn_id: str, scripted: ScriptedServer
+    ) -> None:
+        """A Unix time as Retry-After is not a pause of decades."""
+        late = Reply(status=429, headers={"Retry-After": str(int(time.time()) + 1)})
+        scripted.replies = [late, page("1")]
+
+        async def go() -> Triggerer:
+            triggerer = Triggerer()
+            waits = [self.waiting(conn_id) for _ in range(11)]
+            await asyncio.gather(*(triggerer.run(one, number) for number, one in enumerate(waits)))
+            return triggerer
+
+        fired = asyncio.run(asyncio.wait_for(go(), 10)).fired
+        assert all(ids(events[0]) == ["1"] for events in fired.values())
 
     def test_watchers_and_waits_share_a_poll(self, conn_id: str, scripted: ScriptedServer) -> None:
         scripted.replies = [page(), page("1"), page("1", "2")]
@@ -219,8 +263,6 @@ class TestContactTrigger:
         assert event.payload["status"] == "error"
 
     def test_last_poll_is_at_the_end_time(self, conn_id: str, scripted: ScriptedServer) -> None:
-        import time
-
         scripted.replies = [page()]
         started = time.time()
         [event] = self.run(
@@ -252,8 +294,8 @@ class TestContactTrigger:
         assert "secret" not in json.dumps(event.payload)
 
     def test_exponential_backoff(self, conn_id: str, scripted: ScriptedServer) -> None:
-        pace = Pace(2.0, first=2.0, exponential=True, max_pause=20.0)
-        pauses = [pace.pause_after(polls, 0, None) for polls in range(1, 7)]
+        pace = Pace(2.0, exponential=True, max_pause=20.0)
+        pauses = [pace.pause_after(polls, 0) for polls in range(1, 7)]
         assert all(
             low * 0.9 < pause < low * 1.1 for pause, low in zip(pauses, [2, 4, 8, 16, 20, 20], strict=True)
         )
@@ -308,8 +350,12 @@ class AssetStore:
     def __init__(self, *names: str) -> None:
         self.names = names or ("replies",)
         self.values: dict[str, Any] = {}
-        self.broken = self.unwritable = 0
+        self.broken = self.unwritable = self.inactive = 0
         self.writes = 0
+
+    def stored(self) -> list[str]:
+        """Return the stored digests of all conditions."""
+        return [mark for block in self.values.values() if isinstance(block, list) for mark in block]
 
     def __getitem__(self, asset: Any) -> AssetStore:
         if asset.name not in self.names:
@@ -324,10 +370,14 @@ class AssetStore:
         if self.broken:
             self.broken -= 1
             raise ValueError("ada@secret.test")
-        return self.values.get(key)
+        # Airflow reports a missing key and an inactive asset in the same way.
+        return None if self.inactive else self.values.get(key)
 
     async def aset(self, key: str, value: Any) -> None:
-        if self.unwritable:
+        if self.inactive:
+            self.inactive -= 1
+            raise RuntimeError("404")
+        if self.unwritable and not key.endswith("-check"):
             self.unwritable -= 1
             raise RuntimeError("ada@secret.test")
         self.writes += 1
@@ -363,21 +413,103 @@ class TestContactEventTrigger:
         return emitted
 
     def test_each_contact_is_emitted_once(self, conn_id: str, scripted: ScriptedServer) -> None:
+        """A contact is forgotten after three polls without it."""
         store = AssetStore()
-        scripted.replies = [
-            page("1"),
-            page("1"),
-            page("1", "2", "3"),
-            page("2", "3"),
-            page("1", "2"),
-            page("1"),
+        polls = [
+            ["1"],
+            ["1"],
+            ["1", "2", "3"],
+            ["2", "3"],
+            ["2"],
+            ["1", "2"],
+            ["1"],
+            ["1"],
+            ["1"],
+            ["1", "2"],
         ]
-        assert self.watch(conn_id, scripted, 6, store) == [["2", "3"], ["1"]]
-        [value] = store.values.values()
-        assert len(value) == 1
-        assert all(len(mark) == 11 for mark in value)
-        # The baseline, and each change.
-        assert store.writes == 5
+        scripted.replies = [page(*some) for some in polls]
+        assert self.watch(conn_id, scripted, 10, store) == [["2", "3"], ["2"]]
+        assert all(len(mark) == 11 for mark in store.stored())
+
+    def test_one_empty_answer_emits_nobody_again(self, conn_id: str, scripted: ScriptedServer) -> None:
+        some = [str(number) for number in range(1, 21)]
+        scripted.replies = [page(*some), page(*some), page(), page(*some), page(*some, "21")]
+        assert self.watch(conn_id, scripted, 5, AssetStore()) == [["21"]]
+
+    def test_mass_of_missing_contacts_is_held_back(
+        self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        some = [str(number) for number in range(1, 26)]
+        scripted.replies = [page(*some), *[page(*some[:5])] * 8, page(*some)]
+        assert self.watch(conn_id, scripted, 10, AssetStore(), poll_interval=0.05) == []
+        assert capsys.readouterr().out.count("More than half of the 25 contacts") == 1
+
+    def test_incomplete_listing_is_used_for_what_it_found(
+        self, connect: Callable[..., str], scripted: ScriptedServer
+    ) -> None:
+        """Contacts that an incomplete listing lacks are not forgotten."""
+        case = CASES["mailstand"]
+        stage = {"stage": "Interested"}
+        polls = [["1", "2"], ["1"], ["1"], ["1"], ["1"], ["1", "2", "3"]]
+        state = {"poll": 0, "requests": 0}
+
+        def respond(request: ReceivedRequest) -> Reply:
+            state["requests"] += 1
+            some = polls[min(state["poll"], len(polls) - 1)]
+            is_whole = state["poll"] in (0, 5)
+            if is_whole or state["requests"] % 3 == 0:
+                state["poll"] += 1
+                state["requests"] = 0
+            body = case.page(*({**case.record(int(one)), **stage} for one in some))
+            # A total that changes from pass to pass.
+            return Reply(body={**body, "total_found": len(some) if is_whole else 10 + state["requests"]})
+
+        scripted.respond = respond
+        conn_id = connect("m", **{**case.parts, "host": scripted.url})
+        trigger = ContactEventTrigger(
+            contacts_conn_id=conn_id, condition=InStage("Interested"), poll_interval=0.05
+        )
+        trigger.asset_state_store = AssetStore()  # type: ignore[assignment]
+
+        async def go() -> list[str]:
+            async with contextlib.aclosing(trigger.run()) as events:  # type: ignore[type-var]
+                return ids(await anext(events))
+
+        assert asyncio.run(asyncio.wait_for(go(), 20)) == ["3"]
+
+    def test_events_are_bounded(self, conn_id: str, scripted: ScriptedServer) -> None:
+        scripted.replies = [page(), page(*map(str, range(1, 8)))]
+        assert self.watch(conn_id, scripted, 3, AssetStore(), max_contacts_per_event=3) == [
+            ["1", "2", "3"],
+            ["4", "5", "6"],
+            ["7"],
+        ]
+
+    def test_event_contains_condition_and_time(self, conn_id: str, scripted: ScriptedServer) -> None:
+        scripted.replies = [page("1")]
+        trigger = ContactEventTrigger(
+            contacts_conn_id=conn_id, condition=Tagged("VIP"), poll_interval=0.05, emit_existing=True
+        )
+
+        async def go() -> Any:
+            async with contextlib.aclosing(trigger.run()) as events:  # type: ignore[type-var]
+                return (await anext(events)).payload
+
+        payload = asyncio.run(asyncio.wait_for(go(), 10))
+        assert payload["condition"] == VIP
+        assert datetime.fromisoformat(payload["emitted_at"]).tzinfo is not None
+        assert payload.keys() == {"contacts", "condition", "emitted_at"}
+
+    def test_asset_that_is_inactive_for_a_moment_is_not_new(
+        self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = AssetStore()
+        scripted.replies = [page("1")]
+        self.watch(conn_id, scripted, 2, store)
+        store.inactive = 3
+        scripted.replies = [page("1", "2")]
+        assert self.watch(conn_id, scripted, 2, store) == [["2"]]
+        assert "will retry" in capsys.readouterr().out
 
     @pytest.mark.parametrize("emit_existing", [True, False])
     def test_the_first_poll_is_a_baseline(
@@ -467,7 +599,7 @@ class TestContactEventTrigger:
         assert "Could not read the asset" in output
         assert "Could not write the asset" in output
         assert "secret" not in output
-        assert len(next(iter(store.values.values()))) == 1
+        assert len(store.stored()) == 1
 
     def test_broken_shared_poll_falls_back(
         self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
@@ -492,8 +624,7 @@ class TestContactEventTrigger:
         scripted.replies = [page("1")]
         self.watch(conn_id, scripted, 2, store)
         self.watch(conn_id, scripted, 2, store, filters={"tag": "VIP"})
-        assert len(store.values) == 2
-        assert len(set(map(str, store.values.values()))) == 2
+        assert len(store.stored()) == len(set(store.stored())) == 2
 
     @pytest.mark.parametrize("condition", ["replied", None, {"condition": "replied"}, Replied()])
     def test_conditions(self, condition: Any) -> None:
@@ -551,13 +682,14 @@ class TestContactEventTrigger:
         trigger = ContactEventTrigger(
             contacts_conn_id="talktohumans_default", condition=Replied(), poll_interval=0.05
         )
-        trigger.asset_state_store = AssetStore()  # type: ignore[assignment]
+        store = AssetStore()
+        trigger.asset_state_store = store  # type: ignore[assignment]
 
         async def go() -> list[tuple[str, str]]:
             emitted: list[tuple[str, str]] = []
             stream = trigger.run()
             first = asyncio.create_task(anext(stream))
-            while not trigger.asset_state_store.values:  # type: ignore[union-attr]  # noqa: ASYNC110
+            while not any(isinstance(one, dict) for one in store.values.values()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             for row in rows[:5]:
                 SANDBOX_VENDOR.events["reply"](row, 1_780_000_000)

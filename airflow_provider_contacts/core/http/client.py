@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 import tenacity
 
 from airflow_provider_contacts.core.error_bodies import ErrorInBody
+from airflow_provider_contacts.core.http.concurrency import get_slots
 from airflow_provider_contacts.core.http.context import ConnectionContext
 from airflow_provider_contacts.core.http.exchange import TokenRejected, attempt, log_in
 from airflow_provider_contacts.core.http.rate_limit import compute_rates, get_limiter
@@ -19,7 +21,7 @@ from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.request import Flow, Request, Response
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.core.vendor import Vendor
-from airflow_provider_contacts.errors import ContactsError, MalformedResponse
+from airflow_provider_contacts.errors import ContactsError, MalformedResponse, RateLimited
 
 # The HTTP libraries are imported when the first request is sent, because every DAG parse would pay for them.
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _MAX_BACKOFF_SECONDS = 60.0
+_JITTER_FRACTION = 0.5
 
 
 def _ignore(_secret: str) -> None:
@@ -64,12 +67,14 @@ class Transport:
         self.settings = settings
         self.log = log
         self.requests_sent = 0
+        self._count_lock = threading.Lock()
+        self._warnings: set[str] = set()
         self._mask_secret = mask_secret
         self._amask_secret = amask_secret
         self._context = ConnectionContext.create(vendor, settings)
-        self._limiter = get_limiter(
-            (settings.conn_id, settings.base_url), compute_rates(vendor.rates, settings.requests_per_minute)
-        )
+        owner = (settings.conn_id, settings.base_url)
+        self._limiter = get_limiter(owner, compute_rates(vendor.rates, settings.requests_per_minute))
+        self._slots = get_slots(owner, settings.max_concurrency)
         self._environment: Environment | None = None
         self._backend: RequestsBackend | None = None
         self._backend_lock = threading.Lock()
@@ -113,16 +118,27 @@ class Transport:
         """
         request: Request | None = None
         response: Response | None = None
+        failure: ContactsError | None = None
         while True:
             try:
-                request = next(flow) if response is None else flow.send(response)
+                if failure is not None:
+                    request = flow.throw(failure)
+                else:
+                    request = next(flow) if response is None else flow.send(response)
             except StopIteration as finished:
                 result: Result = finished.value
                 return result
             except MalformedResponse as error:
+                if request is None or error is failure:
+                    raise
                 # A vendor file does not say which request the response belongs to.
-                raise error if request is None else error.at(self._context.describe(request)) from None
-            response = self.send(request, self._require_no_error, stop)
+                raise error.at(self._context.describe(request)) from None
+            failure = None
+            try:
+                response = self.send(request, self._require_no_error, stop)
+            except ContactsError as error:
+                # A flow may do without the response.
+                failure = error
 
     def open_backend(self) -> HttpxBackend:
         """Return the backend for :meth:`asend`. Call it in a thread, because it reads certificate files."""
@@ -140,6 +156,12 @@ class Transport:
                 self._backend = RequestsBackend(self._context, self._read_environment())
             return self._backend
 
+    def warn_once(self, message: str) -> None:
+        """Log a warning, unless this transport has logged it already."""
+        if message not in self._warnings:
+            self._warnings.add(message)
+            self.log.warning("%s", message)
+
     def close(self) -> None:
         """Close all connections of :meth:`send`."""
         with self._backend_lock:
@@ -156,9 +178,13 @@ class Transport:
             return state.attempt_number > retry_limit or needs_long_wait or is_stopped(state)
 
         def log_retry(state: tenacity.RetryCallState) -> None:
+            error = _error_of(state)
+            if isinstance(error, RateLimited):
+                # The other threads would be throttled too.
+                self._limiter.pause(state.upcoming_sleep)
             self.log.warning(
                 "%s Trying again in %.1f s (retry %d of %d).",
-                _error_of(state),
+                error,
                 state.upcoming_sleep,
                 state.attempt_number,
                 retry_limit,
@@ -166,11 +192,18 @@ class Transport:
 
         return {
             "retry": tenacity.retry_if_exception(lambda e: isinstance(e, ContactsError) and e.transient),
-            "wait": lambda state: max(backoff(state), _error_of(state).retry_after or 0.0),
+            "wait": lambda state: max(backoff(state), self._requested_wait(_error_of(state))),
             "stop": stop,
             "before_sleep": log_retry,
             "reraise": True,
         }
+
+    def _requested_wait(self, error: ContactsError) -> float:
+        """Return how long the vendor wants to be left alone, in seconds."""
+        if error.retry_after is None and isinstance(error, RateLimited):
+            # Other processes of this connection wait too, and must not all resume at the same moment.
+            return self._limiter.window_seconds * random.uniform(1, 1 + _JITTER_FRACTION)
+        return error.retry_after or 0.0
 
     # Sync and async differ in how they wait and send, so each step below exists twice.
 
@@ -245,18 +278,20 @@ class Transport:
 
     def _exchange(self, request: Request, token: str | None, stop: threading.Event) -> Response:
         backend = self.backend
-        if not stop.is_set() and self._limiter is not None:
+        with self._slots.hold(stop):
             self._limiter.acquire(stop)
-        if stop.is_set():
-            raise ContactsError(f"{self._context.describe(request)} was cancelled.")
-        self.requests_sent += 1
-        return backend.send(request, token)
+            if stop.is_set():
+                raise ContactsError(f"{self._context.describe(request)} was cancelled.")
+            with self._count_lock:
+                self.requests_sent += 1
+            return backend.send(request, token)
 
     async def _aexchange(self, request: Request, token: str | None, backend: HttpxBackend) -> Response:
-        if self._limiter is not None:
+        async with self._slots.ahold():
             await self._limiter.aacquire()
-        self.requests_sent += 1
-        return await backend.send(request, token)
+            with self._count_lock:
+                self.requests_sent += 1
+            return await backend.send(request, token)
 
     def _require_no_error(self, response: Response) -> Response:
         if reported := self.vendor.error_format.find_error(response.body):

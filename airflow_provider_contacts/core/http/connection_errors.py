@@ -53,6 +53,16 @@ def connection_error(
     )
 
 
+def deadline_error(context: ConnectionContext, request: Request) -> VendorUnavailable:
+    """Return the error for a response that is not complete in time."""
+    seconds = context.settings.request_deadline
+    return VendorUnavailable(
+        f"{context.describe(request)}: No complete response within {seconds:g} s (request_deadline of connection "
+        f"{context.settings.conn_id!r}).",
+        transient=True,
+    )
+
+
 def closed_early_error(context: ConnectionContext, request: Request) -> VendorUnavailable:
     """Return the error for a response that is not whole."""
     return VendorUnavailable(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
-from airflow_provider_contacts.core.http.connection_errors import connection_error
+from airflow_provider_contacts.core.http.connection_errors import connection_error, deadline_error
 from airflow_provider_contacts.core.http.context import ConnectionContext
 from airflow_provider_contacts.core.http.environment import Environment
 from airflow_provider_contacts.core.http.exchange import (
@@ -49,6 +51,13 @@ class HttpxBackend:
 
         :raises ContactsError: if no complete response arrives.
         """
+        try:
+            async with asyncio.timeout(self._context.settings.request_deadline):
+                return await self._exchange(request, token)
+        except TimeoutError:
+            raise deadline_error(self._context, request) from None
+
+    async def _exchange(self, request: Request, token: str | None) -> Response:
         context = self._context
         body = bytearray()
         try:

@@ -1,13 +1,16 @@
 """The rate limit of a connection, shared by all its hooks in one process.
 
 Each task process has its own limit, so several tasks together can exceed a vendor's limit. An Airflow
-pool bounds how many tasks run, not how many requests they send.
+pool bounds how many tasks run, not how many requests they send. When the vendor throttles one request, the process
+pauses all requests of the connection.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
+import time
 
 Rates = tuple[tuple[int, float], ...]
 
@@ -19,23 +22,40 @@ _lock = threading.Lock()
 
 
 class RateLimiter:
-    """Delays requests so that they stay within one or several rates.
+    """Delays requests so that they stay within one or several rates, or none.
 
     :param rates: pairs of a number of requests and a window in seconds, as :func:`compute_rates` returns
         them.
     """
 
     def __init__(self, rates: Rates) -> None:
+        self.rates = rates
+        self._paused_until = 0.0
+        if not rates:
+            return
         from pyrate_limiter import InMemoryBucket, Limiter, Rate, SingleBucketFactory
 
-        self.rates = rates
         self._bucket = InMemoryBucket([Rate(limit, int(seconds * 1000)) for limit, seconds in rates])
         # The library's own removal of expired entries needs a thread per bucket; `_drop_expired` needs none.
         self._limiter = Limiter(SingleBucketFactory(self._bucket, schedule_leak=False))
         self._leak_lock = threading.Lock()
 
+    @property
+    def window_seconds(self) -> float:
+        """The longest window of the rates; 0 without rates."""
+        return max((seconds for _, seconds in self.rates), default=0.0)
+
+    def pause(self, seconds: float) -> None:
+        """Let no request pass for a while."""
+        self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+
     def acquire(self, stop: threading.Event) -> bool:
         """Wait until a request may be sent, or ``stop`` is set; return whether it may be sent."""
+        while (seconds := self._paused_until - time.monotonic()) > 0:
+            if stop.wait(seconds):
+                return False
+        if not self.rates:
+            return not stop.is_set()
         self._drop_expired()
         while not self._limiter.try_acquire(timeout=_STOP_POLL_SECONDS):
             if stop.is_set():
@@ -44,6 +64,11 @@ class RateLimiter:
 
     async def aacquire(self) -> None:
         """Wait in an event loop until a request may be sent."""
+        # The pause may have become longer meanwhile.
+        while (seconds := self._paused_until - time.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(seconds)
+        if not self.rates:
+            return
         self._drop_expired()
         await self._limiter.try_acquire_async()
 
@@ -52,10 +77,8 @@ class RateLimiter:
             self._bucket.leak(int(self._bucket.now()))
 
 
-def get_limiter(owner: tuple[str, ...], rates: Rates) -> RateLimiter | None:
-    """Return this process's rate limiter of ``owner``, or None without rates."""
-    if not rates:
-        return None
+def get_limiter(owner: tuple[str, ...], rates: Rates) -> RateLimiter:
+    """Return this process's rate limiter of ``owner``."""
     key = (os.getpid(), owner, rates)
     with _lock:
         if key not in _limiters:

@@ -8,10 +8,14 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
-from airflow_provider_contacts.core.http.connection_errors import connection_error, redirect_error
+from airflow_provider_contacts.core.http.connection_errors import (
+    connection_error,
+    deadline_error,
+    redirect_error,
+)
 from airflow_provider_contacts.core.http.context import ConnectionContext
+from airflow_provider_contacts.core.http.deadline import limit_duration
 from airflow_provider_contacts.core.http.environment import Environment
 from airflow_provider_contacts.core.http.exchange import (
     MAX_BODY_BYTES,
@@ -20,9 +24,11 @@ from airflow_provider_contacts.core.http.exchange import (
     encode_body,
     require_complete,
 )
+from airflow_provider_contacts.core.http.interruption import InterruptibleAdapter, interruptible
 from airflow_provider_contacts.core.http.log_filter import suppress_http_logs
 from airflow_provider_contacts.core.request import Request, Response
 from airflow_provider_contacts.core.settings import is_loopback, origin
+from airflow_provider_contacts.errors import ContactsError
 
 _CONNECTION_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError)
@@ -43,6 +49,21 @@ class RequestsBackend:
 
         :raises ContactsError: if no complete response arrives.
         """
+        context = self._context
+        with interruptible() as interruption:
+            seconds = context.settings.request_deadline
+            with limit_duration(seconds, interruption.interrupt) as deadline:
+                try:
+                    response = self._exchange(request, token)
+                except ContactsError:
+                    if not deadline.expired:
+                        raise
+            # Without a length, a response that is interrupted looks complete.
+            if deadline.expired:
+                raise deadline_error(context, request)
+        return response
+
+    def _exchange(self, request: Request, token: str | None) -> Response:
         context = self._context
         url = build_url(context, request)
         adapter = self.session.get_adapter(url)
@@ -123,7 +144,7 @@ def bound_session(base_url: str, headers: Mapping[str, str], pool_size: int) -> 
     # No vendor needs cookies, and a cookie could mix up two listings.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.trust_env = not is_loopback(urlsplit(base_url).hostname or "")
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=pool_size)
+    adapter = InterruptibleAdapter(pool_connections=1, pool_maxsize=pool_size)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import math
+import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
@@ -12,6 +13,7 @@ from airflow_provider_contacts.core.http.context import ConnectionContext
 from airflow_provider_contacts.core.http.redaction import redact
 from airflow_provider_contacts.core.request import Request, Response
 from airflow_provider_contacts.errors import (
+    MAX_RETRY_AFTER_SECONDS,
     AuthenticationError,
     ContactsError,
     InvalidRequest,
@@ -26,6 +28,11 @@ from airflow_provider_contacts.errors import (
 # Longer waits are left to Airflow's retry instead of blocking a worker.
 MAX_SLEEP_SECONDS = 120.0
 _TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+# With these, a proxy or a server that is being redeployed may answer in place of the API.
+_STATUSES_OF_PROXIES = frozenset({401, 403, 404, 410})
+# A longer `Retry-After` is a Unix time if it looks like one.
+_MIN_UNIX_TIME = 1e9
+_MAX_UNIX_TIME = 1e10
 _ERROR_CLASSES: Mapping[int, type[ContactsError]] = {
     401: AuthenticationError,
     402: QuotaExhausted,
@@ -45,9 +52,12 @@ def is_success(response: Response) -> bool:
 def find_reported_error(context: ConnectionContext, response: Response) -> ReportedError:
     """Return the error that a response body reports, which may be empty."""
     try:
-        return context.vendor.error_format.find_error(response.body) or ReportedError()
+        found = context.vendor.error_format.find_error(
+            response.body, has_error_status=not is_success(response)
+        )
     except MalformedResponse:
         return ReportedError()
+    return found or ReportedError()
 
 
 def api_error(
@@ -68,17 +78,24 @@ def api_error(
         status = reported.status or status
         response_line += " with an error in its body"
     error_class = context.vendor.error_labels.get(reported.label) or _error_class(status)
+    is_web_page = status in _STATUSES_OF_PROXIES and not _is_api_response(response)
+    if is_web_page:
+        error_class = VendorUnavailable
     retry_after = parse_retry_after(response.headers.get("retry-after"))
     transient = error_class is RateLimited or (
-        error_class is VendorUnavailable and status in _TRANSIENT_STATUSES
+        error_class is VendorUnavailable and (is_web_page or status in _TRANSIENT_STATUSES)
     )
     asks_for_long_wait = retry_after is not None and retry_after > MAX_SLEEP_SECONDS
     if transient and asks_for_long_wait:
         error_class = RateLimited
     words = ": ".join(part for part in (reported.label, reported.message) if part)
     words = f" ({redact(words, context, request, token)})" if words else ""
+    if is_web_page:
+        words = " with a body that is not JSON, so a proxy or a web server has answered and not the API"
     # A 404 with an explanation comes from the API, so Host is correct.
     hint = "" if error_class is NotFound and words else _hint(context, error_class, retry_after)
+    if is_web_page:
+        hint = f" If this connection has never worked, check Host of connection {context.settings.conn_id!r}."
     return error_class(
         f"{context.describe(request)} {response_line}{words}.{hint}",
         retry_after=retry_after,
@@ -88,7 +105,10 @@ def api_error(
 
 
 def parse_retry_after(value: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header, which contains a number or an HTTP date (RFC 9110, 10.2.3)."""
+    """Return the seconds of a ``Retry-After`` header, or None if it is missing or implausible.
+
+    It contains a number or an HTTP date (RFC 9110, 10.2.3). Some servers send the Unix time of the end of the pause.
+    """
     if not value:
         return None
     try:
@@ -101,7 +121,22 @@ def parse_retry_after(value: str | None) -> float | None:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
         seconds = (moment - datetime.now(timezone.utc)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    if not math.isfinite(seconds):
+        return None
+    if _MIN_UNIX_TIME <= seconds < _MAX_UNIX_TIME:
+        seconds -= time.time()
+    return max(0.0, seconds) if seconds <= MAX_RETRY_AFTER_SECONDS else None
+
+
+def _is_api_response(response: Response) -> bool:
+    """Return whether a response has a body of JSON, or none."""
+    if not response.body.strip():
+        return True
+    try:
+        response.json()
+    except MalformedResponse:
+        return False
+    return True
 
 
 def _error_class(status: int) -> type[ContactsError]:
@@ -119,6 +154,9 @@ def _hint(context: ConnectionContext, error_class: type[ContactsError], retry_af
         PermissionDenied: f" The credentials of {conn} are valid but do not allow this request.",
         NotFound: f" If every request fails like this, check Host of {conn}.",
         QuotaExhausted: " The account's credits are used up; waiting does not help.",
-        RateLimited: f" Lower `requests_per_minute` of {conn}, or run fewer of its tasks at the same time.",
+        RateLimited: (
+            f" Every task process keeps the rate limit on its own. If several run at the same time, set "
+            f"`requests_per_minute` of {conn} to the limit divided by their number."
+        ),
     }
     return hints.get(error_class, "")

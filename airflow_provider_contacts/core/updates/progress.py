@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from airflow_provider_contacts.core.changes import Change
+from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.errors import wrap_unexpected
 
 _STATE_KEY = "contacts-update"
 _TARGETS_PER_BLOCK = 500
@@ -30,18 +33,25 @@ class Store(Protocol):
 class Progress:
     """Remembers which targets are done.
 
-    A digest identifies the update: the connection, the change, and the targets in any order. Progress of another update
-    is deleted before the first write, so that it cannot be confused with this one's.
+    A digest identifies the update: the connection, the change, and the targets in any order. It is part of every block,
+    so that a block of another update is never taken for one of this update.
 
     Each block of 500 targets is stored as a bitmask of those that are done. Every write to the store is a request to
-    Airflow's API server, and one block is at most 125 characters, however many contacts there are (docs/adr/0004).
+    Airflow's API server, and one block is at most 150 characters, however many contacts there are (docs/adr/0004).
+
+    The store is not essential: if it fails, the update goes on, and only resuming it is lost.
 
     :param store: where to keep it, or None to keep nothing.
     :param scope: identifies the connection.
+    :param log: where a failing store is reported.
     """
 
-    def __init__(self, store: Store | None, scope: str, targets: list[Target], change: Change) -> None:
+    def __init__(
+        self, store: Store | None, scope: str, targets: list[Target], change: Change, log: Log
+    ) -> None:
         self._store = store
+        self._log = log
+        self._has_failed = False
         ids = [(target.account_id, target.contact_id) for target in targets]
         order = sorted(range(len(ids)), key=lambda index: ids[index])
         self._rank = {index: rank for rank, index in enumerate(order)}
@@ -49,7 +59,8 @@ class Progress:
         self._digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
         self._blocks = [0] * -(-len(targets) // _TARGETS_PER_BLOCK)
         if store is not None:
-            self._load(store)
+            with self._tolerating("read", "Contacts that a previous attempt has updated are updated again."):
+                self._load(store)
         self.done = [index for index in range(len(targets)) if self._is_done(index)]
 
     def add(self, indexes: Iterable[int]) -> None:
@@ -62,30 +73,50 @@ class Progress:
             number, bit = divmod(self._rank[index], _TARGETS_PER_BLOCK)
             self._blocks[number] |= 1 << bit
             changed.add(number)
-        if self._store is not None:
-            for number in sorted(changed):
-                self._store.set(_block_key(number), f"{self._blocks[number]:x}")
+        # A store that fails is slow as well, so it is not tried again.
+        if self._store is not None and not self._has_failed:
+            with self._tolerating("written", "A retry will update these contacts again."):
+                for number in sorted(changed):
+                    self._store.set(_block_key(number), f"{self._digest}:{self._blocks[number]:x}")
 
     def clear(self) -> None:
         """Delete everything, so that the same update starts from the beginning next time."""
-        if self._store is not None:
-            self._store.delete(_STATE_KEY)
+        if self._store is None:
+            return
+        with self._tolerating(
+            "cleared", "If this task is cleared, it may skip contacts that it has updated."
+        ):
             for number, block in enumerate(self._blocks):
                 if block:
                     self._store.delete(_block_key(number))
+            # Last: as long as it is there, the blocks are found.
+            self._store.delete(_STATE_KEY)
+
+    @contextlib.contextmanager
+    def _tolerating(self, what: str, consequence: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._has_failed = True
+            self._log.warning(
+                "The task's state store could not be %s. %s %s", what, consequence, wrap_unexpected(error)
+            )
 
     def _load(self, store: Store) -> None:
         stored = store.get(_STATE_KEY)
         header = stored if isinstance(stored, dict) else {}
         if header.get("digest") == self._digest:
             for number in range(len(self._blocks)):
-                block = store.get(_block_key(number))
-                self._blocks[number] = int(block, 16) if isinstance(block, str) else 0
+                self._blocks[number] = self._parse_block(store.get(_block_key(number)))
             return
         for number in range(header.get("blocks", 0)):
             if store.get(_block_key(number)) is not None:
                 store.delete(_block_key(number))
         store.set(_STATE_KEY, {"digest": self._digest, "blocks": len(self._blocks)})
+
+    def _parse_block(self, stored: object) -> int:
+        digest, _, mask = stored.partition(":") if isinstance(stored, str) else ("", "", "")
+        return int(mask, 16) if digest == self._digest else 0
 
     def _is_done(self, index: int) -> bool:
         number, bit = divmod(self._rank[index], _TARGETS_PER_BLOCK)

@@ -19,6 +19,7 @@ from airflow_provider_contacts.core.workers import submit
 from airflow_provider_contacts.errors import ContactsError, wrap_unexpected
 
 _MAX_CAUSES_SHOWN = 5
+_MAX_TRANSIENT_FAILURES_IN_A_ROW = 10
 # How long requests in flight may take to finish after an error has ended the update.
 _SHUTDOWN_GRACE_SECONDS = 5.0
 
@@ -111,12 +112,14 @@ def update_all(
     """Update every target that is not done yet, up to ``max_concurrency`` requests at a time.
 
     Progress is saved before the next request is sent, so that after a kill at most ``max_concurrency``
-    requests are sent again. If the request for a batch fails, its contacts are updated one by one.
+    requests are sent again. If the vendor refuses the request for a batch, its contacts are updated one by one.
 
     :param report: is called with the number of processed targets.
-    :raises ContactsError: immediately, if every remaining request would fail in the same way.
+    :raises ContactsError: immediately, if every remaining request would fail in the same way, or if ten updates in a row
+        have failed with a transient error.
     """
     outcome = Outcome(list(progress.done))
+    failures = _Failures(outcome)
     done = set(progress.done)
     remaining = [index for index in range(len(targets)) if index not in done]
     size = updater.batch_size
@@ -135,9 +138,10 @@ def update_all(
             if written:
                 progress.add(written)
                 outcome.updated += written
+                failures.in_a_row = 0
             for batch, error in results:
                 if error is not None:
-                    waiting.extendleft(_handle_failure(batch, error, outcome))
+                    waiting.extendleft(failures.handle(batch, error))
             report(len(outcome.updated) + len(outcome.failed))
     finally:
         stop.set()
@@ -150,18 +154,32 @@ def update_all(
     return outcome
 
 
-def _handle_failure(batch: list[int], error: BaseException, outcome: Outcome) -> list[list[int]]:
-    """Record a failed request, and return what to try instead: the contacts of a batch, one by one.
+@dataclass(slots=True, repr=False)
+class _Failures:
+    """Records failed requests, and decides what follows from them."""
 
-    :raises BaseException: if the error ends the whole update.
-    """
-    if not isinstance(error, Exception):
-        raise error
-    if not isinstance(error, ContactsError):
-        error = wrap_unexpected(error)
-    if error.aborts_bulk_update:
-        raise error
-    if len(batch) > 1:
-        return [[index] for index in reversed(batch)]
-    outcome.failed[batch[0]] = error
-    return []
+    outcome: Outcome
+    in_a_row: int = 0
+
+    def handle(self, batch: list[int], error: BaseException) -> list[list[int]]:
+        """Record a failed request, and return what to try instead: the contacts of a refused batch, one by one.
+
+        :raises BaseException: if the error ends the whole update.
+        """
+        if not isinstance(error, Exception):
+            raise error
+        if not isinstance(error, ContactsError):
+            error = wrap_unexpected(error)
+        if error.aborts_bulk_update:
+            raise error
+        if error.transient:
+            # More requests would only add to the vendor's load. Airflow's retry continues where this attempt ends.
+            self.in_a_row += len(batch)
+            if self.in_a_row >= _MAX_TRANSIENT_FAILURES_IN_A_ROW:
+                raise error
+        else:
+            self.in_a_row = 0
+            if len(batch) > 1:
+                return [[index] for index in reversed(batch)]
+        self.outcome.failed.update(dict.fromkeys(batch, error))
+        return []

@@ -362,7 +362,7 @@ SANDBOX_VENDOR = SandboxVendor(
             ({}, frozenset({"stage", "phone", "opened_at", "clicked_at", "bounced_at"})),
             (
                 {"stage": {}, "last_open": "2 days ago", "last_click": None, "last_bounce": ""},
-                frozenset({"stage", "phone", "opened_at", "bounced_at"}),
+                frozenset({"stage", "phone", "opened_at", "clicked_at", "bounced_at"}),
             ),
             (
                 {
@@ -373,7 +373,7 @@ SANDBOX_VENDOR = SandboxVendor(
                     "last_click": 1,
                     "last_bounce": None,
                 },
-                frozenset(),
+                frozenset({"bounced_at"}),
             ),
             (
                 {
@@ -383,7 +383,8 @@ SANDBOX_VENDOR = SandboxVendor(
                     "last_click": None,
                     "last_bounce": None,
                 },
-                frozenset(),
+                # In a listing with `campaign`, null would mean never.
+                frozenset({"opened_at", "clicked_at", "bounced_at"}),
             ),
         ),
         changes=(

@@ -469,7 +469,7 @@ SANDBOX_VENDOR = SandboxVendor(
                 condition={"condition": "replied"}, matches=lambda row: row.sequence == "replied"
             ),
             ConditionSample(
-                condition={"condition": "replied", "since": "2026-03-01"},
+                condition={"condition": "replied", "since": "2026-03-01", "interaction_counts": True},
                 matches=lambda row: row.sequence == "replied" and row.interacted > _MARCH_FIRST_SECONDS,
             ),
             ConditionSample(condition={"condition": "invitation_pending"}, matches=lambda row: row.pending),

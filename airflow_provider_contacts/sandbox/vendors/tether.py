@@ -338,14 +338,18 @@ def _make_routes(state: State) -> APIRouter:
 
 SANDBOX_VENDOR = SandboxVendor(
     name=NAME,
-    connection={"login": EMAIL, "password": PASSWORD},
+    connection={"login": EMAIL, "password": PASSWORD, "extra": {"pipeline_id": PIPELINE}},
     make_row=TetherRow,
     make_routes=_make_routes,
     error_body=_error_body,
     events={"reply": _reply},
     samples=Samples(
         path="/api/contacts",
-        connection={"conn_type": NAME, "password": "secret-of-the-test"},
+        connection={
+            "conn_type": NAME,
+            "password": "secret-of-the-test",
+            "extra": {"pipeline_id": PIPELINE},
+        },
         id_key="_id",
         filters={
             "search": "a",

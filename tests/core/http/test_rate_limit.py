@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from airflow_provider_contacts.core.http.rate_limit import RateLimiter, compute_rates
 from airflow_provider_contacts.hooks.base import ContactsHook
 from tests.conftest import Read, Sandbox
+from tests.scripted import Reply, ScriptedServer
+from tests.vendors import CASES
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,49 @@ def test_closing_releases_threads_that_wait_for_the_rate_limit(sandbox: Sandbox)
     for thread in [one for one in threading.enumerate() if one.name == "contacts-page"]:
         thread.join(5)
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("rates", [(), ((1000, 1.0),)])
+def test_paused_limiter_lets_nothing_pass(rates: Any) -> None:
+    limiter = RateLimiter(rates)
+    limiter.pause(0.3)
+    limiter.pause(0.1)
+    started = time.monotonic()
+    assert limiter.acquire(threading.Event())
+    assert time.monotonic() - started >= 0.25
+    limiter.pause(60)
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    assert limiter.acquire(stop) is False
+
+
+def test_paused_limiter_in_an_event_loop() -> None:
+    async def run() -> float:
+        limiter = RateLimiter(((1000, 1.0),))
+        limiter.pause(0.3)
+        started = time.monotonic()
+        await limiter.aacquire()
+        return time.monotonic() - started
+
+    assert asyncio.run(run()) >= 0.25
+
+
+def test_throttled_request_pauses_the_connection(
+    connect: Any, scripted: ScriptedServer, read: Read, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A 429 without Retry-After waits for the published window, and so do the other threads."""
+    case = CASES["mailstand"]
+    limited = Reply(status=429, body={"statusCode": 429, "error": "Rate Limited", "message": "slow down"})
+    scripted.replies = [limited, Reply(body=case.page(case.record(1)))]
+    conn_id = connect("limited", **{**case.parts, "host": scripted.url})
+    hook = ContactsHook.for_connection(conn_id)
+    limiter = hook._get_transport(hook.settings)._limiter
+    assert limiter.window_seconds == 15
+    # The wait itself is tested with a shorter window.
+    short = RateLimiter(((100, 0.4),))
+    hook._get_transport(hook.settings)._limiter = short
+    started = time.monotonic()
+    assert len(list(hook.list_contacts())) == 1
+    assert time.monotonic() - started >= 0.4
+    assert short._paused_until > started + 0.4
+    assert "Trying again in" in capsys.readouterr().out

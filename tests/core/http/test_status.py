@@ -25,11 +25,22 @@ from tests.tether import page
         ("", None),
         ("soon", None),
         ("inf", None),
+        ("86400", 86_400),
+        ("86401", None),
+        ("1e12", None),
         ("nan", None),
     ],
 )
 def test_parse_retry_after_seconds(value: str | None, seconds: float | None) -> None:
     assert parse_retry_after(value) == seconds
+
+
+def test_parse_retry_after_unix_time() -> None:
+    later = parse_retry_after(str(time.time() + 100))
+    assert later is not None
+    assert 97 < later <= 100
+    assert parse_retry_after(str(time.time() - 100)) == 0
+    assert parse_retry_after(str(time.time() + 100_000)) is None
 
 
 def test_parse_retry_after_date() -> None:

@@ -23,6 +23,7 @@ from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.stores import Store
 
 CHANGE = parse_tag_change(["VIP"])
+LOG = logging.getLogger("test")
 TARGETS = [Target("", str(number)) for number in range(1, 21)]
 
 
@@ -32,7 +33,7 @@ def transport(scripted: ScriptedServer) -> Callable[[Vendor], Transport]:
 
     def make(vendor: Vendor) -> Transport:
         settings = Settings(conn_id="c", base_url=scripted.url, password="secret-of-the-test", retry_limit=0)
-        return Transport(vendor, settings, logging.getLogger("test"))
+        return Transport(vendor, settings, LOG)
 
     return make
 
@@ -43,7 +44,7 @@ def updated(request: ReceivedRequest) -> Reply:
 
 
 def run(transport: Transport, store: Store, concurrency: int = 4) -> Outcome:
-    progress = Progress(store, "c", TARGETS, CHANGE)
+    progress = Progress(store, "c", TARGETS, CHANGE, LOG)
     updater = Updater.create(transport, CHANGE, len(TARGETS))
     return update_all(TARGETS, updater, progress, concurrency, lambda _count: None)
 
@@ -120,7 +121,7 @@ def test_shared_error_ends_the_update(
     with pytest.raises(AuthenticationError):
         run(transport(TALKTOHUMANS), store, concurrency=1)
     assert len(scripted.received) == 4
-    assert Progress(store, "c", TARGETS, CHANGE).done == [0, 1, 2]
+    assert Progress(store, "c", TARGETS, CHANGE, LOG).done == [0, 1, 2]
 
 
 def test_what_was_in_flight_when_an_update_ended_is_remembered(
@@ -145,27 +146,82 @@ def test_what_was_in_flight_when_an_update_ended_is_remembered(
     # How many requests were sent before the error arrived depends on timing.
     received = [int(request.path.rpartition("/")[2]) - 1 for request in scripted.received]
     assert len(received) == len(set(received)) < len(TARGETS)
-    assert set(Progress(store, "c", TARGETS, CHANGE).done) == set(received) - {0}
+    assert set(Progress(store, "c", TARGETS, CHANGE, LOG).done) == set(received) - {0}
 
 
-def test_batch_that_fails_is_updated_one_by_one(
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_an_outage_ends_the_update(
+    concurrency: int, transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.respond = lambda request: (
+        updated(request) if int(request.path.rpartition("/")[2]) <= 3 else Reply(status=503)
+    )
+    store = Store()
+    with pytest.raises(VendorUnavailable) as caught:
+        run(transport(TALKTOHUMANS), store, concurrency)
+    assert caught.value.transient
+    assert 13 <= len(scripted.received) < 13 + concurrency
+    assert Progress(store, "c", TARGETS, CHANGE, LOG).done == [0, 1, 2]
+
+
+def test_failures_that_are_not_in_a_row_do_not_end_the_update(
     transport: Callable[[Vendor], Transport], scripted: ScriptedServer
 ) -> None:
+    scripted.respond = lambda request: (
+        updated(request) if int(request.path.rpartition("/")[2]) % 5 == 0 else Reply(status=503)
+    )
+    outcome = run(transport(TALKTOHUMANS), Store(), concurrency=1)
+    assert (len(outcome.updated), len(outcome.failed)) == (4, 16)
+
+
+def batches(put: Reply, post: Reply | None = None) -> Callable[[ReceivedRequest], Reply]:
+    """Simulate a Tether instance by its response to a batch."""
+
     def respond(request: ReceivedRequest) -> Reply:
         if request.method == "GET":
             return Reply(body={"stages": ["Won"]})
         if request.method == "POST":
-            return Reply(body={"stageIdByName": {"Won": "a" * 24}})
-        if request.method == "PUT":
-            return Reply(status=500)
-        return Reply(body={"success": True})
+            return post or Reply(body={"stageIdByName": {"Won": "a" * 24}})
+        return put if request.method == "PUT" else Reply(body={"success": True})
 
-    scripted.respond = respond
+    return respond
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_batch_that_fails_in_an_outage_is_not_repeated_one_by_one(
+    concurrency: int, transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.respond = batches(Reply(status=503))
+    targets = [Target("", f"{number:024x}") for number in range(1, 31)]
+    change = parse_stage_change("won")
+    updater = Updater.create(transport(TETHER), change, len(targets))
+    with pytest.raises(VendorUnavailable):
+        update_all(
+            targets, updater, Progress(None, "c", targets, change, LOG), concurrency, lambda _count: None
+        )
+    assert [request.method for request in scripted.received] == ["GET", "POST", "PUT"]
+
+
+@pytest.mark.parametrize(
+    "post", [Reply(status=404, body={"message": "no"}), Reply(status=400, body={}), Reply(body=[])]
+)
+def test_without_a_stage_id_contacts_are_updated_one_by_one(
+    post: Reply, transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.respond = batches(Reply(status=500), post)
+    updater = Updater.create(transport(TETHER), parse_stage_change("won"), 3)
+    assert updater.batch_size == 1
+
+
+def test_batch_that_is_refused_is_updated_one_by_one(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.respond = batches(Reply(status=400, body={"message": "unknown id"}))
     targets = [Target("", f"{number:024x}") for number in range(1, 4)]
     change = parse_stage_change("won")
     updater = Updater.create(transport(TETHER), change, len(targets))
     assert updater.batch_size == 100
-    outcome = update_all(targets, updater, Progress(None, "c", targets, change), 1, lambda _count: None)
+    outcome = update_all(targets, updater, Progress(None, "c", targets, change, LOG), 1, lambda _count: None)
     assert outcome.updated == [0, 1, 2]
     assert [request.method for request in scripted.received] == [
         "GET",

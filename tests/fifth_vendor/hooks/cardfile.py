@@ -15,7 +15,13 @@ from airflow_provider_contacts.core.decoding import Envelope, convert_leniently
 from airflow_provider_contacts.core.paging import LinkPaging, Page
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
-from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, UpdateSupport, Vendor
+from airflow_provider_contacts.core.vendor import (
+    ConditionSupport,
+    ListEndpoint,
+    ListingScope,
+    UpdateSupport,
+    Vendor,
+)
 from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse
 from airflow_provider_contacts.hooks.base import ContactsHook
 
@@ -56,7 +62,7 @@ def _unpack(envelope: _Envelope[R]) -> Page[R]:
     return Page(envelope.results, total=envelope.count, next_link=envelope.next)
 
 
-def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
+def _to_contact(record: _Record, scope: ListingScope, raw: RawJson) -> Contact:
     # Null means none. A field that is absent or unreadable is unknown.
     answered_at = record.answered_at
     unknown_fields = [
@@ -64,7 +70,7 @@ def _to_contact(record: _Record, account_id: str, raw: RawJson) -> Contact:
     ]
     return Contact(
         vendor=_NAME,
-        account_id=account_id,
+        account_id=scope.account_id,
         contact_id=record.id,
         name=record.full_name or None,
         email=record.email or None,
@@ -95,7 +101,7 @@ def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Flow[Co
         body = {"set": [name for name, _ in change.replace]}
     answer = (yield Request("PATCH", f"/v2/people/{contact_id}/labels", json=body)).json()
     try:
-        return _to_contact(convert_leniently(answer, _Record), account_id, msgspec.UNSET)
+        return _to_contact(convert_leniently(answer, _Record), ListingScope(account_id), msgspec.UNSET)
     except msgspec.ValidationError as error:
         raise MalformedResponse(f"The response to the update has no person: {error}.") from None
 

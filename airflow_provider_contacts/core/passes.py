@@ -1,0 +1,324 @@
+"""One run through the pages of a listing: which page to request next, and when the last one has arrived.
+
+A pass returns the parameters of the next request and receives the pages in order. Nothing here sends a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from airflow_provider_contacts.errors import MalformedResponse
+
+Item = TypeVar("Item")
+Params = dict[str, str]
+
+# Sanity limits: no vendor has this many contacts, and no filter leaves this many pages empty. Without them, a vendor
+# that sends nonsense would keep a worker busy forever.
+_MAX_TOTAL_CONTACTS = 10**12
+_MAX_PAGES_WITHOUT_NEW_RECORDS = 100
+# The maximum lengths of pages that vendors usually choose.
+_USUAL_MAX_LENGTHS = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Page(Generic[Item]):
+    """One page, as a vendor's envelope reports it.
+
+    :param items: the page's records.
+    :param total: number of records in the whole listing, or None if the vendor does not report it.
+    :param has_more: whether a cursor listing continues, or None if the response does not report it.
+    :param next_cursor: where a cursor listing continues.
+    :param next_link: URL of the next page, or None on the last page of a listing with links.
+    :param page_count: number of pages of the listing, or None if the vendor does not report it.
+    """
+
+    items: list[Item]
+    total: int | None = None
+    has_more: bool | None = None
+    next_cursor: str | None = None
+    next_link: str | None = None
+    page_count: int | None = None
+
+
+class Pass(Protocol):
+    """One run through the pages of a listing."""
+
+    done: bool
+
+    def next_params(self, in_flight: int) -> Params | None:
+        """Return the parameters of the next page, or None if it has to wait.
+
+        :param in_flight: how many requested pages have not arrived yet.
+        """
+
+    def update(self, page: Page[Item], new_records: int) -> None:
+        """Process the next page.
+
+        :param new_records: how many of its records were not on earlier pages of this pass.
+        :raises MalformedResponse: if the page contradicts earlier ones.
+        """
+
+    @property
+    def total(self) -> int | None:
+        """Number of records in the listing, or None if the vendor does not report it."""
+
+    @property
+    def has_wrong_total(self) -> bool:
+        """Whether the listing went on after its total, so that the total counts something else."""
+
+    @property
+    def has_steady_total(self) -> bool:
+        """Whether all pages up to the last one were read, and all reported the same total."""
+
+    def is_complete(self, seen: int) -> bool:
+        """Return whether ``seen`` distinct records are all of them."""
+
+
+class CursorPass:
+    """A pass in which each response contains the cursor of the next page."""
+
+    total: int | None = None
+    has_wrong_total = False
+
+    def __init__(self, *, size_param: str, cursor_param: str, size: int) -> None:
+        self._size_param = size_param
+        self._cursor_param = cursor_param
+        self._size = size
+        self._cursor: str | None = None
+        self._used: set[str] = set()
+        self._pages_without_new = 0
+        self.done = False
+
+    def next_params(self, in_flight: int) -> Params | None:
+        """Return the parameters of the next page, or None if it has to wait."""
+        # Only the previous response knows the next cursor, so pages cannot be requested ahead.
+        if self.done or in_flight:
+            return None
+        params = {self._size_param: str(self._size)}
+        if self._cursor is not None:
+            params[self._cursor_param] = self._cursor
+        return params
+
+    def update(self, page: Page[Item], new_records: int) -> None:
+        """Process the next page."""
+        if page.has_more is None:
+            raise MalformedResponse("A page does not report whether more pages follow (`has_more`).")
+        if not page.has_more:
+            # A cursor on the last page is ignored.
+            self.done = True
+        elif not page.next_cursor:
+            raise MalformedResponse(
+                "A page reports that more pages follow but has no cursor (`next_cursor`)."
+            )
+        else:
+            self._continue_at(page.next_cursor, new_records)
+
+    def _continue_at(self, cursor: str, new_records: int) -> None:
+        # A page may have no new records if filters exclude them. A repeated cursor is an error.
+        if cursor in self._used:
+            raise MalformedResponse("A cursor was returned twice, so the listing would never end.")
+        self._pages_without_new = 0 if new_records else self._pages_without_new + 1
+        if self._pages_without_new == _MAX_PAGES_WITHOUT_NEW_RECORDS:
+            raise MalformedResponse(
+                f"{_MAX_PAGES_WITHOUT_NEW_RECORDS} pages in a row contained no new contact."
+            )
+        self._used.add(cursor)
+        self._cursor = cursor
+
+    @property
+    def has_steady_total(self) -> bool:
+        """Return False: a cursor listing has no total."""
+        return False
+
+    def is_complete(self, seen: int) -> bool:
+        """Return whether the vendor reported that no page follows."""
+        return self.done
+
+
+class LinkPass(CursorPass):
+    """A pass in which each response links to the next page."""
+
+    def __init__(self, *, size_param: str, page_param: str, size: int) -> None:
+        super().__init__(size_param=size_param, cursor_param=page_param, size=size)
+        self._received = 0
+        self._total_changed = False
+
+    def update(self, page: Page[Item], new_records: int) -> None:
+        """Process the next page."""
+        if self._received == 0:
+            self.total = page.total
+        elif page.total != self.total:
+            # As with numbered pages: others may have moved across a page boundary that was read already.
+            self._total_changed = True
+            self.total = self.total or page.total
+        self._received += 1
+        if page.next_link is None:
+            self.done = True
+        else:
+            self._continue_at(self._page_of(page.next_link), new_records)
+
+    def _page_of(self, link: str) -> str:
+        # Only this parameter of the link is used: host, path and other parameters stay those of the first request.
+        try:
+            values = parse_qs(urlsplit(link).query).get(self._cursor_param, [])
+        except ValueError:
+            values = []
+        if len(values) != 1:
+            raise MalformedResponse(
+                f"The link to the next page must contain `{self._cursor_param}` exactly once."
+            )
+        return values[0]
+
+    @property
+    def has_steady_total(self) -> bool:
+        """Whether the last page was read, and all pages reported the same total."""
+        # Fewer pages than the total needs mean that a link was lost.
+        is_long_enough = self.total is not None and (self._received - 1) * self._size < self.total <= (
+            self._received * self._size
+        )
+        return self.done and is_long_enough and not self._total_changed
+
+    def is_complete(self, seen: int) -> bool:
+        """Return whether ``seen`` distinct records are all of them."""
+        # A total, where there is one, proves that no link was lost.
+        return not self._total_changed and self.total in (None, seen)
+
+
+class PageNumberPass:
+    """A pass through numbered pages.
+
+    With a total, as many pages are requested as it needs. It may be too low, such as one that a search index caps:
+    when a page reaches beyond it, the rest of the pass goes on until an empty page, as without a total.
+    """
+
+    def __init__(
+        self, *, size_param: str, page_param: str, size: int, first: int, first_page_may_repeat: bool
+    ) -> None:
+        self._size_param = size_param
+        self._page_param = page_param
+        self._size = size
+        self._first = first
+        self._first_page_may_repeat = first_page_may_repeat
+        self._requested = 0
+        self._received = 0
+        self._first_length = 0
+        self._page_count: int | None = None  # known after the first page, if the vendor reports a total
+        self._previous: Sequence[object] = ()
+        self._pages_with_new = 0
+        self._total_changed = False
+        self._reached_last_page = False
+        self.total: int | None = None
+        self.has_wrong_total = False
+        self.done = False
+
+    def next_params(self, in_flight: int) -> Params | None:
+        """Return the parameters of the next page, or None if it has to wait."""
+        # Until the first page has arrived, or without a total, it is unknown whether there is another page.
+        if self.done or (self._page_count is None and in_flight) or self._requested == self._page_count:
+            return None
+        params = {self._size_param: str(self._size), self._page_param: str(self._first + self._requested)}
+        self._requested += 1
+        return params
+
+    def update(self, page: Page[Item], new_records: int) -> None:
+        """Process the next page."""
+        index = self._received
+        self._received += 1
+        if index == 0:
+            self._process_first_page(page)
+        elif page.total != self.total:
+            # A contact was added or removed, so others may have moved across a page boundary that was read already.
+            self._total_changed = True
+        # Some vendors return the last page again for every later number; that proves nothing about the total.
+        if new_records and not self.has_wrong_total and self._exceeds_total(index, page):
+            self.has_wrong_total = True
+            self._page_count = None
+        if self._page_count is None:
+            self._update_without_total(index, page, new_records)
+        else:
+            self._update_with_total(index, page, new_records)
+        self._pages_with_new += bool(new_records)
+        self._previous = page.items
+
+    def _process_first_page(self, page: Page[Item]) -> None:
+        self.total = page.total
+        if page.total is not None and not 0 <= page.total <= _MAX_TOTAL_CONTACTS:
+            raise MalformedResponse("The vendor reported an implausible total.")
+        self._first_length = len(page.items)
+        if page.total is not None and page.items:
+            # The vendor may return smaller pages than requested, so count in pages of the length it returned.
+            self._page_count = max(1, -(-page.total // self._first_length))
+
+    def _exceeds_total(self, index: int, page: Page[Item]) -> bool:
+        """Return whether a page shows that there are more records than its total."""
+        if self.total is None:
+            return False
+        last_position = index * self._first_length + len(page.items)
+        has_more_pages = (page.page_count or 0) > (self._page_count or 0)
+        is_beyond = page.total is not None and last_position > page.total
+        return is_beyond or (has_more_pages and page.total == self.total)
+
+    def _update_with_total(self, index: int, page: Page[Item], new_records: int) -> None:
+        assert self._page_count is not None
+        is_last = self._received == self._page_count
+        if is_last and new_records and self._may_be_full(index, page):
+            # A total that is too low looks the same. One more page proves it either way.
+            self._page_count += 1
+            return
+        # If the same page comes again, the vendor may ignore the page number.
+        is_repeated = bool(page.items) and not new_records and self._is_previous(page)
+        self._reached_last_page = is_last and not is_repeated
+        # An empty or a repeated page ends the pass, which is then found to be incomplete.
+        self.done = is_last or is_repeated or not page.items
+
+    def _may_be_full(self, index: int, page: Page[Item]) -> bool:
+        """Return whether a page is as long as the vendor lets it be."""
+        length = len(page.items)
+        if index or length >= self._size:
+            return 0 < self._first_length <= length
+        # The vendor may limit the length of a page to less than requested.
+        return length in _USUAL_MAX_LENGTHS
+
+    def _update_without_total(self, index: int, page: Page[Item], new_records: int) -> None:
+        # Only an empty page proves the end: a vendor may return fewer records than requested, or drop some of a page
+        # by a filter.
+        length = len(page.items)
+        if not length:
+            # An empty first page ends the listing, unless counting may start at the next number.
+            is_ambiguous = index == 0 and self.total is None and self._first_page_may_repeat
+            self.done = not is_ambiguous
+            return
+        may_repeat = index == 1 and self._first_page_may_repeat
+        if new_records or may_repeat:
+            return
+        # Some vendors return the last page again for every later number. If it is the only page and full, the vendor
+        # may as well ignore the number, and there may be more contacts.
+        is_last_page_again = self._pages_with_new > 1 and self._is_previous(page)
+        if length < self._size or is_last_page_again:
+            self.done = True
+            return
+        raise MalformedResponse(
+            f"Page {self._first + index} contains only contacts of earlier pages. "
+            f"The vendor seems to ignore `{self._page_param}`."
+        )
+
+    def _is_previous(self, page: Page[Item]) -> bool:
+        return [_identity(item) for item in page.items] == [_identity(item) for item in self._previous]
+
+    @property
+    def has_steady_total(self) -> bool:
+        """Whether all pages up to the last one were read, and all reported the same total."""
+        return self._reached_last_page and not self._total_changed and not self.has_wrong_total
+
+    def is_complete(self, seen: int) -> bool:
+        """Return whether ``seen`` distinct records are all of them."""
+        if self.total is None or self.has_wrong_total:
+            return True
+        return seen == self.total and not self._total_changed
+
+
+def _identity(item: object) -> object:
+    return (getattr(item, "account_id", None), getattr(item, "contact_id", item))

@@ -1,0 +1,88 @@
+"""What differs between databases: types, and how a transaction starts and waits for others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+# `make test-databases` runs the tests of tables on these; MariaDB stands for MySQL.
+TESTED_DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
+_MYSQL = ("mysql", "mariadb")
+_LOCK_TIMEOUT_SECONDS = 600
+
+
+def require_tested(dialect: str, *, allow_untested: bool) -> None:
+    """Check that the tests run on a database.
+
+    :param dialect: the name of its SQLAlchemy dialect.
+    :raises InvalidRequest: if they do not, and ``allow_untested`` is false.
+    """
+    if dialect not in TESTED_DIALECTS and not allow_untested:
+        raise InvalidRequest(
+            f"Writing to the database {dialect!r} is not tested. SQLite, PostgreSQL, MySQL and MariaDB are. Set "
+            "allow_untested_dialect=True to try it nevertheless."
+        )
+
+
+def column_types() -> Mapping[str, Any]:
+    """Return the types of columns by their kind: ``text``, ``texts``, ``flag``, ``time`` and ``key``."""
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql
+
+    # MySQL's TEXT holds 64 kB, its times have no fraction, and it compares text without regard to case. SQL Server's
+    # TEXT holds one code page only.
+    text = _for_mysql(sa.UnicodeText(), mysql.LONGTEXT(charset="utf8mb4"))
+    return {
+        "text": text,
+        "texts": text,
+        "flag": sa.Boolean(),
+        "time": _for_mysql(sa.DateTime(timezone=True), mysql.DATETIME(fsp=6)),
+        "key": _for_mysql(sa.Unicode(_KEY_LENGTH), mysql.VARCHAR(_KEY_LENGTH, collation="utf8mb4_bin")),
+    }
+
+
+# Some databases do not index longer text.
+_KEY_LENGTH = 255
+
+
+def _for_mysql(usual: Any, mysql_type: Any) -> Any:
+    for dialect in _MYSQL:
+        usual = usual.with_variant(mysql_type, dialect)
+    return usual
+
+
+@contextlib.contextmanager
+def locked(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterator[None]:
+    """Start a transaction and wait for those of other tasks with the same locks.
+
+    :param lock_ids: numbers of 64 bits, in the order in which they are acquired.
+    """
+    import sqlalchemy as sa
+
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        # A transaction that starts by reading cannot wait for another one to finish.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if dialect == "postgresql":
+        # A column without a zone stores the local time of the session.
+        connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
+        for lock_id in lock_ids:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_id)))
+    names = [f"contacts-{lock_id & (2**64 - 1):016x}" for lock_id in lock_ids] if dialect in _MYSQL else []
+    for name in names:
+        # A transaction sees what was committed before its first read of a table, so all locks come first.
+        if connection.scalar(sa.select(sa.func.get_lock(name, _LOCK_TIMEOUT_SECONDS))) != 1:
+            raise ContactsError(
+                f"Another task has been writing the same contacts for more than {_LOCK_TIMEOUT_SECONDS} s.",
+                transient=True,
+            )
+    yield
+    # After an error, closing the connection releases them.
+    for name in names:
+        connection.execute(sa.select(sa.func.release_lock(name)))

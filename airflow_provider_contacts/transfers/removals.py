@@ -1,0 +1,74 @@
+"""How many contacts one run may mark as removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_contacts.errors import IncompleteListing, InvalidRequest
+
+_DEFAULT_SHARE = 0.2
+# Small tables change by large shares.
+_DEFAULT_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalLimit:
+    """The most contacts that one run marks as removed.
+
+    A vendor that answers with a part of its contacts, or with none, looks as if the others had been deleted.
+
+    :param rows: a number of contacts, or None.
+    :param share: a share of the contacts in the table, or None. Without either, the limit is 20 % and 20 contacts.
+    """
+
+    rows: int | None = None
+    share: float | None = None
+
+    def check(self, *, listed: int, present: int, gone: int) -> None:
+        """Check, before the first write, how many contacts would be marked.
+
+        :param listed: how many contacts the vendor listed.
+        :param present: how many contacts of the listed accounts the table has that are not marked.
+        :param gone: how many of those are not listed any more.
+        :raises IncompleteListing: if they are too many.
+        """
+        if gone > self._most(present) or (gone and not listed and self == RemovalLimit()):
+            raise IncompleteListing(
+                f"{gone} of the table's {present} contacts are not listed any more, more than max_removed ({self}) allows. "
+                "Nothing was written, because the vendor may have listed only a part of its contacts. If they are gone, "
+                "raise max_removed for one run."
+            )
+
+    def _most(self, present: int) -> float:
+        if self.rows is not None:
+            return self.rows
+        if self.share is not None:
+            return self.share * present
+        return max(_DEFAULT_ROWS, _DEFAULT_SHARE * present)
+
+    def __str__(self) -> str:
+        if self.rows is not None:
+            return f"{self.rows}"
+        if self.share is not None:
+            return f"{self.share:.0%}"
+        return f"by default {_DEFAULT_SHARE:.0%} and at least {_DEFAULT_ROWS}, unless the listing is empty"
+
+
+def parse_removal_limit(value: object) -> RemovalLimit:
+    """Parse the argument ``max_removed``.
+
+    :param value: a number of contacts, a share such as ``"30%"``, or None for the default.
+    :raises InvalidRequest: if it is something else.
+    """
+    text = value.strip() if isinstance(value, str) else value
+    if text is None or text in ("", "None"):
+        return RemovalLimit()
+    if isinstance(text, str) and text.endswith("%"):
+        digits = text[:-1].strip()
+        if digits.isdecimal() and int(digits) <= 100:
+            return RemovalLimit(share=int(digits) / 100)
+    elif isinstance(text, str) and text.isdecimal():
+        return RemovalLimit(rows=int(text))
+    elif isinstance(text, int) and not isinstance(text, bool) and text >= 0:
+        return RemovalLimit(rows=text)
+    raise InvalidRequest('`max_removed` must be a whole number, or a share such as "30%".')

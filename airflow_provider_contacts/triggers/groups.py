@@ -1,0 +1,148 @@
+"""The triggers that share a poll: what they ask, and when the next poll is due."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider_contacts.core.waiting import Matches
+from airflow_provider_contacts.errors import ContactsError
+from airflow_provider_contacts.triggers.fingerprints import fingerprint
+
+# Triggers that start within this time join the same poll.
+JOIN_WINDOW_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Question:
+    """What one trigger wants to know. Equal questions are answered together.
+
+    :param key: identifies the question; it may be logged.
+    :param filters: the vendor's own parameters.
+    :param condition: a condition as JSON types.
+    """
+
+    key: str
+    filters: Mapping[str, object] | None = field(compare=False)
+    condition: Mapping[str, object] = field(compare=False)
+
+    @classmethod
+    def create(cls, filters: Mapping[str, object] | None, condition: Mapping[str, object]) -> Question:
+        """Return a question."""
+        try:
+            key = fingerprint(filters, condition)
+        except (TypeError, ValueError, RecursionError):
+            # Not JSON; such a question is invalid, which the poll reports.
+            key = f"{id(filters)}-{id(condition)}"
+        return cls(key, filters, condition)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """The answer of one poll to a question: the matching contacts, or what went wrong.
+
+    :param matches: the contacts that match; if the listing is incomplete, those that were found.
+    :param error: why there is no answer, or None.
+    :param is_complete: whether all contacts were listed.
+    """
+
+    matches: Matches = field(default_factory=Matches)
+    error: ContactsError | None = None
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Poll:
+    """The answers of one poll, by the key of the question.
+
+    A trigger that joined while the poll was made finds no answer, and waits for the next one.
+    """
+
+    answers: Mapping[str, Answer]
+
+
+class PollGroup:
+    """What the triggers of a shared poll ask, and when they want the next one."""
+
+    def __init__(self) -> None:
+        self._questions: Counter[Question] = Counter()
+        self._due_times: dict[object, list[float]] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def questions(self) -> list[Question]:
+        """The different questions of all members."""
+        return list(self._questions)
+
+    @contextlib.contextmanager
+    def join(self, question: Question, due_times: list[float]) -> Iterator[None]:
+        """Be a member: the next polls answer ``question``.
+
+        :param due_times: Unix times at which this member needs a poll, in addition to the group's interval.
+        """
+        member = object()
+        now = time.time()
+        self._questions[question] += 1
+        self._due_times[member] = [time.monotonic() + max(0.0, due - now) for due in due_times]
+        self._changed.set()
+        try:
+            yield
+        finally:
+            del self._due_times[member]
+            self._questions[question] -= 1
+            if not self._questions[question]:
+                del self._questions[question]
+
+    async def wait(self, pause: float, min_pause: float) -> None:
+        """Wait until the next poll is due.
+
+        :param pause: seconds until a poll is due in any case.
+        :param min_pause: seconds before which no poll is made, even if a member needs one.
+        """
+        started = time.monotonic()
+        while True:
+            due = min([started + pause, *(min(times) for times in self._due_times.values() if times)])
+            seconds = max(due, started + min(pause, min_pause)) - time.monotonic()
+            if seconds <= 0:
+                break
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+        now = time.monotonic()
+        for times in self._due_times.values():
+            times[:] = [due for due in times if due > now]
+
+
+_groups: dict[Hashable, PollGroup] = {}
+_users: Counter[Hashable] = Counter()
+
+
+@contextlib.contextmanager
+def shared_group(key: Hashable) -> Iterator[PollGroup]:
+    """Provide the group of a shared poll, as long as its poll or a member uses it."""
+    group = _groups.setdefault(key, PollGroup())
+    _users[key] += 1
+    try:
+        yield group
+    finally:
+        _users[key] -= 1
+        if not _users[key]:
+            del _users[key]
+            del _groups[key]
+
+
+def next_due_time(created_at: float, interval: float, now: float) -> float:
+    """Return when a trigger needs its first poll: now or, after a restart, in the rhythm that it had before.
+
+    :param created_at: Unix time at which the wait began.
+    :param now: the current Unix time.
+    """
+    elapsed = now - created_at
+    if elapsed < interval:
+        return now
+    return created_at + (elapsed // interval + 1) * interval

@@ -1,0 +1,92 @@
+"""Which page comes next, and what a pass knows about its total; test_listing covers whole listings."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_contacts.core.passes import CursorPass, LinkPass, Page, PageNumberPass
+
+
+def numbered(size: int = 3) -> PageNumberPass:
+    return PageNumberPass(
+        size_param="size", page_param="page", size=size, first=1, first_page_may_repeat=False
+    )
+
+
+def test_pages_are_requested_ahead_up_to_the_total() -> None:
+    tested = numbered()
+    assert tested.next_params(0) == {"size": "3", "page": "1"}
+    assert tested.next_params(1) is None
+    tested.update(Page([1, 2, 3], total=7), 3)
+    assert [tested.next_params(0), tested.next_params(1), tested.next_params(2)] == [
+        {"size": "3", "page": "2"},
+        {"size": "3", "page": "3"},
+        None,
+    ]
+    tested.update(Page([4, 5, 6], total=7), 3)
+    tested.update(Page([7], total=7), 1)
+    assert tested.done
+    assert tested.has_steady_total
+    assert tested.is_complete(7)
+    assert not tested.is_complete(6)
+
+
+def test_full_last_page_is_followed_by_one_more_request() -> None:
+    tested = numbered()
+    tested.next_params(0)
+    tested.update(Page([1, 2, 3], total=3), 3)
+    assert not tested.done
+    assert tested.next_params(0) == {"size": "3", "page": "2"}
+    tested.update(Page([], total=3), 0)
+    assert tested.done
+    assert not tested.has_wrong_total
+
+
+@pytest.mark.parametrize("count", [1, 7, 60, 199])
+def test_short_first_page_costs_no_other_request(count: int) -> None:
+    tested = numbered(200)
+    tested.update(Page(list(range(count)), total=count), count)
+    assert tested.done
+
+
+def test_page_beyond_the_total_ends_the_use_of_the_total() -> None:
+    tested = numbered()
+    for number in range(3):
+        tested.next_params(0)
+        tested.update(Page([number, number + 10, number + 20], total=3), 3)
+    assert tested.has_wrong_total
+    assert not tested.done
+    tested.update(Page([], total=3), 0)
+    assert tested.done
+    assert tested.is_complete(9)
+    assert not tested.has_steady_total
+
+
+def test_total_that_changes_is_not_steady() -> None:
+    tested = numbered()
+    tested.update(Page([1, 2, 3], total=5), 3)
+    tested.update(Page([4], total=4), 1)
+    assert tested.done
+    assert not tested.has_steady_total
+    assert not tested.is_complete(4)
+
+
+def test_cursors_have_no_total() -> None:
+    tested = CursorPass(size_param="limit", cursor_param="cursor", size=2)
+    assert tested.next_params(0) == {"limit": "2"}
+    tested.update(Page([1, 2], has_more=True, next_cursor="x"), 2)
+    assert tested.next_params(1) is None
+    assert tested.next_params(0) == {"limit": "2", "cursor": "x"}
+    tested.update(Page([3], has_more=False), 1)
+    assert tested.done
+    assert not tested.has_steady_total
+    assert tested.is_complete(3)
+
+
+def test_links_with_a_total() -> None:
+    tested = LinkPass(size_param="size", page_param="page", size=2)
+    tested.update(Page([1, 2], total=3, next_link="/x?page=2"), 2)
+    assert not tested.has_steady_total
+    tested.update(Page([2], total=3), 0)
+    assert tested.has_steady_total
+    assert not tested.is_complete(2)
