@@ -9,15 +9,16 @@ OLDER := 3.3.2 3.2.0
 SMOKE ?=
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint types imports pytest test-matrix test-airflow test-postgres benchmark \
+.PHONY: help setup demo test lint types imports pytest test-matrix test-faults test-airflow test-databases benchmark \
 	provider-info constraints clean
 
 help:
 	@echo "make demo           export, tag and wait against the sandbox, and show the result (DEMO_CONTACTS=250)"
 	@echo "make test           lint, types, import layers and tests"
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
+	@echo "make test-faults    every vendor and operation while responses are wrong; writes docs/reliability.md"
 	@echo "make test-airflow   killed tasks, 250 waiting sensors and a watcher on a real Airflow"
-	@echo "make test-postgres  the tests of tables on PostgreSQL too"
+	@echo "make test-databases the tests of tables on PostgreSQL and MariaDB too"
 	@echo "make benchmark      CPU time of reading relative to a bare loop, and of tables relative to reading"
 	@echo "make provider-info  generate get_provider_info.py from the vendor files"
 	@echo "make constraints    re-resolve the constraints files"
@@ -65,14 +66,21 @@ test-matrix: $(if $(SMOKE),,pytest) $(OLDER:%=test-matrix-%)
 test-matrix-%: .venv-%/.ready
 	.venv-$*/bin/pytest $(if $(SMOKE),tests/test_smoke.py,-n auto)
 
+# Every vendor, operation and fault; and contacts that change while they are listed. Writes docs/reliability.md.
+test-faults: setup
+	$(BIN)/pytest -n auto tests_faults
+	$(BIN)/python -m tests_faults.matrix
+
 # A real Airflow: kills tasks halfway through an update; lets 250 sensors wait, and counts what that costs.
 test-airflow: setup
 	$(BIN)/python tests_airflow/kills.py
 	$(BIN)/python tests_airflow/waits.py
 
-# The tests of tables on PostgreSQL too, on a temporary server; installs Debian's package if it is missing.
-test-postgres: setup
-	$(BIN)/python scripts/with_postgres.py $(BIN)/pytest tests/transfers
+# The tests of tables on PostgreSQL and MariaDB too, on temporary servers; installs Debian's packages if they are missing.
+# MySQL's provider requires a client that needs a compiler, so it is installed without its dependencies.
+test-databases: setup
+	@$(BIN)/python $(INSTALL) --no-deps apache-airflow-providers-mysql==6.7.1 pymysql==1.1.2
+	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/transfers
 
 benchmark: setup
 	@$(BIN)/python benchmarks/reading.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -144,7 +145,8 @@ class RawServer:
                 for piece in answer if isinstance(answer, tuple) else (answer,):
                     if piece == b"CLOSE":
                         return
-                    connection.sendall(piece)
+                    with contextlib.suppress(ConnectionError):
+                        connection.sendall(piece)
                     time.sleep(0.1 if isinstance(answer, tuple) else 0)
 
     def __enter__(self) -> Self:

@@ -208,10 +208,12 @@ class PageNumberPass:
         self._page_count: int | None = None  # known after the first page, if the vendor reports a total
         self._previous: Sequence[object] = ()
         self._pages_with_new = 0
+        self._must_recheck_first = False
         self._total_changed = False
         self._reached_last_page = False
         self.total: int | None = None
         self.has_wrong_total = False
+        self._is_rechecking = False
         self.done = False
 
     def next_params(self, in_flight: int) -> Params | None:
@@ -219,14 +221,17 @@ class PageNumberPass:
         # Until the first page has arrived, or without a total, it is unknown whether there is another page.
         if self.done or (self._page_count is None and in_flight) or self._requested == self._page_count:
             return None
-        params = {self._size_param: str(self._size), self._page_param: str(self._first + self._requested)}
+        number = self._first if self._is_rechecking else self._first + self._requested
         self._requested += 1
-        return params
+        return {self._size_param: str(self._size), self._page_param: str(number)}
 
     def update(self, page: Page[Item], new_records: int) -> None:
         """Process the next page."""
         index = self._received
         self._received += 1
+        if self._is_rechecking:
+            self._recheck_first_page(page)
+            return
         if index == 0:
             self._process_first_page(page)
         elif page.total != self.total:
@@ -289,21 +294,34 @@ class PageNumberPass:
         if not length:
             # An empty first page ends the listing, unless counting may start at the next number.
             is_ambiguous = index == 0 and self.total is None and self._first_page_may_repeat
-            self.done = not is_ambiguous
+            self._end(is_over=not is_ambiguous)
             return
         may_repeat = index == 1 and self._first_page_may_repeat
+        self._must_recheck_first = self._must_recheck_first or (may_repeat and not self._first_length)
         if new_records or may_repeat:
             return
         # Some vendors return the last page again for every later number. If it is the only page and full, the vendor
         # may as well ignore the number, and there may be more contacts.
         is_last_page_again = self._pages_with_new > 1 and self._is_previous(page)
         if length < self._size or is_last_page_again:
-            self.done = True
+            self._end(is_over=True)
             return
         raise MalformedResponse(
             f"Page {self._first + index} contains only contacts of earlier pages. "
             f"The vendor seems to ignore `{self._page_param}`."
         )
+
+    def _end(self, *, is_over: bool) -> None:
+        # If the first page was empty and the second was not, counting starts at the second, or the first answer was wrong.
+        self.done = is_over and not self._must_recheck_first
+        self._is_rechecking = is_over and self._must_recheck_first
+
+    def _recheck_first_page(self, page: Page[Item]) -> None:
+        if page.items:
+            raise MalformedResponse(
+                f"Page {self._first} was empty when it was first requested, and is not empty now."
+            )
+        self.done = True
 
     def _is_previous(self, page: Page[Item]) -> bool:
         return [_identity(item) for item in page.items] == [_identity(item) for item in self._previous]

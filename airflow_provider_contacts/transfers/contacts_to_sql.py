@@ -249,4 +249,6 @@ def _dataset(engine: sa.Engine, table: sa.Table) -> tuple[str, str]:
     schema = table.schema or engine.dialect.default_schema_name
     port = url.port or _DEFAULT_PORTS.get(scheme)
     namespace = f"{scheme}://{url.host}" + (f":{port}" if port else "")
-    return namespace, ".".join(part for part in (url.database, schema, table.name) if part)
+    # In MySQL, a schema is a database.
+    database = None if scheme in ("mysql", "mariadb") else url.database
+    return namespace, ".".join(part for part in (database, schema, table.name) if part)

@@ -198,9 +198,10 @@ class ContactTrigger(_PollingTrigger):
             contacts = [(account_id, contact_id) for account_id, contact_id in self.contact_ids]
         wait = WaitState(contacts, self.min_count, self.max_consecutive_failures, self.failures)
         question = Question.create(self.filters, self.condition)
+        joined_at = time.monotonic()
         with group.join(question, self._due_times()):
             async for poll in polls:
-                answer = poll.answers.get(question.key)
+                answer = poll.answer(question, joined_at)
                 if answer is not None and (event := self._event_after(answer, wait)) is not None:
                     return event
         raise RuntimeError("the shared poll has ended")
@@ -310,10 +311,11 @@ class ContactEventTrigger(_PollingTrigger):
         saving = DelayedSaving(store, self.event_storage_seconds)
         question = Question.create(self.filters, self.condition)
         errors = ErrorLog(self.log)
+        joined_at = time.monotonic()
         with group.join(question, [self._first_due_time()]):
             async for poll in with_pauses(self._with_fallback(polls, group), saving.seconds_left):
                 await saving.save_if_due()
-                answer = None if poll is None else poll.answers.get(question.key)
+                answer = None if poll is None else poll.answer(question, joined_at)
                 if answer is None or errors.report(answer):
                     continue
                 current = {store.digest(reference): reference for reference in answer.matches.references}

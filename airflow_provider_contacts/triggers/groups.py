@@ -59,10 +59,19 @@ class Answer:
 class Poll:
     """The answers of one poll, by the key of the question.
 
-    A trigger that joined while the poll was made finds no answer, and waits for the next one.
+    :param started_at: when the poll began, as ``time.monotonic()``. A trigger that has joined later must not use its answers:
+        what it waits for may have changed just before.
     """
 
     answers: Mapping[str, Answer]
+    started_at: float
+
+    def answer(self, question: Question, joined_at: float) -> Answer | None:
+        """Return the answer to a question, or None if it was asked too late for this poll.
+
+        :param joined_at: when the trigger joined, as ``time.monotonic()``.
+        """
+        return None if self.started_at < joined_at else self.answers.get(question.key)
 
 
 class PollGroup:

@@ -58,7 +58,7 @@ async def poll_forever(contacts_conn_id: str, group: PollGroup, pace: Pace) -> A
                 seconds,
                 pace.interval,
             )
-        yield Poll(answers)
+        yield Poll(answers, started)
         retry_after = max((error.retry_after or 0.0 for error in errors), default=0.0)
         pause = max(pace.pause_after(polls, failures), retry_after)
         await group.wait(pause, max(groups.JOIN_WINDOW_SECONDS, retry_after))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_contacts.core.passes import CursorPass, LinkPass, Page, PageNumberPass
+from airflow_provider_contacts.errors import MalformedResponse
 
 
 def numbered(size: int = 3) -> PageNumberPass:
@@ -90,3 +91,33 @@ def test_links_with_a_total() -> None:
     tested.update(Page([2], total=3), 0)
     assert tested.has_steady_total
     assert not tested.is_complete(2)
+
+
+def first_page_may_repeat() -> PageNumberPass:
+    return PageNumberPass(size_param="size", page_param="page", size=3, first=0, first_page_may_repeat=True)
+
+
+@pytest.mark.parametrize("is_still_empty", [True, False])
+def test_empty_first_page_before_others_is_requested_again(is_still_empty: bool) -> None:
+    tested = first_page_may_repeat()
+    for items in ([], [1, 2, 3], [4]):
+        assert tested.next_params(0) is not None
+        tested.update(Page(items), len(items))
+    assert tested.next_params(0) == {"size": "3", "page": "3"}
+    tested.update(Page([]), 0)
+    assert not tested.done
+    assert tested.next_params(0) == {"size": "3", "page": "0"}
+    if is_still_empty:
+        tested.update(Page([]), 0)
+        assert tested.done
+    else:
+        with pytest.raises(MalformedResponse, match="Page 0 was empty when it was first requested"):
+            tested.update(Page([0]), 1)
+
+
+def test_empty_listing_needs_two_requests_if_the_first_number_is_unknown() -> None:
+    tested = first_page_may_repeat()
+    tested.update(Page([]), 0)
+    assert not tested.done
+    tested.update(Page([]), 0)
+    assert tested.done

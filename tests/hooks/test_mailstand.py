@@ -64,7 +64,7 @@ def test_two_kinds_of_429(sandbox: Sandbox, read: Read) -> None:
     assert len(sandbox.requests("mailstand")) == 1
     sandbox.state.reset()
     fast = '{"statusCode": 429, "error": "Rate Limited", "message": "slow down"}'
-    sandbox.fail("mailstand", status=429, body=fast, times=1)
+    sandbox.fail("mailstand", status=429, body=fast, times=1, retry_after="1")
     assert len(read("mailstand_default")) == 60
     sandbox.fail("mailstand", status=429, body=fast, times=9)
     with pytest.raises(RateLimited, match="requests_per_minute"):

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from airflow.sdk.io.store import _STORE_CACHE
 
-from tests.transfers.database import POSTGRES, Database
+from tests.transfers.database import MYSQL, POSTGRES, Database
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,10 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     store.rm("landing", recursive=True)
 
 
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
+KINDS = ["sqlite", *(["postgresql"] if POSTGRES else []), *(["mysql"] if MYSQL else [])]
+
+
+@pytest.fixture(params=KINDS)
 def database(
     request: pytest.FixtureRequest, tmp_path: Path, connect: Callable[..., str]
 ) -> Iterator[Database]:
@@ -60,17 +63,20 @@ def database(
         yield made
         made.engine.dispose()
         return
-    url = sa.make_url(POSTGRES or "")
+    url = sa.make_url((POSTGRES if request.param == "postgresql" else MYSQL) or "")
     name = f"test_{secrets.token_hex(6)}"
     server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    conn_id = connect(
-        "warehouse", conn_type="postgres", host=url.host, port=url.port, login=url.username, schema=name
-    )
-    made = Database("postgresql", conn_id, url.set(database=name))
+    parts = {"host": url.host, "port": url.port, "login": url.username, "schema": name}
+    if request.param == "postgresql":
+        conn_id = connect("warehouse", conn_type="postgres", **parts)
+    else:
+        conn_id = connect("warehouse", conn_type="mysql", extra={"client": "pymysql"}, **parts)
+    made = Database(request.param, conn_id, url.set(database=name))
     yield made
     made.engine.dispose()
     with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        force = " WITH (FORCE)" if request.param == "postgresql" else ""
+        connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
     server.dispose()

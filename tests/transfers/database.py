@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 
-# `make test-postgres` starts a server and says where it is.
+# `make test-databases` starts servers and says where they are.
 POSTGRES = os.environ.get("CONTACTS_TEST_POSTGRES")
+MYSQL = os.environ.get("CONTACTS_TEST_MYSQL")
 
 
 class Database:

@@ -272,9 +272,11 @@ def test_openlineage(sandbox: Sandbox, database: Database) -> None:
     [source], [target] = lineage.inputs, lineage.outputs
     assert source.name == "tether/contacts"
     assert source.namespace.startswith("http://127.0.0.1")
-    scheme = "sqlite" if database.kind == "sqlite" else "postgres"
+    scheme = {"postgresql": "postgres"}.get(database.kind, database.kind)
     assert target.namespace.startswith(f"{scheme}://")
-    assert target.name == "contacts" or target.name.endswith(".public.contacts")
+    schema = database.engine.url.database
+    names = {"sqlite": "contacts", "postgresql": f"{schema}.public.contacts", "mysql": f"{schema}.contacts"}
+    assert target.name == names[database.kind]
     assert [one.name for one in target.facets["schema"].fields] == [column.name for column in COLUMNS]
     assert target.outputFacets["outputStatistics"].rowCount == 60
 

@@ -16,7 +16,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_contacts.conditions import InStage, Replied, Tagged
 from airflow_provider_contacts.core.waiting import Pace
 from airflow_provider_contacts.sandbox.vendors.talktohumans import SANDBOX_VENDOR
-from airflow_provider_contacts.triggers import groups
+from airflow_provider_contacts.triggers import groups, seen
 from airflow_provider_contacts.triggers.contacts import ContactEventTrigger, ContactTrigger
 from tests.conftest import Sandbox
 from tests.scripted import ReceivedRequest, Reply, ScriptedServer
@@ -50,6 +50,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses that exist only to give Airflow time."""
     monkeypatch.setattr(ContactEventTrigger, "event_storage_seconds", 0.05)
     monkeypatch.setattr(groups, "JOIN_WINDOW_SECONDS", 0.05)
+    monkeypatch.setattr(seen, "_FIRST_RETRY_SECONDS", 0.05)
 
 
 def rebuild(trigger: BaseEventTrigger) -> Any:
