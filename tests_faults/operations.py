@@ -1,4 +1,4 @@
-"""What a user does, and how to tell whether the result is right."""
+"""What a user does, and whether the result is right."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ from airflow_provider_contacts.errors import InvalidConnection
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+# The options that are settings under the same name.
+_SHARED_OPTIONS = tuple(name for name in ConnectionOptions.__struct_fields__ if name != "allow_http")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -139,13 +141,7 @@ def parse_connection(
         login=(login or "").strip(),
         password=(password or "").strip(),
         vendor_options={name: value for name, value in extra.items() if name in own_fields},
-        timeout=options.timeout,
-        request_deadline=options.request_deadline,
-        retry_limit=options.retry_limit,
-        requests_per_minute=options.requests_per_minute,
-        max_concurrency=options.max_concurrency,
-        page_size=options.page_size,
-        on_incomplete=options.on_incomplete,
+        **{name: getattr(options, name) for name in _SHARED_OPTIONS},
     )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
 from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import (
     AirflowSensorTimeout,
@@ -22,17 +21,18 @@ from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.core.updates.targets import parse_targets
 from airflow_provider_contacts.core.validation import parse_int, parse_optional_int
-from airflow_provider_contacts.core.waiting import Matches, WaitState, parse_references
+from airflow_provider_contacts.core.waiting import Matches, WaitState
 from airflow_provider_contacts.errors import (
     ContactsError,
     IncompleteListing,
     InvalidRequest,
     UnansweredCondition,
-    deserialize_error,
     wrap_unexpected,
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
+from airflow_provider_contacts.sensors.events import Success, Timeout, parse_event
+from airflow_provider_contacts.sensors.failures import FailureCount
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,7 +44,6 @@ __all__ = [
     "InvitationPendingSensor",
 ]
 
-_FAILURES_KEY = "contacts-sensor-failures"
 # Airflow ends a deferred wait this long after the sensor's own end, in case the triggerer is down.
 _DEFERRAL_GRACE_SECONDS = 1200.0
 # Airflow adds the deferral's timeout to the time of day, which must not overflow.
@@ -195,7 +194,8 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         """Poll once, or with ``deferrable`` let the triggerer do it."""
         self._retry_after = 0.0
         started = time.monotonic()
-        failures = self._load_failures(context)
+        self._failures = FailureCount(context, self.log, enabled=self.reschedule and not self.deferrable)
+        failures = self._failures.load(default=self._wait.failures)
         try:
             hook = self._hook or self._prepare()
             seconds_left = self.timeout - (time.time() - self._started_at)
@@ -203,10 +203,10 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
                 self._defer(seconds_left)
             matches = self._poll(hook)
         except Exception as error:
-            self._handle_failure(context, error, failures)
+            self._handle_failure(error, failures)
             return False
         found = self._wait.observe(matches, self._parse_max_contacts())
-        self._save_failures(context, 0)
+        self._failures.save(0)
         if found is not None:
             return PokeReturnValue(True, self._report_matches(context, found, self._wait.matching))
         self.log.info("%s.", self._wait)
@@ -242,12 +242,12 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
             instance.xcom_push(key="count", value=count)
         return found
 
-    def _handle_failure(self, context: Context, caught: Exception, failures: int) -> None:
+    def _handle_failure(self, caught: Exception, failures: int) -> None:
         error = caught if isinstance(caught, ContactsError) else wrap_unexpected(caught)
         self._retry_after = error.retry_after or 0.0
         self._wait.failures = failures
         ends_the_wait = self._wait.record_failure(error)
-        self._save_failures(context, self._wait.failures)
+        self._failures.save(self._wait.failures)
         if ends_the_wait and not self.silent_fail:
             raise error from None
         self.log.warning("Poll failed, %d in a row: %s", self._wait.failures, error)
@@ -289,30 +289,14 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: object) -> list[Reference]:
         """Return the matches of a deferred wait, or raise the error that ended it."""
-        fields: Mapping[str, object] = event if isinstance(event, Mapping) else {}
-        status = fields.get("status")
-        try:
-            if status == "success":
-                contacts = parse_references(fields["contacts"])
-                count = msgspec.convert(fields["count"], int)
-                return self._report_matches(context, contacts, count)
-            if status == "timeout":
-                message = msgspec.convert(fields["message"], str)
-            elif status == "error":
-                error = deserialize_error(fields["error"])
-            else:
-                raise ValueError("unknown status")
-        except (KeyError, ValueError, msgspec.ValidationError):
-            raise ContactsError(
-                "The triggerer sent an event that this version does not know, so the wait has failed. Clear the task"
-                " to "
-                "wait again, and install the same version of this package everywhere."
-            ) from None
-        if status == "timeout":
-            self._time_out(message)
+        outcome = parse_event(event)
+        if isinstance(outcome, Success):
+            return self._report_matches(context, outcome.contacts, outcome.count)
+        if isinstance(outcome, Timeout):
+            self._time_out(outcome.message)
         if self.never_fail:
-            raise AirflowSkipException("Skipping because never_fail is set.") from error
-        raise error
+            raise AirflowSkipException("Skipping because never_fail is set.") from outcome.error
+        raise outcome.error
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Continue after a deferral. Timeouts and failures behave as in the other modes."""
@@ -334,36 +318,6 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
 
     def _timeout_message(self, detail: str) -> str:
         return f"Timed out after {self.timeout:.0f} s: {detail}."
-
-    # In `reschedule` mode every poll runs in its own process, so the failures in a row are kept in Airflow.
-
-    def _load_failures(self, context: Context) -> int:
-        if not self.reschedule or self.deferrable:
-            return self._wait.failures
-        store: Any = dict(context).get("task_state_store")
-        try:
-            stored: Any = {} if store is None else store.get(_FAILURES_KEY) or {}
-            return int(stored["failures"]) if stored and stored["try"] == _try_number(context) else 0
-        except Exception as error:
-            self.log.warning("Could not read the task's state store: %s", wrap_unexpected(error))
-            return 0
-
-    def _save_failures(self, context: Context, failures: int) -> None:
-        store: Any = dict(context).get("task_state_store")
-        if not self.reschedule or self.deferrable or store is None:
-            return
-        try:
-            # The store outlives the task's success and clearing, so the attempt is stored too.
-            if failures:
-                store.set(_FAILURES_KEY, {"try": _try_number(context), "failures": failures})
-            elif store.get(_FAILURES_KEY) is not None:
-                store.delete(_FAILURES_KEY)
-        except Exception as error:
-            self.log.warning("Could not write the task's state store: %s", wrap_unexpected(error))
-
-
-def _try_number(context: Context) -> int | None:
-    return getattr(dict(context).get("ti"), "try_number", None)
 
 
 class ContactRepliedSensor(ContactSensor):

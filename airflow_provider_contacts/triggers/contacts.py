@@ -3,115 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
 import math
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.core.waiting import Pace, WaitState
 from airflow_provider_contacts.errors import InvalidRequest, serialize_error, wrap_unexpected
 from airflow_provider_contacts.triggers import groups
+from airflow_provider_contacts.triggers.base import PollingTrigger
 from airflow_provider_contacts.triggers.fingerprints import fingerprint
-from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question, shared_group
-from airflow_provider_contacts.triggers.polling import poll_forever
+from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question
 from airflow_provider_contacts.triggers.seen import Memory, SeenStore
 from airflow_provider_contacts.triggers.watching import DelayedSaving, ErrorLog, with_pauses
 
 __all__ = ["ContactEventTrigger", "ContactTrigger"]
 
-# Part of the key of a shared poll: triggers of two versions of this package must not share one.
-_STREAM_VERSION = ("airflow_provider_contacts.poll", 3)
 # The first polls of watchers are spread over this time, so that a restarted triggerer does not make them all in the same moment.
 _MAX_FIRST_PAUSE_SECONDS = 30.0
 
 
-class _PollingTrigger(BaseEventTrigger):
-    """Polls a vendor for the contacts that match a condition. All arguments are JSON."""
-
-    supports_triggerer_queue = True
-
-    def __init__(
-        self,
-        *,
-        contacts_conn_id: str,
-        condition: Mapping[str, object],
-        filters: Mapping[str, object] | None = None,
-        poll_interval: float = 60.0,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.contacts_conn_id = contacts_conn_id
-        self.condition = condition
-        self.filters = filters
-        self.poll_interval = poll_interval
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class and its arguments, under which Airflow stores the trigger."""
-        trigger_class = type(self)
-        arguments = {name: getattr(self, name) for name in inspect.signature(trigger_class).parameters}
-        return f"{trigger_class.__module__}.{trigger_class.__qualname__}", arguments
-
-    def __repr__(self) -> str:
-        # Filters contain personal data.
-        return f"<{type(self).__name__} contacts_conn_id={self.contacts_conn_id!r}>"
-
-    def shared_stream_key(self) -> Hashable | None:
-        """Return the key of the shared poll, or None if the arguments are not JSON."""
-        return _stream_key(self.serialize()[1])
-
-    @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Poll]:
-        """Poll for all triggers with the same key."""
-        pace = Pace(float(kwargs["poll_interval"]))
-        with shared_group(_stream_key(kwargs)) as group:
-            async for poll in poll_forever(kwargs["contacts_conn_id"], group, pace):
-                yield poll
-
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Yield the events that follow from the answers of the shared poll."""
-        with shared_group(self.shared_stream_key()) as group:
-            async for event in self._events(shared_stream, group):
-                yield event
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll without sharing."""
-        group = PollGroup()
-        async with contextlib.aclosing(self._polls(group)) as polls:
-            async for event in self._events(polls, group):
-                yield event
-
-    async def _polls(self, group: PollGroup) -> AsyncGenerator[Poll, None]:
-        async for poll in poll_forever(self.contacts_conn_id, group, self._pace()):
-            yield poll
-
-    def _pace(self) -> Pace:
-        return Pace(float(self.poll_interval))
-
-    def _events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
-        raise NotImplementedError
-
-
-def _stream_key(arguments: Mapping[str, Any]) -> Hashable | None:
-    """Return the key of the shared poll of a trigger with these arguments, or None if they are not JSON."""
-    conn_id = arguments["contacts_conn_id"]
-    # If it is known what the vendor is asked, what is tested on records only makes no difference.
-    query = arguments.get("query")
-    asked = (arguments["filters"], arguments["condition"]) if query is None else (query, {})
-    try:
-        digest = fingerprint(*asked, conn_id)
-        return (*_STREAM_VERSION, conn_id, digest, float(arguments["poll_interval"]))
-    except (TypeError, ValueError, RecursionError):
-        return None
-
-
-class ContactTrigger(_PollingTrigger):
+class ContactTrigger(PollingTrigger):
     """Waits until enough contacts match a condition, on behalf of a deferred ``ContactSensor``.
 
     It emits one event, a dict with ``status``: ``success`` with ``contacts``, a list of references, and ``count``, how many
@@ -184,7 +102,7 @@ class ContactTrigger(_PollingTrigger):
         """Return the key of the shared poll, or None if the interval changes."""
         return None if self.exponential_backoff or self._watches_an_asset else super().shared_stream_key()
 
-    async def _events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
+    async def events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
         """Yield the event that ends the wait."""
         try:
             event = await self._final_event(polls, group)
@@ -225,7 +143,8 @@ class ContactTrigger(_PollingTrigger):
             return {"status": "timeout", "message": str(wait)}
         return None
 
-    def _pace(self) -> Pace:
+    def pace(self) -> Pace:
+        """Return how long to wait from one poll to the next."""
         return Pace(float(self.poll_interval), self.exponential_backoff, self.max_wait)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -239,7 +158,7 @@ class ContactTrigger(_PollingTrigger):
             yield event
 
 
-class ContactEventTrigger(_PollingTrigger):
+class ContactEventTrigger(PollingTrigger):
     """Watches for contacts that newly match a condition; for ``AssetWatcher``.
 
     ::
@@ -298,7 +217,7 @@ class ContactEventTrigger(_PollingTrigger):
         self.max_contacts_per_event = max(1, max_contacts_per_event)
         self.asset_name = asset_name
 
-    async def _events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
+    async def events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each poll that found new matches."""
         store = SeenStore(
             getattr(self, "asset_state_store", None),
@@ -353,7 +272,7 @@ class ContactEventTrigger(_PollingTrigger):
             self.log.warning(
                 "The shared poll has ended; this trigger continues on its own. %s", wrap_unexpected(error)
             )
-        async for poll in self._polls(group):
+        async for poll in self.polls(group):
             yield poll
 
 
