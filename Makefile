@@ -71,10 +71,12 @@ test-faults: setup
 	$(BIN)/pytest -n auto tests_faults
 	$(BIN)/python -m tests_faults.matrix
 
-# A real Airflow: kills tasks halfway through an update; lets 250 sensors wait, and counts what that costs.
+# A real Airflow: kills tasks halfway through an update; lets 250 sensors wait, and counts what that costs; kills workers,
+# the scheduler and the triggerer at random moments.
 test-airflow: setup
 	$(BIN)/python tests_airflow/kills.py
 	$(BIN)/python tests_airflow/waits.py
+	$(BIN)/python tests_airflow/chaos.py
 
 # The tests of tables on PostgreSQL and MariaDB too, on temporary servers; installs Debian's packages if they are missing.
 # MySQL's provider requires a client that needs a compiler, so it is installed without its dependencies.

@@ -97,6 +97,13 @@ class Airflow:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
+    def kill(self, command: str) -> None:
+        """Kill a component and its children with SIGKILL, as a lost machine does."""
+        process = self._processes.pop(command)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
+
     def command(self, *arguments: str) -> str:
         """Run a command and return its output."""
         done = subprocess.run(

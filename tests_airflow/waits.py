@@ -116,7 +116,8 @@ def check_watcher(state: State, real: Airflow) -> None:
         f"events lost: {len(lost)}, repeated: {repeated}, of other contacts: {len(set(counts) - expected)}",
         flush=True,
     )
-    if lost or repeated or set(counts) != expected:
+    # What was emitted within half a minute before the restart may be emitted again.
+    if lost or repeated > REPLIES or set(counts) != expected:
         raise SystemExit("the watcher lost, repeated or invented an event")
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from tests_faults.server import Answer, Exchange
 
-TIMEOUT_SECONDS = 0.6
-DEADLINE_SECONDS = 1.5
+TIMEOUT_SECONDS = 1.5
+DEADLINE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
