@@ -16,7 +16,7 @@ help:
 	@echo "make demo           export, tag and wait against the sandbox, and show the result (DEMO_CONTACTS=250)"
 	@echo "make test           lint, types, import layers and tests"
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
-	@echo "make test-faults    every vendor and operation while responses are wrong; writes docs/reliability.md"
+	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
 	@echo "make test-airflow   killed tasks, 250 waiting sensors and a watcher on a real Airflow"
 	@echo "make test-databases the tests of tables on PostgreSQL and MariaDB too"
 	@echo "make benchmark      CPU time of reading relative to a bare loop, and of tables relative to reading"

@@ -22,11 +22,12 @@ from airflow_provider_contacts.sandbox.app import create_app, create_state, runn
 from airflow_provider_contacts.sandbox.state import Fault, State
 from airflow_provider_contacts.sandbox.vendor import sandbox_vendors
 
-CONTACTS = 600
+CONTACTS = 1500
+UPDATES = 500
 WAITS = 15
 CONCURRENCY = 4
 KILLS = 12
-SECONDS_BETWEEN_KILLS = (2.0, 7.0)
+SECONDS_BETWEEN_KILLS = (1.5, 5.0)
 TASKS = ("export", "load", "update")
 
 
@@ -104,17 +105,20 @@ def main() -> None:
     rows = state.tables["talktohumans"].rows
     occurrences = Counter(row.contact_id for row in rows)
     contacts = [row.reference("talktohumans") for row in rows if occurrences[row.contact_id] == 1]
+    contacts = contacts[:UPDATES]
     waiting = [row for row in state.tables["tether"].rows if row.message_status != "replied"][:WAITS]
     plan = {"contacts": contacts, "waiting": [row.contact_id for row in waiting]}
     (HOME / "plan.json").write_text(json.dumps(plan))
     for vendor in ("talktohumans", "thoughtly"):
-        state.faults[vendor] = [Fault(times=10**9, latency=0.15)]
+        state.faults[vendor] = [Fault(times=10**9, latency=0.4)]
     port = free_port()
     with running(create_app(state)) as url:
         env = {
             **environment(url, port, parallelism=6),
             "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(HOME / "warehouse.db")}),
             # A task whose process has disappeared is retried soon.
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",

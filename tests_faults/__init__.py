@@ -1,1 +1,1 @@
-"""Slow checks of what happens when vendors answer wrongly; `make test-faults`."""
+"""Fault-injection tests; `make test-faults` runs them."""

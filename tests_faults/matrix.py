@@ -1,4 +1,4 @@
-"""Every vendor, operation and fault: the right result or a clear error, within bounds, without a word of personal data.
+"""Run every combination of vendor, operation and fault, and check that the result is right or the error clear.
 
 It writes docs/reliability.md, and fails if a cell is lost, leaked or out of bounds.
 """
@@ -28,7 +28,7 @@ PAGE_SIZE = 50
 # A throttled request waits for the published window, at most 60 s, and half of it as jitter, before it is sent again.
 MAX_SECONDS = 240.0
 MAX_REQUESTS = 120
-# The setup of a process: Airflow, the sandbox and its server.
+# Processes, each with its own sandbox server.
 WORKERS = 8
 
 
@@ -249,7 +249,7 @@ sandbox answers wrongly: {count} cells. In half of them one response is wrong, i
 - *clear error*: it fails with the documented error, and what was there before is unchanged. A sensor may time out.
 - *lost*: a wrong result, an unexpected exception, more time or requests than documented, or an error although a retry would
   have helped. The goal is 0.
-- *leaked*: a credential, or a contact's name, address or phone number, in a log at level DEBUG, an exception or one behind it.
+- *leaked*: a credential, or a contact's name, address or phone number, in a log at level DEBUG, an exception or its cause.
   The goal is 0.
 
 A request is retried once here, so that the numbers of requests are small. A 429 without a `Retry-After` pauses for the vendor's

@@ -19,8 +19,8 @@ from airflow_provider_contacts.errors import (
 OnIncomplete = Literal["fail", "warn"]
 
 _MAX_PASSES = 3
-# What to request if the vendor rejects a larger page: no vendor documents a smaller maximum as its default.
-_FALLBACK_SIZE = 50
+# Requested if the vendor rejects a larger page; vendors that allow large pages allow this one.
+_FALLBACK_PAGE_SIZE = 50
 _STATUSES_OF_REJECTED_SIZE = (400, 422)
 
 
@@ -42,7 +42,7 @@ class Listing:
         completeness.
     :param where: vendor and request, for messages.
     :param on_incomplete: whether a listing that could not be proven complete is an error or a warning.
-    :param may_lower_size: whether the vendor's maximum size is requested because the user did not choose one.
+    :param may_lower_size: whether to retry with smaller pages if the vendor rejects the size.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Listing:
         self._size = size
         self._limit = limit
         self._on_incomplete = on_incomplete
-        self._may_lower_size = may_lower_size and size > _FALLBACK_SIZE
+        self._may_lower_size = may_lower_size and size > _FALLBACK_PAGE_SIZE
         self._pass = paging.start_pass(size)
         self._seen: set[tuple[str, str]] = set()
         # During the first pass these are the same set, which halves the memory of the usual listing.
@@ -94,7 +94,7 @@ class Listing:
         return self._pass.next_params(in_flight)
 
     def lower_size(self, error: ContactsError) -> bool:
-        """Return whether the first page should be requested again, with fewer records.
+        """Lower the page size if the vendor rejected it, and return whether it was lowered.
 
         :param error: why the request failed.
         """
@@ -102,7 +102,7 @@ class Listing:
         if not is_rejected or not self._may_lower_size or self._has_pages:
             return False
         self._may_lower_size = False
-        self._size = _FALLBACK_SIZE
+        self._size = _FALLBACK_PAGE_SIZE
         self._pass = self._paging.start_pass(self._size)
         return True
 
@@ -128,7 +128,7 @@ class Listing:
             self.done = True
         elif self._pass.done:
             self._end_pass()
-        elif self.passes > 1 and self._union_is_complete():
+        elif self.passes > 1 and self._is_union_complete():
             self.done = True
         return new
 
@@ -167,28 +167,28 @@ class Listing:
             self.done = True
             if self._pass.has_wrong_total:
                 self.warning = (
-                    f"{self._where}: There are more contacts than the reported total of {self._pass.total}, so it was "
-                    f"ignored. All pages until an empty one were read: {len(self._seen)} contacts."
+                    f"{self._where}: The vendor reports a total of {self._pass.total} but returned {len(self._seen)} "
+                    "contacts. The total was ignored, and pages were read until an empty one."
                 )
-        elif self._union_is_complete():
+        elif self._is_union_complete():
             self.done = True
-        elif self._stands_still():
+        elif self._is_unchanged():
             self.done = True
             self.warning = (
                 f"{self._where}: {len(self._seen)} distinct contacts were read, but the vendor reports "
-                f"{self._pass.total}. The listing does not change, so the total seems to count something else, such as "
-                "duplicates."
+                f"{self._pass.total}. Two passes in a row returned the same contacts, so the listing is taken as complete. "
+                "The total probably counts something else, such as duplicates."
             )
         elif self.passes == _MAX_PASSES:
             self._give_up()
         else:
             self._start_next_pass()
 
-    def _union_is_complete(self) -> bool:
+    def _is_union_complete(self) -> bool:
         # Only passes that read on after a full last page prove that the total is not too low.
         return self._totals_agree and self._had_steady_totals and len(self._seen) == self._first_total
 
-    def _stands_still(self) -> bool:
+    def _is_unchanged(self) -> bool:
         return self._pass.has_steady_total and self._previous_pass == self._summary()
 
     def _summary(self) -> tuple[int, int, int | None]:
@@ -196,14 +196,14 @@ class Listing:
 
     def _give_up(self) -> None:
         message = (
-            f"{self._where}: The contacts changed during all {_MAX_PASSES} passes; the last pass returned "
-            f"{len(self._seen_in_pass)} distinct contacts of {self._pass.total}, all passes together "
-            f"{len(self._seen)}."
+            f"{self._where}: The listing could not be proven complete in {_MAX_PASSES} passes: the vendor reports "
+            f"{self._pass.total} contacts, the last pass returned {len(self._seen_in_pass)}, all passes together "
+            f"{len(self._seen)}. Contacts may have been added, removed or reordered, or the vendor left some out."
         )
         if self._on_incomplete == "fail":
             raise IncompleteListing(
-                f"{message} Contacts are being added, removed or reordered. Retry later, or narrow the filters. To use "
-                'incomplete listings anyway, set "on_incomplete": "warn" in Extra of the connection.'
+                f"{message} Retry later, or narrow the filters. To use incomplete listings anyway, set `on_incomplete` to "
+                "`warn` in Extra of the connection."
             )
         self.done = True
         self.warning = f"{message} The listing may be incomplete (on_incomplete is `warn`)."

@@ -8,7 +8,7 @@ from airflow_provider_contacts.conditions import AllOf, AnyCondition, AnyOf, Con
 
 
 def normalize(condition: Condition) -> Condition:
-    """Return an equivalent condition without nested ``all`` or ``any``, and with ``not`` around simple conditions only.
+    """Return an equivalent condition with nested ``all`` and ``any`` flattened, and ``not`` only around simple conditions.
 
     The rules hold for three values: if a condition is unknown, its normalized form is unknown too.
     """

@@ -20,7 +20,7 @@ Params = dict[str, str]
 _MAX_TOTAL_CONTACTS = 10**12
 _MAX_PAGES_WITHOUT_NEW_RECORDS = 100
 # The maximum lengths of pages that vendors usually choose.
-_USUAL_MAX_LENGTHS = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
+_COMMON_MAX_PAGE_SIZES = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -251,7 +251,7 @@ class PageNumberPass:
     def _process_first_page(self, page: Page[Item]) -> None:
         self.total = page.total
         if page.total is not None and not 0 <= page.total <= _MAX_TOTAL_CONTACTS:
-            raise MalformedResponse("The vendor reported an implausible total.")
+            raise MalformedResponse("The vendor reported a total that is not plausible.")
         self._first_length = len(page.items)
         if page.total is not None and page.items:
             # The vendor may return smaller pages than requested, so count in pages of the length it returned.
@@ -285,7 +285,7 @@ class PageNumberPass:
         if index or length >= self._size:
             return 0 < self._first_length <= length
         # The vendor may limit the length of a page to less than requested.
-        return length in _USUAL_MAX_LENGTHS
+        return length in _COMMON_MAX_PAGE_SIZES
 
     def _update_without_total(self, index: int, page: Page[Item], new_records: int) -> None:
         # Only an empty page proves the end: a vendor may return fewer records than requested, or drop some of a page
@@ -319,7 +319,8 @@ class PageNumberPass:
     def _recheck_first_page(self, page: Page[Item]) -> None:
         if page.items:
             raise MalformedResponse(
-                f"Page {self._first} was empty when it was first requested, and is not empty now."
+                f"Page {self._first} was empty at first but contains contacts now, so the listing is inconsistent. Run the task "
+                "again."
             )
         self.done = True
 

@@ -65,14 +65,14 @@ class Selection:
     def keep(self, contacts: list[Contact]) -> list[Contact]:
         """Return the matching contacts of a page."""
         if self._plan.has_tests:
-            contacts = [contact for contact in contacts if self.matches(contact)]
+            contacts = [contact for contact in contacts if self.test(contact)]
         if self._remaining is not None:
             contacts = contacts[: self._remaining]
             self._remaining -= len(contacts)
         return contacts
 
-    def matches(self, contact: Contact) -> bool:
-        """Return whether a contact matches, and count it."""
+    def test(self, contact: Contact) -> bool:
+        """Test a contact, count the result, and return whether it matches."""
         self.evaluated += 1
         value = self._plan.evaluate(contact)
         if value is None:
@@ -97,7 +97,7 @@ class Selection:
             raise MalformedResponse(
                 f"{where}: The records of all {self.evaluated} contacts contradict the condition {_names(self._plan.pushed)}, "
                 "although the vendor's filter returned them. The vendor may ignore the filter, or compare names without "
-                "regard to case."
+                "regard to case. Check the spelling and the case of names in the condition."
             )
         if self.evaluated and self.unknown == self.evaluated:
             raise UnansweredCondition(
@@ -150,7 +150,7 @@ def _filters_for(part: Condition, given: Filters, supports: Mapping[str, Conditi
 def _is_pushed_down(part: Condition, asked: bool, supports: Mapping[str, ConditionSupport]) -> bool:
     simple, wanted = _without_not(part)
     support = supports.get(get_condition_name(simple))
-    # API docs say what a filter returns, not that it is exact when it is false: an ignored one would return everyone.
+    # A vendor may ignore a filter that is false and return all contacts, so the record has to confirm a negation.
     if support is None or not wanted or not support.is_exact(simple):
         return False
     # If records do not report it, the required filter that the user set is trusted.
@@ -194,8 +194,8 @@ def _require_support(
     support = supports.get(name)
     if support is None:
         raise UnsupportedByVendor(f"{vendor} does not support the condition `{name}`.", condition=name)
-    if obstacle := support.find_obstacle(simple):
-        raise UnsupportedByVendor(obstacle, condition=name)
+    if problem := support.explain_unsupported(simple):
+        raise UnsupportedByVendor(problem, condition=name)
     if (required := support.required_filter) and required not in filters:
         raise UnsupportedByVendor(
             f"{vendor} supports the condition `{name}` only if the filter `{required}` is set.",

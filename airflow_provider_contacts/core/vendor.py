@@ -33,7 +33,7 @@ class ConditionSupport:
     :param required_filter: the filter that the user must set for the vendor to answer, or empty.
     :param is_exact: returns whether the vendor's filter expresses the condition fully. If so, contacts
         whose record does not report it are kept, otherwise they are dropped.
-    :param find_obstacle: returns why the vendor cannot answer this particular condition, as a sentence, or empty.
+    :param explain_unsupported: returns why the vendor cannot answer this particular condition, as a sentence, or empty.
     """
 
     to_filters: Callable[[Condition, bool], Filters | None] = _no_filters
@@ -41,7 +41,7 @@ class ConditionSupport:
     record_filter: str = ""
     required_filter: str = ""
     is_exact: Callable[[Condition], bool] = lambda _condition: True
-    find_obstacle: Callable[[Condition], str] = lambda _condition: ""
+    explain_unsupported: Callable[[Condition], str] = lambda _condition: ""
 
     @classmethod
     def from_filters(

@@ -131,9 +131,9 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         return self._transport.requests_sent if self._transport else 0
 
     def list_account_ids(self) -> list[str]:
-        """Return the accounts that a listing without filters reads, as far as the vendor reports them.
+        """Return the ids of the accounts that a listing without filters reads.
 
-        Those of which contacts are listed need not be among them.
+        Accounts that appear on listed contacts may be left out. The list is empty if the vendor does not report accounts.
         """
         endpoint = self.vendor.contacts
         account_id = endpoint.account_id(endpoint.default_filters({}, self.settings), self.settings)

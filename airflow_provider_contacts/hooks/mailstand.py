@@ -117,7 +117,7 @@ class _Record(msgspec.Struct, gc=False):
     last_bounce: object = msgspec.UNSET
 
 
-# Means "never" in a listing where nothing does.
+# Equals no value of a field: without `campaign`, no value means never.
 _NO_VALUE = object()
 # In order of preference.
 _phones = attrgetter("mobile_phone", "work_phone", "home_phone", "voip_phone", "other_phone")

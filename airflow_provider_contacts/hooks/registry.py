@@ -95,8 +95,8 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
         name = get_condition_name(simple)
         for vendor_name in sorted(vendor_names):
             support = vendors[vendor_name].contacts.conditions.get(name)
-            if support is not None and (obstacle := support.find_obstacle(simple)):
-                raise UnsupportedByVendor(obstacle, condition=name)
+            if support is not None and (problem := support.explain_unsupported(simple)):
+                raise UnsupportedByVendor(problem, condition=name)
         able = [vendor for vendor in vendors.values() if _is_on_records(vendor, name)]
         for vendor_name in sorted(vendor_names):
             if vendors[vendor_name] not in able:

@@ -172,7 +172,7 @@ def _to_contact(record: _Record, _scope: ListingScope, raw: RawJson) -> Contact:
     )
 
 
-def _find_obstacle_to_replied(condition: Condition) -> str:
+def _explain_unsupported_replied(condition: Condition) -> str:
     if not isinstance(condition, Replied) or condition.since is None or condition.interaction_counts:
         return ""
     return (
@@ -267,7 +267,7 @@ TALKTOHUMANS = Vendor(
         unpack=_unpack,
         to_contact=_to_contact,
         conditions={
-            "replied": ConditionSupport(find_obstacle=_find_obstacle_to_replied),
+            "replied": ConditionSupport(explain_unsupported=_explain_unsupported_replied),
             "invitation_pending": ConditionSupport.from_filters({"invitation_status": "pending"}),
             "connected": ConditionSupport.from_filters(
                 {"relationship_status": "connected"}, is_on_record=False
@@ -298,7 +298,10 @@ class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
         try:
             accounts = self.list_accounts()
         except (NotFound, InvalidRequest, MalformedResponse) as error:
-            self._output.warning("The accounts could not be listed. %s", error)
+            self._output.warning(
+                "Could not list the LinkedIn accounts; those without contacts are not checked for removed contacts. %s",
+                error,
+            )
             return []
         return [str(account["account_id"]) for account in accounts if account.get("account_id")]
 

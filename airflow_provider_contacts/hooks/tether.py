@@ -217,10 +217,10 @@ def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Flo
     answer = (yield Request("PATCH", f"/api/contacts/{contact_id}", json={"status": change.stage})).json()
     if not isinstance(answer, dict):
         raise MalformedResponse("The response to the update is not an object.")
-    _require_stage(_shown_contact(answer), change.stage)
+    _require_stage(_find_contact(answer), change.stage)
 
 
-def _shown_contact(answer: dict[str, object]) -> dict[str, object]:
+def _find_contact(answer: dict[str, object]) -> dict[str, object]:
     """Return the contact that the response to an update shows, or an empty dict."""
     data = answer.get("data")
     places = [data, answer.get("contact"), answer]
@@ -233,7 +233,7 @@ def _require_stage(contact: dict[str, object], stage: str) -> None:
     """Check a contact after its stage was set: a stage that its own pipeline lacks clears it."""
     if contact.get("status", stage) != stage:
         raise MalformedResponse(
-            "The response to the update shows another `status` than the one that was set."
+            "The response to the update shows a different `status` from the one that was set. Check the contact in Tether."
         )
     if contact.get("pipelineStage", stage) is None:
         raise MalformedResponse(

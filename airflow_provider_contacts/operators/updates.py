@@ -42,8 +42,8 @@ class _UpdateContactsOperator(RetryPolicyOperator):
     :param preview: report what would change, and write nothing. Templated.
     :param max_updates: fail before the first write if more contacts than this would change. Templated.
     :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Authentication,
-        permission, quota and long rate-limit errors abort immediately in either mode, as do ten transient errors in a
-        row. Templated.
+        permission, quota and long rate-limit errors abort immediately in either mode, as do ten
+        contacts in a row that fail with a transient error. Templated.
     :return: ``{"updated", "unchanged", "failed"}``, each a list of references; those in ``failed`` have an ``error``
         too. With ``preview``, ``updated`` is empty and ``would_update`` lists what it would contain.
     """

@@ -54,11 +54,11 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
     """Wait until contacts match a condition.
 
     Every poll lists the contacts that match the filters and the condition. With ``deferrable`` the task checks its
-    arguments and waits in the triggerer, where it holds no worker. On Airflow 3.3 all waits of one triggerer that ask the
-    vendor the same, with the same connection and interval, share one poll. Outcome, result and errors are the same in
-    every mode.
+    arguments and waits in the triggerer, where it holds no worker. On Airflow 3.3, waits of one triggerer share a poll
+    if they have the same connection and interval and send the vendor the same filters. Outcome, result and errors are the
+    same in every mode.
 
-    A poll whose listing could not be proven complete counts with the matches that it found.
+    If a listing cannot be proven complete, the poll uses the matches that it found.
 
     Transient errors are tolerated; the sensor fails after more than ``max_consecutive_failures`` failed polls in a row.
     A permanent error, such as an invalid key, missing permissions or an invalid filter, fails immediately, even with
@@ -225,12 +225,12 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         except IncompleteListing as error:
             self.log.warning("%s The matches that were found are used.", error)
         except UnansweredCondition as error:
-            # The vendor may report it later, for example when a contact enters a sequence.
-            self.log.warning("%s", error)
+            # For example when a contact enters a sequence.
+            self.log.warning("%s The wait continues, in case the vendor reports it later.", error)
         return Matches(found)
 
     def _report_matches(self, context: Context, found: list[Reference], count: int) -> list[Reference]:
-        """Report how many contacts match, and return those that are returned."""
+        """Log and push how many contacts match, and return ``found``."""
         if count > len(found):
             self.log.warning(
                 "%d contacts match; the first %d are returned (max_contacts).", count, len(found)
@@ -250,7 +250,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         self._failures.save(self._wait.failures)
         if ends_the_wait and not self.silent_fail:
             raise error from None
-        self.log.warning("Poll failed, %d in a row: %s", self._wait.failures, error)
+        self.log.warning("Poll failed (%d in a row); will poll again. %s", self._wait.failures, error)
 
     def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
         # Airflow has no public way to make one pause longer, which a Retry-After needs.

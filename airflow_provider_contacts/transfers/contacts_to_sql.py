@@ -52,10 +52,11 @@ class ContactsToSqlOperator(BaseContactsOperator):
     :param create_table: create the table if it does not exist, and add columns that a later version of this package
         introduced. Templated.
     :param mark_removed: set ``removed_at`` of contacts that the vendor no longer lists, in the accounts that were
-        listed; rejected with filters or a condition. Templated.
+        listed. It needs a full listing: it is rejected with filters or a condition, with ``on_incomplete`` set to ``warn``,
+        and for Tether without a pipeline id. Templated.
     :param max_removed: fail before the first write if ``mark_removed`` would mark more contacts: a number, or a share of
-        the table's contacts such as ``"30%"``. By default more than 20 % and more than 20 contacts, or all of them because
-        the listing is empty. Templated.
+        the table's contacts such as ``"30%"``. The default is 20 contacts or 20 %, whichever is more, and none if the
+        vendor lists no contacts. Templated.
     :param allow_untested_dialect: write to a database other than SQLite, PostgreSQL, MySQL and MariaDB. Templated.
     :param skip_unchanged: skip this task if nothing was written, so that no asset event starts other DAGs. Templated.
     :return: ``{"vendor", "table", "seen", "new", "changed", "unchanged", "removed", "requests", "seconds"}``; the
@@ -136,7 +137,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
         if self.filters or self.condition:
             problem = "With filters or a condition, a missing contact may still exist."
         elif hook.settings.on_incomplete != "fail":
-            problem = f"`on_incomplete` of connection {self.contacts_conn_id!r} allows incomplete ones."
+            problem = f"Set `on_incomplete` of connection {self.contacts_conn_id!r} to `fail`; `warn` allows incomplete listings."
         elif not (problem := hook.explain_gap()):
             return
         raise InvalidRequest(f"`mark_removed` needs a full listing. {problem}")

@@ -30,7 +30,7 @@ def require_tested(dialect: str, *, allow_untested: bool) -> None:
         )
 
 
-def column_types() -> Mapping[str, Any]:
+def build_column_types() -> Mapping[str, Any]:
     """Return the types of columns by their kind: ``text``, ``texts``, ``flag``, ``time`` and ``key``."""
     import sqlalchemy as sa
     from sqlalchemy.dialects import mysql
@@ -58,7 +58,7 @@ def _for_mysql(usual: Any, mysql_type: Any) -> Any:
 
 
 @contextlib.contextmanager
-def locked(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterator[None]:
+def lock_contacts(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterator[None]:
     """Start a transaction and wait for those of other tasks with the same locks.
 
     :param lock_ids: numbers of 64 bits, in the order in which they are acquired.
@@ -79,7 +79,8 @@ def locked(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterator[None]
         # A transaction sees what was committed before its first read of a table, so all locks come first.
         if connection.scalar(sa.select(sa.func.get_lock(name, _LOCK_TIMEOUT_SECONDS))) != 1:
             raise ContactsError(
-                f"Another task has been writing the same contacts for more than {_LOCK_TIMEOUT_SECONDS} s.",
+                f"Timed out after {_LOCK_TIMEOUT_SECONDS} s waiting for another task that writes the same contacts. Nothing "
+                "was written. Retry later, or check for a hanging task or transaction.",
                 transient=True,
             )
     yield

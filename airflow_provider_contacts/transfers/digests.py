@@ -42,7 +42,7 @@ def format_digest(digest: bytes) -> str:
 
 
 def parse_digest(stored: str) -> bytes:
-    """Return a stored digest; digests of different versions differ in their length."""
+    """Return the bytes of a stored digest, or no bytes if it is invalid or of an unknown version."""
     version, colon, digits = stored.rpartition(":")
     try:
         digest = bytes.fromhex(digits)

@@ -13,7 +13,7 @@ import msgspec
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.columns import COLUMNS, raw_text
-from airflow_provider_contacts.transfers.dialects import locked
+from airflow_provider_contacts.transfers.dialects import lock_contacts
 from airflow_provider_contacts.transfers.digests import (
     compute_digest,
     format_digest,
@@ -119,9 +119,8 @@ class Staging:
         for name, value in row.items():
             if reject_nul and isinstance(value, str) and "\0" in value:
                 raise MalformedRecord(
-                    f"`{name}` of contact {contact.contact_id} contains a NUL character, which PostgreSQL cannot "
-                    "store. "
-                    "Nothing is written."
+                    f"`{name}` of contact {contact.contact_id} contains a NUL character, which PostgreSQL cannot store. "
+                    "Nothing was written. Remove the character at the vendor."
                 )
         for column in COLUMNS:
             if column.kind == "texts":
@@ -149,7 +148,7 @@ class Merge:
     """Compares staged contacts with the table by digest, and writes what differs.
 
     Everything happens in one transaction. Accounts are processed in sorted order, which prevents deadlocks. Rows that a
-    concurrent task wrote after this column started reading are left alone.
+    concurrent task wrote after this task started reading are not overwritten.
 
     :param table: the contacts table.
     :param staging: the listed contacts.
@@ -174,7 +173,7 @@ class Merge:
         accounts = sorted(self.staging.accounts.items())
         with engine.connect() as connection:
             locks = [self._lock_id(account_id) for account_id, _ in accounts]
-            with locked(connection, locks):
+            with lock_contacts(connection, locks):
                 differences = [self._compare(connection, *account) for account in accounts]
                 if self.removal_limit is not None:
                     self.removal_limit.check(
@@ -306,7 +305,8 @@ def _execute(connection: sa.Connection, statement: sa.Executable, rows: list[Row
     except (ValueError, OverflowError):
         # Drivers raise these for text with a NUL, or a time outside their range. Their messages contain the value.
         raise MalformedRecord(
-            "A contact has a value that the database cannot store. Nothing is written."
+            "A contact has a value that the database cannot store, such as a NUL character or a time outside its range. "
+            "Nothing was written."
         ) from None
 
 

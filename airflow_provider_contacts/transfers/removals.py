@@ -32,14 +32,18 @@ class RemovalLimit:
         :param gone: how many of those are not listed any more.
         :raises IncompleteListing: if they are too many.
         """
-        if gone > self._most(present) or (gone and not listed and self == RemovalLimit()):
+        advice = "Nothing was written. If they are really gone, set max_removed for one run."
+        if gone and not listed and self == RemovalLimit():
             raise IncompleteListing(
-                f"{gone} of the table's {present} contacts are not listed any more, more than max_removed ({self}) allows. "
-                "Nothing was written, because the vendor may have listed only a part of its contacts. If they are gone, "
-                "raise max_removed for one run."
+                f"The vendor listed no contacts, so all {gone} contacts in the table would be marked as removed. {advice}"
+            )
+        if gone > self._compute_limit(present):
+            raise IncompleteListing(
+                f"{gone} of the table's {present} contacts would be marked as removed, more than max_removed ({self}). The "
+                f"vendor may have listed only a part of its contacts. {advice}"
             )
 
-    def _most(self, present: int) -> float:
+    def _compute_limit(self, present: int) -> float:
         if self.rows is not None:
             return self.rows
         if self.share is not None:
@@ -51,7 +55,7 @@ class RemovalLimit:
             return f"{self.rows}"
         if self.share is not None:
             return f"{self.share:.0%}"
-        return f"by default {_DEFAULT_SHARE:.0%} and at least {_DEFAULT_ROWS}, unless the listing is empty"
+        return f"by default {_DEFAULT_ROWS} or {_DEFAULT_SHARE:.0%}, whichever is more"
 
 
 def parse_removal_limit(value: object) -> RemovalLimit:

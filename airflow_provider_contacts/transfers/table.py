@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.dialects import column_types
+from airflow_provider_contacts.transfers.dialects import build_column_types
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -30,7 +30,7 @@ def define_table(name: object) -> sa.Table:
     if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
         raise InvalidRequest("`table` must be a name, or schema.name.")
     *schema, table_name = parts
-    types = column_types()
+    types = build_column_types()
     own_columns = [
         sa.Column(
             column.name,

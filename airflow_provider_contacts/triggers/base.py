@@ -10,8 +10,8 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.core.waiting import Pace
-from airflow_provider_contacts.triggers.fingerprints import fingerprint
-from airflow_provider_contacts.triggers.groups import Poll, PollGroup, shared_group
+from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
+from airflow_provider_contacts.triggers.groups import Poll, PollGroup, open_shared_group
 from airflow_provider_contacts.triggers.polling import poll_forever
 
 # Part of the key of a shared poll: triggers of two versions of this package must not share one.
@@ -55,13 +55,13 @@ class PollingTrigger(BaseEventTrigger):
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Poll]:
         """Poll for all triggers with the same key."""
         pace = Pace(float(kwargs["poll_interval"]))
-        with shared_group(_stream_key(kwargs)) as group:
+        with open_shared_group(_stream_key(kwargs)) as group:
             async for poll in poll_forever(kwargs["contacts_conn_id"], group, pace):
                 yield poll
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Yield the events that follow from the answers of the shared poll."""
-        with shared_group(self.shared_stream_key()) as group:
+        with open_shared_group(self.shared_stream_key()) as group:
             async for event in self.events(shared_stream, group):
                 yield event
 
@@ -89,11 +89,11 @@ class PollingTrigger(BaseEventTrigger):
 def _stream_key(arguments: Mapping[str, Any]) -> Hashable | None:
     """Return the key of the shared poll of a trigger with these arguments, or None if they are not JSON."""
     conn_id = arguments["contacts_conn_id"]
-    # If it is known what the vendor is asked, what is tested on records only makes no difference.
+    # Triggers with the same query share a poll, even if they test records differently.
     query = arguments.get("query")
     asked = (arguments["filters"], arguments["condition"]) if query is None else (query, {})
     try:
-        digest = fingerprint(*asked, conn_id)
+        digest = compute_fingerprint(*asked, conn_id)
         return (*_STREAM_VERSION, conn_id, digest, float(arguments["poll_interval"]))
     except (TypeError, ValueError, RecursionError):
         return None

@@ -1,4 +1,4 @@
-"""Triggers for deferred sensors and asset watchers. Triggers that ask a vendor the same share one poll."""
+"""Triggers for deferred sensors and asset watchers. Triggers that send a vendor the same filters share a poll."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from airflow.triggers.base import TriggerEvent
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.core.waiting import Pace, WaitState
-from airflow_provider_contacts.errors import InvalidRequest, serialize_error, wrap_unexpected
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest, serialize_error, wrap_unexpected
 from airflow_provider_contacts.triggers import groups
 from airflow_provider_contacts.triggers.base import PollingTrigger
-from airflow_provider_contacts.triggers.fingerprints import fingerprint
+from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
 from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question
 from airflow_provider_contacts.triggers.seen import Memory, SeenStore
 from airflow_provider_contacts.triggers.watching import DelayedSaving, ErrorLog, with_pauses
@@ -42,16 +42,16 @@ class ContactTrigger(PollingTrigger):
     :param condition: a condition as JSON types.
     :param filters: the vendor's own parameters.
     :param poll_interval: seconds between polls.
-    :param query: the filters that ``filters`` and ``condition`` amount to at the vendor, if they are known. Triggers with
-        the same query share a poll.
+    :param query: the filters that are sent to the vendor, or None if they are not known yet. Triggers with the same query
+        share a poll.
     :param contact_ids: pairs of account id (or an empty string) and contact id, or None for any contact.
     :param min_count: how many contacts have to match.
-    :param max_contacts: how many references to return, of a wait for any contact.
+    :param max_contacts: how many references the event contains at most, when waiting for any contact.
     :param max_consecutive_failures: how many polls in a row may fail.
     :param failures: how many have failed in a row already.
     :param ignore_errors: whether to continue after any error.
     :param created_at: Unix time at which the wait began; a restarted trigger polls in the rhythm that starts there.
-    :param end_time: Unix time after which a poll that is not enough ends the wait.
+    :param end_time: Unix time after which the next poll without enough matches ends the wait with ``timeout``.
     :param exponential_backoff: double the pause after each poll; such a trigger shares no poll.
     :param max_wait: seconds that ``exponential_backoff`` may reach.
     """
@@ -107,7 +107,8 @@ class ContactTrigger(PollingTrigger):
         try:
             event = await self._final_event(polls, group)
         except Exception as error:
-            event = {"status": "error", "error": serialize_error(wrap_unexpected(error))}
+            known = error if isinstance(error, ContactsError) else wrap_unexpected(error)
+            event = {"status": "error", "error": serialize_error(known)}
         yield TriggerEvent(event)
 
     async def _final_event(self, polls: AsyncIterator[Poll], group: PollGroup) -> dict[str, object]:
@@ -122,11 +123,13 @@ class ContactTrigger(PollingTrigger):
                 answer = poll.answer(question, joined_at)
                 if answer is not None and (event := self._event_after(answer, wait)) is not None:
                     return event
-        raise RuntimeError("the shared poll has ended")
+        raise ContactsError(
+            "The shared poll ended before the wait was over. Run the task again.", transient=True
+        )
 
     def _due_times(self) -> list[float]:
         """Return when a poll is needed: at the start, and at the end so that the last moment counts."""
-        first = groups.next_due_time(self.created_at, float(self.poll_interval), time.time())
+        first = groups.compute_next_due_time(self.created_at, float(self.poll_interval), time.time())
         # Others that start at about the same time join the first poll.
         first += min(float(self.poll_interval), groups.JOIN_WINDOW_SECONDS) * random.uniform(0.5, 1)
         return [first] if self.end_time is None else [min(first, self.end_time), self.end_time]
@@ -136,7 +139,7 @@ class ContactTrigger(PollingTrigger):
             ends_the_wait = wait.record_failure(answer.error)
             if ends_the_wait and not self.ignore_errors:
                 return {"status": "error", "error": serialize_error(answer.error)}
-            self.log.warning("Poll failed, %d in a row: %s", wait.failures, answer.error)
+            self.log.warning("Poll failed (%d in a row); will poll again. %s", wait.failures, answer.error)
         elif (contacts := wait.observe(answer.matches, self.max_contacts)) is not None:
             return {"status": "success", "contacts": contacts, "count": wait.matching}
         if self.end_time is not None and time.time() >= self.end_time:
@@ -222,7 +225,7 @@ class ContactEventTrigger(PollingTrigger):
         store = SeenStore(
             getattr(self, "asset_state_store", None),
             self.asset_name,
-            fingerprint(self.filters, self.condition, self.contacts_conn_id),
+            compute_fingerprint(self.filters, self.condition, self.contacts_conn_id),
             self.log,
         )
         seen = await store.load()

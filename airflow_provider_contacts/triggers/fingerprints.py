@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping
 
 
-def fingerprint(filters: Mapping[str, object] | None, condition: Mapping[str, object], *more: str) -> str:
+def compute_fingerprint(
+    filters: Mapping[str, object] | None, condition: Mapping[str, object], *more: str
+) -> str:
     """Return a digest of filters, a condition and other text.
 
     :raises TypeError: if filters or condition are not JSON.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_contacts.core.waiting import Matches
 from airflow_provider_contacts.errors import ContactsError
-from airflow_provider_contacts.triggers.fingerprints import fingerprint
+from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
 
 # Triggers that start within this time join the same poll.
 JOIN_WINDOW_SECONDS = 2.0
@@ -34,7 +34,7 @@ class Question:
     def create(cls, filters: Mapping[str, object] | None, condition: Mapping[str, object]) -> Question:
         """Return a question."""
         try:
-            key = fingerprint(filters, condition)
+            key = compute_fingerprint(filters, condition)
         except (TypeError, ValueError, RecursionError):
             # Not JSON; such a question is invalid, which the poll reports.
             key = f"{id(filters)}-{id(condition)}"
@@ -132,7 +132,7 @@ _users: Counter[Hashable] = Counter()
 
 
 @contextlib.contextmanager
-def shared_group(key: Hashable) -> Iterator[PollGroup]:
+def open_shared_group(key: Hashable) -> Iterator[PollGroup]:
     """Provide the group of a shared poll, as long as its poll or a member uses it."""
     group = _groups.setdefault(key, PollGroup())
     _users[key] += 1
@@ -145,7 +145,7 @@ def shared_group(key: Hashable) -> Iterator[PollGroup]:
             del _groups[key]
 
 
-def next_due_time(created_at: float, interval: float, now: float) -> float:
+def compute_next_due_time(created_at: float, interval: float, now: float) -> float:
     """Return when a trigger needs its first poll: now or, after a restart, in the rhythm that it had before.
 
     :param created_at: Unix time at which the wait began.

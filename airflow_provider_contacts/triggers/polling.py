@@ -101,7 +101,7 @@ class _Poller:
                 _add_question(listings, hook, question)
             except Exception as error:
                 answers[question.key] = Answer(error=_contacts_error(error))
-        # Usually there is one listing: triggers share a poll if they ask the vendor the same.
+        # Usually there is one listing: triggers share a poll if they send the vendor the same filters.
         for listing in listings.values():
             answers.update(await self._read(hook, listing))
         return answers
@@ -125,7 +125,7 @@ class _Poller:
                 async for contact in contacts:
                     number += 1
                     for key, selection in listing.selections.items():
-                        if selection.matches(contact):
+                        if selection.test(contact):
                             listing.found[key].append(contact.reference())
                     if number % _CONTACTS_PER_TURN == 0:
                         await asyncio.sleep(0)
@@ -145,8 +145,8 @@ class _Poller:
         try:
             selection.require_answers(where)
         except UnansweredCondition as error:
-            # The vendor may report it later, for example when a contact enters a sequence.
-            self._warn_once(str(error))
+            # For example when a contact enters a sequence.
+            self._warn_once(f"{error} The wait continues, in case the vendor reports it later.")
         except ContactsError as error:
             return Answer(error=error)
         return Answer(Matches(found), is_complete=is_complete)

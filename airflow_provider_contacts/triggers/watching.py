@@ -28,7 +28,7 @@ class DelayedSaving:
         self._due = 0.0
 
     def plan(self, seen: set[str]) -> None:
-        """Save what was seen, unless an earlier state is still waiting to be saved."""
+        """Schedule a save, unless an earlier one is pending."""
         if self._planned is None:
             self._planned = seen
             self._due = time.monotonic() + self._seconds
@@ -54,7 +54,7 @@ class ErrorLog:
         self._held_back = False
 
     def report(self, answer: Answer) -> bool:
-        """Log a change of the error, and return whether there is one."""
+        """Log an error when it changes or ends, and return whether the answer is an error."""
         if answer.error is not None:
             if str(answer.error) != self._last_error:
                 self._last_error = str(answer.error)
@@ -71,8 +71,8 @@ class ErrorLog:
         """Log that most contacts are suddenly missing."""
         if memory.is_holding_back and not self._held_back:
             self._log.warning(
-                "More than half of the %d contacts that have matched are missing from the last poll. The vendor may have "
-                "answered with a part of its contacts, so they are not forgotten yet.",
+                "More than half of the %d contacts seen so far are missing from the last poll. The vendor may have returned "
+                "a partial listing, so they are kept for up to 60 polls. Check the connection and the filters.",
                 len(memory.digests),
             )
         self._held_back = memory.is_holding_back

@@ -380,7 +380,7 @@ class TestFaults:
     ) -> None:
         page = b"<html><body>nginx secret-of-the-test</body></html>"
         scripted.replies = [Reply(status=status, body=page, headers={"Content-Type": "text/html"})]
-        with pytest.raises(VendorUnavailable, match="a proxy or a web server") as caught:
+        with pytest.raises(VendorUnavailable, match="probably from a proxy or web server") as caught:
             read(point(vendor, extra={"retry_limit": 1}))
         assert caught.value.transient
         assert not caught.value.permanent

@@ -130,7 +130,8 @@ def test_fails_after_three_passes() -> None:
         return numbered(there)(params)
 
     with pytest.raises(
-        IncompleteListing, match=r"GET /x: The contacts changed during all 3 passes.* of 9[0-9]"
+        IncompleteListing,
+        match=r"GET /x: The listing could not be proven complete in 3 passes: the vendor reports 9[0-9]",
     ):
         sync_read(Listing(NUMBERED, 50, where="GET /x"), fetch)
 
@@ -156,7 +157,7 @@ def test_total_that_is_too_low_is_ignored(
     listing = Listing(NUMBERED, size)
     assert go(listing, reporting(people, total), 4) == people
     assert listing.passes == 1
-    assert f"more contacts than the reported total of {total}" in listing.warning
+    assert f"reports a total of {total} but returned {contacts} contacts" in listing.warning
 
 
 def test_total_that_counts_the_page_of_a_vendor_with_a_maximum_size() -> None:
@@ -201,7 +202,7 @@ def test_pages_that_are_missing_are_an_error(total: int) -> None:
 def test_incomplete_listing_can_be_a_warning() -> None:
     listing = Listing(NUMBERED, 3, where="GET /x", on_incomplete="warn")
     assert sync_read(listing, reporting(list(range(6)), 1_000)) == list(range(6))
-    assert "GET /x: The contacts changed" in listing.warning
+    assert "GET /x: The listing could not be proven complete" in listing.warning
     assert "may be incomplete" in listing.warning
 
 

@@ -111,7 +111,7 @@ def test_empty_first_page_before_others_is_requested_again(is_still_empty: bool)
         tested.update(Page([]), 0)
         assert tested.done
     else:
-        with pytest.raises(MalformedResponse, match="Page 0 was empty when it was first requested"):
+        with pytest.raises(MalformedResponse, match="Page 0 was empty at first"):
             tested.update(Page([0]), 1)
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, mysql, postgresql, sqlite
 
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.transfers.dialects import TESTED_DIALECTS, locked, require_tested
+from airflow_provider_contacts.transfers.dialects import TESTED_DIALECTS, lock_contacts, require_tested
 from airflow_provider_contacts.transfers.table import define_table
 from tests.transfers.database import Database
 
@@ -48,8 +48,8 @@ def test_tested_databases_are_accepted() -> None:
 
 
 def test_transactions_with_the_same_lock_wait_for_each_other(database: Database) -> None:
-    with database.engine.connect() as connection, locked(connection, [5, -7]):
+    with database.engine.connect() as connection, lock_contacts(connection, [5, -7]):
         connection.execute(sa.select(1))
         connection.rollback()
-    with database.engine.connect() as connection, locked(connection, [5, -7]):
+    with database.engine.connect() as connection, lock_contacts(connection, [5, -7]):
         connection.rollback()

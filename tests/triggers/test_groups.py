@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_contacts.conditions import HasPhone, Tagged
-from airflow_provider_contacts.triggers.groups import PollGroup, Question, next_due_time, shared_group
+from airflow_provider_contacts.triggers.groups import (
+    PollGroup,
+    Question,
+    compute_next_due_time,
+    open_shared_group,
+)
 
 VIP = Question.create(None, Tagged("VIP").to_dict())
 PHONE = Question.create({"tag": "x"}, HasPhone().to_dict())
@@ -87,13 +92,13 @@ def test_times_of_a_member_that_left_are_forgotten() -> None:
 
 
 def test_groups_are_shared_by_key_as_long_as_they_are_used() -> None:
-    with shared_group("a") as one:
-        with shared_group("a") as same, shared_group("b") as other:
+    with open_shared_group("a") as one:
+        with open_shared_group("a") as same, open_shared_group("b") as other:
             assert one is same
             assert one is not other
-        with shared_group("a") as again:
+        with open_shared_group("a") as again:
             assert again is one
-    with shared_group("a") as new:
+    with open_shared_group("a") as new:
         assert new is not one
 
 
@@ -104,7 +109,7 @@ def test_groups_are_shared_by_key_as_long_as_they_are_used() -> None:
 )
 def test_a_restarted_wait_keeps_its_rhythm(created_at: float, interval: float, elapsed: float) -> None:
     now = created_at + elapsed
-    due = next_due_time(created_at, interval, now)
+    due = compute_next_due_time(created_at, interval, now)
     assert now <= due <= now + interval * 1.001 + 1e-3
     if elapsed >= interval:
         turns = (due - created_at) / interval
@@ -114,5 +119,5 @@ def test_a_restarted_wait_keeps_its_rhythm(created_at: float, interval: float, e
 def test_restarts_do_not_postpone_polls() -> None:
     """With polls every 6 hours and restarts every 4, the wait is still polled for every 6 hours."""
     hour = 3600.0
-    dues = {next_due_time(0.0, 6 * hour, restart * 4 * hour) for restart in range(2, 20)}
+    dues = {compute_next_due_time(0.0, 6 * hour, restart * 4 * hour) for restart in range(2, 20)}
     assert {due / hour for due in dues} <= {float(6 * turn) for turn in range(1, 15)}

@@ -137,7 +137,7 @@ class Transport:
             try:
                 response = self.send(request, self._require_no_error, stop)
             except ContactsError as error:
-                # A flow may do without the response.
+                # A flow may catch the error and continue.
                 failure = error
 
     def open_backend(self) -> HttpxBackend:
@@ -199,7 +199,7 @@ class Transport:
         }
 
     def _requested_wait(self, error: ContactsError) -> float:
-        """Return how long the vendor wants to be left alone, in seconds."""
+        """Return the seconds to wait: ``Retry-After``, or after a throttled request the published window with jitter."""
         if error.retry_after is None and isinstance(error, RateLimited):
             # Other processes of this connection wait too, and must not all resume at the same moment.
             return self._limiter.window_seconds * random.uniform(1, 1 + _JITTER_FRACTION)

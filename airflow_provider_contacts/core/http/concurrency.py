@@ -1,4 +1,4 @@
-"""How many requests of a connection are in flight, in all its hooks of one process."""
+"""Limit the requests in flight of one connection, across all its hooks in one process."""
 
 from __future__ import annotations
 

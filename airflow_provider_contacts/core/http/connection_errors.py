@@ -57,8 +57,8 @@ def deadline_error(context: ConnectionContext, request: Request) -> VendorUnavai
     """Return the error for a response that is not complete in time."""
     seconds = context.settings.request_deadline
     return VendorUnavailable(
-        f"{context.describe(request)}: No complete response within {seconds:g} s (request_deadline of connection "
-        f"{context.settings.conn_id!r}).",
+        f"{context.describe(request)}: The response was not complete after {seconds:g} s. Lower `page_size`, or raise "
+        f"`request_deadline` in Extra of connection {context.settings.conn_id!r}.",
         transient=True,
     )
 

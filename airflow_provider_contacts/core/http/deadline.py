@@ -27,7 +27,7 @@ class Deadline:
         self._on_expiry = on_expiry
         self._lock = threading.Lock()
         self._is_over = False
-        self.expired = False
+        self.is_expired = False
 
     def finish(self) -> None:
         """Record that the request has ended."""
@@ -37,8 +37,8 @@ class Deadline:
     def check(self) -> None:
         """End the request if it has taken too long."""
         with self._lock:
-            if not self._is_over and not self.expired and time.monotonic() >= self._due:
-                self.expired = True
+            if not self._is_over and not self.is_expired and time.monotonic() >= self._due:
+                self.is_expired = True
                 self._on_expiry()
 
 

@@ -18,12 +18,12 @@ class Interruption:
     """Interrupts the request that one thread is sending."""
 
     def __init__(self) -> None:
-        # Not the connection, which forgets its socket while a response is read to the end of the connection.
+        # The socket itself: a connection drops its reference when a response ends with the connection.
         self.sock: Any = None
 
     def interrupt(self) -> None:
         """Shut down the request's socket, so that reading from it ends."""
-        # Not the method of a TLS socket, which waits for the server.
+        # `SSLSocket.shutdown` waits for the server, so the plain socket's method is called.
         with contextlib.suppress(OSError, TypeError):
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 

@@ -46,7 +46,7 @@ class RateLimiter:
         return max((seconds for _, seconds in self.rates), default=0.0)
 
     def pause(self, seconds: float) -> None:
-        """Let no request pass for a while."""
+        """Pause all requests for at least ``seconds``."""
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
     def acquire(self, stop: threading.Event) -> bool:

@@ -56,10 +56,10 @@ class RequestsBackend:
                 try:
                     response = self._exchange(request, token)
                 except ContactsError:
-                    if not deadline.expired:
+                    if not deadline.is_expired:
                         raise
             # Without a length, a response that is interrupted looks complete.
-            if deadline.expired:
+            if deadline.is_expired:
                 raise deadline_error(context, request)
         return response
 

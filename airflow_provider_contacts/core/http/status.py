@@ -30,7 +30,7 @@ MAX_SLEEP_SECONDS = 120.0
 _TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 # With these, a proxy or a server that is being redeployed may answer in place of the API.
 _STATUSES_OF_PROXIES = frozenset({401, 403, 404, 410})
-# A longer `Retry-After` is a Unix time if it looks like one.
+# A `Retry-After` in this range is a Unix time.
 _MIN_UNIX_TIME = 1e9
 _MAX_UNIX_TIME = 1e10
 _ERROR_CLASSES: Mapping[int, type[ContactsError]] = {
@@ -91,7 +91,7 @@ def api_error(
     words = ": ".join(part for part in (reported.label, reported.message) if part)
     words = f" ({redact(words, context, request, token)})" if words else ""
     if is_web_page:
-        words = " with a body that is not JSON, so a proxy or a web server has answered and not the API"
+        words = " with a body that is not JSON, probably from a proxy or web server instead of the API"
     # A 404 with an explanation comes from the API, so Host is correct.
     hint = "" if error_class is NotFound and words else _hint(context, error_class, retry_after)
     if is_web_page:
@@ -155,8 +155,8 @@ def _hint(context: ConnectionContext, error_class: type[ContactsError], retry_af
         NotFound: f" If every request fails like this, check Host of {conn}.",
         QuotaExhausted: " The account's credits are used up; waiting does not help.",
         RateLimited: (
-            f" Every task process keeps the rate limit on its own. If several run at the same time, set "
-            f"`requests_per_minute` of {conn} to the limit divided by their number."
+            f" The rate limit applies to each task process. If several tasks share {conn}, set its "
+            "`requests_per_minute` to the vendor's limit divided by the number of tasks."
         ),
     }
     return hints.get(error_class, "")

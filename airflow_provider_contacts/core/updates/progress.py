@@ -59,7 +59,9 @@ class Progress:
         self._digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
         self._blocks = [0] * -(-len(targets) // _TARGETS_PER_BLOCK)
         if store is not None:
-            with self._tolerating("read", "Contacts that a previous attempt has updated are updated again."):
+            with self._tolerate_store_errors(
+                "read", "Contacts that a previous attempt has updated are updated again."
+            ):
                 self._load(store)
         self.done = [index for index in range(len(targets)) if self._is_done(index)]
 
@@ -75,7 +77,7 @@ class Progress:
             changed.add(number)
         # A store that fails is slow as well, so it is not tried again.
         if self._store is not None and not self._has_failed:
-            with self._tolerating("written", "A retry will update these contacts again."):
+            with self._tolerate_store_errors("written", "A retry will update these contacts again."):
                 for number in sorted(changed):
                     self._store.set(_block_key(number), f"{self._digest}:{self._blocks[number]:x}")
 
@@ -83,7 +85,7 @@ class Progress:
         """Delete everything, so that the same update starts from the beginning next time."""
         if self._store is None:
             return
-        with self._tolerating(
+        with self._tolerate_store_errors(
             "cleared", "If this task is cleared, it may skip contacts that it has updated."
         ):
             for number, block in enumerate(self._blocks):
@@ -93,7 +95,7 @@ class Progress:
             self._store.delete(_STATE_KEY)
 
     @contextlib.contextmanager
-    def _tolerating(self, what: str, consequence: str) -> Iterator[None]:
+    def _tolerate_store_errors(self, what: str, consequence: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:

@@ -112,10 +112,10 @@ def update_all(
     """Update every target that is not done yet, up to ``max_concurrency`` requests at a time.
 
     Progress is saved before the next request is sent, so that after a kill at most ``max_concurrency``
-    requests are sent again. If the vendor refuses the request for a batch, its contacts are updated one by one.
+    requests are sent again. If the vendor rejects the request for a batch, its contacts are updated one by one.
 
     :param report: is called with the number of processed targets.
-    :raises ContactsError: immediately, if every remaining request would fail in the same way, or if ten updates in a row
+    :raises ContactsError: immediately, if every remaining request would fail in the same way, or if ten contacts in a row
         have failed with a transient error.
     """
     outcome = Outcome(list(progress.done))
@@ -162,7 +162,7 @@ class _Failures:
     in_a_row: int = 0
 
     def handle(self, batch: list[int], error: BaseException) -> list[list[int]]:
-        """Record a failed request, and return what to try instead: the contacts of a refused batch, one by one.
+        """Record a failed request, and return what to try instead: the contacts of a rejected batch, one by one.
 
         :raises BaseException: if the error ends the whole update.
         """

@@ -21,7 +21,7 @@ def test_block_that_is_in_time() -> None:
     called = threading.Event()
     with limit_duration(60, called.set) as deadline:
         pass
-    assert not deadline.expired
+    assert not deadline.is_expired
     assert not called.is_set()
 
 
@@ -29,7 +29,7 @@ def test_block_that_takes_too_long() -> None:
     called = threading.Event()
     with limit_duration(0.1, called.set) as deadline:
         assert called.wait(5)
-    assert deadline.expired
+    assert deadline.is_expired
 
 
 @pytest.mark.parametrize("length", [True, False])
@@ -39,7 +39,7 @@ def test_body_that_drips(length: bool, tether: Callable[..., str], read: Read) -
     with RawServer(drops) as server:
         conn_id = tether(server.url, extra={"request_deadline": 1, "retry_limit": 0})
         started = time.monotonic()
-        with pytest.raises(VendorUnavailable, match=r"No complete response within 1 s \(request_deadline"):
+        with pytest.raises(VendorUnavailable, match="not complete after 1 s.*`request_deadline`"):
             read(conn_id)
     assert time.monotonic() - started < 5
 
@@ -49,7 +49,7 @@ def test_headers_that_drip(tether: Callable[..., str], read: Read) -> None:
     with RawServer(drops) as server:
         conn_id = tether(server.url, extra={"request_deadline": 1, "retry_limit": 0})
         started = time.monotonic()
-        with pytest.raises(VendorUnavailable, match="No complete response within 1 s"):
+        with pytest.raises(VendorUnavailable, match="not complete after 1 s"):
             read(conn_id)
     assert time.monotonic() - started < 5
 
