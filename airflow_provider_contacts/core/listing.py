@@ -14,11 +14,14 @@ from airflow_provider_contacts.errors import (
     IncompleteListing,
     InvalidRequest,
     MalformedResponse,
+    NotFound,
 )
 
 OnIncomplete = Literal["fail", "warn"]
 
 _MAX_PASSES = 3
+# One record of this many may be counted but not shown.
+_HIDDEN_FRACTION = 100
 # Requested if the vendor rejects a larger page; vendors that allow large pages allow this one.
 _FALLBACK_PAGE_SIZE = 50
 _STATUSES_OF_REJECTED_SIZE = (400, 422)
@@ -31,7 +34,8 @@ class Listing:
 
     1. the vendor reports that no page follows, or an empty page follows and there is no total,
     2. one pass returned as many distinct contacts as a total that did not change, and its last page was not full,
-    3. two passes in a row returned the same contacts in the same order, and the same total, or
+    3. two passes in a row returned the same contacts in the same order, and the same total, and hardly fewer records than
+       that, or
     4. all passes together returned as many contacts as a total that never changed.
 
     Otherwise it is read again.
@@ -41,6 +45,7 @@ class Listing:
     :param limit: stop after this many contacts, or None for all. A listing that a limit ends is not checked for
         completeness.
     :param where: vendor and request, for messages.
+    :param is_strict: whether rule 3, which rests on probability, is not enough.
     :param on_incomplete: whether a listing that could not be proven complete is an error or a warning.
     :param may_lower_size: whether to retry with smaller pages if the vendor rejects the size.
     """
@@ -52,6 +57,7 @@ class Listing:
         limit: int | None = None,
         where: str = "Listing",
         *,
+        is_strict: bool = False,
         on_incomplete: OnIncomplete = "fail",
         may_lower_size: bool = False,
     ) -> None:
@@ -59,6 +65,7 @@ class Listing:
         self._paging = paging
         self._size = size
         self._limit = limit
+        self._is_strict = is_strict
         self._on_incomplete = on_incomplete
         self._may_lower_size = may_lower_size and size > _FALLBACK_PAGE_SIZE
         self._pass = paging.start_pass(size)
@@ -93,11 +100,19 @@ class Listing:
             return None
         return self._pass.next_params(in_flight)
 
-    def lower_size(self, error: ContactsError) -> bool:
-        """Lower the page size if the vendor rejected it, and return whether it was lowered.
+    def recover(self, error: ContactsError) -> bool:
+        """Handle a failed request, and return whether the listing goes on.
 
-        :param error: why the request failed.
+        :param error: why the request for the next page failed.
         """
+        if self._pass.is_beyond_total and isinstance(error, InvalidRequest | NotFound):
+            # The page after the last one was only requested to prove that there is none.
+            self.update(Page([], total=self._pass.total))
+            return True
+        return self._lower_size(error)
+
+    def _lower_size(self, error: ContactsError) -> bool:
+        """Lower the page size if the vendor rejected it, and return whether it was lowered."""
         is_rejected = isinstance(error, InvalidRequest) and error.status in _STATUSES_OF_REJECTED_SIZE
         if not is_rejected or not self._may_lower_size or self._has_pages:
             return False
@@ -136,7 +151,7 @@ class Listing:
         if not self._has_pages:
             self._has_pages = True
             self._first_total = page.total
-        self._totals_agree = self._totals_agree and page.total == self._first_total
+        self._totals_agree = self._totals_agree and page.total in (None, self._first_total)
 
     def _add_new(self, page: Page[Contact]) -> list[Contact]:
         seen = self._seen
@@ -189,7 +204,11 @@ class Listing:
         return self._totals_agree and self._had_steady_totals and len(self._seen) == self._first_total
 
     def _is_unchanged(self) -> bool:
-        return self._pass.has_steady_total and self._previous_pass == self._summary()
+        # A few records may be hidden. If more are missing, the vendor has answered with a part of them.
+        total = self._pass.total or 0
+        has_enough_rows = self._pass.rows >= total - max(1, total // _HIDDEN_FRACTION)
+        is_steady = self._pass.has_steady_total and self._previous_pass == self._summary()
+        return is_steady and has_enough_rows and not self._is_strict
 
     def _summary(self) -> tuple[int, int, int | None]:
         return (self._order, len(self._seen_in_pass), self._pass.total)

@@ -13,7 +13,7 @@ from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.listing import Listing
 from airflow_provider_contacts.core.paging import Page, Params
 from airflow_provider_contacts.core.workers import submit
-from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.errors import InvalidRequest, NotFound
 
 
 class AsyncClient(Protocol):
@@ -46,8 +46,8 @@ def read_pages(
             # The usual case with cursors: pages come one at a time, so a thread would only add overhead.
             try:
                 page = fetch(to_request[0])
-            except InvalidRequest as error:
-                if listing.lower_size(error):
+            except (InvalidRequest, NotFound) as error:
+                if listing.recover(error):
                     continue
                 raise
             yield listing.update(page)
@@ -110,8 +110,8 @@ class AsyncPages:
                 # Popped only after it has arrived, so that closing meanwhile cancels it.
                 try:
                     arrived = await future
-                except InvalidRequest as error:
-                    if not listing.lower_size(error):
+                except (InvalidRequest, NotFound) as error:
+                    if not listing.recover(error):
                         raise
                     in_flight.popleft()
                     continue

@@ -73,6 +73,14 @@ class Pass(Protocol):
     def has_steady_total(self) -> bool:
         """Whether all pages up to the last one were read, and all reported the same total."""
 
+    @property
+    def is_beyond_total(self) -> bool:
+        """Whether all pages that the total needs have arrived, and the next one should be empty."""
+
+    @property
+    def rows(self) -> int:
+        """How many records arrived, duplicates included."""
+
     def is_complete(self, seen: int) -> bool:
         """Return whether ``seen`` distinct records are all of them."""
 
@@ -82,6 +90,8 @@ class CursorPass:
 
     total: int | None = None
     has_wrong_total = False
+    is_beyond_total = False
+    rows = 0
 
     def __init__(self, *, size_param: str, cursor_param: str, size: int) -> None:
         self._size_param = size_param
@@ -155,6 +165,7 @@ class LinkPass(CursorPass):
             self._total_changed = True
             self.total = self.total or page.total
         self._received += 1
+        self.rows += len(page.items)
         if page.next_link is None:
             self.done = True
         else:
@@ -205,9 +216,11 @@ class PageNumberPass:
         self._requested = 0
         self._received = 0
         self._first_length = 0
-        self._page_count: int | None = None  # known after the first page, if the vendor reports a total
+        # Known after the first page, if the vendor reports a total: how many pages the total needs, and how many are read.
+        self._needed_pages = 0
+        self._page_count: int | None = None
+        self._rows = 0
         self._previous: Sequence[object] = ()
-        self._pages_with_new = 0
         self._must_recheck_first = False
         self._total_changed = False
         self._reached_last_page = False
@@ -234,9 +247,10 @@ class PageNumberPass:
             return
         if index == 0:
             self._process_first_page(page)
-        elif page.total != self.total:
+        elif page.total not in (None, self.total):
             # A contact was added or removed, so others may have moved across a page boundary that was read already.
             self._total_changed = True
+        self._rows += len(page.items)
         # Some vendors return the last page again for every later number; that proves nothing about the total.
         if new_records and not self.has_wrong_total and self._exceeds_total(index, page):
             self.has_wrong_total = True
@@ -245,7 +259,6 @@ class PageNumberPass:
             self._update_without_total(index, page, new_records)
         else:
             self._update_with_total(index, page, new_records)
-        self._pages_with_new += bool(new_records)
         self._previous = page.items
 
     def _process_first_page(self, page: Page[Item]) -> None:
@@ -255,27 +268,28 @@ class PageNumberPass:
         self._first_length = len(page.items)
         if page.total is not None and page.items:
             # The vendor may return smaller pages than requested, so count in pages of the length it returned.
-            self._page_count = max(1, -(-page.total // self._first_length))
+            self._needed_pages = max(1, -(-page.total // self._first_length))
+            self._page_count = max(self._needed_pages, page.page_count or 0)
 
     def _exceeds_total(self, index: int, page: Page[Item]) -> bool:
         """Return whether a page shows that there are more records than its total."""
         if self.total is None:
             return False
-        last_position = index * self._first_length + len(page.items)
-        has_more_pages = (page.page_count or 0) > (self._page_count or 0)
-        is_beyond = page.total is not None and last_position > page.total
-        return is_beyond or (has_more_pages and page.total == self.total)
+        total = self.total if page.total is None else page.total
+        return index * self._first_length + len(page.items) > total
 
     def _update_with_total(self, index: int, page: Page[Item], new_records: int) -> None:
         assert self._page_count is not None
         is_last = self._received == self._page_count
-        if is_last and new_records and self._may_be_full(index, page):
-            # A total that is too low looks the same. One more page proves it either way.
+        is_short_of_total = self.total is not None and self._rows < self.total
+        if is_last and new_records and (is_short_of_total or self._may_be_full(index, page)):
+            # A total that is too low looks the same, and so do pages that are shorter than the first one. One more page
+            # proves it either way.
             self._page_count += 1
             return
         # If the same page comes again, the vendor may ignore the page number.
         is_repeated = bool(page.items) and not new_records and self._is_previous(page)
-        self._reached_last_page = is_last and not is_repeated
+        self._reached_last_page = self._received >= self._needed_pages and not is_repeated
         # An empty or a repeated page ends the pass, which is then found to be incomplete.
         self.done = is_last or is_repeated or not page.items
 
@@ -300,15 +314,14 @@ class PageNumberPass:
         self._must_recheck_first = self._must_recheck_first or (may_repeat and not self._first_length)
         if new_records or may_repeat:
             return
-        # Some vendors return the last page again for every later number. If it is the only page and full, the vendor
-        # may as well ignore the number, and there may be more contacts.
-        is_last_page_again = self._pages_with_new > 1 and self._is_previous(page)
-        if length < self._size or is_last_page_again:
+        # Some vendors return the last page again for every later number. If it is full, the vendor may as well ignore large
+        # numbers, or all of them, and there may be more contacts.
+        if length < self._size and length not in _COMMON_MAX_PAGE_SIZES:
             self._end(is_over=True)
             return
         raise MalformedResponse(
-            f"Page {self._first + index} contains only contacts of earlier pages. "
-            f"The vendor seems to ignore `{self._page_param}`."
+            f"Page {self._first + index} contains only contacts of earlier pages. The vendor seems to ignore "
+            f"`{self._page_param}`. If there are no more contacts, set another page_size."
         )
 
     def _end(self, *, is_over: bool) -> None:
@@ -328,9 +341,19 @@ class PageNumberPass:
         return [_identity(item) for item in page.items] == [_identity(item) for item in self._previous]
 
     @property
+    def is_beyond_total(self) -> bool:
+        """Whether all pages that the total needs have arrived, and the next one should be empty."""
+        return self._page_count is not None and self._received >= self._needed_pages > 0
+
+    @property
     def has_steady_total(self) -> bool:
         """Whether all pages up to the last one were read, and all reported the same total."""
         return self._reached_last_page and not self._total_changed and not self.has_wrong_total
+
+    @property
+    def rows(self) -> int:
+        """How many records arrived, duplicates included."""
+        return self._rows
 
     def is_complete(self, seen: int) -> bool:
         """Return whether ``seen`` distinct records are all of them."""

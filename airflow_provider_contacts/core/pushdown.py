@@ -71,15 +71,15 @@ class Selection:
             self._remaining -= len(contacts)
         return contacts
 
-    def test(self, contact: Contact) -> bool:
-        """Test a contact, count the result, and return whether it matches."""
+    def test(self, contact: Contact) -> bool | None:
+        """Test a contact, count the result, and return whether it matches, or None if its record does not report it."""
         self.evaluated += 1
         value = self._plan.evaluate(contact)
         if value is None:
             self.unknown += 1
         elif value is False and self._plan.is_contradicted_by(contact):
             self.contradicted += 1
-        return value is True
+        return value
 
     @property
     def has_reached_limit(self) -> bool:
@@ -196,6 +196,9 @@ def _require_support(
         raise UnsupportedByVendor(f"{vendor} does not support the condition `{name}`.", condition=name)
     if problem := support.explain_unsupported(simple):
         raise UnsupportedByVendor(problem, condition=name)
+    support.to_filters(
+        simple, True
+    )  # raises for a name that the vendor does not have, wherever it is in the condition
     if (required := support.required_filter) and required not in filters:
         raise UnsupportedByVendor(
             f"{vendor} supports the condition `{name}` only if the filter `{required}` is set.",

@@ -59,16 +59,26 @@ class ContactReader:
         self._page_size = page_size
 
     def list_contacts(
-        self, filters: Filters | None, condition: Condition | None, limit: int | None, raw: bool
+        self,
+        filters: Filters | None,
+        condition: Condition | None,
+        limit: int | None,
+        raw: bool,
+        strict: bool,
     ) -> Iterator[Contact]:
         """Check filters and condition now, and return an iterator that reads pages as they are needed."""
-        return self._read(self._prepare(filters, condition, limit, raw))
+        return self._read(self._prepare(filters, condition, limit, raw, strict))
 
     def alist_contacts(
-        self, filters: Filters | None, condition: Condition | None, limit: int | None, raw: bool
+        self,
+        filters: Filters | None,
+        condition: Condition | None,
+        limit: int | None,
+        raw: bool,
+        strict: bool,
     ) -> AsyncReading:
         """Check filters and condition now, and return an async reader."""
-        return AsyncReading(self._transport, self._prepare(filters, condition, limit, raw))
+        return AsyncReading(self._transport, self._prepare(filters, condition, limit, raw, strict))
 
     def plan(self, filters: Filters | None, condition: Condition | None) -> tuple[dict[str, object], Plan]:
         """Check filters and condition, and return the filters to list with, and the plan for the records."""
@@ -105,7 +115,12 @@ class ContactReader:
             stop.set()
 
     def _prepare(
-        self, filters: Filters | None, condition: Condition | None, limit: int | None, raw: bool
+        self,
+        filters: Filters | None,
+        condition: Condition | None,
+        limit: int | None,
+        raw: bool,
+        strict: bool = False,
     ) -> ListingRequest:
         endpoint = self._vendor.contacts
         title = self._vendor.title
@@ -119,12 +134,12 @@ class ContactReader:
             raise InvalidConnection(f"Connection {self._settings.conn_id!r}: {error}") from None
         scope = ListingScope(endpoint.account_id(given, self._settings), given)
         decode = PageDecoder(endpoint, self._vendor.error_format, scope=scope, keep_raw=raw)
-        listing = self._listing(plan, limit)
+        listing = self._listing(plan, limit, strict)
         if gap := endpoint.explain_gap(given):
             self._transport.warn_once(f"{title}: {gap}")
         return ListingRequest(endpoint.path, to_query(given), decode, listing, Selection(plan, limit))
 
-    def _listing(self, plan: Plan, limit: int | None) -> Listing:
+    def _listing(self, plan: Plan, limit: int | None, strict: bool) -> Listing:
         endpoint = self._vendor.contacts
         size = self._checked_size()
         # If records are tested, it is unknown how many have to be read to find `limit` matches.
@@ -134,7 +149,8 @@ class ContactReader:
             size if read_limit is None else min(size, read_limit),
             read_limit,
             f"{self._vendor.title}: GET {endpoint.path}",
-            on_incomplete=self._settings.on_incomplete,
+            is_strict=strict,
+            on_incomplete="fail" if strict else self._settings.on_incomplete,
             may_lower_size=self._page_size is None and self._settings.page_size is None,
         )
 

@@ -159,6 +159,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         condition: ConditionLike | None = None,
         limit: int | None = None,
         raw: bool = True,
+        strict: bool = False,
     ) -> Iterator[Contact]:
         """Iterate over the contacts and fetch pages lazily.
 
@@ -169,6 +170,9 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
             filters where possible. All records are then tested.
         :param limit: stop after this many contacts.
         :param raw: whether contacts keep the vendor's JSON; reading is faster without it.
+        :param strict: whether a listing that does not reach the vendor's total is an error even if two passes in a row
+            returned the same contacts, or ``on_incomplete`` is ``warn``. Use it to conclude something from a contact that
+            is missing.
         :return: an iterator that ends after the last contact. Each contact is returned once.
         :raises InvalidRequest: if a filter, the condition or the limit is invalid.
         :raises UnsupportedByVendor: if the vendor does not support the condition; names the vendors that do.
@@ -178,7 +182,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         reader = ContactReader(self._get_transport(self.settings), self.page_size)
         parsed = parse_condition(condition)
         with _suggest_supporting_vendors(self.vendor):
-            contacts = reader.list_contacts(filters, parsed, limit, raw)
+            contacts = reader.list_contacts(filters, parsed, limit, raw, strict)
         return self._with_lineage(contacts)
 
     def check_listing(
@@ -208,6 +212,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         condition: ConditionLike | None = None,
         limit: int | None = None,
         raw: bool = True,
+        strict: bool = False,
     ) -> AsyncGenerator[Contact, None]:
         """Async version of :meth:`list_contacts`; the arguments are checked when iteration starts.
 
@@ -216,7 +221,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         reader = ContactReader(self._get_transport(await self.asettings()), self.page_size)
         parsed = parse_condition(condition)
         with _suggest_supporting_vendors(self.vendor):
-            reading = reader.alist_contacts(filters, parsed, limit, raw)
+            reading = reader.alist_contacts(filters, parsed, limit, raw, strict)
         async with reading:
             while (contacts := await reading.next()) is not None:
                 for contact in contacts:

@@ -158,7 +158,7 @@ def _failure(outcome: Outcome, targets: list[Target]) -> ContactsError:
     return ContactsError(
         f"{len(outcome.failed)} of {len(targets)} contacts could not be updated; {len(outcome.updated)} were. The log "
         f"names the first {_MAX_CONTACTS_IN_LOG}. {outcome.causes(targets)}",
-        transient=any(error.transient for error in outcome.failed.values()),
+        transient=any(not error.permanent for error in outcome.failed.values()),
     )
 
 

@@ -220,7 +220,10 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         """Return the contacts that match now."""
         found: list[Reference] = []
         try:
-            for contact in hook.list_contacts(self.filters, condition=self._parsed_condition, raw=False):
+            contacts = hook.list_contacts(
+                self.filters, condition=self._parsed_condition, raw=False, strict=True
+            )
+            for contact in contacts:
                 found.append(contact.reference())  # noqa: PERF401 - an error keeps what was found
         except IncompleteListing as error:
             self.log.warning("%s The matches that were found are used.", error)

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.validation import parse_bool
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest, wrap_unexpected
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.connections import find_connection
 from airflow_provider_contacts.lineage import collect_write
@@ -149,7 +149,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
         removal_limit = parse_removal_limit(self.max_removed)
         allow_untested = parse_bool("allow_untested_dialect", self.allow_untested_dialect)
         read_started_at = datetime.now(timezone.utc)
-        contacts = hook.list_contacts(self.filters, condition=self.condition)
+        contacts = hook.list_contacts(self.filters, condition=self.condition, strict=mark_removed)
         with _connect(self.sql_conn_id) as engine:
             require_tested(engine.dialect.name, allow_untested=allow_untested)
             table = define_table(self.table)
@@ -195,6 +195,8 @@ def _database_errors(problem: str) -> Iterator[None]:
 
     try:
         yield
+    except (ValueError, OverflowError) as error:
+        raise wrap_unexpected(error) from None
     except sa.exc.SQLAlchemyError as error:
         original = getattr(error, "orig", None)
         code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)

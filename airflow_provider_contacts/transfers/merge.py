@@ -175,12 +175,7 @@ class Merge:
             locks = [self._lock_id(account_id) for account_id, _ in accounts]
             with lock_contacts(connection, locks):
                 differences = [self._compare(connection, *account) for account in accounts]
-                if self.removal_limit is not None:
-                    self.removal_limit.check(
-                        listed=self.counts.seen,
-                        present=sum(difference.present for difference in differences),
-                        gone=sum(len(difference.gone) for difference in differences),
-                    )
+                self._check_removals(differences)
                 for difference in differences:
                     # Inserts and updates stay separate statements, because "insert or update" differs between databases.
                     self._insert(connection, difference.new)
@@ -188,6 +183,19 @@ class Merge:
                     self._mark_removed(connection, difference.account_id, difference.gone)
                 connection.commit()
         return self.counts
+
+    def _check_removals(self, differences: list[_Difference]) -> None:
+        limit = self.removal_limit
+        if limit is None:
+            return
+        limit.check(
+            listed=self.counts.seen,
+            present=sum(difference.present for difference in differences),
+            gone=sum(len(difference.gone) for difference in differences),
+        )
+        for difference in differences if limit.applies_to_accounts else ():
+            listed = len(self.staging.accounts[difference.account_id])
+            limit.check(listed=listed, present=difference.present, gone=len(difference.gone))
 
     def _lock_id(self, account_id: str) -> int:
         identity = hashlib.sha256(f"{self.table.fullname} {self.vendor} {account_id}".encode()).digest()
@@ -241,8 +249,9 @@ class Merge:
         ):
             stored[contact_id] = (parse_digest(digest), removed_at is not None)
             # SQLite returns times without a zone; they were written in UTC.
-            changed_at = changed_at if changed_at.tzinfo else changed_at.replace(tzinfo=timezone.utc)
-            if changed_at >= self.read_started_at:
+            written_at = max(changed_at, removed_at or changed_at)
+            written_at = written_at if written_at.tzinfo else written_at.replace(tzinfo=timezone.utc)
+            if written_at >= self.read_started_at:
                 newer.add(contact_id)
         return stored, newer
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from airflow_provider_contacts.errors import IncompleteListing, InvalidRequest
 
-_DEFAULT_SHARE = 0.2
+_DEFAULT_PERCENT = 20
 # Small tables change by large shares.
 _DEFAULT_ROWS = 20
 
@@ -18,11 +18,17 @@ class RemovalLimit:
     A vendor that answers with a part of its contacts, or with none, looks as if the others had been deleted.
 
     :param rows: a number of contacts, or None.
-    :param share: a share of the contacts in the table, or None. Without either, the limit is 20 % and 20 contacts.
+    :param percent: a share of the contacts in the table, or None. Without either, the limit is 20 % or 20 contacts,
+        whichever is more, and applies to each account too.
     """
 
     rows: int | None = None
-    share: float | None = None
+    percent: int | None = None
+
+    @property
+    def applies_to_accounts(self) -> bool:
+        """Whether each account is checked too."""
+        return self == RemovalLimit()
 
     def check(self, *, listed: int, present: int, gone: int) -> None:
         """Check, before the first write, how many contacts would be marked.
@@ -35,7 +41,7 @@ class RemovalLimit:
         advice = "Nothing was written. If they are really gone, set max_removed for one run."
         if gone and not listed and self == RemovalLimit():
             raise IncompleteListing(
-                f"The vendor listed no contacts, so all {gone} contacts in the table would be marked as removed. {advice}"
+                f"The vendor listed no contacts of an account, so all {gone} of its contacts in the table would be marked as removed. {advice}"
             )
         if gone > self._compute_limit(present):
             raise IncompleteListing(
@@ -46,16 +52,16 @@ class RemovalLimit:
     def _compute_limit(self, present: int) -> float:
         if self.rows is not None:
             return self.rows
-        if self.share is not None:
-            return self.share * present
-        return max(_DEFAULT_ROWS, _DEFAULT_SHARE * present)
+        if self.percent is not None:
+            return self.percent * present / 100
+        return max(_DEFAULT_ROWS, _DEFAULT_PERCENT * present / 100)
 
     def __str__(self) -> str:
         if self.rows is not None:
             return f"{self.rows}"
-        if self.share is not None:
-            return f"{self.share:.0%}"
-        return f"by default {_DEFAULT_ROWS} or {_DEFAULT_SHARE:.0%}, whichever is more"
+        if self.percent is not None:
+            return f"{self.percent} %"
+        return f"by default {_DEFAULT_ROWS} or {_DEFAULT_PERCENT} %, whichever is more"
 
 
 def parse_removal_limit(value: object) -> RemovalLimit:
@@ -70,7 +76,7 @@ def parse_removal_limit(value: object) -> RemovalLimit:
     if isinstance(text, str) and text.endswith("%"):
         digits = text[:-1].strip()
         if digits.isdecimal() and int(digits) <= 100:
-            return RemovalLimit(share=int(digits) / 100)
+            return RemovalLimit(percent=int(digits))
     elif isinstance(text, str) and text.isdecimal():
         return RemovalLimit(rows=int(text))
     elif isinstance(text, int) and not isinstance(text, bool) and text >= 0:

@@ -237,19 +237,23 @@ class ContactEventTrigger(PollingTrigger):
         with group.join(question, [self._first_due_time()]):
             async for poll in with_pauses(self._with_fallback(polls, group), saving.seconds_left):
                 await saving.save_if_due()
+                if memory is not None:
+                    saving.plan(memory.digests)
                 answer = None if poll is None else poll.answer(question, joined_at)
                 if answer is None or errors.report(answer):
                     continue
                 current = {store.digest(reference): reference for reference in answer.matches.references}
+                if memory is None and not (answer.is_complete or self.emit_existing):
+                    continue  # not a baseline: what it lacks would be emitted later
                 if memory is None:
                     memory = Memory(() if self.emit_existing else current)
                     # A baseline has no event to wait for.
                     await store.save(memory.digests)
-                new = memory.update(current, is_complete=answer.is_complete)
+                undecided = {store.digest_of(*identity) for identity in answer.undecided}
+                new = memory.update(current, undecided, is_complete=answer.is_complete)
                 errors.report_holding_back(memory)
                 for event in self._split([current[digest] for digest in new]):
                     yield event
-                saving.plan(memory.digests)
 
     def _split(self, contacts: list[Reference]) -> Iterator[TriggerEvent]:
         emitted_at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_contacts.core.waiting import Matches
+from airflow_provider_contacts.core.waiting import Identity, Matches
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
 
@@ -46,11 +46,13 @@ class Answer:
     """The answer of one poll to a question: the matching contacts, or what went wrong.
 
     :param matches: the contacts that match; if the listing is incomplete, those that were found.
+    :param undecided: account ids and contact ids of contacts whose record does not report the condition.
     :param error: why there is no answer, or None.
     :param is_complete: whether all contacts were listed.
     """
 
     matches: Matches = field(default_factory=Matches)
+    undecided: Sequence[Identity] = ()
     error: ContactsError | None = None
     is_complete: bool = True
 

@@ -14,7 +14,7 @@ from typing import Any
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.condition_parsing import parse_condition
 from airflow_provider_contacts.core.pushdown import Selection
-from airflow_provider_contacts.core.waiting import Matches, Pace
+from airflow_provider_contacts.core.waiting import Identity, Matches, Pace
 from airflow_provider_contacts.errors import (
     ContactsError,
     IncompleteListing,
@@ -74,6 +74,7 @@ class _Listing:
     query: dict[str, object]
     selections: dict[str, Selection] = field(default_factory=dict)
     found: dict[str, list[Reference]] = field(default_factory=dict)
+    undecided: dict[str, list[Identity]] = field(default_factory=dict)
 
 
 class _Poller:
@@ -120,13 +121,18 @@ class _Poller:
         is_complete = True
         try:
             # Closed explicitly, so that a cancelled trigger ends its requests before the event loop does.
-            async with contextlib.aclosing(hook.alist_contacts(listing.query, raw=False)) as contacts:
+            async with contextlib.aclosing(
+                hook.alist_contacts(listing.query, raw=False, strict=True)
+            ) as contacts:
                 number = 0
                 async for contact in contacts:
                     number += 1
                     for key, selection in listing.selections.items():
-                        if selection.test(contact):
+                        value = selection.test(contact)
+                        if value:
                             listing.found[key].append(contact.reference())
+                        elif value is None:
+                            listing.undecided[key].append((contact.account_id, contact.contact_id))
                     if number % _CONTACTS_PER_TURN == 0:
                         await asyncio.sleep(0)
         except IncompleteListing as error:
@@ -137,11 +143,15 @@ class _Poller:
             return dict.fromkeys(listing.selections, Answer(error=_contacts_error(error)))
         where = f"{hook.vendor.title}: GET {hook.vendor.contacts.path}"
         return {
-            key: self._answer(selection, listing.found[key], is_complete, where)
+            key: self._answer(
+                selection,
+                Answer(Matches(listing.found[key]), listing.undecided[key], None, is_complete),
+                where,
+            )
             for key, selection in listing.selections.items()
         }
 
-    def _answer(self, selection: Selection, found: list[Reference], is_complete: bool, where: str) -> Answer:
+    def _answer(self, selection: Selection, answer: Answer, where: str) -> Answer:
         try:
             selection.require_answers(where)
         except UnansweredCondition as error:
@@ -149,7 +159,7 @@ class _Poller:
             self._warn_once(f"{error} The wait continues, in case the vendor reports it later.")
         except ContactsError as error:
             return Answer(error=error)
-        return Answer(Matches(found), is_complete=is_complete)
+        return answer
 
     def _warn_once(self, message: str) -> None:
         if message not in self._warnings:
@@ -165,6 +175,7 @@ def _add_question(listings: dict[str, _Listing], hook: ContactsHook[Any], questi
     listing = listings.setdefault(json.dumps(query, sort_keys=True), _Listing(query))
     listing.selections[question.key] = Selection(plan, None)
     listing.found[question.key] = []
+    listing.undecided[question.key] = []
 
 
 def _contacts_error(error: Exception) -> ContactsError:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 
 from airflow_provider_contacts.contact import Reference
@@ -23,9 +23,9 @@ _CHARS_OF_A_DIGEST = 64
 
 # A contact that is missing in this many polls in a row is forgotten.
 _MISSES_UNTIL_FORGOTTEN = 3
-# If more than half of at least this many contacts are missing, the vendor has probably answered with a part.
+# If half of at least this many contacts are missing, the vendor has probably answered with a part.
 _MASS_COUNT = 20
-_MISSES_UNTIL_MASS_IS_FORGOTTEN = 60
+_POLLS_UNTIL_MASS_IS_FORGOTTEN = 60
 
 
 class Memory:
@@ -38,38 +38,49 @@ class Memory:
 
     def __init__(self, digests: Iterable[str]) -> None:
         self._misses: Counter[str] = Counter(dict.fromkeys(digests, 0))
-        self.is_holding_back = False
+        self._polls_held_back = 0
 
     @property
     def digests(self) -> set[str]:
         """The digests of the contacts that it has not forgotten."""
         return set(self._misses)
 
-    def update(self, current: Iterable[str], *, is_complete: bool) -> list[str]:
+    @property
+    def is_holding_back(self) -> bool:
+        """Whether so many contacts are missing that none is forgotten for the moment."""
+        return self._polls_held_back > 0
+
+    def update(
+        self, current: Iterable[str], undecided: Collection[str] = (), *, is_complete: bool
+    ) -> list[str]:
         """Record a poll, and return the digests of contacts that were not seen before.
 
         :param current: digests of the contacts that match now.
+        :param undecided: digests of the contacts whose record does not report it. They are not missing.
         :param is_complete: whether contacts that are missing do not match any more.
         """
         present = dict.fromkeys(current, 0)
         new = [digest for digest in present if digest not in self._misses]
         if is_complete:
-            self._count_misses(present)
-        self._misses.update(present)
+            self._count_misses({*present, *undecided})
         for digest in present:
             self._misses[digest] = 0
         return new
 
-    def _count_misses(self, present: dict[str, int]) -> None:
+    def _count_misses(self, present: set[str]) -> None:
         missing = [digest for digest in self._misses if digest not in present]
-        for digest in missing:
-            self._misses[digest] += 1
-        is_mass = len(self._misses) >= _MASS_COUNT and len(missing) > len(self._misses) / 2
-        self.is_holding_back = is_mass
-        limit = _MISSES_UNTIL_MASS_IS_FORGOTTEN if is_mass else _MISSES_UNTIL_FORGOTTEN
-        for digest in missing:
-            if self._misses[digest] >= limit:
+        if len(self._misses) >= _MASS_COUNT and len(missing) * 2 >= len(self._misses):
+            self._polls_held_back += 1
+            if self._polls_held_back < _POLLS_UNTIL_MASS_IS_FORGOTTEN:
+                return
+            for digest in missing:
                 del self._misses[digest]
+        self._polls_held_back = 0
+        for digest in missing:
+            if digest in self._misses:
+                self._misses[digest] += 1
+                if self._misses[digest] >= _MISSES_UNTIL_FORGOTTEN:
+                    del self._misses[digest]
 
 
 class AsyncStore(Protocol):
@@ -105,9 +116,11 @@ class SeenStore:
 
     def digest(self, reference: Reference) -> str:
         """Return the digest that identifies a contact."""
-        identity = "\0".join(
-            (self._fingerprint, reference["vendor"], reference["account_id"], reference["contact_id"])
-        )
+        return self.digest_of(reference["account_id"], reference["contact_id"])
+
+    def digest_of(self, account_id: str, contact_id: str) -> str:
+        """Return the digest that identifies a contact; its vendor follows from what is polled."""
+        identity = "\0".join((self._fingerprint, account_id, contact_id))
         digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
@@ -143,7 +156,10 @@ class SeenStore:
         self._width = int(index["width"])
         for name in index["blocks"]:
             block = await store.aget(self._block_key(self._width, str(name)))
-            digests = block if isinstance(block, list) else []
+            if not isinstance(block, list):
+                # Every block of the index was written, so the store cannot be read at the moment.
+                raise LookupError  # noqa: TRY004
+            digests = block
             self._blocks[str(name)] = {digest for digest in digests if isinstance(digest, str)}
         return set().union(*self._blocks.values())
 

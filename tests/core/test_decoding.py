@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, Generic, TypeVar
@@ -179,3 +180,19 @@ def test_number_without_an_exact_value_is_not_an_id(number: str) -> None:
         PageDecoder(MAILSTAND.contacts, ErrorFormat(), scope=ListingScope(), keep_raw=False)(
             Response(200, {}, page.encode())
         )
+
+
+def test_kept_contact_does_not_keep_its_page() -> None:
+    """Each page has 1 MB. What is kept of 30 pages must not keep 30 MB."""
+    endpoint = MAILSTAND.contacts
+    decoder = PageDecoder(endpoint, ErrorFormat(), scope=ListingScope("space_x"), keep_raw=True)
+    records = [{"id": "contact_1"}, {"id": "contact_2", "x": "x" * 1_000_000}]
+    body = json.dumps({"status": "ok", "data": records, "total_found": 2}).encode()
+    tracemalloc.start()
+    try:
+        kept = [decoder(Response(200, {}, bytes(bytearray(body)))).items[0] for _ in range(30)]
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert bytes(kept[0].raw) == b'{"id": "contact_1"}'
+    assert size < 3_000_000

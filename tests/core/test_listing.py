@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.listing import Listing
 from airflow_provider_contacts.core.paging import Page, Params
-from airflow_provider_contacts.errors import IncompleteListing, InvalidRequest, MalformedResponse
+from airflow_provider_contacts.errors import (
+    ContactsError,
+    IncompleteListing,
+    InvalidRequest,
+    MalformedResponse,
+    NotFound,
+)
 from tests.core.simulated import (
     CURSOR,
     FROM_ZERO,
@@ -174,15 +180,87 @@ def test_number_of_pages_proves_that_a_total_is_too_low() -> None:
 
 
 @both_ways
-@pytest.mark.parametrize("total", [7, 8])
-def test_listing_that_stands_still_is_complete_after_two_passes(
-    go: Callable[..., list[int]], total: int
-) -> None:
-    # A total that also counts hidden records, or duplicates.
+def test_listing_that_stands_still_is_complete_after_two_passes(go: Callable[..., list[int]]) -> None:
+    # A total that also counts a hidden record.
     listing = Listing(NUMBERED, 3)
-    assert go(listing, reporting([0, 1, 2, 3, 4, 5], total), 2) == [0, 1, 2, 3, 4, 5]
+    assert go(listing, reporting([0, 1, 2, 3, 4, 5], 7), 2) == [0, 1, 2, 3, 4, 5]
     assert listing.passes == 2
-    assert f"the vendor reports {total}" in listing.warning
+    assert "the vendor reports 7" in listing.warning
+    with pytest.raises(IncompleteListing):
+        go(Listing(NUMBERED, 3, is_strict=True), reporting([0, 1, 2, 3, 4, 5], 7), 2)
+
+
+def partial(people: list[int], *lengths: int) -> Fetch:
+    """Simulate a vendor whose pages have these lengths, the last for all later ones."""
+    starts = [sum(lengths[:number]) for number in range(len(lengths))]
+
+    def fetch(params: Params) -> Page[Contact]:
+        index = int(params["page"]) - 1
+        length = lengths[min(index, len(lengths) - 1)]
+        start = starts[index] if index < len(starts) else starts[-1] + length * (index - len(starts) + 1)
+        return Page([contact(number) for number in people[start : start + length]], total=len(people))
+
+    return fetch
+
+
+@both_ways
+def test_pages_that_are_shorter_than_the_first_one(go: Callable[..., list[int]]) -> None:
+    people = list(range(1020))
+    assert go(Listing(NUMBERED, 51), partial(people, 51, 50), 4) == people
+
+
+@both_ways
+def test_same_part_of_the_contacts_twice_is_not_complete(go: Callable[..., list[int]]) -> None:
+    people = list(range(1000))
+
+    def fetch(params: Params) -> Page[Contact]:
+        page = numbered(people)(params)
+        return Page(page.items[:10], total=1000) if params["page"] == "3" else page
+
+    with pytest.raises(IncompleteListing, match="the last pass returned 960"):
+        go(Listing(NUMBERED, 50), fetch, 4)
+
+
+@both_ways
+def test_too_many_pages_are_reported(go: Callable[..., list[int]]) -> None:
+    people = list(range(120))
+
+    def fetch(params: Params) -> Page[Contact]:
+        page = numbered(people)(params)
+        return Page(page.items, total=120, page_count=9)
+
+    listing = Listing(NUMBERED, 50)
+    assert go(listing, fetch, 3) == people
+    assert (listing.passes, listing.warning) == (1, "")
+
+
+@both_ways
+@pytest.mark.parametrize("error", [NotFound("no"), InvalidRequest("no", status=422)])
+@pytest.mark.parametrize("contacts", [100, 20, 150])
+def test_error_beyond_the_last_page_is_its_end(
+    contacts: int, error: ContactsError, go: Callable[..., list[int]]
+) -> None:
+    people = list(range(contacts))
+
+    def fetch(params: Params) -> Page[Contact]:
+        page = numbered(people)(params)
+        if not page.items:
+            raise error
+        return page
+
+    assert go(Listing(NUMBERED, 50), fetch, 3) == people
+
+
+def test_total_on_the_first_page_only() -> None:
+    people = list(range(120))
+
+    def fetch(params: Params) -> Page[Contact]:
+        page = numbered(people)(params)
+        return page if params["page"] == "1" else Page(page.items)
+
+    listing = Listing(NUMBERED, 50)
+    assert sync_read(listing, fetch) == people
+    assert listing.passes == 1
 
 
 def test_contacts_that_are_listed_twice() -> None:
@@ -192,7 +270,7 @@ def test_contacts_that_are_listed_twice() -> None:
     assert (listing.passes, "duplicates" in listing.warning) == (2, True)
 
 
-@pytest.mark.parametrize("total", [13, 1_000_000])
+@pytest.mark.parametrize("total", [8, 13, 1_000_000])
 def test_pages_that_are_missing_are_an_error(total: int) -> None:
     # A vendor that shows the first pages only, however often it is asked.
     with pytest.raises(IncompleteListing):
@@ -255,8 +333,9 @@ def test_last_page_that_is_returned_again_for_every_later_number(
         return numbered(people, total=total, first=0)({**params, "page": str(page)})
 
     listing = Listing(FROM_ZERO, size)
-    if not total and contacts == size:
-        # The vendor may as well ignore the page number.
+    last_length = (contacts - 1) % size + 1
+    if not total and (last_length == size or last_length in (10, 20, 25, 50)):
+        # It may be a full page, and the vendor may as well ignore the page number.
         with pytest.raises(MalformedResponse, match="seems to ignore `page`"):
             go(listing, fetch)
         return

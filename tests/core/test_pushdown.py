@@ -8,11 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.conditions import Connected, HasPhone, Opened, Replied, Tagged
+from airflow_provider_contacts.conditions import (
+    Bounced,
+    Connected,
+    HasPhone,
+    InStage,
+    Opened,
+    Replied,
+    Tagged,
+)
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.pushdown import Plan, Selection, plan_condition
 from airflow_provider_contacts.core.vendor import ConditionSupport
-from airflow_provider_contacts.errors import UnsupportedByVendor
+from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
+from airflow_provider_contacts.hooks.mailstand import MAILSTAND
 from tests.strategies import conditions, contacts
 
 SUPPORTS = {
@@ -99,3 +108,17 @@ def test_selection_keeps_matches_up_to_the_limit(replied: list[bool | None], lim
     assert kept == [contact for contact in found if contact.replied][:limit]
     assert selection.unknown == replied.count(None)
     assert selection.has_reached_limit == (limit is not None and len(kept) == limit)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        ~InStage("Do Not Contcat") | Bounced(),
+        ~(InStage("Do Not Contcat") & Bounced()),
+        InStage("Do Not Contcat") | HasPhone(),
+    ],
+)
+def test_names_are_checked_wherever_they_are(condition: Any) -> None:
+    """A misspelled stage must not match all contacts."""
+    with pytest.raises(InvalidRequest, match="no such stage"):
+        plan_condition(condition, {"campaign": "camp_x"}, MAILSTAND.contacts.conditions, "Mailstand")

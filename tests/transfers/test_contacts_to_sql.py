@@ -118,7 +118,9 @@ def test_an_account_that_has_become_empty(sandbox: Sandbox, database: Database) 
     table = sandbox.state.tables["mailstand"]
     for row in list(table.rows):
         table.remove(row)
-    with pytest.raises(IncompleteListing, match="The vendor listed no contacts, so all 60 contacts"):
+    with pytest.raises(
+        IncompleteListing, match="The vendor listed no contacts of an account, so all 60 of its contacts"
+    ):
         load(database, "mailstand", mark_removed=True)
     assert all(row["removed_at"] is None for row in database.rows())
     assert counts(load(database, "mailstand", mark_removed=True, max_removed=60)) == (0, 0, 0, 0, 60)
@@ -141,6 +143,19 @@ def test_without_a_list_of_accounts_an_empty_one_is_not_marked(sandbox: Sandbox,
         table.remove(row)
     sandbox.fail("talktohumans", path="/accounts", status=404)
     assert counts(load(database, mark_removed=True, max_removed="60%"))[-1] == 0
+
+
+def test_each_account_is_checked(sandbox: Sandbox, database: Database) -> None:
+    """A vendor that leaves out a small account does not lose it."""
+    table = sandbox.state.tables["talktohumans"]
+    table.add(200)
+    for row in [row for row in table.rows if row.account_id == "102"][3:]:
+        table.remove(row)
+    load(database)
+    for row in [row for row in table.rows if row.account_id == "102"]:
+        table.remove(row)
+    with pytest.raises(IncompleteListing, match="no contacts of an account"):
+        load(database, mark_removed=True)
 
 
 @pytest.mark.parametrize(

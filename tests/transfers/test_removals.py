@@ -18,8 +18,8 @@ from airflow_provider_contacts.transfers.removals import RemovalLimit, parse_rem
         ("None", RemovalLimit()),
         (0, RemovalLimit(rows=0)),
         (" 7 ", RemovalLimit(rows=7)),
-        ("30%", RemovalLimit(share=0.3)),
-        ("100 %", RemovalLimit(share=1.0)),
+        ("30%", RemovalLimit(percent=30)),
+        ("100 %", RemovalLimit(percent=100)),
     ],
 )
 def test_parse_removal_limit(value: Any, limit: RemovalLimit) -> None:
@@ -38,7 +38,7 @@ def test_invalid_removal_limit(value: Any) -> None:
         (RemovalLimit(), 50, 20),
         (RemovalLimit(), 1000, 200),
         (RemovalLimit(rows=0), 1000, 0),
-        (RemovalLimit(share=0.5), 10, 5),
+        (RemovalLimit(percent=50), 10, 5),
     ],
 )
 def test_limits(limit: RemovalLimit, present: int, most: int) -> None:
@@ -52,3 +52,8 @@ def test_empty_listing_marks_nothing_unless_a_limit_is_set() -> None:
         RemovalLimit().check(listed=0, present=5, gone=5)
     RemovalLimit(rows=5).check(listed=0, present=5, gone=5)
     RemovalLimit().check(listed=0, present=0, gone=0)
+
+
+def test_shares_are_exact() -> None:
+    for percent in range(101):
+        RemovalLimit(percent=percent).check(listed=1, present=100, gone=percent)

@@ -227,3 +227,43 @@ def test_no_store_remembers_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert asyncio.run(seen.load()) is None
     asyncio.run(seen.save({"a"}))
     assert "no asset state store" in caplog.text
+
+
+def test_mass_that_comes_back_starts_from_zero() -> None:
+    digests = list(map(str, range(1000)))
+    memory = Memory(digests)
+    for _ in range(5):
+        memory.update(digests[600:], is_complete=True)
+    memory.update(digests[200:], is_complete=True)
+    memory.update(digests[200:], is_complete=True)
+    assert memory.update(digests, is_complete=True) == []
+    for _ in range(5):
+        memory.update(digests[500:], is_complete=True)
+    assert memory.update(digests, is_complete=True) == []
+
+
+def test_undecided_contacts_are_not_missing() -> None:
+    memory = Memory(["a", "b"])
+    for _ in range(10):
+        assert memory.update(["a"], {"b"}, is_complete=True) == []
+    assert memory.update(["a", "b"], is_complete=True) == []
+
+
+def test_unreadable_block_is_not_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen_module, "_FIRST_RETRY_SECONDS", 0.01)
+
+    class Flaky(AsyncStore):
+        misses = 2
+
+        async def aget(self, key: str) -> Any:
+            if key.endswith("-0-") and self.misses:
+                self.misses -= 1
+                return None
+            return await super().aget(key)
+
+    store = Flaky()
+    store.values = {
+        "contacts-seen-poll": {"width": 0, "blocks": [""]},
+        "contacts-seen-poll-0-": ["a"],
+    }
+    assert asyncio.run(SeenStore(store, None, "poll", LOG).load()) == {"a"}

@@ -95,4 +95,4 @@ def test_each_problem_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     for present, complete in [([], True), ([], True), (map(str, range(20)), True), ([], True)]:
         memory.update(present, is_complete=complete)
         errors.report_holding_back(memory)
-    assert caplog.text.count("More than half of the 20 contacts") == 2
+    assert caplog.text.count("At least half of the 20 contacts") == 2

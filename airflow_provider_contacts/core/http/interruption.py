@@ -20,9 +20,11 @@ class Interruption:
     def __init__(self) -> None:
         # The socket itself: a connection drops its reference when a response ends with the connection.
         self.sock: Any = None
+        self.is_interrupted = False
 
     def interrupt(self) -> None:
-        """Shut down the request's socket, so that reading from it ends."""
+        """Shut down the request's socket, now or as soon as there is one, so that reading from it ends."""
+        self.is_interrupted = True
         # `SSLSocket.shutdown` waits for the server, so the plain socket's method is called.
         with contextlib.suppress(OSError, TypeError):
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
@@ -85,3 +87,5 @@ class _WatchedConnection:
         interruption = getattr(_running, "interruption", None)
         if interruption is not None:
             interruption.sock = self.sock
+            if interruption.is_interrupted:
+                interruption.interrupt()

@@ -27,7 +27,9 @@ from airflow_provider_contacts.errors import (
 
 # Longer waits are left to Airflow's retry instead of blocking a worker.
 MAX_SLEEP_SECONDS = 120.0
-_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT_STATUSES = frozenset({408, 429})
+# Any other status of the 5xx class is an outage, also those that proxies invent, such as 522.
+_PERMANENT_SERVER_STATUSES = frozenset({501, 505})
 # With these, a proxy or a server that is being redeployed may answer in place of the API.
 _STATUSES_OF_PROXIES = frozenset({401, 403, 404, 410})
 # A `Retry-After` in this range is a Unix time.
@@ -78,12 +80,12 @@ def api_error(
         status = reported.status or status
         response_line += " with an error in its body"
     error_class = context.vendor.error_labels.get(reported.label) or _error_class(status)
-    is_web_page = status in _STATUSES_OF_PROXIES and not _is_api_response(response)
+    is_web_page = status in _STATUSES_OF_PROXIES and response.body.lstrip()[:1] == b"<"
     if is_web_page:
         error_class = VendorUnavailable
     retry_after = parse_retry_after(response.headers.get("retry-after"))
     transient = error_class is RateLimited or (
-        error_class is VendorUnavailable and (is_web_page or status in _TRANSIENT_STATUSES)
+        error_class is VendorUnavailable and (is_web_page or _is_transient(status))
     )
     asks_for_long_wait = retry_after is not None and retry_after > MAX_SLEEP_SECONDS
     if transient and asks_for_long_wait:
@@ -91,7 +93,7 @@ def api_error(
     words = ": ".join(part for part in (reported.label, reported.message) if part)
     words = f" ({redact(words, context, request, token)})" if words else ""
     if is_web_page:
-        words = " with a body that is not JSON, probably from a proxy or web server instead of the API"
+        words = " with a web page, probably from a proxy or web server instead of the API"
     # A 404 with an explanation comes from the API, so Host is correct.
     hint = "" if error_class is NotFound and words else _hint(context, error_class, retry_after)
     if is_web_page:
@@ -128,15 +130,9 @@ def parse_retry_after(value: str | None) -> float | None:
     return max(0.0, seconds) if seconds <= MAX_RETRY_AFTER_SECONDS else None
 
 
-def _is_api_response(response: Response) -> bool:
-    """Return whether a response has a body of JSON, or none."""
-    if not response.body.strip():
-        return True
-    try:
-        response.json()
-    except MalformedResponse:
-        return False
-    return True
+def _is_transient(status: int) -> bool:
+    is_outage = status >= 500 and status not in _PERMANENT_SERVER_STATUSES
+    return is_outage or status in _TRANSIENT_STATUSES
 
 
 def _error_class(status: int) -> type[ContactsError]:

@@ -19,7 +19,7 @@ from airflow_provider_contacts.core.workers import submit
 from airflow_provider_contacts.errors import ContactsError, wrap_unexpected
 
 _MAX_CAUSES_SHOWN = 5
-_MAX_TRANSIENT_FAILURES_IN_A_ROW = 10
+_MAX_FAILURES_IN_A_ROW = 10
 # How long requests in flight may take to finish after an error has ended the update.
 _SHUTDOWN_GRACE_SECONDS = 5.0
 
@@ -116,7 +116,7 @@ def update_all(
 
     :param report: is called with the number of processed targets.
     :raises ContactsError: immediately, if every remaining request would fail in the same way, or if ten contacts in a row
-        have failed with a transient error.
+        have failed with an error that a retry may fix.
     """
     outcome = Outcome(list(progress.done))
     failures = _Failures(outcome)
@@ -172,14 +172,11 @@ class _Failures:
             error = wrap_unexpected(error)
         if error.aborts_bulk_update:
             raise error
-        if error.transient:
-            # More requests would only add to the vendor's load. Airflow's retry continues where this attempt ends.
-            self.in_a_row += len(batch)
-            if self.in_a_row >= _MAX_TRANSIENT_FAILURES_IN_A_ROW:
-                raise error
-        else:
-            self.in_a_row = 0
-            if len(batch) > 1:
-                return [[index] for index in reversed(batch)]
+        if len(batch) > 1 and not error.transient:
+            return [[index] for index in reversed(batch)]
+        # More requests would only add to the vendor's load. Airflow's retry continues where this attempt ends.
+        self.in_a_row = 0 if error.permanent else self.in_a_row + len(batch)
+        if self.in_a_row >= _MAX_FAILURES_IN_A_ROW:
+            raise error
         self.outcome.failed.update(dict.fromkeys(batch, error))
         return []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
 from airflow_provider_contacts.core.http.deadline import limit_duration
+from airflow_provider_contacts.core.http.interruption import _WatchedConnection, interruptible
 from airflow_provider_contacts.errors import VendorUnavailable
 from tests.conftest import Read
 from tests.scripted import RawServer, Reply, ScriptedServer
@@ -67,3 +70,15 @@ def test_request_after_one_that_was_interrupted(
     whole = page({"_id": "1"}, total=1)
     scripted.replies = [Reply(body=whole, drip=0.5), Reply(body=whole)]
     assert len(read(tether(scripted.url, extra={"request_deadline": 1, "retry_limit": 1}))) == 1
+
+
+def test_deadline_that_passes_before_there_is_a_connection() -> None:
+    """A slow connection attempt must not outlive the deadline by a dripping response."""
+    with interruptible() as interruption:
+        interruption.interrupt()
+        left, right = socket.socketpair()
+        connection = SimpleNamespace(sock=left)
+        _WatchedConnection._register(connection)  # type: ignore[arg-type]
+        assert right.recv(1) == b""
+        left.close()
+        right.close()

@@ -16,7 +16,12 @@ from airflow_provider_contacts.core.updates.progress import Progress
 from airflow_provider_contacts.core.updates.run import Outcome, Updater, update_all
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.core.vendor import Vendor
-from airflow_provider_contacts.errors import AuthenticationError, InvalidRequest, VendorUnavailable
+from airflow_provider_contacts.errors import (
+    AuthenticationError,
+    ContactsError,
+    InvalidRequest,
+    VendorUnavailable,
+)
 from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
 from airflow_provider_contacts.hooks.tether import TETHER
 from tests.scripted import ReceivedRequest, Reply, ScriptedServer
@@ -160,7 +165,7 @@ def test_an_outage_ends_the_update(
     with pytest.raises(VendorUnavailable) as caught:
         run(transport(TALKTOHUMANS), store, concurrency)
     assert caught.value.transient
-    assert 13 <= len(scripted.received) < 13 + concurrency
+    assert 13 <= len(scripted.received) <= 13 + concurrency
     assert Progress(store, "c", TARGETS, CHANGE, LOG).done == [0, 1, 2]
 
 
@@ -237,3 +242,16 @@ def test_rare_causes_are_only_counted() -> None:
     failed: dict[int, Exception] = {index: VendorUnavailable(f"cause {index}") for index in range(8)}
     outcome = Outcome(failed=failed)  # type: ignore[arg-type]
     assert outcome.causes(TARGETS).endswith("; and 3 other causes.")
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(status=522), Reply(body=b"<html>maintenance</html>"), Reply(status=520, body=b"x")]
+)
+def test_other_signs_of_an_outage_end_the_update(
+    reply: Reply, transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.replies = [reply]
+    with pytest.raises(ContactsError) as caught:
+        run(transport(TALKTOHUMANS), Store(), concurrency=1)
+    assert not caught.value.permanent
+    assert len(scripted.received) == 10
