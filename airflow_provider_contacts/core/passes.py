@@ -281,7 +281,7 @@ class PageNumberPass:
     def _update_with_total(self, index: int, page: Page[Item], new_records: int) -> None:
         assert self._page_count is not None
         is_last = self._received == self._page_count
-        is_short_of_total = self.total is not None and self._rows < self.total
+        is_short_of_total = self.total is not None and self._rows < self.total and not self._total_changed
         if is_last and new_records and (is_short_of_total or self._may_be_full(index, page)):
             # A total that is too low looks the same, and so do pages that are shorter than the first one. One more page
             # proves it either way.

@@ -46,7 +46,7 @@ class RemovalLimit:
         if gone > self._compute_limit(present):
             raise IncompleteListing(
                 f"{gone} of the table's {present} contacts would be marked as removed, more than max_removed ({self}). The "
-                f"vendor may have listed only a part of its contacts. {advice}"
+                f"vendor may have listed only a part of its contacts. {advice} Here it would be {gone}."
             )
 
     def _compute_limit(self, present: int) -> float:
@@ -81,4 +81,4 @@ def parse_removal_limit(value: object) -> RemovalLimit:
         return RemovalLimit(rows=int(text))
     elif isinstance(text, int) and not isinstance(text, bool) and text >= 0:
         return RemovalLimit(rows=text)
-    raise InvalidRequest('`max_removed` must be a whole number, or a share such as "30%".')
+    raise InvalidRequest('`max_removed` must be a whole number, or a share between "0%" and "100%".')

@@ -145,6 +145,12 @@ def test_without_a_list_of_accounts_an_empty_one_is_not_marked(sandbox: Sandbox,
     assert counts(load(database, mark_removed=True, max_removed="60%"))[-1] == 0
 
 
+def test_max_removed_needs_mark_removed(sandbox: Sandbox, database: Database) -> None:
+    with pytest.raises(InvalidRequest, match="no effect without `mark_removed=True`"):
+        load(database, "mailstand", max_removed=5)
+    assert not sandbox.requests("mailstand")
+
+
 def test_each_account_is_checked(sandbox: Sandbox, database: Database) -> None:
     """A vendor that leaves out a small account does not lose it."""
     table = sandbox.state.tables["talktohumans"]

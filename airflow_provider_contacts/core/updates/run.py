@@ -119,7 +119,7 @@ def update_all(
         have failed with an error that a retry may fix.
     """
     outcome = Outcome(list(progress.done))
-    failures = _Failures(outcome)
+    failures = _Failures(outcome, len(targets))
     done = set(progress.done)
     remaining = [index for index in range(len(targets)) if index not in done]
     size = updater.batch_size
@@ -159,6 +159,7 @@ class _Failures:
     """Records failed requests, and decides what follows from them."""
 
     outcome: Outcome
+    count: int
     in_a_row: int = 0
 
     def handle(self, batch: list[int], error: BaseException) -> list[list[int]]:
@@ -177,6 +178,9 @@ class _Failures:
         # More requests would only add to the vendor's load. Airflow's retry continues where this attempt ends.
         self.in_a_row = 0 if error.permanent else self.in_a_row + len(batch)
         if self.in_a_row >= _MAX_FAILURES_IN_A_ROW:
-            raise error
+            raise error.at(
+                f"The update has stopped, because {self.in_a_row} contacts in a row failed. {len(self.outcome.updated)} of "
+                f"{self.count} contacts were updated, and a retry continues from there"
+            )
         self.outcome.failed.update(dict.fromkeys(batch, error))
         return []

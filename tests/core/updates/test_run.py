@@ -165,6 +165,7 @@ def test_an_outage_ends_the_update(
     with pytest.raises(VendorUnavailable) as caught:
         run(transport(TALKTOHUMANS), store, concurrency)
     assert caught.value.transient
+    assert "because 10 contacts in a row failed. 3 of 20 contacts were updated" in str(caught.value)
     assert 13 <= len(scripted.received) <= 13 + concurrency
     assert Progress(store, "c", TARGETS, CHANGE, LOG).done == [0, 1, 2]
 
