@@ -88,11 +88,12 @@ class Airflow:
             )  # fmt: skip
 
     def stop(self, command: str) -> None:
-        """Stop a component with SIGTERM, as a deployment does."""
+        """Stop a component with SIGTERM, as a deployment does, and with SIGKILL if that takes too long."""
         process = self._processes.pop(command)
         os.kill(process.pid, signal.SIGTERM)
         try:
-            process.wait(60)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(60)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -130,7 +131,8 @@ def airflow(env: dict[str, str], port: int, *components: str) -> Iterator[Airflo
             running.start(command)
         yield running
     finally:
-        for command in list(running._processes):
+        # The others need the API server to finish.
+        for command in reversed(list(running._processes)):
             running.stop(command)
 
 
