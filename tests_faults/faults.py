@@ -151,7 +151,7 @@ BOMB = gzip.compress(b'{"data": "' + b" " * (140 << 20), 9)
 DEEP = "[" * 20_000 + "]" * 20_000
 
 FAULTS = [
-    Fault("connection refused or reset before the response", Exchange.reset, recovers=True),
+    Fault("reset before the response", Exchange.reset, recovers=True),
     Fault("reset inside the response", _reset_inside, recovers=True),
     Fault("body cut short", _cut, recovers=True),
     Fault("body cut short, without a length", _cut_without_length, recovers=True),
