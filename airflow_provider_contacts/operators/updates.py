@@ -43,7 +43,7 @@ class _UpdateContactsOperator(RetryPolicyOperator):
     :param max_updates: fail before the first write if more contacts than this would change. Templated.
     :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Authentication,
         permission, quota and long rate-limit errors abort immediately in either mode, as do ten
-        contacts in a row that fail with a transient error. Templated.
+        contacts in a row that fail with an error that a retry may fix. Templated.
     :return: ``{"updated", "unchanged", "failed"}``, each a list of references; those in ``failed`` have an ``error``
         too. With ``preview``, ``updated`` is empty and ``would_update`` lists what it would contain.
     """

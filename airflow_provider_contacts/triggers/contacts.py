@@ -178,8 +178,8 @@ class ContactEventTrigger(PollingTrigger):
     triggerer is down. An event that was emitted within the last minute before the triggerer stops may be emitted again. On
     Airflow 3.2 it keeps no state, and matches while the triggerer is down are missed.
 
-    A contact that is missing from three polls in a row is forgotten, and emitted again when it matches again. If more than
-    half of 20 or more contacts are missing, the vendor has probably answered with a part of its contacts; they are
+    A contact that is missing from three polls in a row is forgotten, and emitted again when it matches again. If half of
+    20 or more contacts are missing, the vendor has probably answered with a part of its contacts; they are
     forgotten only after 60 polls.
 
     The trigger never ends: after failures it polls less often, and it logs an error when it first occurs.
