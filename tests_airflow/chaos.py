@@ -106,7 +106,7 @@ def check_leaks(state: State) -> None:
         planted |= {str(vendor.connection["password"]), str(vendor.connection.get("login", ""))}
     # XComs, rendered templates, state stores and deferred triggers, also those that were deleted.
     files = [
-        HOME / "airflow" / "airflow.db",
+        *(HOME / "airflow").glob("airflow.db*"),
         *HOME.glob("*.log"),
         *(HOME / "airflow" / "logs").rglob("*.log"),
     ]
