@@ -44,19 +44,21 @@ def read_pages(
             to_request.append(params)
         if len(to_request) == 1 and not in_flight:
             # The usual case with cursors: pages come one at a time, so a thread would only add overhead.
-            try:
-                page = fetch(to_request[0])
-            except (InvalidRequest, NotFound) as error:
-                if listing.recover(error):
-                    continue
+            arrive: Callable[[], Page[Contact]] = partial(fetch, to_request[0])
+        else:
+            for params in to_request:
+                in_flight.append((listing.passes, submit(partial(fetch, params), "contacts-page")))
+            requested_in, future = in_flight.popleft()
+            if requested_in != listing.passes:
+                continue
+            arrive = future.result
+        try:
+            page = arrive()
+        except (InvalidRequest, NotFound) as error:
+            if not listing.recover(error):
                 raise
+        else:
             yield listing.update(page)
-            continue
-        for params in to_request:
-            in_flight.append((listing.passes, submit(partial(fetch, params), "contacts-page")))
-        requested_in, future = in_flight.popleft()
-        if requested_in == listing.passes:
-            yield listing.update(future.result())
 
 
 class AsyncPages:

@@ -40,8 +40,10 @@ class Plan:
 
     def evaluate(self, contact: Contact) -> bool | None:
         """Return whether a returned contact matches, or None if its record does not report it."""
-        if self.is_contradicted_by(contact):
-            return False
+        return False if self.is_contradicted_by(contact) else self.evaluate_residual(contact)
+
+    def evaluate_residual(self, contact: Contact) -> bool | None:
+        """Return whether the record confirms what the vendor's filters do not answer, or None if it does not report it."""
         values = [part.evaluate(contact) for part in self.residual]
         if False in values:
             return False
@@ -74,11 +76,11 @@ class Selection:
     def test(self, contact: Contact) -> bool | None:
         """Test a contact, count the result, and return whether it matches, or None if its record does not report it."""
         self.evaluated += 1
-        value = self._plan.evaluate(contact)
-        if value is None:
-            self.unknown += 1
-        elif value is False and self._plan.is_contradicted_by(contact):
+        if self._plan.is_contradicted_by(contact):
             self.contradicted += 1
+            return False
+        value = self._plan.evaluate_residual(contact)
+        self.unknown += value is None
         return value
 
     @property
@@ -132,7 +134,7 @@ def plan_condition(
         if _is_pushed_down(part, part_filters is not None, supports):
             pushed.append(part)
         else:
-            require_on_records(part, filters, supports, vendor)
+            _require_on_records(part, filters, supports, vendor)
             residual.append(part)
     return Plan(added, tuple(pushed), tuple(residual))
 
@@ -162,14 +164,9 @@ def _without_not(part: Condition) -> tuple[Condition, bool]:
     return (part.of, False) if isinstance(part, Not) else (part, True)
 
 
-def require_on_records(
+def _require_on_records(
     part: Condition, filters: Filters, supports: Mapping[str, ConditionSupport], vendor: str
 ) -> None:
-    """Check that records report everything that a condition asks.
-
-    :param filters: the user's filters.
-    :raises UnsupportedByVendor: if they do not; the message names the filter that would help.
-    """
     for simple in part.simple_conditions():
         name = get_condition_name(simple)
         support = supports[name]
@@ -196,9 +193,8 @@ def _require_support(
         raise UnsupportedByVendor(f"{vendor} does not support the condition `{name}`.", condition=name)
     if problem := support.explain_unsupported(simple):
         raise UnsupportedByVendor(problem, condition=name)
-    support.to_filters(
-        simple, True
-    )  # raises for a name that the vendor does not have, wherever it is in the condition
+    # Raises for a name that the vendor does not have, wherever it is in the condition.
+    support.to_filters(simple, True)
     if (required := support.required_filter) and required not in filters:
         raise UnsupportedByVendor(
             f"{vendor} supports the condition `{name}` only if the filter `{required}` is set.",

@@ -251,6 +251,19 @@ def test_error_beyond_the_last_page_is_its_end(
     assert go(Listing(NUMBERED, 50), fetch, 3) == people
 
 
+@both_ways
+def test_error_beyond_the_last_page_that_was_requested_ahead(go: Callable[..., list[int]]) -> None:
+    people = list(range(120))
+
+    def fetch(params: Params) -> Page[Contact]:
+        page = numbered(people)(params)
+        if not page.items:
+            raise NotFound("no")
+        return Page(page.items, total=120, page_count=9)
+
+    assert go(Listing(NUMBERED, 50), fetch, 4) == people
+
+
 def test_total_on_the_first_page_only() -> None:
     people = list(range(120))
 
