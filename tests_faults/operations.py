@@ -64,7 +64,7 @@ def _keys(contacts: Any) -> list[tuple[str, str]]:
 
 def _is_right(found: list[tuple[str, str]], setting: Setting) -> bool:
     if setting.is_empty_right and not found:
-        return True  # the vendor says that there is no contact
+        return True  # the vendor reports that there are no contacts
     return len(found) == len(set(found)) and set(found) == setting.keys
 
 

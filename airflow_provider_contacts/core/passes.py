@@ -219,7 +219,7 @@ class PageNumberPass:
         # Known after the first page, if the vendor reports a total: how many pages the total needs, and how many are read.
         self._needed_pages = 0
         self._page_count: int | None = None
-        self._rows = 0
+        self.rows = 0
         self._previous: Sequence[object] = ()
         self._must_recheck_first = False
         self._total_changed = False
@@ -250,7 +250,7 @@ class PageNumberPass:
         elif page.total not in (None, self.total):
             # A contact was added or removed, so others may have moved across a page boundary that was read already.
             self._total_changed = True
-        self._rows += len(page.items)
+        self.rows += len(page.items)
         # Some vendors return the last page again for every later number; that proves nothing about the total.
         if new_records and not self.has_wrong_total and self._exceeds_total(index, page):
             self.has_wrong_total = True
@@ -281,7 +281,7 @@ class PageNumberPass:
     def _update_with_total(self, index: int, page: Page[Item], new_records: int) -> None:
         assert self._page_count is not None
         is_last = self._received == self._page_count
-        is_short_of_total = self.total is not None and self._rows < self.total and not self._total_changed
+        is_short_of_total = self.total is not None and self.rows < self.total and not self._total_changed
         if is_last and new_records and (is_short_of_total or self._may_be_full(index, page)):
             # A total that is too low looks the same, and so do pages that are shorter than the first one. One more page
             # proves it either way.
@@ -349,11 +349,6 @@ class PageNumberPass:
     def has_steady_total(self) -> bool:
         """Whether all pages up to the last one were read, and all reported the same total."""
         return self._reached_last_page and not self._total_changed and not self.has_wrong_total
-
-    @property
-    def rows(self) -> int:
-        """How many records arrived, duplicates included."""
-        return self._rows
 
     def is_complete(self, seen: int) -> bool:
         """Return whether ``seen`` distinct records are all of them."""

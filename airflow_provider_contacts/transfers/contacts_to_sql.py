@@ -18,7 +18,7 @@ from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.transfers.dialects import require_tested
 from airflow_provider_contacts.transfers.merge import Counts, Merge, Staging
 from airflow_provider_contacts.transfers.openlineage import Export
-from airflow_provider_contacts.transfers.removals import RemovalLimit, parse_removal_limit
+from airflow_provider_contacts.transfers.removals import parse_removal_limit
 from airflow_provider_contacts.transfers.table import define_table, ensure_table
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
         create_table = parse_bool("create_table", self.create_table)
         mark_removed = parse_bool("mark_removed", self.mark_removed)
         removal_limit = parse_removal_limit(self.max_removed)
-        if not mark_removed and removal_limit != RemovalLimit():
+        if not mark_removed and not removal_limit.is_default:
             raise InvalidRequest("`max_removed` has no effect without `mark_removed=True`.")
         allow_untested = parse_bool("allow_untested_dialect", self.allow_untested_dialect)
         read_started_at = datetime.now(timezone.utc)

@@ -193,7 +193,7 @@ class Merge:
             present=sum(difference.present for difference in differences),
             gone=sum(len(difference.gone) for difference in differences),
         )
-        for difference in differences if limit.applies_to_accounts else ():
+        for difference in differences if limit.is_default else ():
             listed = len(self.staging.accounts[difference.account_id])
             limit.check(listed=listed, present=difference.present, gone=len(difference.gone))
 

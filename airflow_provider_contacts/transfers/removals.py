@@ -26,8 +26,8 @@ class RemovalLimit:
     percent: int | None = None
 
     @property
-    def applies_to_accounts(self) -> bool:
-        """Whether each account is checked too."""
+    def is_default(self) -> bool:
+        """Whether the user set no limit."""
         return self == RemovalLimit()
 
     def check(self, *, listed: int, present: int, gone: int) -> None:
@@ -39,9 +39,10 @@ class RemovalLimit:
         :raises IncompleteListing: if they are too many.
         """
         advice = "Nothing was written. If they are really gone, set max_removed for one run."
-        if gone and not listed and self == RemovalLimit():
+        if gone and not listed and self.is_default:
             raise IncompleteListing(
-                f"The vendor listed no contacts of an account, so all {gone} of its contacts in the table would be marked as removed. {advice}"
+                f"The vendor listed no contacts of an account, so all {gone} of its contacts in the table would be marked as "
+                f"removed. {advice}"
             )
         if gone > self._compute_limit(present):
             raise IncompleteListing(

@@ -73,14 +73,12 @@ class Memory:
             self._polls_held_back += 1
             if self._polls_held_back < _POLLS_UNTIL_MASS_IS_FORGOTTEN:
                 return
-            for digest in missing:
-                del self._misses[digest]
+            self._misses.update(dict.fromkeys(missing, _MISSES_UNTIL_FORGOTTEN))
         self._polls_held_back = 0
         for digest in missing:
-            if digest in self._misses:
-                self._misses[digest] += 1
-                if self._misses[digest] >= _MISSES_UNTIL_FORGOTTEN:
-                    del self._misses[digest]
+            self._misses[digest] += 1
+            if self._misses[digest] >= _MISSES_UNTIL_FORGOTTEN:
+                del self._misses[digest]
 
 
 class AsyncStore(Protocol):
@@ -159,8 +157,7 @@ class SeenStore:
             if not isinstance(block, list):
                 # Every block of the index was written, so the store cannot be read at the moment.
                 raise LookupError  # noqa: TRY004
-            digests = block
-            self._blocks[str(name)] = {digest for digest in digests if isinstance(digest, str)}
+            self._blocks[str(name)] = {digest for digest in block if isinstance(digest, str)}
         return set().union(*self._blocks.values())
 
     async def save(self, seen: set[str]) -> None:
