@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.contact import Contact, Reference
 from airflow_provider_contacts.core.condition_parsing import parse_condition
 from airflow_provider_contacts.core.pushdown import Selection
 from airflow_provider_contacts.core.waiting import Identity, Matches, Pace
@@ -65,16 +65,31 @@ async def poll_forever(contacts_conn_id: str, group: PollGroup, pace: Pace) -> A
 
 
 @dataclass(slots=True, repr=False)
+class _Tally:
+    """What a listing has found out about one question."""
+
+    selection: Selection
+    found: list[Reference] = field(default_factory=list)
+    undecided: list[Identity] = field(default_factory=list)
+
+    def add(self, contact: Contact) -> None:
+        """Test a contact."""
+        value = self.selection.test(contact)
+        if value:
+            self.found.append(contact.reference())
+        elif value is None:
+            self.undecided.append((contact.account_id, contact.contact_id))
+
+
+@dataclass(slots=True, repr=False)
 class _Listing:
-    """One listing of a poll, and the questions that it answers.
+    """One listing of a poll, and the questions that it answers, by key.
 
     :param query: the filters that are sent.
     """
 
     query: dict[str, object]
-    selections: dict[str, Selection] = field(default_factory=dict)
-    found: dict[str, list[Reference]] = field(default_factory=dict)
-    undecided: dict[str, list[Identity]] = field(default_factory=dict)
+    tallies: dict[str, _Tally] = field(default_factory=dict)
 
 
 class _Poller:
@@ -127,12 +142,8 @@ class _Poller:
                 number = 0
                 async for contact in contacts:
                     number += 1
-                    for key, selection in listing.selections.items():
-                        value = selection.test(contact)
-                        if value:
-                            listing.found[key].append(contact.reference())
-                        elif value is None:
-                            listing.undecided[key].append((contact.account_id, contact.contact_id))
+                    for tally in listing.tallies.values():
+                        tally.add(contact)
                     if number % _CONTACTS_PER_TURN == 0:
                         await asyncio.sleep(0)
         except IncompleteListing as error:
@@ -140,15 +151,13 @@ class _Poller:
             is_complete = False
             self._warn_once(f"{error} The matches that were found are used.")
         except Exception as error:
-            return dict.fromkeys(listing.selections, Answer(error=_contacts_error(error)))
+            return dict.fromkeys(listing.tallies, Answer(error=_contacts_error(error)))
         where = f"{hook.vendor.title}: GET {hook.vendor.contacts.path}"
         return {
             key: self._answer(
-                selection,
-                Answer(Matches(listing.found[key]), listing.undecided[key], None, is_complete),
-                where,
+                tally.selection, Answer(Matches(tally.found), tally.undecided, None, is_complete), where
             )
-            for key, selection in listing.selections.items()
+            for key, tally in listing.tallies.items()
         }
 
     def _answer(self, selection: Selection, answer: Answer, where: str) -> Answer:
@@ -173,9 +182,7 @@ def _add_question(listings: dict[str, _Listing], hook: ContactsHook[Any], questi
         raise InvalidRequest("`condition` is empty, so there is nothing to wait for.")
     query, plan = hook.plan_listing(question.filters, condition=condition)
     listing = listings.setdefault(json.dumps(query, sort_keys=True), _Listing(query))
-    listing.selections[question.key] = Selection(plan, None)
-    listing.found[question.key] = []
-    listing.undecided[question.key] = []
+    listing.tallies[question.key] = _Tally(Selection(plan, None))
 
 
 def _contacts_error(error: Exception) -> ContactsError:
