@@ -188,11 +188,13 @@ class MalformedRecord(MalformedResponse):
 
 
 def wrap_unexpected(error: Exception) -> ContactsError:
-    """Return a transient :class:`ContactsError` for an exception of another kind.
+    """Return a :class:`ContactsError` unchanged, and a transient one for any other exception.
 
-    The message names the exception's class and the line that raised it. The exception's text is dropped because it
+    Its message names the exception's class and the line that raised it. The exception's text is dropped because it
     may contain personal data.
     """
+    if isinstance(error, ContactsError):
+        return error
     place = ""
     frame = error.__traceback__
     while frame is not None:

@@ -58,63 +58,7 @@ class ContactReader:
         self._settings = transport.settings
         self._page_size = page_size
 
-    def list_contacts(
-        self,
-        filters: Filters | None,
-        condition: Condition | None,
-        limit: int | None,
-        raw: bool,
-        strict: bool,
-    ) -> Iterator[Contact]:
-        """Check filters and condition now, and return an iterator that reads pages as they are needed."""
-        return self._read(self._prepare(filters, condition, limit, raw, strict))
-
-    def alist_contacts(
-        self,
-        filters: Filters | None,
-        condition: Condition | None,
-        limit: int | None,
-        raw: bool,
-        strict: bool,
-    ) -> AsyncReading:
-        """Check filters and condition now, and return an async reader."""
-        return AsyncReading(self._transport, self._prepare(filters, condition, limit, raw, strict))
-
-    def plan(self, filters: Filters | None, condition: Condition | None) -> tuple[dict[str, object], Plan]:
-        """Check filters and condition, and return the filters to list with, and the plan for the records."""
-        title = self._vendor.title
-        endpoint = self._vendor.contacts
-        # Each source of filters is validated once, so that an error can name the source.
-        given = validate_filters(filters, endpoint.filters, title, reserved=endpoint.paging.reserved_params)
-        plan = plan_condition(condition, given, endpoint.conditions, title)
-        given.update(validate_filters(plan.filters, endpoint.filters, title))
-        return given, plan
-
-    def probe_request(self) -> tuple[Request, Callable[[Response], object]]:
-        """Return the cheapest request that needs the credentials, and its parser."""
-        if (request := self._vendor.probe(self._settings)) is not None:
-            return request, Response.json
-        first_contact = self._prepare(None, None, limit=1, raw=False)
-        return first_contact.page_request(first_contact.listing.next_params(0) or {}), first_contact.decode
-
-    def _read(self, request: ListingRequest) -> Iterator[Contact]:
-        stop = threading.Event()
-        progress = _ListingProgress(self._transport, request)
-
-        def fetch(params: Params) -> Page[Contact]:
-            return self._transport.send(request.page_request(params), request.decode, stop)
-
-        try:
-            for contacts in read_pages(request.listing, fetch, self._settings.max_concurrency):
-                progress.update()
-                yield from request.selection.keep(contacts)
-                if request.selection.has_reached_limit:
-                    return
-            progress.finish()
-        finally:
-            stop.set()
-
-    def _prepare(
+    def prepare(
         self,
         filters: Filters | None,
         condition: Condition | None,
@@ -122,6 +66,7 @@ class ContactReader:
         raw: bool,
         strict: bool = False,
     ) -> ListingRequest:
+        """Check filters, condition and limit, and return the listing to read."""
         endpoint = self._vendor.contacts
         title = self._vendor.title
         if limit is not None and (not is_int(limit) or limit < 1):
@@ -138,6 +83,45 @@ class ContactReader:
         if gap := endpoint.explain_gap(given):
             self._transport.warn_once(f"{title}: {gap}")
         return ListingRequest(endpoint.path, to_query(given), decode, listing, Selection(plan, limit))
+
+    def plan(self, filters: Filters | None, condition: Condition | None) -> tuple[dict[str, object], Plan]:
+        """Check filters and condition, and return the filters to list with, and the plan for the records."""
+        title = self._vendor.title
+        endpoint = self._vendor.contacts
+        # Each source of filters is validated once, so that an error can name the source.
+        given = validate_filters(filters, endpoint.filters, title, reserved=endpoint.paging.reserved_params)
+        plan = plan_condition(condition, given, endpoint.conditions, title)
+        given.update(validate_filters(plan.filters, endpoint.filters, title))
+        return given, plan
+
+    def probe_request(self) -> tuple[Request, Callable[[Response], object]]:
+        """Return the cheapest request that needs the credentials, and its parser."""
+        if (request := self._vendor.probe(self._settings)) is not None:
+            return request, Response.json
+        first_contact = self.prepare(None, None, limit=1, raw=False)
+        return first_contact.page_request(first_contact.listing.next_params(0) or {}), first_contact.decode
+
+    def read(self, request: ListingRequest) -> Iterator[Contact]:
+        """Yield the contacts, and fetch pages as they are needed."""
+        stop = threading.Event()
+        progress = _ListingProgress(self._transport, request)
+
+        def fetch(params: Params) -> Page[Contact]:
+            return self._transport.send(request.page_request(params), request.decode, stop)
+
+        try:
+            for contacts in read_pages(request.listing, fetch, self._settings.max_concurrency):
+                progress.update()
+                yield from request.selection.keep(contacts)
+                if request.selection.has_reached_limit:
+                    return
+            progress.finish()
+        finally:
+            stop.set()
+
+    def aread(self, request: ListingRequest) -> AsyncReading:
+        """Return an async reader of the contacts."""
+        return AsyncReading(self._transport, request)
 
     def _listing(self, plan: Plan, limit: int | None, strict: bool) -> Listing:
         endpoint = self._vendor.contacts

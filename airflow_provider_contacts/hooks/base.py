@@ -182,8 +182,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         reader = ContactReader(self._get_transport(self.settings), self.page_size)
         parsed = parse_condition(condition)
         with _suggest_supporting_vendors(self.vendor):
-            contacts = reader.list_contacts(filters, parsed, limit, raw, strict)
-        return self._with_lineage(contacts)
+            request = reader.prepare(filters, parsed, limit, raw, strict)
+        return self._with_lineage(reader.read(request))
 
     def check_listing(
         self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
@@ -221,8 +221,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         reader = ContactReader(self._get_transport(await self.asettings()), self.page_size)
         parsed = parse_condition(condition)
         with _suggest_supporting_vendors(self.vendor):
-            reading = reader.alist_contacts(filters, parsed, limit, raw, strict)
-        async with reading:
+            request = reader.prepare(filters, parsed, limit, raw, strict)
+        async with reader.aread(request) as reading:
             while (contacts := await reading.next()) is not None:
                 for contact in contacts:
                     yield contact

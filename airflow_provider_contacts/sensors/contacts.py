@@ -246,7 +246,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         return found
 
     def _handle_failure(self, caught: Exception, failures: int) -> None:
-        error = caught if isinstance(caught, ContactsError) else wrap_unexpected(caught)
+        error = wrap_unexpected(caught)
         self._retry_after = error.retry_after or 0.0
         self._wait.failures = failures
         ends_the_wait = self._wait.record_failure(error)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 TESTED_DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
 _MYSQL = ("mysql", "mariadb")
 _LOCK_TIMEOUT_SECONDS = 600
+# Some databases do not index longer text.
+_KEY_LENGTH = 255
 
 
 def require_tested(dialect: str, *, allow_untested: bool) -> None:
@@ -45,10 +47,6 @@ def build_column_types() -> Mapping[str, Any]:
         "time": _for_mysql(sa.DateTime(timezone=True), mysql.DATETIME(fsp=6)),
         "key": _for_mysql(sa.Unicode(_KEY_LENGTH), mysql.VARCHAR(_KEY_LENGTH, collation="utf8mb4_bin")),
     }
-
-
-# Some databases do not index longer text.
-_KEY_LENGTH = 255
 
 
 def _for_mysql(usual: Any, mysql_type: Any) -> Any:

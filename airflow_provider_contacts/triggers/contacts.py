@@ -107,8 +107,7 @@ class ContactTrigger(PollingTrigger):
         try:
             event = await self._final_event(polls, group)
         except Exception as error:
-            known = error if isinstance(error, ContactsError) else wrap_unexpected(error)
-            event = {"status": "error", "error": serialize_error(known)}
+            event = {"status": "error", "error": serialize_error(wrap_unexpected(error))}
         yield TriggerEvent(event)
 
     async def _final_event(self, polls: AsyncIterator[Poll], group: PollGroup) -> dict[str, object]:

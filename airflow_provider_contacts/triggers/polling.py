@@ -109,14 +109,14 @@ class _Poller:
             hook = await self._current_hook()
         except Exception as error:
             return dict.fromkeys(
-                (question.key for question in questions), Answer(error=_contacts_error(error))
+                (question.key for question in questions), Answer(error=wrap_unexpected(error))
             )
         listings: dict[str, _Listing] = {}
         for question in questions:
             try:
                 _add_question(listings, hook, question)
             except Exception as error:
-                answers[question.key] = Answer(error=_contacts_error(error))
+                answers[question.key] = Answer(error=wrap_unexpected(error))
         # Usually there is one listing: triggers share a poll if they send the vendor the same filters.
         for listing in listings.values():
             answers.update(await self._read(hook, listing))
@@ -151,7 +151,7 @@ class _Poller:
             is_complete = False
             self._warn_once(f"{error} The matches that were found are used.")
         except Exception as error:
-            return dict.fromkeys(listing.tallies, Answer(error=_contacts_error(error)))
+            return dict.fromkeys(listing.tallies, Answer(error=wrap_unexpected(error)))
         where = f"{hook.vendor.title}: GET {hook.vendor.contacts.path}"
         return {
             key: self._answer(
@@ -183,7 +183,3 @@ def _add_question(listings: dict[str, _Listing], hook: ContactsHook[Any], questi
     query, plan = hook.plan_listing(question.filters, condition=condition)
     listing = listings.setdefault(json.dumps(query, sort_keys=True), _Listing(query))
     listing.tallies[question.key] = _Tally(Selection(plan, None))
-
-
-def _contacts_error(error: Exception) -> ContactsError:
-    return error if isinstance(error, ContactsError) else wrap_unexpected(error)

@@ -169,8 +169,7 @@ class _Failures:
         """
         if not isinstance(error, Exception):
             raise error
-        if not isinstance(error, ContactsError):
-            error = wrap_unexpected(error)
+        error = wrap_unexpected(error)
         if error.aborts_bulk_update:
             raise error
         if len(batch) > 1 and not error.transient:
