@@ -150,7 +150,14 @@ HTML = b"<html><body><h1>Bad gateway</h1></body></html>"
 BOMB = gzip.compress(b'{"data": "' + b" " * (140 << 20), 9)
 DEEP = "[" * 20_000 + "]" * 20_000
 
+
+def refuse(_exchange: Exchange) -> None:
+    """Stand for connections that are refused: the server then accepts none, and this is never called."""
+    raise AssertionError("the server has accepted a connection")
+
+
 FAULTS = [
+    Fault("connection refused", refuse, recovers=True),
     Fault("reset before the response", Exchange.reset, recovers=True),
     Fault("reset inside the response", _reset_inside, recovers=True),
     Fault("body cut short", _cut, recovers=True),

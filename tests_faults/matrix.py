@@ -103,7 +103,7 @@ def run(cell: Cell) -> Result:
     """Try one cell."""
     from airflow_provider_contacts.sandbox.app import connections, create_app, create_state
     from airflow_provider_contacts.sandbox.vendor import sandbox_vendors
-    from tests_faults.faults import DEADLINE_SECONDS, FAULTS, TIMEOUT_SECONDS
+    from tests_faults.faults import DEADLINE_SECONDS, FAULTS, TIMEOUT_SECONDS, refuse
     from tests_faults.operations import OPERATIONS, UPDATES, Setting
     from tests_faults.server import Exchange, FaultyServer
 
@@ -124,7 +124,8 @@ def run(cell: Cell) -> Result:
         extra = {
             "timeout": TIMEOUT_SECONDS,
             "request_deadline": DEADLINE_SECONDS,
-            "retry_limit": 1,
+            # Connections are refused for longer than the first retry waits.
+            "retry_limit": 4 if fault.answer is refuse else 1,
             **parts.get("extra", {}),
         }
         if cell.vendor in ("mailstand", "tether"):
@@ -134,10 +135,14 @@ def run(cell: Cell) -> Result:
         )
 
         def arm() -> None:
-            server.fault = fault.answer
+            if fault.answer is refuse:
+                server.refuse()
+            else:
+                server.fault = fault.answer
 
         def disarm() -> None:
             server.fault = None
+            server.accept()
 
         is_empty_right = cell.fault == "empty list"
         setting = Setting(vendor, state, server, conn_id, arm, disarm, is_empty_right)
@@ -189,10 +194,11 @@ def _try(operation: Any, setting: Any) -> tuple[str, str]:
     from airflow.sdk.exceptions import AirflowSensorTimeout
 
     from airflow_provider_contacts.errors import ContactsError
+    from tests_faults.operations import CommandFailed
 
     try:
         is_right = operation(setting)
-    except (ContactsError, AirflowSensorTimeout) as error:
+    except (ContactsError, AirflowSensorTimeout, CommandFailed) as error:
         print(_text_of(error))
         return "error", f"{type(error).__name__}: {error}"
     except Exception as error:

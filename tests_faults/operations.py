@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import tempfile
@@ -15,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from airflow.cli import cli_parser
 from airflow.sdk import DAG
+from openlineage.client.serde import Serde
 
 from airflow_provider_contacts.core.condition_parsing import parse_condition
 from airflow_provider_contacts.hooks.base import ContactsHook
@@ -208,20 +212,68 @@ class _Store:
         self.values[key] = json.loads(json.dumps(value))
 
 
-def file(setting: Setting) -> bool:
-    """Export a file over an older one."""
+def _export_file(setting: Setting, export: Callable[[str], None]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "contacts.jsonl")
         path.write_text("old\n")
         setting.arm()
         try:
-            ContactsToObjectStorageOperator(
-                task_id="export", contacts_conn_id=setting.conn_id, path=str(path)
-            ).execute({})  # type: ignore[typeddict-item]
-        except Exception:
+            export(str(path))
+        except BaseException:
             assert path.read_text() == "old\n"
             raise
         return _is_right(_keys(json.loads(line) for line in path.read_text().splitlines()), setting)
+
+
+def file(setting: Setting) -> bool:
+    """Export a file over an older one."""
+
+    def export(path: str) -> None:
+        operator = ContactsToObjectStorageOperator(
+            task_id="export", contacts_conn_id=setting.conn_id, path=path
+        )
+        operator.execute({})  # type: ignore[typeddict-item]
+        _print_facets(operator)
+
+    return _export_file(setting, export)
+
+
+def command(setting: Setting) -> bool:
+    """Export a file and test the connection on the command line."""
+
+    def export(path: str) -> None:
+        try:
+            _run_command("export", setting.conn_id, path)
+        finally:
+            # It may fail; what it prints is searched.
+            with contextlib.suppress(CommandFailed):
+                _run_command("check", setting.conn_id)
+
+    return _export_file(setting, export)
+
+
+def _run_command(*arguments: str) -> None:
+    args = _command_parser().parse_args(["contacts", *arguments])
+    try:
+        args.func(args)
+    except SystemExit as error:
+        raise CommandFailed(str(error)) from None
+
+
+class CommandFailed(Exception):
+    """A command has ended with an error."""
+
+
+@functools.cache
+def _command_parser() -> argparse.ArgumentParser:
+    return cli_parser.get_parser()
+
+
+def _print_facets(operator: Any) -> None:
+    """Print what OpenLineage receives, where it is searched for personal data."""
+    facets = operator.get_openlineage_facets_on_complete(None)
+    assert facets.outputs
+    print(Serde.to_json(facets))
 
 
 def table(setting: Setting) -> bool:
@@ -238,7 +290,9 @@ def table(setting: Setting) -> bool:
                     table="contacts",
                     mark_removed=True,
                 )
-            return operator.execute({})  # type: ignore[typeddict-item]
+            counts = operator.execute({})  # type: ignore[typeddict-item]
+            _print_facets(operator)
+            return counts
 
         def rows() -> list[Any]:
             with engine.connect() as connection:
@@ -270,6 +324,7 @@ OPERATIONS: dict[str, Operation] = {
     "sensor": sensor,
     "watcher": watcher,
     "file": file,
+    "command line": command,
     "table": table,
 }
 UPDATES = ("tags", "notes", "stage")

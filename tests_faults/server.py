@@ -15,6 +15,16 @@ from urllib.parse import urlsplit
 _FORWARDED_HEADERS = ("authorization", "x-api-token", "team_id", "content-type")
 
 
+_REFUSAL_SECONDS = 0.4
+
+
+def _shut(sock: socket.socket) -> None:
+    """Close a socket, also for a thread that waits for it."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
+
+
 @dataclass
 class Exchange:
     """A request, and the connection on which it is answered."""
@@ -77,22 +87,51 @@ class FaultyServer:
     requests: int = 0
     faulty: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _socks: set[socket.socket] = field(default_factory=set)
+    _stopped: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._address = self._listener.getsockname()
+        self.url = f"http://127.0.0.1:{self._address[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        self._stopped.set()
+        _shut(self._listener)
+
+    def refuse(self) -> None:
+        """Close all connections, and refuse new ones for a while, or until :meth:`accept` is called."""
+        with self._lock:
+            _shut(self._listener)
+            for sock in self._socks:
+                _shut(sock)
+        threading.Thread(target=self._count_refusals, daemon=True).start()
+
+    def accept(self) -> None:
+        """Accept connections again."""
+        with self._lock:
+            if self._listener.fileno() == -1:
+                self._listener = socket.create_server(self._address)
+                threading.Thread(target=self._serve, daemon=True).start()
+
+    def _count_refusals(self) -> None:
+        # A server cannot see the connections that are refused, so periods are counted.
+        while not self._stopped.wait(_REFUSAL_SECONDS) and self._listener.fileno() == -1:
+            self.faulty += 1
+            if self.once:
+                self.accept()
 
     def _serve(self) -> None:
+        listener = self._listener
         while True:
             try:
-                sock, _ = self._listener.accept()
+                sock, _ = listener.accept()
             except OSError:
                 return
+            with self._lock:
+                self._socks.add(sock)
             threading.Thread(target=self._talk, args=(sock,), daemon=True).start()
 
     def _talk(self, sock: socket.socket) -> None:
