@@ -11,14 +11,25 @@ import msgspec
 
 from airflow_provider_contacts.conditions import (
     SIMPLE_CONDITIONS,
+    AllOf,
     AnyCondition,
+    AnyOf,
     Condition,
+    Not,
+    Replied,
     get_condition_name,
 )
-from airflow_provider_contacts.core.validation import closest
+from airflow_provider_contacts.core.validation import closest, did_you_mean
 from airflow_provider_contacts.errors import InvalidRequest
 
-_COMBINATORS = ("all", "any", "not")
+_CONDITIONS = {
+    get_condition_name(condition): condition for condition in (*SIMPLE_CONDITIONS, AllOf, AnyOf, Not)
+}
+_NAMES_BY_CLASS = {
+    condition.__name__.lower(): get_condition_name(condition) for condition in SIMPLE_CONDITIONS
+}
+_KNOWN_NAMES = f"Known conditions: {', '.join(_CONDITIONS)}."
+_NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,39}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 # A condition, its JSON, or text such as `tagged:Hot lead`.
@@ -68,6 +79,8 @@ def _parse_text(text: str) -> object:
             raise InvalidRequest(f"The condition is not valid JSON ({place}).") from None
         return form
     name, colon, argument = (part.strip() for part in text.partition(":"))
+    # The class's name, such as HasPhone, is accepted too.
+    name = _NAMES_BY_CLASS.get(name.lower(), name)
     if not colon:
         return {"condition": name}
     return {"condition": name, "since" if name == "replied" else "name": argument}
@@ -89,28 +102,62 @@ def _with_times(form: object) -> object:
 
 
 def _explain(form: object, error: str) -> str:
-    """Return why JSON is not a condition, without its values, which may come from a template."""
-    known = [get_condition_name(condition) for condition in SIMPLE_CONDITIONS]
-    detail = f" ({error})"
-    # msgspec repeats unknown names in these two messages.
-    if "Invalid value" in error or "unknown field" in error:
-        detail = ": unknown name or field"
-    if "RFC3339" in error:
-        detail = ": `since` must be a time such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01"
-    unknown = [name.lower() for name in _names_in(form) if name not in (*known, *_COMBINATORS)]
-    close = [match for name in unknown if (match := closest(name, known))]
-    hint = f" Did you mean `{close[0]}`?" if close else ""
-    return (
-        f'Invalid condition{detail}.{hint} Write for example {{"condition": "tagged", "name": "VIP"}}. '
-        f"Known conditions: {', '.join(known)}, and all, any, not with `of`."
-    )
+    """Return why JSON is not a condition, without its values, which may come from a template.
+
+    :param error: msgspec's message, whose path says where the problem is.
+    """
+    for node in _nodes_of(form):
+        if problem := _find_problem(node):
+            return problem
+    return f'Invalid condition ({error}). Write for example {{"condition": "tagged", "name": "VIP"}}. {_KNOWN_NAMES}'
 
 
-def _names_in(form: object) -> Iterator[str]:
+def _find_problem(node: object) -> str:
+    """Return what is wrong with one condition, apart from those inside it, or an empty string."""
+    if not isinstance(node, Mapping):
+        return (
+            ""
+            if not isinstance(node, str)
+            else f"A condition inside another one must be JSON. {_KNOWN_NAMES}"
+        )
+    name = node.get("condition")
+    if not isinstance(name, str):
+        return ""
+    condition = _CONDITIONS.get(name)
+    if condition is None:
+        close = closest(name.lower(), _CONDITIONS)
+        hint = f"Did you mean `{close}`?" if close else _KNOWN_NAMES
+        return f"Unknown condition{_quote(name)}. {hint}"
+    fields = condition.__struct_fields__
+    for field in map(str, node):
+        if field not in (*fields, "condition"):
+            takes = " and ".join(f"`{known}`" for known in fields) or "no fields"
+            hint = did_you_mean(field, fields) or f" It takes {takes}."
+            return f"The condition `{name}` has an unknown field{_quote(field)}.{hint}"
+    if "since" in fields and node.get("since") is not None and not _is_time(node["since"]):
+        return "The condition `replied`: `since` must be a time such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01."
+    return ""
+
+
+def _is_time(value: object) -> bool:
+    try:
+        msgspec.convert({"condition": "replied", "since": value}, Replied)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _quote(name: str) -> str:
+    """Return a name that looks like code for a message, and nothing for other text, which may be personal data."""
+    return f" `{name}`" if _NAME.fullmatch(name) else ""
+
+
+def _nodes_of(form: object) -> Iterator[object]:
+    """Yield a condition's JSON and all conditions inside it."""
     if isinstance(form, list | tuple):
         for part in form:
-            yield from _names_in(part)
-    elif isinstance(form, Mapping):
-        if isinstance(form.get("condition"), str):
-            yield form["condition"]
-        yield from _names_in(form.get("of"))
+            yield from _nodes_of(part)
+        return
+    yield form
+    if isinstance(form, Mapping) and "of" in form:
+        yield from _nodes_of(form["of"])

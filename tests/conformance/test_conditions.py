@@ -282,7 +282,7 @@ class TestPushing:
         assert not sandbox.requests("mailstand")
 
     def test_bad_condition(self, sandbox: Sandbox, read: Read) -> None:
-        with pytest.raises(InvalidRequest, match="Invalid condition"):
+        with pytest.raises(InvalidRequest, match="Unknown condition `replyed`"):
             read("mailstand_default", condition={"condition": "replyed"})
 
 

@@ -31,13 +31,24 @@ def test_json_round_trip(condition: Condition) -> None:
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"condition": "tagd"}, "Known conditions: replied"),
+        ({"condition": "tagd"}, "^Unknown condition `tagd`. Did you mean `tagged`?"),
+        ({"condition": "xyz"}, "^Unknown condition `xyz`. Known conditions: replied, "),
+        ({"condition": "not", "of": "replied"}, "Expected `object`, got `str`"),
         ({"condition": "tagged"}, "missing required field `name`"),
         ({"condition": "tagged", "name": " "}, "`name` must be text"),
-        ({"condition": "tagged", "name": "a", "colour": "red"}, "unknown name or field"),
+        (
+            {"condition": "tagged", "name": "a", "colour": "red"},
+            "`tagged` has an unknown field `colour`. It takes `name`.",
+        ),
+        ({"condition": "tagged", "nmae": "a"}, "`tagged` has an unknown field `nmae`. Did you mean `name`?"),
+        ({"condition": "opened", "name": "a"}, "`opened` has an unknown field `name`. It takes no fields."),
         ({"condition": "all", "of": []}, "`of` must not be empty"),
         ({"condition": "any", "of": {"condition": "replied"}}, "Expected `array`"),
-        ({"condition": "replied", "since": "yesterday"}, "must be a time such as"),
+        (
+            {"condition": "replied", "since": "yesterday"},
+            "^The condition `replied`: `since` must be a time such as",
+        ),
+        ({"condition": "not", "of": {"condition": "replied", "since": ""}}, "must be a time such as"),
         ({"name": "VIP"}, "missing required field `condition`"),
         (["replied"], "Expected `object`"),
         (5, "Expected `object`"),
@@ -58,6 +69,9 @@ def test_messages_contain_no_values() -> None:
     ("text", "condition"),
     [
         ("replied", Replied()),
+        ("Replied", Replied()),
+        ("HasPhone", HasPhone()),
+        ("InStage:Nurture", InStage("Nurture")),
         ("replied:2026-01-02T00:00:00Z", Replied(NOW)),
         ("replied:2026-01-02T00:00:00", Replied(NOW)),
         ("tagged:Hot lead", Tagged("Hot lead")),
@@ -95,14 +109,15 @@ def test_text_form() -> None:
     ("form", "hint"),
     [
         ({"condition": "taged", "name": "x"}, "Did you mean `tagged`?"),
-        ("Replied", "Did you mean `replied`?"),
+        ("repiled", "Unknown condition `repiled`. Did you mean `replied`?"),
         (
             {"condition": "any", "of": [{"condition": "replied"}, {"condition": "openned"}]},
             "Did you mean `opened`?",
         ),
-        ({"condition": "ada@secret.test"}, "unknown name or field. Write for example"),
-        ({"condition": "tagged", "ada@secret.test": 1}, "Invalid condition"),
-        ({"condition": "tagged", "name": "x", "ada@secret.test": 1}, "Invalid condition"),
+        ({"condition": "ada@secret.test"}, "Unknown condition. Known conditions: "),
+        ({"condition": "Tell ada secret"}, "Unknown condition. Known conditions: "),
+        ({"condition": "tagged", "ada@secret.test": 1}, "has an unknown field. It takes `name`."),
+        ({"condition": "tagged", "name": "x", "ada@secret.test": 1}, "has an unknown field. It takes"),
         ('{"condition": "replied"', "is not valid JSON"),
     ],
 )

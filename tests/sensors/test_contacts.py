@@ -255,7 +255,7 @@ def test_timeout_names_missing_contacts(mode: str, wait: Callable[..., Outcome])
     ("arguments", "error", "message"),
     [
         ({"condition": Opened()}, UnsupportedByVendor, "Vendors that do: Mailstand"),
-        ({"condition": {"condition": "repleid"}}, InvalidRequest, "Invalid condition"),
+        ({"condition": {"condition": "repleid"}}, InvalidRequest, "Unknown condition `repleid`"),
         ({"condition": None}, InvalidRequest, "`condition` is empty"),
         ({"filters": {"tagg": "x"}}, InvalidRequest, "Did you mean `tag`"),
         ({"filters": {"tag": {1, 2}}}, InvalidRequest, "must be"),
