@@ -22,9 +22,8 @@ from airflow_provider_contacts.conditions import (
 from airflow_provider_contacts.core.validation import closest, did_you_mean
 from airflow_provider_contacts.errors import InvalidRequest
 
-_CONDITIONS = {
-    get_condition_name(condition): condition for condition in (*SIMPLE_CONDITIONS, AllOf, AnyOf, Not)
-}
+_ALL_CONDITIONS: tuple[type[Condition], ...] = (*SIMPLE_CONDITIONS, AllOf, AnyOf, Not)
+_CONDITIONS = {get_condition_name(condition): condition for condition in _ALL_CONDITIONS}
 _NAMES_BY_CLASS = {
     condition.__name__.lower(): get_condition_name(condition) for condition in SIMPLE_CONDITIONS
 }
@@ -114,14 +113,8 @@ def _explain(form: object, error: str) -> str:
 
 def _find_problem(node: object) -> str:
     """Return what is wrong with one condition, apart from those inside it, or an empty string."""
-    if not isinstance(node, Mapping):
-        return (
-            ""
-            if not isinstance(node, str)
-            else f"A condition inside another one must be JSON. {_KNOWN_NAMES}"
-        )
-    name = node.get("condition")
-    if not isinstance(name, str):
+    name = node.get("condition") if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping) or not isinstance(name, str):
         return ""
     condition = _CONDITIONS.get(name)
     if condition is None:
