@@ -39,6 +39,11 @@ def validate_filters(
     """
     if filters is None:
         return {}
+    if isinstance(filters, str):
+        raise InvalidRequest(
+            f"{vendor}: `filters` is text, but must be a mapping of names to values. If it comes from a template, set "
+            "render_template_as_native_obj=True on the DAG."
+        )
     if not isinstance(filters, Mapping):
         raise InvalidRequest(f"{vendor}: Filters must be a mapping of names to values.")
     hints = get_type_hints(declared, include_extras=True)

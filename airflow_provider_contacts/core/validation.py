@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import TypeGuard
 
 from airflow_provider_contacts.errors import InvalidRequest
+
+_SHORT_VALUE = re.compile(r"[A-Za-z]{1,12}|-?[0-9.]{1,9}", re.ASCII)
 
 
 def parse_bool(name: str, value: object) -> bool:
@@ -19,7 +22,7 @@ def parse_bool(name: str, value: object) -> bool:
         value = {"true": True, "false": False, "none": False, "": False}.get(value.strip().lower(), value)
     if value is None or isinstance(value, bool):
         return bool(value)
-    raise InvalidRequest(f"`{name}` must be true or false.")
+    raise InvalidRequest(f"`{name}` must be true or false{_show(value)}.")
 
 
 def parse_optional_int(name: str, value: object, *, minimum: int = 1) -> int | None:
@@ -36,7 +39,7 @@ def parse_optional_int(name: str, value: object, *, minimum: int = 1) -> int | N
     if value is None:
         return None
     if not is_int(value) or value < minimum:
-        raise InvalidRequest(f"`{name}` must be a whole number of at least {minimum}.")
+        raise InvalidRequest(f"`{name}` must be a whole number of at least {minimum}{_show(value)}.")
     return value
 
 
@@ -64,6 +67,12 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _show(value: object) -> str:
+    """Return a short value for a message, and nothing for others, which may be personal data."""
+    text = str(value) if isinstance(value, str | int | float) else ""
+    return f", but it is {value!r}" if _SHORT_VALUE.fullmatch(text) else ""
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.changes import TagsLike
-from airflow_provider_contacts.core.condition_parsing import ConditionLike, to_templatable
+from airflow_provider_contacts.core.condition_parsing import (
+    ConditionLike,
+    parse_condition,
+    to_templatable,
+)
+from airflow_provider_contacts.operators.literals import check_filters, check_literals
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
@@ -42,6 +47,8 @@ class BaseContactsOperator(RetryPolicyOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.contacts_conn_id = contacts_conn_id
-        # Templates replace the values below before they are used, so their types are only checked then.
+        # Templates replace these values before they are used.
         self.filters: Any = filters
         self.condition: Any = to_templatable(condition)
+        check_literals(check_filters, self.filters)
+        check_literals(parse_condition, self.condition)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.contact import Contact
@@ -14,6 +15,7 @@ from airflow_provider_contacts.hooks import registry
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
 from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
+from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class ListContactsOperator(BaseContactsOperator):
         super().__init__(**kwargs)
         self.limit = limit
         self.max_xcom_contacts = max_xcom_contacts
+        check_literals(partial(parse_optional_int, "limit"), limit)
+        check_literals(partial(parse_int, "max_xcom_contacts"), max_xcom_contacts)
 
     def execute(self, context: Context) -> list[dict[str, object]]:
         """List the contacts."""
@@ -102,6 +106,8 @@ class FilterContactsOperator(RetryPolicyOperator):
         self.contacts = contacts
         self.condition: Any = to_templatable(condition)
         self.skip_if_empty = skip_if_empty
+        check_literals(parse_condition, self.condition)
+        check_literals(partial(parse_bool, "skip_if_empty"), skip_if_empty)
 
     def execute(self, context: Context) -> list[dict[str, object]]:
         """Filter the contacts."""

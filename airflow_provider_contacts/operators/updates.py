@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.core.changes import (
@@ -20,6 +21,7 @@ from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
 from airflow_provider_contacts.operators.base import ContactsLike, TagsLike
+from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
@@ -69,6 +71,9 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         self.preview = preview
         self.max_updates = max_updates
         self.on_failure = on_failure
+        check_literals(partial(parse_bool, "preview"), preview)
+        check_literals(partial(parse_int, "max_updates"), max_updates)
+        check_literals(_check_on_failure, on_failure)
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""
@@ -79,8 +84,7 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         change = self.parse_change()
         preview = parse_bool("preview", self.preview)
         max_updates = parse_int("max_updates", self.max_updates)
-        if self.on_failure not in ("fail", "continue"):
-            raise InvalidRequest("`on_failure` must be `fail` or `continue`.")
+        _check_on_failure(self.on_failure)
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         hook.require_update_support(change.kind)
         targets, duplicates = parse_targets(self.contacts, hook.vendor)
@@ -150,6 +154,11 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         return result
 
 
+def _check_on_failure(value: object) -> None:
+    if value not in ("fail", "continue"):
+        raise InvalidRequest("`on_failure` must be `fail` or `continue`.")
+
+
 def _references(hook: ContactsHook[Any], targets: list[Target]) -> list[dict[str, object]]:
     return [{**target.reference(hook.vendor.name)} for target in targets]
 
@@ -191,6 +200,7 @@ class UpdateContactTagsOperator(_UpdateContactsOperator):
         self.add = add
         self.remove = remove
         self.replace = replace
+        check_literals(parse_tag_change, add, remove, replace)
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""
@@ -216,6 +226,7 @@ class UpdateContactNotesOperator(_UpdateContactsOperator):
     def __init__(self, *, notes: object, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.notes = notes
+        check_literals(parse_notes_change, notes)
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""
@@ -242,6 +253,7 @@ class UpdateContactStageOperator(_UpdateContactsOperator):
         super().__init__(**kwargs)
         self.stage = stage
         self.campaign = campaign
+        check_literals(parse_stage_change, stage, campaign)
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""

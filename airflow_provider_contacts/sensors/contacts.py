@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue, conf
@@ -31,6 +32,7 @@ from airflow_provider_contacts.errors import (
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
+from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.sensors.events import Success, Timeout, parse_event
 from airflow_provider_contacts.sensors.failures import FailureCount
 
@@ -111,6 +113,9 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         self.max_contacts = max_contacts
         self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
+        check_literals(partial(parse_optional_int, "min_count"), min_count)
+        check_literals(partial(parse_int, "max_contacts"), max_contacts)
+        check_literals(partial(parse_int, "max_consecutive_failures", minimum=0), max_consecutive_failures)
         # Whether `contact_ids` was set, even if its template renders to None.
         self._has_contact_ids = contact_ids is not None
         self._hook: ContactsHook[Any] | None = None

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import BaseContactsOperator
-from airflow_provider_contacts.transfers.formats import choose_format
+from airflow_provider_contacts.operators.literals import check_literals
+from airflow_provider_contacts.transfers.formats import choose_format, parse_format
 from airflow_provider_contacts.transfers.openlineage import Export
 from airflow_provider_contacts.transfers.publishing import check_path, write_file
 
@@ -60,6 +61,7 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
         self.path = path
         self.format = format
         self.content = content
+        check_literals(parse_format, path, format, content)
         self._export: Export | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:

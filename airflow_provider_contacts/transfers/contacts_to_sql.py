@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.validation import parse_bool
@@ -15,6 +16,7 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.connections import find_connection
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import BaseContactsOperator
+from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.transfers.dialects import require_tested
 from airflow_provider_contacts.transfers.merge import Counts, Merge, Staging
 from airflow_provider_contacts.transfers.openlineage import Export
@@ -100,6 +102,9 @@ class ContactsToSqlOperator(BaseContactsOperator):
         self.skip_unchanged = skip_unchanged
         self.allow_untested_dialect = allow_untested_dialect
         self._export: Export | None = None
+        for name in ("create_table", "mark_removed", "skip_unchanged", "allow_untested_dialect"):
+            check_literals(partial(parse_bool, name), getattr(self, name))
+        check_literals(parse_removal_limit, max_removed)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and write what is new or has changed."""

@@ -228,11 +228,24 @@ FORMATS = {
 
 
 def choose_format(path: str, name: str | None = None, content: str = "normalized") -> FileFormat:
-    """Return the format for the extension of a path, or the one with a name.
+    """Return the format for the extension of a path, or the one with a name, and check that it can be written here.
 
     :param name: an extension such as ``csv.gz``; by default the extension of ``path``.
     :raises InvalidRequest: if the format is unknown, cannot store ``content``, or needs a missing library.
     """
+    chosen = parse_format(path, name, content)
+    chosen.require_libraries()
+    return chosen
+
+
+def parse_format(path: str, name: str | None = None, content: str = "normalized") -> FileFormat:
+    """Return the format for the extension of a path, or the one with a name.
+
+    :param name: an extension such as ``csv.gz``; by default the extension of ``path``.
+    :raises InvalidRequest: if the format is unknown, or cannot store ``content``.
+    """
+    if not isinstance(path, str):
+        raise InvalidRequest("`path` must be text.")
     extension = (name or "").lower().lstrip(".")
     if not extension:
         file_name = os.path.basename(path).lower()
@@ -249,9 +262,7 @@ def choose_format(path: str, name: str | None = None, content: str = "normalized
         raise InvalidRequest("`content` must be `normalized` or `raw`.")
     if content == "raw" and found.name != "jsonl":
         raise InvalidRequest("The vendor's objects (content=raw) can be written as jsonl only.")
-    chosen = FileFormat(found.name, found.compression, content)  # type: ignore[arg-type]
-    chosen.require_libraries()
-    return chosen
+    return FileFormat(found.name, found.compression, content)  # type: ignore[arg-type]
 
 
 def _raw_line(contact: Contact) -> bytes:

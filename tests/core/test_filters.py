@@ -123,3 +123,8 @@ def test_unencodable_text_is_rejected(text: str, name: str, sandbox: Sandbox, re
 def test_ranges_must_be_json(value: Any, sandbox: Sandbox, read: Read) -> None:
     with pytest.raises(InvalidRequest, match="`dateRange` must be an object"):
         read("tether_default", {"dateRange": value})
+
+
+def test_filters_as_text_mention_native_templates() -> None:
+    with pytest.raises(InvalidRequest, match="`filters` is text.*render_template_as_native_obj=True"):
+        validate_filters("{'stage': 'Interested'}", MailstandFilters, "Mailstand")  # type: ignore[arg-type]
