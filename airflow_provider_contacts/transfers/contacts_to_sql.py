@@ -11,15 +11,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.validation import parse_bool
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest, wrap_unexpected
+from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.connections import find_connection
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.operators.literals import check_literals
-from airflow_provider_contacts.transfers.dialects import require_tested
+from airflow_provider_contacts.transfers.database_errors import database_errors
+from airflow_provider_contacts.transfers.dialects import require_schema_support, require_tested
 from airflow_provider_contacts.transfers.merge import Counts, Merge, Staging
 from airflow_provider_contacts.transfers.openlineage import Export
+from airflow_provider_contacts.transfers.packages import missing_database_provider
 from airflow_provider_contacts.transfers.removals import parse_removal_limit
 from airflow_provider_contacts.transfers.table import define_table, ensure_table
 
@@ -160,7 +162,8 @@ class ContactsToSqlOperator(BaseContactsOperator):
         with _connect(self.sql_conn_id) as engine:
             require_tested(engine.dialect.name, allow_untested=allow_untested)
             table = define_table(self.table)
-            with _database_errors("The table cannot be used"):
+            require_schema_support(engine.dialect.name, table.schema)
+            with database_errors("The table cannot be used"):
                 ensure_table(engine, table, create=create_table)
             # A server may close a connection that is idle while the vendor is read.
             engine.dispose()
@@ -178,7 +181,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
                     read_started_at=read_started_at,
                     removal_limit=removal_limit if mark_removed else None,
                 )
-                with _database_errors("Writing failed; nothing was written"):
+                with database_errors("Writing failed; nothing was written"):
                     return merge.run(engine), _dataset(engine, table)
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> Any:
@@ -193,30 +196,6 @@ def _collect_lineage(hook: ContactsHook[Any], namespace: str, name: str) -> None
 
 
 @contextlib.contextmanager
-def _database_errors(problem: str) -> Iterator[None]:
-    """Translate database errors without their text, which repeats values of the contacts.
-
-    :param problem: how the message starts.
-    """
-    import sqlalchemy as sa
-
-    try:
-        yield
-    except (ValueError, OverflowError) as error:
-        raise wrap_unexpected(error) from None
-    except sa.exc.SQLAlchemyError as error:
-        original = getattr(error, "orig", None)
-        code = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-        code = code or getattr(original, "sqlite_errorname", None) or ""
-        answer = f"{type(original or error).__name__} {code}".rstrip()
-        # An integrity error too: another task may have written the same contacts at the same moment.
-        transient = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.IntegrityError)
-        raise ContactsError(
-            f"{problem}: The database returned {answer}.", transient=isinstance(error, transient)
-        ) from None
-
-
-@contextlib.contextmanager
 def _connect(conn_id: str) -> Iterator[sa.Engine]:
     """Provide an engine for a database connection.
 
@@ -225,13 +204,25 @@ def _connect(conn_id: str) -> Iterator[sa.Engine]:
     try:
         import sqlalchemy as sa
         from airflow.providers.common.sql.hooks.sql import DbApiHook
+        from airflow.sdk.exceptions import AirflowException
     except ImportError:
         raise InvalidRequest(
             "Writing to a database needs an extra: pip install 'airflow-provider-contacts[sql]'."
         ) from None
 
     connection = find_connection(conn_id)
-    hook = connection.get_hook()
+    try:
+        hook = connection.get_hook()
+    except AirflowException as error:
+        # Airflow has no own class for this.
+        if not str(error).startswith("Unknown hook type"):
+            raise
+        raise missing_database_provider(conn_id, connection.conn_type or "") from None
+    except ImportError as error:
+        raise InvalidRequest(
+            f"The provider for connection {conn_id!r} ({connection.conn_type}) needs the Python package {error.name}, "
+            "which is not installed."
+        ) from None
     if not isinstance(hook, DbApiHook):
         raise InvalidRequest(f"Connection {conn_id!r} is not a SQL database connection.")
     # Contacts must not appear in logs and errors.
@@ -241,7 +232,7 @@ def _connect(conn_id: str) -> Iterator[sa.Engine]:
     engine: sa.Engine = hook.get_sqlalchemy_engine(options)
     try:
         with (
-            _database_errors(f"The database of connection {conn_id!r} cannot be reached"),
+            database_errors(f"The database of connection {conn_id!r} cannot be reached"),
             engine.connect() as session,
         ):
             session.execute(sa.select(1))

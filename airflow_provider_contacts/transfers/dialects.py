@@ -32,6 +32,15 @@ def require_tested(dialect: str, *, allow_untested: bool) -> None:
         )
 
 
+def require_schema_support(dialect: str, schema: str | None) -> None:
+    """Check that a database has schemas if a table's name contains one.
+
+    :raises InvalidRequest: if it does not.
+    """
+    if dialect == "sqlite" and schema not in (None, "main"):
+        raise InvalidRequest('SQLite has no schemas. Set `table` to the name only, such as "contacts".')
+
+
 def build_column_types() -> Mapping[str, Any]:
     """Return the types of columns by their kind: ``text``, ``texts``, ``flag``, ``time`` and ``key``."""
     import sqlalchemy as sa

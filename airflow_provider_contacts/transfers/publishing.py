@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.transfers.formats import FileFormat
+from airflow_provider_contacts.transfers.packages import missing_store_provider
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -87,8 +88,17 @@ def _check_store(path: ObjectStoragePath) -> None:
     if has_bucket and not key:
         raise InvalidRequest("`path` is a bucket. Add the name of a file.")
     try:
-        bucket_exists = not has_bucket or path.fs.exists(bucket)
-        path.fs.exists(path.path)
+        filesystem = path.fs
+    except ImportError:
+        raise missing_store_provider(path.protocol) from None
+    except ValueError as error:
+        # Airflow has no own class for this.
+        if not str(error).startswith("No filesystem registered"):
+            raise
+        raise missing_store_provider(path.protocol) from None
+    try:
+        bucket_exists = not has_bucket or filesystem.exists(bucket)
+        filesystem.exists(path.path)
     except PermissionError:
         return  # write permission does not imply read permission
     except Exception as error:

@@ -1,0 +1,35 @@
+"""Name the package that a database or an object store needs."""
+
+from __future__ import annotations
+
+from airflow_provider_contacts.errors import InvalidRequest
+
+# Connection types whose provider has another name.
+_DATABASE_PROVIDERS = {"mssql": "microsoft-mssql", "gcpbigquery": "google", "redshift": "amazon"}
+_STORE_PROVIDERS = {
+    "s3": "apache-airflow-providers-amazon[s3fs]",
+    "s3a": "apache-airflow-providers-amazon[s3fs]",
+    "gs": "apache-airflow-providers-google",
+    "gcs": "apache-airflow-providers-google",
+    "abfs": "apache-airflow-providers-microsoft-azure",
+    "abfss": "apache-airflow-providers-microsoft-azure",
+    "adl": "apache-airflow-providers-microsoft-azure",
+}
+
+
+def missing_database_provider(conn_id: str, conn_type: str) -> InvalidRequest:
+    """Return the error for a connection whose type no installed provider knows."""
+    name = _DATABASE_PROVIDERS.get(conn_type, conn_type.replace("_", "-"))
+    return InvalidRequest(
+        f"Connection {conn_id!r} has the type {conn_type!r}, which no installed provider supports. If it is a database, "
+        f"install its provider: pip install apache-airflow-providers-{name}"
+    )
+
+
+def missing_store_provider(protocol: str) -> InvalidRequest:
+    """Return the error for a URL whose scheme no installed package supports."""
+    package = _STORE_PROVIDERS.get(protocol)
+    advice = f"Install it: pip install '{package}'" if package else "Install the provider that supports it."
+    return InvalidRequest(
+        f"`path` starts with {protocol}://, which needs a package that is not installed. {advice}"
+    )
