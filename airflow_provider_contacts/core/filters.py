@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -25,6 +26,45 @@ JsonObject: TypeAlias = Annotated[
     Mapping[str, object] | str,
     msgspec.Meta(description="an object, or JSON text of one", extra={"json": True}),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterHelp:
+    """What a filter means, for documentation; part of its annotation.
+
+    :param meaning: which contacts it selects, as a sentence.
+    :param example: a value, as it is written on the command line.
+    """
+
+    meaning: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilterReference:
+    """A filter, for documentation.
+
+    :param type: which values it takes, such as ``true or false``.
+    """
+
+    name: str
+    type: str
+    meaning: str
+    example: str
+
+
+def describe_filters(declared: type) -> list[FilterReference]:
+    """Return the filters that a vendor declares.
+
+    :param declared: the vendor's ``TypedDict``.
+    """
+    found = []
+    for name, hint in get_type_hints(declared, include_extras=True).items():
+        explained = next(
+            (item for item in _annotations(hint) if isinstance(item, FilterHelp)), FilterHelp("", "")
+        )
+        found.append(FilterReference(name, _describe_type(hint), explained.meaning, explained.example))
+    return found
 
 
 def validate_filters(
@@ -83,7 +123,7 @@ def _convert(value: object, hint: object, where: str) -> object:
     meta = _meta(hint)
     if meta and meta.extra and meta.extra.get("json"):
         return _parse_json_object(value, where, str(meta.description))
-    plain = get_args(hint)[0] if meta else hint
+    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if get_origin(plain) is list:
         value = list(value) if isinstance(value, list | tuple | set) else [value]
         return [_convert(item, get_args(plain)[0], where) for item in value]
@@ -115,9 +155,20 @@ def _parse_json_object(value: object, where: str, expected: str) -> dict[str, ob
     return value
 
 
+def _annotations(hint: object) -> tuple[object, ...]:
+    return getattr(hint, "__metadata__", ())
+
+
 def _meta(hint: object) -> msgspec.Meta | None:
-    metadata = getattr(hint, "__metadata__", ())
-    return next((item for item in metadata if isinstance(item, msgspec.Meta)), None)
+    return next((item for item in _annotations(hint) if isinstance(item, msgspec.Meta)), None)
+
+
+def _describe_type(hint: object) -> str:
+    meta = _meta(hint)
+    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(plain) is list:
+        return f"{_describe_type(get_args(plain)[0])}, or several"
+    return _expected(plain, meta)
 
 
 def _accepts_text(hint: object) -> bool:

@@ -21,6 +21,27 @@ class Log(Protocol):
         """Log a line that needs attention."""
 
 
+class WarningLog:
+    """Passes on lines that may need attention, and drops the others.
+
+    :param log: where the lines go.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def info(self, msg: str, /, *args: object) -> None:
+        """Drop a line that needs no attention."""
+
+    def warning(self, msg: str, /, *args: object) -> None:
+        """Log a line that may need attention."""
+        self._log.warning(msg, *args)
+
+    def error(self, msg: str, /, *args: object) -> None:
+        """Log a line that needs attention."""
+        self._log.error(msg, *args)
+
+
 class ProgressLog:
     """Logs the progress of a long operation every ten seconds.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -12,9 +13,10 @@ from airflow_provider_contacts.core.reader import ContactReader
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.core.workers import submit
-from airflow_provider_contacts.errors import ContactsError
+from airflow_provider_contacts.errors import ContactsError, NotFound
 
 PROBE_TIMEOUT_SECONDS = 10.0
+_MAX_SCOPES_IN_MESSAGE = 20
 
 
 def probe_connection(
@@ -46,18 +48,39 @@ def _probe(
 ) -> tuple[bool, str]:
     try:
         transport = Transport(vendor, settings, log, mask_secret=mask_secret)
-        request, parse = ContactReader(transport).probe_request()
-        try:
-            transport.send(request, parse)
-        finally:
-            transport.close()
+        with contextlib.closing(transport):
+            return _send_probe(transport)
     except ContactsError as error:
         return False, str(error)
     except Exception as error:
         return False, f"The request to {vendor.title} failed ({type(error).__name__})."
+
+
+def _send_probe(transport: Transport) -> tuple[bool, str]:
+    vendor = transport.vendor
+    settings = transport.settings
+    request, parse = ContactReader(transport).probe_request()
+    try:
+        transport.send(request, parse)
+    except NotFound as error:
+        return False, f"{error}{_describe_scopes(transport)}"
     message = f"{vendor.title} accepts the credentials at {settings.base_url}."
     try:
         vendor.contacts.default_filters({}, settings)
     except ContactsError as error:
-        message += f" Still missing: {error}"
+        message += f" Still missing: {error}{_describe_scopes(transport)}"
     return True, message
+
+
+def _describe_scopes(transport: Transport) -> str:
+    """Return what the connection may be limited to, as a sentence, or an empty string."""
+    if transport.vendor.list_scopes is None:
+        return ""
+    try:
+        scopes = transport.run(transport.vendor.list_scopes())
+    except ContactsError:
+        return ""  # the problem itself is reported
+    shown = ", ".join(scopes[:_MAX_SCOPES_IN_MESSAGE]) + (
+        " and others" if len(scopes) > _MAX_SCOPES_IN_MESSAGE else ""
+    )
+    return f" The credentials give access to: {shown}." if shown else ""

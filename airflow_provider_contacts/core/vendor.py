@@ -165,6 +165,8 @@ class Vendor:
     :param error_format: how response bodies report errors.
     :param error_labels: error classes by the vendor's label, where the HTTP status alone is misleading.
     :param credential_fields: the form fields to check after a 401; by default the password field.
+    :param scope_field: the form field to check if a listing is not found, or empty.
+    :param list_scopes: yields requests, and returns the ids that ``scope_field`` may contain.
     """
 
     name: str
@@ -180,6 +182,8 @@ class Vendor:
     error_format: ErrorFormat = field(default_factory=ErrorFormat)
     error_labels: Mapping[str, type[ContactsError]] = field(default_factory=dict)
     credential_fields: str = ""
+    scope_field: str = ""
+    list_scopes: Callable[[], Flow[list[str]]] | None = None
 
     @property
     def fields_to_check(self) -> str:

@@ -56,6 +56,7 @@ class WaitState:
     :param failures: how many have failed in a row so far.
     :param matching: how many of the contacts matched at the last successful poll.
     :param missing: contacts that have not matched yet; empty when waiting for any contact.
+    :param reported: the progress that was logged last.
     """
 
     contacts: Sequence[Identity] | None
@@ -64,6 +65,7 @@ class WaitState:
     failures: int = 0
     matching: int = 0
     missing: Sequence[Identity] = ()
+    reported: str = ""
 
     def __post_init__(self) -> None:
         self.missing = self.contacts or ()
@@ -94,14 +96,21 @@ class WaitState:
         self.failures += 1
         return error.permanent or self.failures > self.max_consecutive_failures
 
+    def changed_progress(self) -> str:
+        """Return the progress as a sentence, or an empty string if it has not changed since the last call."""
+        progress = str(self)
+        has_changed = progress != self.reported
+        self.reported = progress
+        return progress if has_changed else ""
+
     def __str__(self) -> str:
         if self.contacts is None:
             return f"{self.matching} contacts match, {self.min_count} required"
         ids = ["/".join(filter(None, identity)) for identity in self.missing[:_MAX_IDS_IN_MESSAGE]]
         more = len(self.missing) - len(ids)
         return (
-            f"{self.matching} of {len(self.contacts)} contacts match, {self.min_count} required; not matching yet, or "
-            f"unknown to the vendor: {', '.join(ids) or 'none'}{f' and {more} more' if more else ''}"
+            f"{self.matching} of {len(self.contacts)} contacts match, {self.min_count} required; waiting for: "
+            f"{', '.join(ids) or 'none'}{f' and {more} more' if more else ''}"
         )
 
 

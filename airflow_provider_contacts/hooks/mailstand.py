@@ -16,7 +16,7 @@ from airflow_provider_contacts.core.coerce import from_unix
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
 from airflow_provider_contacts.core.decoding import Envelope
 from airflow_provider_contacts.core.error_bodies import ErrorFormat
-from airflow_provider_contacts.core.filters import Filters
+from airflow_provider_contacts.core.filters import FilterHelp, Filters
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
@@ -79,14 +79,22 @@ class MailstandFilters(TypedDict, total=False):
     ``workspace`` defaults to the connection's. ``search`` matches the e-mail address only.
     """
 
-    workspace: WorkspaceId
-    campaign: CampaignId
-    search: str
-    stage: Stage
-    has_opened: bool
-    has_clicked: bool
-    has_replied: bool
-    has_bounced: bool
+    workspace: Annotated[
+        WorkspaceId, FilterHelp("Contacts of this workspace; by default the connection's.", "space_1")
+    ]
+    campaign: Annotated[
+        CampaignId,
+        FilterHelp(
+            "Contacts of this campaign. Records then report when a contact opened, clicked, replied or bounced.",
+            "camp_1",
+        ),
+    ]
+    search: Annotated[str, FilterHelp("Text in the e-mail address.", "example.com")]
+    stage: Annotated[Stage, FilterHelp("Contacts in this stage.", "Interested")]
+    has_opened: Annotated[bool, FilterHelp("Whether the contact has opened an e-mail.", "true")]
+    has_clicked: Annotated[bool, FilterHelp("Whether the contact has clicked a link in an e-mail.", "true")]
+    has_replied: Annotated[bool, FilterHelp("Whether the contact has replied to an e-mail.", "true")]
+    has_bounced: Annotated[bool, FilterHelp("Whether an e-mail to the contact has bounced.", "false")]
 
 
 class _Record(msgspec.Struct, gc=False):
@@ -227,6 +235,14 @@ def _probe(settings: Settings) -> Request | None:
     return None if settings.option("workspace") else Request("GET", "/workspaces")
 
 
+def _list_workspaces() -> Flow[list[str]]:
+    # https://mailstand.readme.io/reference/get-workspaces
+    body = (yield Request("GET", "/workspaces")).json()
+    data = body.get("data") if isinstance(body, dict) else None
+    spaces = [space.get("id") for space in data if isinstance(space, dict)] if isinstance(data, list) else []
+    return [space for space in spaces if isinstance(space, str)]
+
+
 def _check_ids(contact_id: str, _account_id: str) -> None:
     if not re.fullmatch(r"contact_\w+", contact_id, re.ASCII):
         raise InvalidRequest("A Mailstand contact id must look like `contact_…`.")
@@ -297,6 +313,8 @@ MAILSTAND = Vendor(
     updates=UpdateSupport(check_ids=_check_ids, stage=_update_stage, resolve_stage=_resolve_stage),
     rates=((100, 15.0),),
     probe=_probe,
+    scope_field="field Workspace (`workspace` in Extra)",
+    list_scopes=_list_workspaces,
     error_format=ErrorFormat(status_key="statusCode"),
     # The first two both have status 429, and a missing record has status 400:
     # https://mailstand.readme.io/reference/errors

@@ -15,6 +15,7 @@ from airflow_provider_contacts.core.changes import NotesChange, Tag, TagChange
 from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm
 from airflow_provider_contacts.core.decoding import Envelope, convert_leniently
+from airflow_provider_contacts.core.filters import FilterHelp
 from airflow_provider_contacts.core.paging import CursorPaging, Page
 from airflow_provider_contacts.core.request import Flow, Request, Response
 from airflow_provider_contacts.core.settings import Credentials, Settings
@@ -45,17 +46,35 @@ class TalkToHumansFilters(TypedDict, total=False):
     handle and profile URL. ``tag`` is the name of one tag.
     """
 
-    account_id: list[Id]
-    query: str
-    company_name: str
-    headline: str
-    search: str
-    location: str
-    company_size: str
-    tag: str
-    relationship_status: Literal["any", "connected", "not_connected", "unknown"]
-    invitation_status: Literal["pending"]
-    conversation_id: str
+    account_id: Annotated[list[Id], FilterHelp("Contacts of these LinkedIn accounts.", "42")]
+    query: Annotated[
+        str,
+        FilterHelp("Text in name, headline, company, role, LinkedIn handle or profile URL.", "head of data"),
+    ]
+    company_name: Annotated[str, FilterHelp("Name of the current or a past company.", "Acme")]
+    headline: Annotated[str, FilterHelp("Text in the headline.", "founder")]
+    search: Annotated[
+        str,
+        FilterHelp(
+            "Text anywhere in the profile, tags, notes, work history, education or company.", "airflow"
+        ),
+    ]
+    location: Annotated[str, FilterHelp("Text in the location.", "Berlin")]
+    company_size: Annotated[
+        str,
+        FilterHelp(
+            "Size of the company or number of its employees. The API docs do not say in which form.", "200"
+        ),
+    ]
+    tag: Annotated[str, FilterHelp("Contacts with the tag of this name.", "VIP")]
+    relationship_status: Annotated[
+        Literal["any", "connected", "not_connected", "unknown"],
+        FilterHelp("Whether the contact is a LinkedIn connection.", "connected"),
+    ]
+    invitation_status: Annotated[
+        Literal["pending"], FilterHelp("Contacts whose invitation is pending.", "pending")
+    ]
+    conversation_id: Annotated[str, FilterHelp("Contacts who take part in this conversation.", "7")]
 
 
 class _Account(msgspec.Struct, gc=False):

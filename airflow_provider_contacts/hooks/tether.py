@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Generic, TypedDict, TypeVar
+from typing import Annotated, Generic, TypedDict, TypeVar
 
 import msgspec
 
@@ -14,7 +14,7 @@ from airflow_provider_contacts.core.changes import StageChange
 from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
 from airflow_provider_contacts.core.decoding import Envelope
-from airflow_provider_contacts.core.filters import Filters, JsonObject
+from airflow_provider_contacts.core.filters import FilterHelp, Filters, JsonObject
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings, TokenLogin
@@ -45,19 +45,52 @@ class TetherFilters(TypedDict, total=False):
     and the keys of the other two are not documented.
     """
 
-    search: str
-    source: str
-    leadSource: str
-    ownerFilter: str
-    status: str
-    pipelineStage: str
-    pipelineId: str
-    dateRange: JsonObject
-    owner: str
-    assignee: str
-    messageStatus: str
-    lastMessageTimeRange: JsonObject
-    lastMessageDateRange: JsonObject
+    search: Annotated[str, FilterHelp("Text in name, phone number or e-mail address.", "Ada")]
+    source: Annotated[str, FilterHelp("Where the contact comes from.", "CSV Upload")]
+    leadSource: Annotated[str, FilterHelp("Lead source of the contact.", "Website")]
+    ownerFilter: Annotated[
+        str,
+        FilterHelp(
+            "`my`, `all`, `team`, `unassigned` or the id of a user. `all` is sent unless this or `owner` is set.",
+            "all",
+        ),
+    ]
+    status: Annotated[str, FilterHelp("Name of the stage.", "New Lead")]
+    pipelineStage: Annotated[str, FilterHelp("Id of the stage.", "665f1c2e9b1d8a0012345678")]
+    pipelineId: Annotated[
+        str, FilterHelp("Contacts of this pipeline; by default the connection's.", "665f1c2e9b1d8a0012345679")
+    ]
+    dateRange: Annotated[
+        JsonObject,
+        FilterHelp("When the contact was created.", '{"start": "2026-01-01", "end": "2026-02-01"}'),
+    ]
+    owner: Annotated[
+        str,
+        FilterHelp(
+            "Contacts that this user created, owns or is assigned to. Overrides `ownerFilter`.",
+            "665f1c2e9b1d8a001234567a",
+        ),
+    ]
+    assignee: Annotated[
+        str, FilterHelp("Contacts that are assigned to this user.", "665f1c2e9b1d8a001234567a")
+    ]
+    messageStatus: Annotated[
+        str, FilterHelp("Status of the conversation. The API docs do not list the values.", "replied")
+    ]
+    lastMessageTimeRange: Annotated[
+        JsonObject,
+        FilterHelp(
+            "Time of the last message. The API docs do not list the keys.",
+            "{…}",
+        ),
+    ]
+    lastMessageDateRange: Annotated[
+        JsonObject,
+        FilterHelp(
+            "Date of the last message. The API docs do not list the keys.",
+            "{…}",
+        ),
+    ]
 
 
 class _Record(msgspec.Struct, gc=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, Literal, TypedDict, TypeVar
+from typing import Annotated, Generic, Literal, TypedDict, TypeVar
 
 import msgspec
 
@@ -11,6 +11,7 @@ from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
 from airflow_provider_contacts.core.decoding import Envelope
+from airflow_provider_contacts.core.filters import FilterHelp
 from airflow_provider_contacts.core.paging import Page, PageNumberPaging
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, ListingScope, Vendor
@@ -32,12 +33,15 @@ class ThoughtlyFilters(TypedDict, total=False):
     all or any of them, nor which values ``sort`` takes.
     """
 
-    search: str
-    phone_numbers_only: bool
-    tags: list[str]
-    excluded_tags: list[str]
-    sort: str
-    sortDirection: Literal["asc", "desc"]
+    search: Annotated[str, FilterHelp("Text in name, phone number or other attributes.", "Ada")]
+    phone_numbers_only: Annotated[bool, FilterHelp("Only contacts with a phone number.", "true")]
+    tags: Annotated[
+        list[str],
+        FilterHelp("Contacts with these tags. The API docs do not say whether all or any of several.", "VIP"),
+    ]
+    excluded_tags: Annotated[list[str], FilterHelp("Contacts without these tags.", "Do not call")]
+    sort: Annotated[str, FilterHelp("Field to sort by. The API docs do not list the fields.", "name")]
+    sortDirection: Annotated[Literal["asc", "desc"], FilterHelp("Order of the contacts.", "asc")]
 
 
 class _Record(msgspec.Struct, gc=False):

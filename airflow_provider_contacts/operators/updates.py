@@ -90,6 +90,12 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         targets, duplicates = parse_targets(self.contacts, hook.vendor)
         unchanged = [target for target in targets if change.is_satisfied_by(target.fields)]
         to_update = [target for target in targets if not change.is_satisfied_by(target.fields)]
+        if len(to_update) > max_updates:
+            raise InvalidRequest(
+                f"{len(to_update)} contacts would be updated, more than max_updates ({max_updates}). Nothing was "
+                "written. Raise max_updates if this is intended."
+            )
+        updater = hook.create_updater(change, len(to_update))
         self.log.info(
             "%s: %d contacts to update (%s), %d already up to date, %d duplicates.",
             hook.vendor.title,
@@ -98,12 +104,6 @@ class _UpdateContactsOperator(RetryPolicyOperator):
             len(unchanged),
             duplicates,
         )
-        if len(to_update) > max_updates:
-            raise InvalidRequest(
-                f"{len(to_update)} contacts would be updated, more than max_updates ({max_updates}). Nothing was "
-                "written. Raise max_updates if this is intended."
-            )
-        updater = hook.create_updater(change, len(to_update))
         push_contact_url(context, next((target.fields.get("url") for target in targets), None))
         result = {
             "updated": _references(hook, []),

@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import (
 from airflow_provider_contacts.conditions import Condition, Connected, InvitationPending, Replied
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
+from airflow_provider_contacts.core.logs import WarningLog
 from airflow_provider_contacts.core.updates.targets import parse_targets
 from airflow_provider_contacts.core.validation import parse_int, parse_optional_int
 from airflow_provider_contacts.core.waiting import Matches, WaitState
@@ -154,7 +155,8 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         condition = parse_condition(self.condition)
         if condition is None:
             raise InvalidRequest("`condition` is empty, so there is nothing to wait for.")
-        hook = ContactsHook.for_connection(self.contacts_conn_id)
+        # What a listing reports about other contacts is not of interest in every poll.
+        hook = ContactsHook.for_connection(self.contacts_conn_id, log=WarningLog(self.log))
         wait = self._parse_wait(hook)
         hook.check_listing(self.filters, condition=condition)
         self._query, _ = hook.plan_listing(self.filters, condition=condition)
@@ -214,7 +216,8 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         self._failures.save(0)
         if found is not None:
             return PokeReturnValue(True, self._report_matches(context, found, self._wait.matching))
-        self.log.info("%s.", self._wait)
+        if progress := self._wait.changed_progress():
+            self.log.info("%s.", progress)
         if (seconds := time.monotonic() - started) > self.poke_interval:
             self.log.warning(
                 "The poll took %.0f s, which is longer than poke_interval. Choose a longer interval.", seconds
@@ -328,6 +331,12 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         return f"Timed out after {self.timeout:.0f} s: {detail}."
 
 
+def _without_condition(sensor: ContactSensor, arguments: dict[str, Any]) -> dict[str, Any]:
+    if "condition" in arguments:
+        raise TypeError(f"{type(sensor).__name__} has its own condition. Use ContactSensor for another one.")
+    return arguments
+
+
 class ContactRepliedSensor(ContactSensor):
     """Wait until contacts have replied; see :class:`ContactSensor`.
 
@@ -344,18 +353,18 @@ class ContactRepliedSensor(ContactSensor):
             condition = Replied(since, interaction_counts).to_dict()  # type: ignore[arg-type]
         elif since is not None:
             condition["since"] = since
-        super().__init__(condition=condition, **kwargs)
+        super().__init__(condition=condition, **_without_condition(self, kwargs))
 
 
 class InvitationPendingSensor(ContactSensor):
     """Wait until invitations are pending; see :class:`ContactSensor`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(condition=InvitationPending(), **kwargs)
+        super().__init__(condition=InvitationPending(), **_without_condition(self, kwargs))
 
 
 class InvitationAcceptedSensor(ContactSensor):
     """Wait until contacts are connected, and so have accepted an invitation; see :class:`ContactSensor`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(condition=Connected(), **kwargs)
+        super().__init__(condition=Connected(), **_without_condition(self, kwargs))

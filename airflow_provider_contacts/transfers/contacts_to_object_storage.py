@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.core.validation import parse_bool
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.transfers.formats import choose_format, parse_format
 from airflow_provider_contacts.transfers.openlineage import Export
-from airflow_provider_contacts.transfers.publishing import check_path, write_file
+from airflow_provider_contacts.transfers.publishing import check_path, make_absolute, write_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,13 +41,20 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
     :param format: ``jsonl`` or ``csv``, each also with ``.gz`` or ``.zst``, or ``parquet``; by default the ending of
         ``path``. Templated.
     :param content: ``normalized``, or ``raw`` for the vendor's own objects, byte for byte, as JSON lines. Templated.
+    :param include_raw: whether normalized contacts have the column ``raw``, usually most of the file. Templated.
     :return: ``{"vendor", "path", "seen", "size", "requests", "seconds"}``, where ``seen`` is the number of contacts and
         ``size`` the size of the file in bytes.
     :raises InvalidRequest: if the format or a filter is invalid, or a library is missing, before any request.
     :raises ContactsError: if the path cannot be written, before any request; and for every other failure.
     """
 
-    template_fields: Sequence[str] = (*BaseContactsOperator.template_fields, "path", "format", "content")
+    template_fields: Sequence[str] = (
+        *BaseContactsOperator.template_fields,
+        "path",
+        "format",
+        "content",
+        "include_raw",
+    )
     ui_color = "#e4edf1"
 
     def __init__(
@@ -55,26 +63,36 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
         path: str,
         format: str | None = None,
         content: str = "normalized",
+        include_raw: bool | str = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.path = path
         self.format = format
         self.content = content
+        self.include_raw = include_raw
         check_literals(parse_format, path, format, content)
+        check_literals(partial(parse_bool, "include_raw"), include_raw)
         self._export: Export | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and publish the file."""
-        file_format = choose_format(self.path, self.format, self.content)
+        include_raw = parse_bool("include_raw", self.include_raw)
+        file_format = choose_format(self.path, self.format, self.content, include_raw=include_raw)
+        path = make_absolute(self.path)
+        if path != self.path:
+            self.log.warning(
+                "`path` is relative, so it depends on the folder in which the worker runs. Here it is %s.",
+                path,
+            )
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
-        contacts = hook.list_contacts(self.filters, condition=self.condition)
-        check_path(self.path)
-        seen, size = write_file(contacts, self.path, file_format)
+        contacts = hook.list_contacts(self.filters, condition=self.condition, raw=file_format.needs_raw)
+        check_path(path)
+        seen, size = write_file(contacts, path, file_format)
         summary = {
             "vendor": hook.vendor.name,
-            "path": self.path,
+            "path": path,
             "seen": seen,
             "size": size,
             "requests": hook.requests_sent,
@@ -84,12 +102,12 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
             "%s: Wrote %d contacts to %s with %d requests in %.1f s.",
             hook.vendor.title,
             seen,
-            self.path,
+            path,
             summary["requests"],
             summary["seconds"],
         )
-        namespace, name = self._dataset()
-        uri = f"file://{os.path.abspath(name)}" if namespace == "file" else f"{namespace}/{name}"
+        namespace, name = _dataset(path)
+        uri = f"file://{name}" if namespace == "file" else f"{namespace}/{name}"
         collect_write(hook, uri)
         self._export = Export(hook.vendor.name, hook.settings.base_url, namespace, name, summary)
         self._export.emit_asset_metadata(self, context)
@@ -99,10 +117,11 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
         """Return the OpenLineage events of this run."""
         return None if self._export is None else self._export.openlineage_facets()
 
-    def _dataset(self) -> tuple[str, str]:
-        """Return namespace and name of the file, by OpenLineage's naming rules."""
-        scheme, _, rest = self.path.rpartition("://")
-        if scheme in ("", "file"):
-            return "file", rest
-        bucket, _, key = rest.partition("/")
-        return f"{scheme}://{bucket.rpartition('@')[2]}", key
+
+def _dataset(path: str) -> tuple[str, str]:
+    """Return namespace and name of a file, by OpenLineage's naming rules."""
+    scheme, _, rest = path.rpartition("://")
+    if scheme in ("", "file"):
+        return "file", rest
+    bucket, _, key = rest.partition("/")
+    return f"{scheme}://{bucket.rpartition('@')[2]}", key

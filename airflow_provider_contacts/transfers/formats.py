@@ -81,15 +81,16 @@ class _JsonLinesWriter(_LineWriter):
 class _CsvWriter(_LineWriter):
     """Writes CSV (RFC 4180) in UTF-8 with a header. Null is an empty cell, a list is JSON."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], columns: Sequence[Column]) -> None:
         super().__init__(file)
+        self._columns = columns
         self._text = io.StringIO(newline="")
         self._rows = csv.writer(self._text, lineterminator="\r\n")
-        self._rows.writerow([column.name for column in COLUMNS])
+        self._rows.writerow([column.name for column in columns])
 
     def write(self, contacts: Sequence[Contact]) -> None:
         for contact in contacts:
-            self._rows.writerow([_cell(column, contact) for column in COLUMNS])
+            self._rows.writerow([_cell(column, contact) for column in self._columns])
         self.finish()
 
     def finish(self) -> None:
@@ -101,7 +102,8 @@ class _CsvWriter(_LineWriter):
 class _ParquetWriter:
     """Writes Parquet, with times that have a zone and lists that are lists, in groups of bounded size."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], columns: Sequence[Column]) -> None:
+        self._columns = columns
         parquet = _require_library("pyarrow.parquet", "parquet")
         self._arrow = _require_library("pyarrow", "parquet")
         self._schema = self._make_schema()
@@ -119,7 +121,10 @@ class _ParquetWriter:
             "flag": arrow.bool_(),
         }
         return arrow.schema(
-            [arrow.field(column.name, types[column.kind], nullable=column.nullable) for column in COLUMNS]
+            [
+                arrow.field(column.name, types[column.kind], nullable=column.nullable)
+                for column in self._columns
+            ]
         )
 
     def write(self, contacts: Sequence[Contact]) -> None:
@@ -135,7 +140,7 @@ class _ParquetWriter:
             self._raws
             if column.name == "raw"
             else [getattr(contact, column.name) for contact in self._contacts]
-            for column in COLUMNS
+            for column in self._columns
         ]
         arrays = [
             self._arrow.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)
@@ -160,11 +165,23 @@ class FileFormat:
     :param name: ``jsonl``, ``csv`` or ``parquet``.
     :param compression: ``gz``, ``zst`` or empty.
     :param content: ``normalized`` or ``raw``.
+    :param include_raw: whether normalized contacts have the column ``raw``.
     """
 
     name: str
     compression: str = ""
     content: Content = "normalized"
+    include_raw: bool = True
+
+    @property
+    def needs_raw(self) -> bool:
+        """Whether contacts need the vendor's JSON."""
+        return self.content == "raw" or self.include_raw
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of normalized contacts."""
+        return [column for column in COLUMNS if self.include_raw or column.name != "raw"]
 
     def write(self, contacts: Iterable[Contact], file: IO[bytes]) -> int:
         """Write contacts to an open local file and return how many there were.
@@ -194,12 +211,10 @@ class FileFormat:
     def _writer(self, file: IO[bytes]) -> Writer:
         if self.content == "raw":
             return _RawWriter(file)
-        writers: dict[str, type[_JsonLinesWriter | _CsvWriter | _ParquetWriter]] = {
-            "jsonl": _JsonLinesWriter,
-            "csv": _CsvWriter,
-            "parquet": _ParquetWriter,
-        }
-        return writers[self.name](file)
+        if self.name == "jsonl":
+            return _JsonLinesWriter(file)
+        writers: dict[str, type[_CsvWriter | _ParquetWriter]] = {"csv": _CsvWriter, "parquet": _ParquetWriter}
+        return writers[self.name](file, self.columns)
 
     @contextlib.contextmanager
     def _compressed(self, plain: IO[bytes]) -> Iterator[IO[bytes]]:
@@ -227,21 +242,27 @@ FORMATS = {
 }
 
 
-def choose_format(path: str, name: str | None = None, content: str = "normalized") -> FileFormat:
+def choose_format(
+    path: str, name: str | None = None, content: str = "normalized", *, include_raw: bool = True
+) -> FileFormat:
     """Return the format for the extension of a path, or the one with a name, and check that it can be written here.
 
     :param name: an extension such as ``csv.gz``; by default the extension of ``path``.
+    :param include_raw: whether normalized contacts have the column ``raw``.
     :raises InvalidRequest: if the format is unknown, cannot store ``content``, or needs a missing library.
     """
-    chosen = parse_format(path, name, content)
+    chosen = parse_format(path, name, content, include_raw=include_raw)
     chosen.require_libraries()
     return chosen
 
 
-def parse_format(path: str, name: str | None = None, content: str = "normalized") -> FileFormat:
+def parse_format(
+    path: str, name: str | None = None, content: str = "normalized", *, include_raw: bool = True
+) -> FileFormat:
     """Return the format for the extension of a path, or the one with a name.
 
     :param name: an extension such as ``csv.gz``; by default the extension of ``path``.
+    :param include_raw: whether normalized contacts have the column ``raw``.
     :raises InvalidRequest: if the format is unknown, or cannot store ``content``.
     """
     if not isinstance(path, str):
@@ -262,7 +283,11 @@ def parse_format(path: str, name: str | None = None, content: str = "normalized"
         raise InvalidRequest("`content` must be `normalized` or `raw`.")
     if content == "raw" and found.name != "jsonl":
         raise InvalidRequest("The vendor's objects (content=raw) can be written as jsonl only.")
-    return FileFormat(found.name, found.compression, content)  # type: ignore[arg-type]
+    if content == "raw" and not include_raw:
+        raise InvalidRequest(
+            "The vendor's objects (content=raw) cannot be left out of a file that has nothing else."
+        )
+    return FileFormat(found.name, found.compression, content, include_raw)  # type: ignore[arg-type]
 
 
 def _raw_line(contact: Contact) -> bytes:

@@ -43,6 +43,11 @@ def write_file(contacts: Iterable[Contact], path: str, file_format: FileFormat) 
     return count, size
 
 
+def make_absolute(path: str) -> str:
+    """Return a path that does not depend on the current folder. URLs stay as they are."""
+    return path if "://" in path else os.path.abspath(path)
+
+
 def check_path(path: str) -> None:
     """Check, before anything is read, that a file can be written at ``path``.
 

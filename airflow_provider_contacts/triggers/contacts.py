@@ -141,6 +141,8 @@ class ContactTrigger(PollingTrigger):
             self.log.warning("Poll failed (%d in a row); will poll again. %s", wait.failures, answer.error)
         elif (contacts := wait.observe(answer.matches, self.max_contacts)) is not None:
             return {"status": "success", "contacts": contacts, "count": wait.matching}
+        elif progress := wait.changed_progress():
+            self.log.info("%s.", progress)
         if self.end_time is not None and time.time() >= self.end_time:
             return {"status": "timeout", "message": str(wait)}
         return None
@@ -231,7 +233,7 @@ class ContactEventTrigger(PollingTrigger):
         memory = None if seen is None else Memory(seen)
         saving = DelayedSaving(store, self.event_storage_seconds)
         question = Question.create(self.filters, self.condition)
-        errors = ErrorLog(self.log)
+        errors = ErrorLog(self.log, self._describe())
         joined_at = time.monotonic()
         with group.join(question, [self._first_due_time()]):
             async for poll in with_pauses(self._with_fallback(polls, group), saving.seconds_left):
@@ -253,6 +255,14 @@ class ContactEventTrigger(PollingTrigger):
                 errors.report_holding_back(memory)
                 for event in self._split([current[digest] for digest in new]):
                     yield event
+
+    def _describe(self) -> str:
+        """Return which watcher this is, for log lines."""
+        # Airflow has no public list of the assets (3.3.2).
+        stores = getattr(self, "asset_state_store", None)
+        names = [self.asset_name] if self.asset_name else getattr(stores, "_by_name", ())
+        assets = f"of asset {', '.join(map(repr, names))} " if names else ""
+        return f"The watcher {assets}with connection {self.contacts_conn_id!r}"
 
     def _split(self, contacts: list[Reference]) -> Iterator[TriggerEvent]:
         emitted_at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

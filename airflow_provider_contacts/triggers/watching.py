@@ -46,10 +46,14 @@ class DelayedSaving:
 
 
 class ErrorLog:
-    """Logs each problem of a watcher when it first occurs, and when it is over."""
+    """Logs each problem of a watcher when it first occurs, and when it is over.
 
-    def __init__(self, log: Log) -> None:
+    :param watcher: which watcher it is.
+    """
+
+    def __init__(self, log: Log, watcher: str) -> None:
         self._log = log
+        self._watcher = watcher
         self._last_error = ""
         self._held_back = False
 
@@ -59,20 +63,24 @@ class ErrorLog:
             if str(answer.error) != self._last_error:
                 self._last_error = str(answer.error)
                 self._log.error(
-                    "Poll failed; will keep retrying. %s: %s", type(answer.error).__name__, self._last_error
+                    "%s: Poll failed; will keep retrying. %s: %s",
+                    self._watcher,
+                    type(answer.error).__name__,
+                    self._last_error,
                 )
             return True
         if self._last_error:
             self._last_error = ""
-            self._log.info("Polling works again.")
+            self._log.info("%s: Polling works again.", self._watcher)
         return False
 
     def report_holding_back(self, memory: Memory) -> None:
         """Log that most contacts are suddenly missing."""
         if memory.is_holding_back and not self._held_back:
             self._log.warning(
-                "At least half of the %d contacts seen so far are missing from the last poll. The vendor may have returned "
+                "%s: At least half of the %d contacts seen so far are missing from the last poll. The vendor may have returned "
                 "a partial listing, so they are kept for up to 60 polls. Check the connection and the filters.",
+                self._watcher,
                 len(memory.digests),
             )
         self._held_back = memory.is_holding_back

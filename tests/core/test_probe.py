@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from airflow_provider_contacts.hooks.tether import TetherHook
+from tests.conftest import Sandbox
 from tests.scripted import Reply, ScriptedServer
 from tests.vendors import CASES
 
@@ -18,3 +19,13 @@ def test_connection_test_has_a_deadline(connect: Callable[..., str], scripted: S
     assert not worked
     assert "within 10 s. Check Host" in message
     assert time.monotonic() - started < 11
+
+
+def test_messages_do_not_contain_the_id_of_the_connection(sandbox: Sandbox) -> None:
+    # Airflow's form tests a copy under a random id.
+    for changes in ({"password": ""}, {"password": "wrong"}, {"host": "https://api.example.com?x=1"}):
+        conn_id = sandbox.connect("tether", conn_id="x5uM8udkN", login="", **changes)
+        worked, message = TetherHook(conn_id).test_connection()
+        assert not worked
+        assert "connection" in message
+        assert conn_id not in message

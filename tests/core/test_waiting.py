@@ -69,7 +69,7 @@ def test_message_names_at_most_20_contacts() -> None:
     state = WaitState([("a", str(number)) for number in range(25)], 1, 0)
     assert "a/19 and 5 more" in str(state)
     assert "a/20" not in str(state)
-    assert "vendor: none" in str(WaitState([], 1, 0))
+    assert "waiting for: none" in str(WaitState([], 1, 0))
 
 
 def test_pauses_after_failures() -> None:
@@ -105,3 +105,19 @@ def test_parse_references_rejects_anything_else(value: Any) -> None:
 
 def test_parse_references() -> None:
     assert parse_references([reference("a", "1")]) == [reference("a", "1")]
+
+
+def test_progress_is_reported_when_it_changes() -> None:
+    state = WaitState([("", "1"), ("", "2")], 2, 0)
+    one = Matches([{"vendor": "tether", "account_id": "a", "contact_id": "1"}])
+    shown = []
+    for matches in (Matches(), Matches(), one, one, Matches()):
+        assert state.observe(matches, 10) is None
+        shown.append(state.changed_progress())
+    assert shown == [
+        "0 of 2 contacts match, 2 required; waiting for: 1, 2",
+        "",
+        "1 of 2 contacts match, 2 required; waiting for: 2",
+        "",
+        "0 of 2 contacts match, 2 required; waiting for: 1, 2",
+    ]

@@ -37,7 +37,23 @@ def test_workspace_is_required(sandbox: Sandbox, read: Read) -> None:
     worked, message = ContactsHook.for_connection(conn_id).test_connection()
     assert worked
     assert "Still missing: Mailstand lists the contacts of one workspace" in message
+    assert message.endswith("The credentials give access to: space_sandbox, space_empty.")
     assert sandbox.requests("mailstand")[-1]["path"] == "/workspaces"
+
+
+def test_wrong_workspace_names_the_field_and_those_that_exist(sandbox: Sandbox, read: Read) -> None:
+    conn_id = sandbox.connect("mailstand", extra={"workspace": "space_other"})
+    with pytest.raises(NotFound, match=r"Check the field Workspace \(`workspace` in Extra\) of connection"):
+        read(conn_id)
+    worked, message = ContactsHook.for_connection(conn_id).test_connection()
+    assert not worked
+    assert "the field Workspace (`workspace` in Extra) of this connection" in message
+    assert message.endswith("The credentials give access to: space_sandbox, space_empty.")
+    sandbox.fail("mailstand", path="/workspaces", status=500, times=9)
+    worked, message = ContactsHook.for_connection(conn_id).test_connection()
+    assert not worked
+    assert "Missing Record" in message
+    assert "give access" not in message
 
 
 def test_filter_overrides_the_connections_workspace(sandbox: Sandbox, read: Read) -> None:

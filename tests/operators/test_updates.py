@@ -456,3 +456,12 @@ def test_causes_are_grouped(sandbox: Sandbox) -> None:
     sandbox.fail("talktohumans", method="PATCH", status=404, times=7)
     with pytest.raises(ContactsError, match=r"7 x NotFound: .*/v1/contacts/…"):
         tag(listed())
+
+
+def test_refused_update_logs_no_progress(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    operator = UpdateContactStageOperator(
+        task_id="stage", contacts_conn_id="mailstand_default", contacts=["contact_1"], stage="Interested"
+    )
+    with pytest.raises(InvalidRequest, match="Set `campaign`"):
+        operator.execute({})
+    assert "to update" not in capsys.readouterr().out

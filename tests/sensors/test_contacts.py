@@ -251,6 +251,36 @@ def test_timeout_names_missing_contacts(mode: str, wait: Callable[..., Outcome])
 
 
 @in_every_mode
+def test_progress_is_logged_when_it_changes(
+    mode: str, wait: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    replies = [page(), page(), page(), page("1"), page("1"), page("1", "2")]
+    assert wait(mode, *replies, contact_ids=["1", "2"]).kind == "success"
+    output = capsys.readouterr().out
+    in_each_process = mode == "reschedule"
+    assert output.count("0 of 2 contacts match, 2 required; waiting for: 1, 2") == (
+        3 if in_each_process else 1
+    )
+    assert output.count("1 of 2 contacts match, 2 required; waiting for: 2") == (2 if in_each_process else 1)
+
+
+@in_every_mode
+def test_contacts_that_are_not_waited_for_are_not_logged(
+    mode: str, wait: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    untagged = Reply(body=CASE.page({**CASE.record(3), "tags": None}, CASE.record(4)))
+    outcome = wait(mode, untagged, untagged, page("1"), contact_ids=["1"])
+    assert outcome.kind == "success", outcome
+    assert "could not be evaluated" not in capsys.readouterr().out
+
+
+def test_sensors_with_their_own_condition_take_no_other() -> None:
+    for sensor in (ContactRepliedSensor, InvitationPendingSensor, InvitationAcceptedSensor):
+        with pytest.raises(TypeError, match=f"{sensor.__name__} has its own condition. Use ContactSensor"):
+            sensor(task_id="wait", contacts_conn_id="x", condition=Replied())
+
+
+@in_every_mode
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -13,6 +13,8 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.contacts_to_object_storage import ContactsToObjectStorageOperator
 from tests.conftest import Sandbox
+from tests.transfers.helpers import export as export_file
+from tests.transfers.helpers import rows_of
 from tests.vendors import CASES, VENDORS
 
 
@@ -120,3 +122,20 @@ def test_names_in_every_script_survive(sandbox: Sandbox, tmp_path: Path) -> None
     names = {json.loads(line)["name"] for line in path.read_bytes().splitlines()}
     assert names == {row.person.name for row in sandbox.state.tables["mailstand"].rows}
     assert msgspec.json.decode(path.read_bytes().splitlines()[0])["vendor"] == "mailstand"
+
+
+def test_relative_path_is_made_absolute(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    summary = export_file("tether", "contacts.jsonl")
+    assert summary["path"] == str(tmp_path / "contacts.jsonl")
+    output = capsys.readouterr().out
+    assert "`path` is relative" in output
+    assert f"Wrote 60 contacts to {tmp_path / 'contacts.jsonl'}" in output
+
+
+@pytest.mark.parametrize("include_raw", [False, "False"])
+def test_raw_can_be_left_out(include_raw: object, sandbox: Sandbox, tmp_path: Path) -> None:
+    export_file("tether", tmp_path / "contacts.csv", include_raw=include_raw)
+    assert "raw" not in rows_of(tmp_path / "contacts.csv")[0]

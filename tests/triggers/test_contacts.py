@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.conditions import InStage, Replied, Tagged
@@ -350,6 +351,7 @@ class AssetStore:
 
     def __init__(self, *names: str) -> None:
         self.names = names or ("replies",)
+        self._by_name = dict.fromkeys(self.names)  # as in Airflow's class, see test_names_of_watched_assets
         self.values: dict[str, Any] = {}
         self.broken = self.unwritable = self.inactive = 0
         self.writes = 0
@@ -612,11 +614,21 @@ class TestContactEventTrigger:
     ) -> None:
         down, key = Reply(status=500), Reply(status=401)
         scripted.replies = [page(), down, down, key, key, page("1")]
-        assert self.watch(conn_id, scripted, 6, AssetStore(), poll_interval=0.02) == [["1"]]
+        assert self.watch(conn_id, scripted, 6, AssetStore("replies"), poll_interval=0.02) == [["1"]]
         output = capsys.readouterr().out
+        assert f"The watcher of asset 'replies' with connection '{conn_id}': Poll failed" in output
         assert output.count("will keep retrying. VendorUnavailable") == 1
         assert output.count("will keep retrying. AuthenticationError") == 1
         assert output.count("Polling works again") == 1
+
+    def test_names_of_watched_assets(self) -> None:
+        context = pytest.importorskip("airflow.sdk.execution_time.context")
+        if not hasattr(context, "AssetStateStoreAccessors"):
+            pytest.skip("this Airflow has no asset state store")
+        trigger = ContactEventTrigger(contacts_conn_id="x", condition="replied")
+        assert trigger._describe() == "The watcher with connection 'x'"
+        trigger.asset_state_store = context.AssetStateStoreAccessors([Asset("replies"), Asset("others")])
+        assert trigger._describe() == "The watcher of asset 'replies', 'others' with connection 'x'"
 
     def test_failing_state_store(
         self, conn_id: str, scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]

@@ -85,14 +85,14 @@ def test_closing_early_ends_the_stream() -> None:
 
 def test_each_problem_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    errors = ErrorLog(LOG)
+    errors = ErrorLog(LOG, "The watcher")
     down = Answer(error=VendorUnavailable("down"))
     for answer, expected in [(down, True), (down, True), (Answer(), False), (Answer(), False), (down, True)]:
         assert errors.report(answer) is expected
-    assert caplog.text.count("Poll failed; will keep retrying. VendorUnavailable: down") == 2
-    assert caplog.text.count("Polling works again") == 1
+    assert caplog.text.count("The watcher: Poll failed; will keep retrying. VendorUnavailable: down") == 2
+    assert caplog.text.count("The watcher: Polling works again") == 1
     memory = Memory(map(str, range(20)))
     for present, complete in [([], True), ([], True), (map(str, range(20)), True), ([], True)]:
         memory.update(present, is_complete=complete)
         errors.report_holding_back(memory)
-    assert caplog.text.count("At least half of the 20 contacts") == 2
+    assert caplog.text.count("The watcher: At least half of the 20 contacts") == 2

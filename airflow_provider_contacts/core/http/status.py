@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from http import HTTPStatus
 
 from airflow_provider_contacts.core.error_bodies import ReportedError
 from airflow_provider_contacts.core.http.context import ConnectionContext
@@ -94,8 +95,11 @@ def api_error(
     words = f" ({redact(words, context, request, token)})" if words else ""
     if is_web_page:
         words = " with a web page, probably from a proxy or web server instead of the API"
-    # A 404 with an explanation comes from the API, so Host is correct.
-    hint = "" if error_class is NotFound and words else _hint(context, error_class, retry_after)
+    hint = _hint(context, error_class, retry_after)
+    if error_class is NotFound and words:
+        # The API explains what it did not find. For a listing it may be the path, or what is listed.
+        is_listing = request.path == context.vendor.contacts.path
+        hint = _listing_hint(context, status) if is_listing else ""
     if is_web_page:
         hint = f" If this connection has never worked, check Host of connection {context.settings.conn_id!r}."
     return error_class(
@@ -139,6 +143,14 @@ def _error_class(status: int) -> type[ContactsError]:
     if status < 300:
         return MalformedResponse
     return _ERROR_CLASSES.get(status, VendorUnavailable if status >= 500 else InvalidRequest)
+
+
+def _listing_hint(context: ConnectionContext, status: int) -> str:
+    conn = f"connection {context.settings.conn_id!r}"
+    if status == HTTPStatus.NOT_FOUND:
+        return f" If every request fails like this, check Host of {conn}."
+    field = context.vendor.scope_field
+    return f" Check the {field} of {conn}, or the filter that replaces it." if field else ""
 
 
 def _hint(context: ConnectionContext, error_class: type[ContactsError], retry_after: float | None) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_contacts.core.http.status import parse_retry_after
+from airflow_provider_contacts.errors import NotFound
 from tests.conftest import Read, Sandbox
 from tests.scripted import Reply, ScriptedServer
 from tests.tether import page
@@ -64,3 +65,12 @@ def test_invalid_retry_after(
 ) -> None:
     scripted.replies = [Reply(status=503, headers={"Retry-After": value}), Reply(body=page(total=0))]
     assert read(tether(scripted.url)) == []
+
+
+def test_explained_404_of_a_listing_mentions_host(
+    tether: Callable[..., str], scripted: ScriptedServer, read: Read
+) -> None:
+    scripted.replies = [Reply(status=404, body={"error": {"message": "there is no such endpoint"}})]
+    expected = "there is no such endpoint.*If every request fails like this, check Host of connection"
+    with pytest.raises(NotFound, match=expected):
+        read(tether(scripted.url))

@@ -1,0 +1,1 @@
+"""What the ``airflow contacts`` commands do."""

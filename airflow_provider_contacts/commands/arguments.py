@@ -1,0 +1,55 @@
+"""Turn the arguments of the commands into a hook, filters and a condition."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from airflow_provider_contacts.conditions import AllOf, Condition
+from airflow_provider_contacts.core.condition_parsing import parse_condition
+from airflow_provider_contacts.core.logs import Log
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.hooks.base import ContactsHook
+
+
+def open_hook(conn_id: str) -> ContactsHook[Any]:
+    """Return the hook of a connection in Airflow's database, its environment or a secrets backend.
+
+    :raises InvalidConnection: if it does not exist, or a setting is invalid.
+    """
+    # Airflow has no public way to look for connections in its database in a command (seen in 3.3.2:
+    # `ensure_secrets_backend_loaded`).
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    return ContactsHook.for_connection(conn_id, log=_stderr_log())
+
+
+def _stderr_log() -> Log:
+    """Return a log that does not mix with the contacts on stdout, where Airflow's log goes."""
+    log = logging.getLogger("airflow_provider_contacts.cli")
+    log.propagate = False
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
+    return log
+
+
+def parse_filters(pairs: list[str]) -> dict[str, Any]:
+    """Return the filters of ``--filter KEY=VALUE``. A key that occurs several times has a list of values."""
+    filters: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InvalidRequest("--filter takes KEY=VALUE, such as --filter stage=Interested.")
+        if name in filters:
+            previous = filters[name]
+            filters[name] = [*(previous if isinstance(previous, list) else [previous]), value]
+        else:
+            filters[name] = value
+    return filters
+
+
+def parse_conditions(texts: list[str]) -> Condition | None:
+    """Return the condition that requires every ``--condition``, or None if there is none."""
+    conditions: Any = tuple(parse_condition(text) for text in texts)
+    return AllOf(conditions) if conditions else None

@@ -1,0 +1,46 @@
+"""Print rows as a table, or as JSON or YAML that keeps types and letters."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+
+def print_rows(rows: Sequence[Mapping[str, object]], output: str) -> None:
+    """Print rows on stdout.
+
+    :param output: ``table``, ``plain``, ``json`` or ``yaml``.
+    """
+    if output == "json":
+        print(json.dumps(rows, ensure_ascii=False, indent=2))  # noqa: T201
+    elif output == "yaml":
+        import yaml  # type: ignore[import-untyped]
+
+        yaml.safe_dump(list(rows), sys.stdout, allow_unicode=True, sort_keys=False)
+    elif rows:
+        from airflow.cli.simple_table import AirflowConsole
+
+        shown = [{name: _cell(value) for name, value in row.items()} for row in rows]
+        AirflowConsole().print_as(data=shown, output=output)
+
+
+def without_empty_columns(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Return the rows with the columns that have a value in any of them."""
+    filled = {name for row in rows for name, value in row.items() if value not in (None, (), [], "")}
+    return [{name: value for name, value in row.items() if name in filled} for row in rows]
+
+
+def print_note(text: str) -> None:
+    """Print a line on stderr, where it does not mix with the result."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,53 @@
+"""``airflow contacts filters`` and ``airflow contacts conditions``: what a vendor supports."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from airflow_provider_contacts.commands.arguments import open_hook
+from airflow_provider_contacts.commands.output import print_note, print_rows
+from airflow_provider_contacts.core.filters import describe_filters
+from airflow_provider_contacts.core.reference import describe_conditions
+from airflow_provider_contacts.core.vendor import Vendor
+from airflow_provider_contacts.errors import ContactsError
+from airflow_provider_contacts.hooks.registry import hook_classes
+
+_SUPPORT_LEGEND = """\
+server: sent to the vendor as a filter, then checked on each record. server only: records do not report it, so it works neither
+with `~` and `|` nor in FilterContactsOperator. record: all records are read and checked. Combine conditions as JSON:
+{"condition": "all", "of": […]}, any, and {"condition": "not", "of": …}."""
+
+
+def print_filters(args: Namespace) -> None:
+    """Print the filters of a connection's vendor."""
+    rows = [
+        {
+            "filter": one.name,
+            "value": one.type,
+            "meaning": one.meaning,
+            "example": f"{one.name}={one.example}",
+        }
+        for one in describe_filters(_find_vendor(args.contacts_conn_id).contacts.filters)
+    ]
+    print_rows(rows, args.output)
+
+
+def print_conditions(args: Namespace) -> None:
+    """Print all conditions, and how a connection's vendor supports them."""
+    rows = [
+        {"condition": one.text, "in Python": one.python, "meaning": one.meaning, "support": one.support}
+        for one in describe_conditions(_find_vendor(args.contacts_conn_id))
+    ]
+    print_rows(rows, args.output)
+    if args.output == "table":
+        print_note(_SUPPORT_LEGEND)
+
+
+def _find_vendor(name: str) -> Vendor:
+    """Return the vendor of a connection, or with a connection type, which needs no connection."""
+    if (hook_class := hook_classes().get(name)) is not None:
+        return hook_class.vendor
+    try:
+        return open_hook(name).vendor
+    except ContactsError as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,60 @@
+"""What a vendor supports, for the command line and the documentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_contacts.conditions import (
+    SIMPLE_CONDITIONS,
+    Condition,
+    InStage,
+    Tagged,
+    get_condition_name,
+)
+from airflow_provider_contacts.core.vendor import ConditionSupport, Vendor
+
+_EXAMPLE_NAMES: dict[type[Condition], str] = {Tagged: "VIP", InStage: "Interested"}
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionReference:
+    """How a vendor supports a condition.
+
+    :param text: an example, as it is written on the command line.
+    :param python: the same in Python.
+    :param meaning: when it is true, as a sentence.
+    :param support: ``server``, ``server only``, ``record``, ``with the filter `…```, or ``no``.
+    """
+
+    name: str
+    text: str
+    python: str
+    meaning: str
+    support: str
+
+
+def describe_conditions(vendor: Vendor) -> list[ConditionReference]:
+    """Return all simple conditions, and how a vendor supports each."""
+    return [_describe(condition_class, vendor) for condition_class in SIMPLE_CONDITIONS]
+
+
+def _describe(condition_class: type[Condition], vendor: Vendor) -> ConditionReference:
+    name = get_condition_name(condition_class)
+    argument = _EXAMPLE_NAMES.get(condition_class)
+    example = condition_class() if argument is None else condition_class(name=argument)
+    summary = (condition_class.__doc__ or "").partition("\n")[0]
+    return ConditionReference(
+        name=name,
+        text=name if argument is None else f"{name}:{argument}",
+        python=f"{condition_class.__name__}({'' if argument is None else repr(argument)})".replace("'", '"'),
+        meaning=summary,
+        support=_describe_support(vendor.contacts.conditions.get(name), example),
+    )
+
+
+def _describe_support(support: ConditionSupport | None, example: Condition) -> str:
+    if support is None:
+        return "no"
+    if support.to_filters(example, True) is not None:
+        return "server" if support.is_on_record else "server only"
+    return f"with the filter `{support.required_filter}`" if support.required_filter else "record"

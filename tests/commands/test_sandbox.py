@@ -1,0 +1,40 @@
+"""Serving the sandbox."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from typing import Any
+
+from tests.commands.conftest import Airflow
+from tests.conftest import Sandbox
+from tests.vendors import VENDORS
+
+
+def test_sandbox_serves_and_prints_connections() -> None:
+    command = [sys.executable, "-m", "airflow", "contacts", "sandbox", "--port", "0", "--contacts", "30"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            connections: dict[str, Any] = {}
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith("export AIRFLOW_CONN_"):
+                    name, _, value = line.removeprefix("export AIRFLOW_CONN_").strip().partition("=")
+                    connections[name] = json.loads(value.strip("'"))
+                if line.startswith("Stop"):
+                    break
+            assert set(connections) == {f"{vendor.upper()}_DEFAULT" for vendor in VENDORS}
+            base = connections["TETHER_DEFAULT"]["host"].removesuffix("/tether")
+            with urllib.request.urlopen(f"{base}/sandbox/population", timeout=10) as answer:
+                assert json.load(answer) == dict.fromkeys(VENDORS, 30)
+        finally:
+            process.terminate()
+
+
+def test_sandbox_port_is_taken(sandbox: Sandbox, airflow: Airflow) -> None:
+    port = sandbox.url.split(":")[2].split("/")[0]
+    code, _, err = airflow("sandbox", "--port", port)
+    assert code == 1
+    assert "--port" in err

@@ -1,0 +1,56 @@
+"""What a vendor supports, on the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import get_type_hints
+
+import pytest
+
+from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS
+from airflow_provider_contacts.core.filters import validate_filters
+from airflow_provider_contacts.hooks.registry import list_vendors
+from tests.commands.conftest import Airflow
+from tests.conftest import Sandbox
+from tests.vendors import VENDORS
+
+DECLARED = {vendor.name: vendor.contacts.filters for vendor in list_vendors()}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_filters(vendor: str, sandbox: Sandbox, airflow: Airflow) -> None:
+    code, out, _ = airflow("filters", f"{vendor}_default", "-o", "json")
+    assert code == 0
+    rows = json.loads(out)
+    assert [row["filter"] for row in rows] == list(get_type_hints(DECLARED[vendor]))
+    for row in rows:
+        assert row["meaning"].endswith("."), row
+        name, _, example = row["example"].partition("=")
+        if "…" not in example:
+            assert list(validate_filters({name: example}, DECLARED[vendor], vendor)) == [row["filter"]]
+    # A connection type needs no connection.
+    assert json.loads(airflow("filters", vendor, "-o", "json")[1]) == rows
+    assert rows[0]["filter"] in airflow("filters", vendor)[1]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_conditions(vendor: str, sandbox: Sandbox, airflow: Airflow) -> None:
+    code, out, _ = airflow("conditions", f"{vendor}_default", "-o", "json")
+    assert code == 0
+    rows = json.loads(out)
+    assert len(rows) == len(SIMPLE_CONDITIONS)
+    for row in rows:
+        code, _, err = airflow("list", f"{vendor}_default", "--condition", row["condition"])
+        is_supported = row["support"] in ("server", "server only", "record")
+        assert (code == 0) is is_supported or "no such stage" in err, (row, err)
+
+
+def test_legend(sandbox: Sandbox, airflow: Airflow) -> None:
+    assert "server only: records do not report it" in airflow("conditions", "mailstand")[2]
+
+
+@pytest.mark.parametrize("command", ["filters", "conditions"])
+def test_unknown_connection(command: str, sandbox: Sandbox, airflow: Airflow) -> None:
+    code, _, err = airflow(command, "nowhere")
+    assert code == 1
+    assert "Connection 'nowhere' does not exist" in err
