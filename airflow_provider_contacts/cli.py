@@ -125,11 +125,12 @@ def _sandbox_command() -> ActionCommand:
     no_rate_limits = Arg(
         ("--no-rate-limits",), action="store_true", help="accept any number of requests, unlike the vendors"
     )
+    quiet = Arg(("--quiet",), action="store_true", help="print no line per request")
     return ActionCommand(
         name="sandbox",
         help="Serve the vendors on this machine, with fictional people",
         func=_command("sandbox", "run_sandbox"),
-        args=(port, contacts, seed, no_rate_limits, ARG_VERBOSE),
+        args=(port, contacts, seed, no_rate_limits, quiet, ARG_VERBOSE),
     )
 
 

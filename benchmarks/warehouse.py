@@ -14,7 +14,8 @@ import tempfile
 import time
 
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.sandbox.app import connections, create_app, create_state, running
+from airflow_provider_contacts.sandbox.app import create_app, create_state, running
+from airflow_provider_contacts.sandbox.connections import connections
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 
 CONTACTS = int(os.environ.get("BENCHMARK_CONTACTS", "100000"))

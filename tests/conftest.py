@@ -25,7 +25,8 @@ import pytest  # noqa: E402
 
 from airflow_provider_contacts.contact import Contact  # noqa: E402
 from airflow_provider_contacts.hooks.base import ContactsHook  # noqa: E402
-from airflow_provider_contacts.sandbox.app import connections, create_app, create_state, running  # noqa: E402
+from airflow_provider_contacts.sandbox.app import create_app, create_state, running  # noqa: E402
+from airflow_provider_contacts.sandbox.connections import connections  # noqa: E402
 from airflow_provider_contacts.sandbox.state import State  # noqa: E402
 from tests.scripted import ScriptedServer  # noqa: E402
 from tests.vendors import CASES  # noqa: E402

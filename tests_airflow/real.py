@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_contacts.sandbox.app import connections
+from airflow_provider_contacts.sandbox.connections import connections
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".cache" / "airflow-real"

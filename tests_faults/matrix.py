@@ -101,7 +101,8 @@ def prepare() -> None:
 
 def run(cell: Cell) -> Result:
     """Try one cell."""
-    from airflow_provider_contacts.sandbox.app import connections, create_app, create_state
+    from airflow_provider_contacts.sandbox.app import create_app, create_state
+    from airflow_provider_contacts.sandbox.connections import connections
     from airflow_provider_contacts.sandbox.vendor import sandbox_vendors
     from tests_faults.faults import DEADLINE_SECONDS, FAULTS, TIMEOUT_SECONDS, refuse
     from tests_faults.operations import OPERATIONS, UPDATES, Setting

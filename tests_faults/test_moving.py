@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import IncompleteListing
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.sandbox.app import connections, create_app, create_state, running
+from airflow_provider_contacts.sandbox.app import create_app, create_state, running
+from airflow_provider_contacts.sandbox.connections import connections
 
 _PAGE_SIZE = 10
 

@@ -7,7 +7,8 @@ import multiprocessing
 import os
 from typing import Any
 
-from airflow_provider_contacts.sandbox.app import connections, create_app, create_state, running
+from airflow_provider_contacts.sandbox.app import create_app, create_state, running
+from airflow_provider_contacts.sandbox.connections import connections
 
 _TASKS = 4
 _UPDATES = 100

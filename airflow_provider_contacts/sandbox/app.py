@@ -7,14 +7,17 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
+from airflow_provider_contacts.sandbox.connections import connections, format_export
 from airflow_provider_contacts.sandbox.controls import make_controls
 from airflow_provider_contacts.sandbox.faults import FaultInjectionMiddleware
+from airflow_provider_contacts.sandbox.index import make_index
 from airflow_provider_contacts.sandbox.state import State, Table
 from airflow_provider_contacts.sandbox.validation import ApiError, json_response
 from airflow_provider_contacts.sandbox.vendor import SandboxVendor, sandbox_vendors
@@ -45,6 +48,7 @@ def create_app(state: State) -> ASGIApp:
     for name, vendor in vendors.items():
         app.include_router(vendor.make_routes(state), prefix=f"/{name}")
     app.include_router(make_controls(state, vendors), prefix="/sandbox")
+    app.include_router(make_index(state, vendors))
 
     @app.exception_handler(ApiError)
     async def api_error(request: Request, error: ApiError) -> Response:
@@ -65,34 +69,24 @@ def create_app(state: State) -> ASGIApp:
     return FaultInjectionMiddleware(app, state)
 
 
-def connections(base_url: str, *, rate_limits: bool = True) -> dict[str, dict[str, Any]]:
-    """Return an Airflow connection for each vendor of a sandbox, as the JSON of ``AIRFLOW_CONN_…``.
+def serve(
+    *, port: int, contacts: int, seed: int, rate_limits: bool = True, log_requests: bool = False
+) -> None:
+    """Serve a sandbox until interrupted, and print the connections to it.
 
-    :param rate_limits: whether the client keeps the published rates.
+    :param log_requests: whether to print a line for every request to a vendor.
     """
-    extra: dict[str, Any] = {} if rate_limits else {"requests_per_minute": 60_000}
-    found: dict[str, dict[str, Any]] = {}
-    for name, vendor in sandbox_vendors().items():
-        parts: dict[str, Any] = dict(vendor.connection)
-        found[f"{name}_default"] = {
-            "conn_type": name,
-            "host": f"{base_url}/{name}",
-            **parts,
-            "extra": {**parts.get("extra", {}), **extra},
-        }
-    return found
-
-
-def serve(*, port: int, contacts: int, seed: int, rate_limits: bool = True) -> None:
-    """Serve a sandbox until interrupted, and print the connections to it."""
     with _listen(port) as listener:
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        print(f"Sandbox with {contacts} contacts per vendor at {base_url}. Connections:\n", flush=True)  # noqa: T201
-        for name, connection in connections(base_url, rate_limits=rate_limits).items():
-            print(f"export AIRFLOW_CONN_{name.upper()}='{json.dumps(connection)}'", flush=True)  # noqa: T201
-        print("\nStop it with Ctrl-C.", flush=True)  # noqa: T201
-        app = create_app(create_state(contacts, seed, rate_limits=rate_limits))
-        _make_server(app).run(sockets=[listener])
+        print_line = partial(print, flush=True)
+        print_line(f"Sandbox with {contacts} contacts per vendor at {base_url}. Connections:\n")
+        for conn_id, connection in connections(base_url, rate_limits=rate_limits).items():
+            print_line(format_export(conn_id, connection))
+        print_line(f"\nOpen {base_url} in a browser to see requests and to simulate replies.")
+        print_line("Stop it with Ctrl-C.")
+        state = create_state(contacts, seed, rate_limits=rate_limits)
+        state.print_line = print_line if log_requests else None
+        _make_server(create_app(state)).run(sockets=[listener])
 
 
 @contextlib.contextmanager

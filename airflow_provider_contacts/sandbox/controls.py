@@ -93,9 +93,9 @@ def make_controls(state: State, vendors: dict[str, SandboxVendor]) -> APIRouter:
         return json_response(b"{}")
 
     @router.get("/requests")
-    async def requests(vendor: str | None = None) -> Response:
+    async def requests(vendor: str | None = None, last: int | None = None) -> Response:
         log = [entry for entry in state.requests if vendor in (None, entry["vendor"])]
-        return json_response(msgspec.json.encode(log))
+        return json_response(msgspec.json.encode(log if last is None else log[max(0, len(log) - last) :]))
 
     @router.get("/violations")
     async def violations() -> Response:

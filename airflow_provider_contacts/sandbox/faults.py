@@ -45,6 +45,8 @@ class FaultInjectionMiddleware:
         # A client that disconnects is not an error of the sandbox.
         with contextlib.suppress(ClientDisconnect):
             await self._serve(fault, scope, receive, send, entry)
+        if self._state.print_line is not None:
+            self._state.print_line(_format_entry(entry))
 
     async def _serve(
         self, fault: Fault | None, scope: Scope, receive: Receive, send: Send, entry: dict[str, Any]
@@ -61,6 +63,14 @@ class FaultInjectionMiddleware:
             await self._app(scope, receive, _recording(entry, send))
         else:
             await _fault_response(fault)(scope, receive, _recording(entry, send))
+
+
+def _format_entry(entry: dict[str, Any]) -> str:
+    """Return a line about a request. It contains names of parameters, not their values, which may be personal data."""
+    at = time.strftime("%H:%M:%S", time.localtime(entry["at"]))
+    params = f" ({', '.join(entry['params'])})" if entry["params"] else ""
+    status = entry["status"] or "no response"
+    return f"{at} {entry['vendor']}: {entry['method']} {entry['path']}{params} -> {status}"
 
 
 def _recording(entry: dict[str, Any], send: Send) -> Send:
@@ -88,7 +98,7 @@ def _cutting(receive: Receive, send: Send) -> Send:
 def _fault_response(fault: Fault) -> Response:
     headers = {}
     if fault.retry_after is not None:
-        headers["Retry-After"] = fault.retry_after
+        headers["Retry-After"] = str(fault.retry_after)
     if fault.location is not None:
         headers["Location"] = fault.location
     status = 200 if fault.status is None else fault.status

@@ -5,19 +5,43 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-_FIRST = (
-    "Zoë", "Łukasz", "Nguyễn", "María José", "Åsa", "Дмитрий", "Jürgen", "伟", "さくら", "محمد", "Siân", "Renée",
-    "Ìfẹ́", "Björk", "Ciarán", "Ελένη", "אורי", "Ana", "John", "Priya", "Chloé", "İpek", "Søren", "Jean-Luc",
-)  # fmt: skip
-_LAST = (
-    "O'Brien", "Müller", "García Márquez", "Трофимова", "李", "佐藤", "الحسن", "Nowak-Żak", "d'Été", "Ng", "Smith",
-    "Þórsdóttir", "Παπαδοπούλου", "כהן", "Šimůnek", "Hernández", "Okonkwo", "van der Berg", "Håkansson", "Patel",
-    'Quote "Q" Reed', "Comma, Jr.", "=SUM(A1)", "Ünal",
-)  # fmt: skip
-_COMPANIES = (
-    "Acme, Inc.", "Globex", "Société Générale d'Exemple", "Initech", "株式会社例", "Umbrella & Söhne", "Hooli",
-    "Müller Maschinenbau", "Stark Beispiele", "Пример ООО", "Vandelay", "Wayne",
-)  # fmt: skip
+# First names, last names, companies and places by language. A name is followed by its ASCII form if it is another one.
+# Some need care in files: quotes, commas, and starts that a spreadsheet takes for a formula.
+_REGIONS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = (
+    (
+        "Ana|Priya|John|Grace|Omar|Chloé:chloe|Daniel|Maya",
+        'Smith|O\'Brien:obrien|Patel|Hughes, Jr.:hughes|Robert "Bob" Reed:reed|Okonkwo|Ng|McAllister',
+        "Globex|Initech|Acme, Inc.|Wayne Logistics|@Work Studios|+Plus Agency",
+        (
+            ("Philadelphia", "US", "United States", "America/New_York"),
+            ("Toronto", "CA", "Canada", "America/Toronto"),
+        ),
+    ),
+    (
+        "Jürgen:juergen|Lena|Åsa:asa|Björk:bjork|Søren:soren|Klara",
+        "Müller:mueller|Håkansson:hakansson|van der Berg:vanderberg|Þórsdóttir:thorsdottir|Weiß:weiss",
+        "Müller Maschinenbau|Söhne & Partner|=mc² Labs|Nordlicht AB",
+        (("München", "DE", "Germany", "Europe/Berlin"), ("Zürich", "CH", "Switzerland", "Europe/Zurich")),
+    ),
+    (
+        "María José:mariajose|Renée:renee|Jean-Luc:jeanluc|Inês:ines|Lucía:lucia",
+        "García Márquez:garcia|Hernández:hernandez|d'Été:dete|Silva|Fontaine",
+        "Société Générale d'Exemple|Vandelay|Azul Viagens",
+        (("São Paulo", "BR", "Brazil", "America/Sao_Paulo"), ("Lyon", "FR", "France", "Europe/Paris")),
+    ),
+    (
+        "Дмитрий:dmitri|Ελένη:eleni|Łukasz:lukasz|Zoë:zoe|İpek:ipek",
+        "Трофимова:trofimova|Παπαδοπούλου:papadopoulou|Nowak-Żak:nowak|Šimůnek:simunek|Ünal:unal",
+        "Пример ООО|Kaktüs Yazılım|Wisła Digital",
+        (("Kraków", "PL", "Poland", "Europe/Warsaw"), ("İzmir", "TR", "Türkiye", "Europe/Istanbul")),
+    ),
+    (
+        "伟:wei|さくら:sakura|Nguyễn:nguyen|محمد:mohammed|אורי:uri",
+        "李:li|佐藤:sato|Trần:tran|الحسن:alhassan|כהן:cohen",
+        "株式会社例|Sông Hồng Trading|Cedar Systems",
+        (("東京", "JP", "Japan", "Asia/Tokyo"), ("Hà Nội", "VN", "Vietnam", "Asia/Ho_Chi_Minh")),
+    ),
+)
 _TITLES = (
     "CEO",
     "Head of Sales",
@@ -26,14 +50,7 @@ _TITLES = (
     "VP People",
     "Founder",
     "Recruiter",
-)
-_PLACES = (
-    ("Philadelphia", "US", "United States", "America/New_York"),
-    ("Toronto", "CA", "Canada", "America/Toronto"),
-    ("München", "DE", "Germany", "Europe/Berlin"),
-    ("São Paulo", "BR", "Brazil", "America/Sao_Paulo"),
-    ("東京", "JP", "Japan", "Asia/Tokyo"),
-    ("Zürich", "CH", "Switzerland", "Europe/Zurich"),
+    "Head of Data",
 )
 # In every area code, the numbers 555-0100 to 555-0199 are reserved for fiction.
 _AREA_CODES = (
@@ -62,7 +79,11 @@ _AREA_CODES = (
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person who may be a contact across vendors."""
+    """A person who may be a contact across vendors.
+
+    :param region: country code.
+    :param handle: LinkedIn handle.
+    """
 
     number: int
     first: str
@@ -73,6 +94,7 @@ class Person:
     region: str
     country: str
     timezone: str
+    handle: str
 
     @property
     def name(self) -> str:
@@ -82,7 +104,7 @@ class Person:
     @property
     def email(self) -> str:
         """An address in a domain that is reserved for examples (RFC 2606)."""
-        return f"person.{self.number}@contacts.example"
+        return f"{self.handle.replace('-', '.')}@contacts.example"
 
     @property
     def phone(self) -> str:
@@ -90,16 +112,13 @@ class Person:
         area = _AREA_CODES[self.number // 100 % len(_AREA_CODES)]
         return f"+1{area}55501{self.number % 100:02d}"
 
-    @property
-    def handle(self) -> str:
-        """A LinkedIn handle."""
-        return f"sandbox-person-{self.number}"
-
 
 def find_person(number: int, seed: int) -> Person:
     """Return person ``number`` of the population ``seed``."""
     pick = random.Random(f"{seed}:{number}")
-    return Person(
-        number, pick.choice(_FIRST), pick.choice(_LAST), pick.choice(_COMPANIES), pick.choice(_TITLES),
-        *pick.choice(_PLACES),
-    )  # fmt: skip
+    first_names, last_names, companies, places = pick.choice(_REGIONS)
+    first, _, first_ascii = pick.choice(first_names.split("|")).partition(":")
+    last, _, last_ascii = pick.choice(last_names.split("|")).partition(":")
+    handle = f"{first_ascii or first}-{last_ascii or last}-{number}".lower()
+    company = pick.choice(companies.split("|"))
+    return Person(number, first, last, company, pick.choice(_TITLES), *pick.choice(places), handle=handle)

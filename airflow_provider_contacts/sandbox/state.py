@@ -153,7 +153,7 @@ class Fault:
     status: int | None = None
     body: str | None = None
     content_type: str = "application/json"
-    retry_after: str | None = None
+    retry_after: str | int | float | None = None
     location: str | None = None
     latency: float = 0.0
     reset: bool = False
@@ -169,6 +169,7 @@ class State:
     :param contacts: contacts per vendor at the start.
     :param seed: which people they are.
     :param rate_limits: whether vendors reject requests above their published rates.
+    :param print_line: is called with a line for every request to a vendor.
     """
 
     contacts: int
@@ -179,6 +180,7 @@ class State:
     violations: list[dict[str, str]] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
+    print_line: Callable[[str], object] | None = None
     _recent: dict[str, deque[float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

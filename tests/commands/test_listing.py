@@ -37,11 +37,11 @@ def test_list_with_filters(sandbox: Sandbox, airflow: Airflow) -> None:
         "--filter",
         "account_id=102",
         "--filter",
-        "tag=tag, with comma",
+        "tag=Conference, Berlin",
     ]
     code, out, _ = airflow("list", "talktohumans_default", "-o", "json", *arguments)
     assert code == 0
-    assert all("tag, with comma" in contact["tags"] for contact in json.loads(out))
+    assert all("Conference, Berlin" in contact["tags"] for contact in json.loads(out))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from typing import Any
+
+import pytest
 
 from tests.commands.conftest import Airflow
 from tests.conftest import Sandbox
@@ -29,6 +32,9 @@ def test_sandbox_serves_and_prints_connections() -> None:
             base = connections["TETHER_DEFAULT"]["host"].removesuffix("/tether")
             with urllib.request.urlopen(f"{base}/sandbox/population", timeout=10) as answer:
                 assert json.load(answer) == dict.fromkeys(VENDORS, 30)
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(f"{base}/tether/api/contacts", timeout=10)
+            assert "tether: GET /api/contacts -> 401" in process.stdout.readline()
         finally:
             process.terminate()
 

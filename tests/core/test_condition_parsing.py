@@ -40,7 +40,10 @@ def test_json_round_trip(condition: Condition) -> None:
             {"condition": "tagged", "name": "a", "colour": "red"},
             "`tagged` has an unknown field `colour`. It takes `name`.",
         ),
-        ({"condition": "tagged", "names": "a"}, "`tagged` has an unknown field `names`. Did you mean `name`?"),
+        (
+            {"condition": "tagged", "names": "a"},
+            "`tagged` has an unknown field `names`. Did you mean `name`?",
+        ),
         ({"condition": "opened", "name": "a"}, "`opened` has an unknown field `name`. It takes no fields."),
         ({"condition": "all", "of": []}, "`of` must not be empty"),
         ({"condition": "any", "of": {"condition": "replied"}}, "Expected `array`"),

@@ -51,3 +51,19 @@ def test_adding_and_removing_contacts(sandbox: Sandbox) -> None:
 )
 def test_invalid_control_requests(path: str, body: dict[str, Any], sandbox: Sandbox) -> None:
     assert post(sandbox, f"/sandbox/{path}", **body).status_code == 400
+
+
+@pytest.mark.parametrize("retry_after", [600, "600", 1.5, "Fri, 01 Jan 2027 00:00:00 GMT"])
+def test_retry_after_is_a_number_or_text(retry_after: Any, sandbox: Sandbox) -> None:
+    body = {"vendor": "tether", "status": 429, "retry_after": retry_after}
+    assert post(sandbox, "/sandbox/fail", **body).status_code == 200
+    assert get(sandbox, "/tether/api/contacts").headers["retry-after"] == str(retry_after)
+
+
+def test_last_requests(sandbox: Sandbox) -> None:
+    for path in ("/tether/a", "/tether/b", "/tether/c"):
+        get(sandbox, path)
+    sandbox.state.violations.clear()
+    for last, expected in ((2, ["/b", "/c"]), (0, []), (9, ["/a", "/b", "/c"])):
+        found = get(sandbox, f"/sandbox/requests?last={last}").json()
+        assert [entry["path"] for entry in found] == expected

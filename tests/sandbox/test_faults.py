@@ -24,3 +24,16 @@ def test_faults_and_their_log(sandbox: Sandbox) -> None:
     post(sandbox, "/sandbox/fail", vendor="tether", reset=True)
     with pytest.raises(requests.ConnectionError):
         get(sandbox, "/tether/api/contacts", headers=TETHER)
+
+
+def test_line_per_request(sandbox: Sandbox) -> None:
+    lines: list[str] = []
+    sandbox.state.print_line = lines.append
+    get(sandbox, "/tether/api/contacts?search=ada&size=5", headers=TETHER)
+    post(sandbox, "/sandbox/fail", vendor="tether", reset=True)
+    with pytest.raises(requests.ConnectionError):
+        get(sandbox, "/tether/api/contacts", headers=TETHER)
+    assert [line.partition(" ")[2] for line in lines] == [
+        "tether: GET /api/contacts (search, size) -> 200",
+        "tether: GET /api/contacts -> no response",
+    ]

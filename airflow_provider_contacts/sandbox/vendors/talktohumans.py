@@ -38,7 +38,7 @@ from airflow_provider_contacts.sandbox.vendor import ChangeSample, ConditionSamp
 NAME = "talktohumans"
 KEY = "sandbox-key"
 ACCOUNTS = ("101", "102")
-TAGS = ("Hot lead", "Old tag", "VIP", "Möglich", "tag, with comma")
+TAGS = ("Hot lead", "Old tag", "VIP", "Rückruf", "Conference, Berlin")
 _MAX_PAGE = 25
 _DAY_SECONDS = 86_400
 _PEOPLE_OFFSET = 0
@@ -480,8 +480,8 @@ SANDBOX_VENDOR = SandboxVendor(
                 condition={"condition": "tagged", "name": "VIP"}, matches=lambda row: "VIP" in row.tags
             ),
             ConditionSample(
-                condition={"condition": "tagged", "name": "tag, with comma"},
-                matches=lambda row: "tag, with comma" in row.tags,
+                condition={"condition": "tagged", "name": "Conference, Berlin"},
+                matches=lambda row: "Conference, Berlin" in row.tags,
             ),
             ConditionSample(condition={"condition": "tagged", "name": "vip"}, matches=lambda row: False),
         ),
