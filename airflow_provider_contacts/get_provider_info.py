@@ -164,7 +164,10 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": {
                     "hidden-fields": ["port", "schema", "login"],
                     "relabeling": {"host": "Host (base URL)", "password": "API key"},
-                    "placeholders": {"host": "https://api.mailstand.com"},
+                    "placeholders": {
+                        "host": "leave empty for https://api.mailstand.com",
+                        "password": "see mailstand.readme.io/reference/authentication",
+                    },
                 },
                 "conn-fields": {
                     "workspace": {
@@ -197,24 +200,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "Rate limit of this "
-                        "connection in one "
-                        "process. Default: "
-                        "the vendor's "
-                        "published limit.",
+                        "description": "How many requests "
+                        "one task may send "
+                        "per minute. "
+                        "Default: the limit "
+                        "that the vendor "
+                        "publishes.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "Requests of this "
-                        "connection in flight at "
-                        "the same time in one "
-                        "process. Default: 4.",
+                        "description": "How many requests one task sends at the same time. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "page_size": {
                         "label": "Page size",
-                        "description": "Contacts per request. Default: the most that the vendor returns.",
+                        "description": "How many contacts one request "
+                        "asks for. Default: as many as "
+                        "the vendor allows.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "on_incomplete": {
@@ -239,7 +242,10 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": {
                     "hidden-fields": ["port", "schema", "login"],
                     "relabeling": {"host": "Host (base URL)", "password": "API key"},
-                    "placeholders": {"host": "https://api.talktohumans.app"},
+                    "placeholders": {
+                        "host": "leave empty for https://api.talktohumans.app",
+                        "password": "required",
+                    },
                 },
                 "conn-fields": {
                     "timeout": {
@@ -265,24 +271,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "Rate limit of this "
-                        "connection in one "
-                        "process. Default: "
-                        "the vendor's "
-                        "published limit.",
+                        "description": "How many requests "
+                        "one task may send "
+                        "per minute. "
+                        "Default: the limit "
+                        "that the vendor "
+                        "publishes.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "Requests of this "
-                        "connection in flight at "
-                        "the same time in one "
-                        "process. Default: 4.",
+                        "description": "How many requests one task sends at the same time. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "page_size": {
                         "label": "Page size",
-                        "description": "Contacts per request. Default: the most that the vendor returns.",
+                        "description": "How many contacts one request "
+                        "asks for. Default: as many as "
+                        "the vendor allows.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "on_incomplete": {
@@ -312,8 +318,9 @@ def get_provider_info() -> dict[str, Any]:
                         "login": "E-mail",
                     },
                     "placeholders": {
-                        "host": "https://your-instance.example.com",
-                        "login": "leave empty to use a token",
+                        "host": "required, such as https://your-instance.example.com",
+                        "password": "of the account above; or a bearer token",
+                        "login": "of a Tether account; leave empty to use a token",
                     },
                 },
                 "conn-fields": {
@@ -345,24 +352,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "Rate limit of this "
-                        "connection in one "
-                        "process. Default: "
-                        "the vendor's "
-                        "published limit.",
+                        "description": "How many requests "
+                        "one task may send "
+                        "per minute. "
+                        "Default: the limit "
+                        "that the vendor "
+                        "publishes.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "Requests of this "
-                        "connection in flight at "
-                        "the same time in one "
-                        "process. Default: 4.",
+                        "description": "How many requests one task sends at the same time. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "page_size": {
                         "label": "Page size",
-                        "description": "Contacts per request. Default: the most that the vendor returns.",
+                        "description": "How many contacts one request "
+                        "asks for. Default: as many as "
+                        "the vendor allows.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "on_incomplete": {
@@ -385,16 +392,15 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "Thoughtly",
                 "hook-class-name": "airflow_provider_contacts.hooks.thoughtly.ThoughtlyHook",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["port", "schema", "login"],
-                    "relabeling": {"host": "Host (base URL)", "password": "API token"},
-                    "placeholders": {"host": "https://api.thoughtly.com"},
+                    "hidden-fields": ["port", "schema"],
+                    "relabeling": {"host": "Host (base URL)", "password": "API token", "login": "Team ID"},
+                    "placeholders": {
+                        "host": "leave empty for https://api.thoughtly.com",
+                        "password": "required; from Developer Settings in Thoughtly",
+                        "login": "required; from Developer Settings in Thoughtly",
+                    },
                 },
                 "conn-fields": {
-                    "team_id": {
-                        "label": "Team ID",
-                        "description": "Required. Shown in Developer Settings next to the API token.",
-                        "schema": {"type": ["string", "null"]},
-                    },
                     "timeout": {
                         "label": "Timeout",
                         "description": "Seconds to wait for the server "
@@ -418,24 +424,24 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "Rate limit of this "
-                        "connection in one "
-                        "process. Default: "
-                        "the vendor's "
-                        "published limit.",
+                        "description": "How many requests "
+                        "one task may send "
+                        "per minute. "
+                        "Default: the limit "
+                        "that the vendor "
+                        "publishes.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "Requests of this "
-                        "connection in flight at "
-                        "the same time in one "
-                        "process. Default: 4.",
+                        "description": "How many requests one task sends at the same time. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "page_size": {
                         "label": "Page size",
-                        "description": "Contacts per request. Default: the most that the vendor returns.",
+                        "description": "How many contacts one request "
+                        "asks for. Default: as many as "
+                        "the vendor allows.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "on_incomplete": {

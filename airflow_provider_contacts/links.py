@@ -21,7 +21,7 @@ class ContactLink(BaseOperatorLink):
     TalkToHumans reports one (``app_url``).
     """
 
-    name = "Contact"
+    name = "First contact"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the URL that the task pushed, or an empty string."""

@@ -77,13 +77,17 @@ def connection_type(vendor: Vendor, hook_class: type) -> dict[str, Any]:
     form: ConnectionForm = vendor.form
     hidden = ["port", "schema"]
     relabeling = {"host": form.host_label, "password": form.password_label}
-    placeholders = {"host": form.host_placeholder}
+    placeholders = {"host": form.host_placeholder or f"leave empty for {vendor.base_url}"}
+    if form.password_placeholder:
+        placeholders["password"] = form.password_placeholder
     if form.login_label:
         relabeling["login"] = form.login_label
         placeholders["login"] = form.login_placeholder
     else:
         hidden.append("login")
-    own_fields = {one.name: field(one.label, one.description, one.type) for one in form.fields}
+    own_fields = {
+        one.name: field(one.label, one.description, one.type) for one in form.fields if one.is_shown
+    }
     return {
         "connection-type": vendor.name,
         "hook-name": vendor.title,

@@ -16,11 +16,13 @@ class FormField:
     :param name: key in Extra.
     :param label: title in the form.
     :param description: one sentence below the field.
+    :param is_shown: whether the form has the field. Extra may contain it in any case.
     """
 
     name: str
     label: str
     description: str
+    is_shown: bool = True
     type: Literal["string", "number", "integer", "boolean"] = "string"
 
 
@@ -29,13 +31,15 @@ class ConnectionForm:
     """How a vendor's connection form looks.
 
     :param password_label: title of the field for the key, token or password.
-    :param host_placeholder: an example of a base URL.
-    :param login_label: title of the login field, or empty if the vendor has no login.
+    :param password_placeholder: where to find it.
+    :param host_placeholder: what the empty field shows; by default, that it may stay empty.
+    :param login_label: title of the login field, or empty if the form has none.
     :param fields: the vendor's own fields, in addition to :class:`ConnectionOptions`.
     """
 
     password_label: str
-    host_placeholder: str
+    password_placeholder: str = ""
+    host_placeholder: str = ""
     host_label: str = "Host (base URL)"
     login_label: str = ""
     login_placeholder: str = ""
@@ -77,7 +81,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             int,
             Meta(
                 title="Requests per minute",
-                description="Rate limit of this connection in one process. Default: the vendor's published limit.",
+                description="How many requests one task may send per minute. Default: the limit that the vendor publishes.",
                 ge=1,
                 le=1_000_000,
             ),
@@ -88,7 +92,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             title="Max concurrency",
-            description="Requests of this connection in flight at the same time in one process. Default: 4.",
+            description="How many requests one task sends at the same time. Default: 4.",
             ge=1,
             le=64,
         ),
@@ -98,7 +102,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             int,
             Meta(
                 title="Page size",
-                description="Contacts per request. Default: the most that the vendor returns.",
+                description="How many contacts one request asks for. Default: as many as the vendor allows.",
                 ge=1,
                 le=100_000,
             ),

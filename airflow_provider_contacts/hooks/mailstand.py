@@ -276,7 +276,7 @@ MAILSTAND = Vendor(
     docs_url="https://mailstand.readme.io/reference/list-all-contacts",
     form=ConnectionForm(
         password_label="API key",
-        host_placeholder="https://api.mailstand.com",
+        password_placeholder="see mailstand.readme.io/reference/authentication",
         fields=(
             FormField(
                 name="workspace",

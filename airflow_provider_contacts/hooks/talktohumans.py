@@ -275,7 +275,7 @@ TALKTOHUMANS = Vendor(
     title="TalkToHumans",
     base_url="https://api.talktohumans.app",
     docs_url="https://talktohumans.app/docs/developers/contacts/list-contacts",
-    form=ConnectionForm(password_label="API key", host_placeholder="https://api.talktohumans.app"),
+    form=ConnectionForm(password_label="API key", password_placeholder="required"),
     credentials=_credentials,
     contacts=ListEndpoint(
         path="/v1/contacts",

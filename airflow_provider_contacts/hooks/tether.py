@@ -291,9 +291,10 @@ TETHER = Vendor(
     form=ConnectionForm(
         password_label="Password or token",
         host_label="Host (instance URL)",
-        host_placeholder="https://your-instance.example.com",
+        password_placeholder="of the account above; or a bearer token",
+        host_placeholder="required, such as https://your-instance.example.com",
         login_label="E-mail",
-        login_placeholder="leave empty to use a token",
+        login_placeholder="of a Tether account; leave empty to use a token",
         fields=(
             FormField(
                 name="pipeline_id",

@@ -102,14 +102,20 @@ def _to_contact(record: _Record, scope: ListingScope, raw: RawJson) -> Contact:
 
 
 def _team_id(settings: Settings) -> str:
-    team_id = settings.option("team_id")
+    in_extra = settings.option("team_id")
+    team_id = settings.login or in_extra
     if not team_id:
         raise InvalidConnection(
-            f"Connection {settings.conn_id!r} has no Team ID. Enter it in the field Team ID (`team_id` in Extra)."
+            f"Connection {settings.conn_id!r} has no Team ID. Enter it in the field Team ID (login, or `team_id` in "
+            "Extra)."
+        )
+    if in_extra and in_extra != team_id:
+        raise InvalidConnection(
+            f"Connection {settings.conn_id!r} has two Team IDs, in login and in `team_id` in Extra. Remove one of them."
         )
     if not team_id.isascii() or not team_id.isprintable():
         raise InvalidConnection(
-            f"Team ID (`team_id` in Extra) of connection {settings.conn_id!r} contains invalid characters."
+            f"Team ID (login, or `team_id` in Extra) of connection {settings.conn_id!r} contains invalid characters."
         )
     return team_id
 
@@ -125,17 +131,21 @@ THOUGHTLY = Vendor(
     docs_url="https://docs.thoughtly.com/api-reference/contact/get-contacts",
     form=ConnectionForm(
         password_label="API token",
-        host_placeholder="https://api.thoughtly.com",
+        password_placeholder="required; from Developer Settings in Thoughtly",
+        # Airflow hides the fields of Extra at first, and saves a form without them. This field is always visible.
+        login_label="Team ID",
+        login_placeholder="required; from Developer Settings in Thoughtly",
         fields=(
             FormField(
                 name="team_id",
                 label="Team ID",
-                description="Required. Shown in Developer Settings next to the API token.",
+                description="The same as the login, for connections that are defined in Extra.",
+                is_shown=False,
             ),
         ),
     ),
     credentials=_credentials,
-    credential_fields="fields API token (password) and Team ID (`team_id` in Extra)",
+    credential_fields="fields API token (password) and Team ID (login)",
     contacts=ListEndpoint(
         path="/contact",
         filters=ThoughtlyFilters,
@@ -168,8 +178,8 @@ class ThoughtlyHook(ContactsHook[ThoughtlyFilters]):
 
     API docs: https://docs.thoughtly.com/api-reference/contact/get-contacts
 
-    :param contacts_conn_id: connection of type ``thoughtly``: the password is the API token, ``team_id`` in Extra is
-        the team.
+    :param contacts_conn_id: connection of type ``thoughtly``: the password is the API token, the login, or
+        ``team_id`` in Extra, is the team.
     :param page_size: contacts per request, at most 50, which is the default.
     """
 

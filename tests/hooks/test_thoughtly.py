@@ -49,7 +49,7 @@ def test_headers_and_paging(serve: Callable[..., str], scripted: ScriptedServer,
 
 @pytest.mark.parametrize("team_id", ["", None, "  "])
 def test_team_id_is_required(team_id: Any, sandbox: Sandbox, read: Read) -> None:
-    with pytest.raises(InvalidConnection, match=r"no Team ID. Enter it in the field Team ID \(`team_id`"):
+    with pytest.raises(InvalidConnection, match=r"no Team ID. Enter it in the field Team ID \(login"):
         read(sandbox.connect("thoughtly", extra={"team_id": team_id}))
     assert not sandbox.requests("thoughtly")
 
@@ -59,7 +59,7 @@ def test_invalid_team(sandbox: Sandbox) -> None:
         sandbox.connect("thoughtly", extra={"team_id": "other"})
     ).test_connection()
     assert not worked
-    assert "`team_id`" in message
+    assert "Team ID (login)" in message
 
 
 def test_pages_counted_from_one(connect: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
@@ -115,3 +115,13 @@ def test_mapping(serve: Callable[..., str], read: Read) -> None:
     assert (contact.email, contact.title, contact.replied) == (None, None, None)
     assert contact.created_at == TIMES
     assert contact.identity_keys() == ("phone:+12125550123",)
+
+
+def test_team_id_as_login(connect: Callable[..., str], scripted: ScriptedServer, read: Read) -> None:
+    scripted.replies = [Reply(body={"data": {"contacts": []}})]
+    parts = {"conn_type": "thoughtly", "host": scripted.url, "password": "x", "login": "team-1"}
+    assert read(connect("thoughtly_login", **parts)) == []
+    assert scripted.received[0].headers["team_id"] == "team-1"
+    assert read(connect("thoughtly_login", **parts, extra={"team_id": "team-1"})) == []
+    with pytest.raises(InvalidConnection, match="has two Team IDs"):
+        read(connect("thoughtly_login", **parts, extra={"team_id": "team-2"}))
