@@ -63,8 +63,8 @@ class ContactsToSqlOperator(BaseContactsOperator):
         vendor lists no contacts. Templated.
     :param allow_untested_dialect: write to a database other than SQLite, PostgreSQL, MySQL and MariaDB. Templated.
     :param skip_unchanged: skip this task if nothing was written, so that no asset event starts other DAGs. Templated.
-    :return: ``{"vendor", "table", "seen", "new", "changed", "unchanged", "removed", "requests", "seconds"}``; the
-        counts are also added to the events of outlet assets.
+    :return: ``{"vendor", "table", "seen", "new", "changed", "unchanged", "removed", "requests", "seconds", "attempt"}``, where
+        ``attempt`` is the number of the task's attempt; the counts are also added to the events of outlet assets.
     :raises InvalidRequest: if a filter or a name is invalid, the database is not supported, or the columns of the table
         are incompatible, before any request.
     :raises IncompleteListing: if more contacts than ``max_removed`` are not listed any more.
@@ -122,6 +122,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
             **counts.to_dict(),
             "requests": hook.requests_sent,
             "seconds": round(time.monotonic() - started, 3),
+            "attempt": getattr(dict(context).get("ti"), "try_number", 1),
         }
         self.log.info(
             "%s: %d contacts; %d new, %d changed, %d unchanged, %d removed, in %.1f s.",
@@ -133,8 +134,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
         _collect_lineage(hook, *dataset)
         self._export.emit_asset_metadata(self, context)
         # A previous attempt may have written, and failed before its asset event.
-        is_first_attempt = getattr(dict(context).get("ti"), "try_number", 1) == 1
-        if skip_unchanged and is_first_attempt and not counts.written:
+        if skip_unchanged and summary["attempt"] == 1 and not counts.written:
             from airflow.sdk.exceptions import AirflowSkipException
 
             raise AirflowSkipException("Nothing has changed (skip_unchanged).")
