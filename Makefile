@@ -9,11 +9,12 @@ OLDER := 3.3.2 3.2.0
 SMOKE ?=
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint types imports pytest test-matrix test-faults test-airflow test-databases benchmark \
+.PHONY: help setup demo ui test lint types imports pytest test-matrix test-faults test-airflow test-databases benchmark \
 	provider-info constraints clean
 
 help:
 	@echo "make demo           export, tag and wait against the sandbox, and show the result (DEMO_CONTACTS=250)"
+	@echo "make ui             Airflow's UI with the example DAGs and the sandbox, until Ctrl-C"
 	@echo "make test           lint, types, import layers and tests"
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
 	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
@@ -34,6 +35,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 demo: setup
 	@DEMO_CONTACTS=$(DEMO_CONTACTS) $(BIN)/python scripts/demo.py
+
+ui: setup
+	@exec $(BIN)/python scripts/ui.py
 
 test: lint types imports pytest
 

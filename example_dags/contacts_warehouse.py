@@ -1,24 +1,25 @@
-"""Write contacts to one table of a warehouse: a task per LinkedIn account in TalkToHumans, and per stage in Mailstand.
+"""Write the contacts of all vendors to one table of a warehouse.
 
-The tasks write in parallel. A contact that moves to another stage meanwhile is written by one of two tasks, or by both. The
-pool ``contacts`` limits how many tasks run; create it with ``airflow pools set contacts 4 "requests to vendors"``. A run whose
-data has not changed writes no row, and the asset ``contacts_table`` gets no event.
+Each vendor is a task. In TalkToHumans each LinkedIn account is one, because its API returns 25 contacts at a time and its pages
+cannot be read in parallel. The tasks write only what is new or has changed, at the same time and to the same table.
 
-A listing cannot be backfilled: the vendors know the current state, not the state of a past day.
+`announce_changes` triggers DAGs that are scheduled on the asset `contacts_table`; it is skipped if nothing has changed. A
+listing cannot be backfilled: the vendors know the current state, not the state of a past day.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
-from typing import get_args
+from typing import Any
 
 from airflow.sdk import Asset, Param, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_provider_contacts.hooks.mailstand import Stage
 from airflow_provider_contacts.hooks.talktohumans import TalkToHumansHook
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 
-POOL = "contacts"
+log = logging.getLogger(__name__)
 
 contacts_table = Asset("contacts_table")
 
@@ -27,7 +28,7 @@ contacts_table = Asset("contacts_table")
     schedule="@daily",
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "pool": POOL},
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
         "warehouse": Param("warehouse", type="string", description="Connection of the database"),
         "table": Param("contacts", type="string", description="Table, or schema.table"),
@@ -36,28 +37,34 @@ contacts_table = Asset("contacts_table")
     doc_md=__doc__,
 )
 def contacts_warehouse() -> None:
+    target = {"sql_conn_id": "{{ params.warehouse }}", "table": "{{ params.table }}"}
+
     @task
-    def list_accounts() -> list[dict[str, str]]:
+    def list_linkedin_accounts() -> list[dict[str, str]]:
         return [{"account_id": str(one["account_id"])} for one in TalkToHumansHook().list_accounts()]
 
-    common = {
-        "sql_conn_id": "{{ params.warehouse }}",
-        "table": "{{ params.table }}",
-        "skip_unchanged": True,
-        "outlets": [contacts_table],
-    }
-    ContactsToSqlOperator.partial(
+    accounts = ContactsToSqlOperator.partial(
         task_id="load_talktohumans",
         contacts_conn_id="talktohumans_default",
         map_index_template="{{ task.filters.account_id }}",
-        **common,
-    ).expand(filters=list_accounts())
-    ContactsToSqlOperator.partial(
-        task_id="load_mailstand",
-        contacts_conn_id="mailstand_default",
-        map_index_template="{{ task.filters.stage }}",
-        **common,
-    ).expand(filters=[{"stage": stage} for stage in get_args(Stage)])
+        **target,
+    ).expand(filters=list_linkedin_accounts())
+    others = [
+        ContactsToSqlOperator(task_id=f"load_{vendor}", contacts_conn_id=f"{vendor}_default", **target)
+        for vendor in ("thoughtly", "mailstand", "tether")
+    ]
+
+    @task(outlets=[contacts_table])
+    def announce_changes(of_accounts: Any, of_others: list[dict[str, Any]]) -> dict[str, int]:
+        loads = [*of_accounts, *of_others]
+        counts = {name: sum(load[name] for load in loads) for name in ("new", "changed", "removed")}
+        log.info("%d new, %d changed, %d removed contacts.", *counts.values())
+        # A load that was retried may have written rows in an earlier attempt.
+        if not any(counts.values()) and all(load["attempt"] == 1 for load in loads):
+            raise AirflowSkipException("No contact has changed.")
+        return counts
+
+    announce_changes(accounts.output, [load.output for load in others])
 
 
 contacts_warehouse()

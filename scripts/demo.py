@@ -1,7 +1,8 @@
-"""Run the example DAGs against the sandbox, in a separate Airflow in this checkout."""
+"""Run the example DAGs against the sandbox, in a separate Airflow in this checkout, and show what they did."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,67 +14,66 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-ROOT = Path(__file__).resolve().parent.parent
+from local_airflow import AIRFLOW, EXAMPLES, ROOT, environment, get_json, post_json, sandbox
+from rich.console import Console
+
 HOME = ROOT / ".demo"
 LOG = HOME / "airflow.log"
-AIRFLOW = [sys.executable, "-m", "airflow"]
 # The other DAGs list contacts as XCom, which is not meant for more.
 MAX_CONTACTS_FOR_ALL_DAGS = 1000
 LOG_LINES_SHOWN = 15
 REPLY_TIMEOUT_SECONDS = 90
+# What the demo shows of a contact.
+SHOWN_RAW = (
+    "id",
+    "email",
+    "stage",
+    "full_name",
+    "title",
+    "mobile_phone",
+    "company_name",
+    "created",
+)
+SHOWN_FIELDS = (
+    "vendor",
+    "account_id",
+    "contact_id",
+    "name",
+    "email",
+    "phone",
+    "company",
+    "stage",
+    "created_at",
+)
+
+console = Console(highlight=False)
 
 
-def environment() -> dict[str, str]:
-    """Return the environment for Airflow, without anything of the user's own Airflow."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
-    return {
-        **kept,
-        "AIRFLOW_HOME": str(HOME / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-        "NO_PROXY": "127.0.0.1,localhost",
-    }
+def say(text: str = "") -> None:
+    """Print a line."""
+    print(text, flush=True)
 
 
-@contextmanager
-def sandbox(contacts: int, env: dict[str, str], log: IO[str]) -> Iterator[str]:
-    """Serve the sandbox, add its connections to ``env``, and provide its address."""
-    options = ["--port", "0", "--contacts", str(contacts), "--no-rate-limits"]
-    command = [*AIRFLOW, "contacts", "sandbox", *options]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=log, text=True) as process:
-        try:
-            base_url = ""
-            assert process.stdout is not None
-            for line in process.stdout:
-                log.write(line)
-                if " at http://" in line:
-                    base_url = line.split(" at ")[1].split(". ")[0]
-                if line.startswith("export "):
-                    name, _, value = line.removeprefix("export ").strip().partition("=")
-                    env[name] = value.strip("'")
-                if line.startswith("Stop"):
-                    break
-            else:
-                fail("the sandbox did not start")
-            yield base_url
-        finally:
-            process.terminate()
+@contextlib.contextmanager
+def step(title: str) -> Iterator[None]:
+    """Print a title, and on a terminal a spinner while the block runs."""
+    say(f"\n{title}")
+    if not console.is_terminal:
+        yield
+        return
+    with console.status("running …"):
+        yield
 
 
-def run(arguments: list[str], env: dict[str, str], log: IO[str]) -> float:
-    """Run an ``airflow`` command with its output in the log, and return its peak memory in MiB."""
+def run(arguments: list[str], env: dict[str, str], log: IO[str]) -> None:
+    """Run an ``airflow`` command with its output in the log."""
     log.flush()
-    process = subprocess.Popen([*AIRFLOW, *arguments], env=env, stdout=log, stderr=subprocess.STDOUT)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        fail(f"`airflow {arguments[0]} {arguments[1]}` failed")
-    return usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    if subprocess.run([*AIRFLOW, *arguments], env=env, stdout=log, stderr=subprocess.STDOUT).returncode:
+        fail(f"`airflow {' '.join(arguments[:3])}` failed")
 
 
 def fail(problem: str) -> NoReturn:
@@ -82,23 +82,19 @@ def fail(problem: str) -> NoReturn:
     raise SystemExit(f"{tail}\nThe demo failed: {problem}. Airflow's log is {LOG}")
 
 
-def reported(env: dict[str, str], dag_id: str) -> list[dict[str, Any]]:
-    """Return what the last task of a DAG reported, from Airflow's database."""
+def xcoms(env: dict[str, str], dag_id: str, task_id: str) -> list[Any]:
+    """Return what the instances of a task returned in the newest run of a DAG.
+
+    :param task_id: a name, or a pattern with ``%``.
+    """
     with closing(sqlite3.connect(Path(env["AIRFLOW_HOME"]) / "airflow.db")) as database:
-        row = database.execute(
-            "SELECT value FROM xcom WHERE dag_id = ? AND task_id = 'report' AND key = 'return_value'",
-            (dag_id,),
-        ).fetchone()
-    if row is None:
-        fail(f"{dag_id} reported nothing")
-    rows = json.loads(row[0])
-    return json.loads(rows) if isinstance(rows, str) else rows
-
-
-def get(url: str) -> Any:
-    """Return the JSON at a URL."""
-    with urllib.request.urlopen(url) as response:
-        return json.load(response)
+        rows = database.execute(
+            "SELECT value FROM xcom WHERE dag_id = ? AND task_id LIKE ? AND key = 'return_value' "
+            "AND run_id = (SELECT run_id FROM dag_run WHERE dag_id = ? ORDER BY id DESC)",
+            (dag_id, task_id, dag_id),
+        ).fetchall()
+    values = [json.loads(row[0]) for row in rows]
+    return [json.loads(value) if isinstance(value, str) else value for value in values]
 
 
 def talktohumans_contacts(base_url: str) -> Iterator[dict[str, Any]]:
@@ -120,146 +116,166 @@ def has_replied(contact: dict[str, Any]) -> bool:
     return bool(contact["sequence"]) and contact["sequence"]["status"] == "replied"
 
 
-def count_tags(base_url: str) -> Counter[str]:
-    """Return how many TalkToHumans contacts have each tag, and how many have replied."""
-    counts: Counter[str] = Counter()
-    for contact in talktohumans_contacts(base_url):
-        counts.update(tag["name"] for tag in contact["tags"])
-        counts["(has replied)"] += has_replied(contact)
-    return counts
-
-
 def main() -> None:
     """Run the demo."""
     contacts = int(os.environ.get("DEMO_CONTACTS", "250"))
+    runs_all = contacts <= MAX_CONTACTS_FOR_ALL_DAGS
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir()
-    env = environment()
-    folder = HOME / "contacts"
-    with LOG.open("w") as log, sandbox(contacts, env, log) as base_url:
-        print(
-            f"The sandbox serves {contacts} contacts per vendor. Running the DAG contacts_sync …", flush=True
-        )
-        run(["db", "migrate"], env, log)
-        parameters = json.dumps({"folder": folder.as_uri()})
-        peak = run(["dags", "test", "contacts_sync", "--conf", parameters], env, log)
-        population = get(f"{base_url}/sandbox/population")
-        show_sync(env, population, peak)
-        if contacts <= MAX_CONTACTS_FOR_ALL_DAGS:
-            show_warehouse(env, log)
+    env = environment(HOME, EXAMPLES)
+    say(
+        f"Four outreach tools on this machine, with {contacts} fictional contacts each, and an Airflow of its own in .demo."
+    )
+    say(
+        "The demo runs the example DAGs. "
+        + ("It takes about a minute." if runs_all else "It takes a few minutes.")
+    )
+    started = time.monotonic()
+    with LOG.open("w") as log, sandbox(contacts, env, log) as (base_url, connections):
+        env.update(connections)
+        show_sync(env, log, base_url)
+        if runs_all:
+            show_warehouse(env, log, base_url)
             show_tags(env, log, base_url)
             show_wait(env, log, base_url)
-        violations = get(f"{base_url}/sandbox/violations")
-    print(f"\nAirflow's log: {LOG.relative_to(ROOT)}")
+        violations = get_json(f"{base_url}/sandbox/violations")
     if violations:
         fail(f"the sandbox rejected requests: {violations[:3]}")
+    say(f"\nDone in {time.monotonic() - started:.0f} s. Next:")
+    say("  make ui                       the same in Airflow's UI, with a sandbox that you can click")
+    say("  example_dags/                 the DAGs that have run")
+    say(f"  {LOG.relative_to(ROOT)}             Airflow's log of this run")
 
 
-def show_sync(env: dict[str, str], population: dict[str, int], peak: float) -> None:
-    """Show the exported files, and fail if they do not contain what the sandbox has."""
-    print(f"\n{'vendor':<14}{'contacts':>10}{'requests':>10}{'seconds':>9}  file")
-    wrong = []
-    missing = set(population)
-    for row in reported(env, "contacts_sync"):
+def show_sync(env: dict[str, str], log: IO[str], base_url: str) -> None:
+    """Export all contacts, and fail if the files do not contain what the sandbox has."""
+    with step("1. contacts_sync writes the contacts of every vendor to a file."):
+        run(["db", "migrate"], env, log)
+        folder = json.dumps({"folder": (HOME / "contacts").as_uri()})
+        run(["dags", "test", "contacts_sync", "--conf", folder], env, log)
+    population = get_json(f"{base_url}/sandbox/population")
+    [reports] = xcoms(env, "contacts_sync", "report")
+    say(f"\n   {'vendor':<14}{'contacts':>9}{'requests':>10}   file")
+    for row in sorted(reports, key=lambda report: report["vendor"]):
         path = Path(row["path"].removeprefix("file://"))
+        say(f"   {row['vendor']:<14}{row['seen']:>9}{row['requests']:>10}   {path.relative_to(ROOT)}")
         with path.open("rb") as file:
             lines = sum(1 for _ in file)
-        print(
-            f"{row['vendor']:<14}{row['seen']:>10}{row['requests']:>10}{row['seconds']:>9.2f}  "
-            f"{path.relative_to(ROOT)}"
-        )
-        missing.discard(row["vendor"])
-        if not lines == row["seen"] == population[row["vendor"]]:
-            wrong.append(row["vendor"])
-    print(f"\nPeak memory of the run: {peak:.0f} MiB.")
-    if wrong or missing:
-        fail(f"wrong counts: {wrong or '-'}; not read: {sorted(missing) or '-'}")
+        if not lines == row["seen"] == population.pop(row["vendor"]):
+            fail(f"wrong count for {row['vendor']}")
+    if population:
+        fail(f"not read: {sorted(population)}")
+    with (HOME / "contacts" / "mailstand_default.jsonl").open() as file:
+        contact = next(one for line in file if (one := json.loads(line))["phone"] and one["stage"])
+    say("\n   A contact as Mailstand sends it:")
+    show_fields({name: contact["raw"].get(name) for name in SHOWN_RAW})
+    say("   and in the schema that all vendors share:")
+    show_fields({name: contact[name] for name in SHOWN_FIELDS})
 
 
-def show_warehouse(env: dict[str, str], log: IO[str]) -> None:
-    """Run the warehouse DAG twice, and show that the second run writes nothing."""
-    database = HOME / "warehouse.db"
-    env["AIRFLOW_CONN_WAREHOUSE"] = json.dumps({"conn_type": "sqlite", "host": str(database)})
-    print("\nRunning the DAG contacts_warehouse twice, into SQLite …", flush=True)
-    run(["pools", "set", "contacts", "4", "requests to vendors"], env, log)
-    print(f"\n{'run':<10}{'rows':>6}{'written':>9}{'tasks that wrote':>18}{'skipped':>9}")
-    written: list[int] = []
-    before: set[Any] = set()
-    for name in ("first", "second"):
+def show_fields(fields: dict[str, Any]) -> None:
+    """Print some fields as JSON."""
+    for line in json.dumps(fields, ensure_ascii=False, indent=2).splitlines():
+        say(f"   {line}")
+
+
+def show_warehouse(env: dict[str, str], log: IO[str], base_url: str) -> None:
+    """Load a table twice, with changes in between, and show that the second run writes only those."""
+    env["AIRFLOW_CONN_WAREHOUSE"] = json.dumps({"conn_type": "sqlite", "host": str(HOME / "warehouse.db")})
+    with step("2. contacts_warehouse writes all contacts to one SQL table."):
         run(["dags", "test", "contacts_warehouse"], env, log)
-        with closing(sqlite3.connect(database)) as connection:
-            rows = set(
-                connection.execute("SELECT vendor, account_id, contact_id, digest, changed_at FROM contacts")
-            )
-        written.append(len(rows - before))
-        before = rows
-        states = count_states(env, "contacts_warehouse")
-        print(f"{name:<10}{len(rows):>6}{written[-1]:>9}{states['success']:>18}{states['skipped']:>9}")
-    if not written[0] or written[1]:
-        fail("the first run wrote nothing, or the second run wrote something")
+    first = sum_counts(env)
+    say(f"\n   First run:   {describe_counts(first)}")
+    contact = next(one for one in talktohumans_contacts(base_url) if not has_replied(one))
+    reply(base_url, contact)
+    post_json(f"{base_url}/sandbox/add", {"vendor": "tether", "count": 2})
+    with step("   Then one contact replies in TalkToHumans, and Tether gets two new ones."):
+        run(["dags", "test", "contacts_warehouse"], env, log)
+    second = sum_counts(env)
+    say(f"\n   Second run:  {describe_counts(second)}")
+    if (second["new"], second["changed"], second["unchanged"]) != (2, 1, first["new"] - 1):
+        fail("the second run did not write what has changed")
 
 
-def count_states(env: dict[str, str], dag_id: str) -> Counter[str]:
-    """Return how many of the tasks that load contacts ended in each state, in a DAG's newest run."""
-    with closing(sqlite3.connect(Path(env["AIRFLOW_HOME"]) / "airflow.db")) as connection:
-        rows = connection.execute(
-            "SELECT state FROM task_instance WHERE dag_id = ? AND task_id LIKE 'load_%' "
-            "AND run_id = (SELECT run_id FROM dag_run WHERE dag_id = ? ORDER BY id DESC)",
-            (dag_id, dag_id),
-        )
-        return Counter(state for (state,) in rows)
+def sum_counts(env: dict[str, str]) -> Counter[str]:
+    """Return the counts of all tasks that load contacts, in the newest run."""
+    counts: Counter[str] = Counter()
+    for load in xcoms(env, "contacts_warehouse", "load_%"):
+        counts.update({name: load[name] for name in ("new", "changed", "unchanged")})
+    return counts
+
+
+def describe_counts(counts: Counter[str]) -> str:
+    """Return counts as text."""
+    return ", ".join(f"{counts[name]} {name}" for name in ("new", "changed", "unchanged"))
+
+
+def reply(base_url: str, contact: dict[str, Any]) -> None:
+    """Let a TalkToHumans contact reply."""
+    body = {
+        "vendor": "talktohumans",
+        "contact_id": contact["contact_id"],
+        "account_id": contact["account"]["account_id"],
+    }
+    post_json(f"{base_url}/sandbox/reply", body)
 
 
 def show_tags(env: dict[str, str], log: IO[str], base_url: str) -> None:
-    """Run the tag DAG, first as a preview, and show the tags before and after."""
-    print("\nRunning the DAG contacts_tag_hygiene, first as a preview …", flush=True)
-    before = count_tags(base_url)
-    run(["dags", "test", "contacts_tag_hygiene", "--conf", '{"preview": true}'], env, log)
-    previewed = count_tags(base_url)
-    run(["dags", "test", "contacts_tag_hygiene"], env, log)
-    after = count_tags(base_url)
-    print(f"\n{'tag':<18}{'before':>8}{'preview':>9}{'after':>8}")
-    for name in sorted(before | after):
-        print(f"{name:<18}{before[name]:>8}{previewed[name]:>9}{after[name]:>8}")
-    if previewed != before:
-        fail("the preview changed tags")
-    if after["Replied"] != after["(has replied)"]:
+    """Run the tag DAG, first as a preview, and show who has the tag before and after."""
+
+    def count_tagged() -> int:
+        return sum(
+            any(tag["name"] == "Replied" for tag in one["tags"]) for one in talktohumans_contacts(base_url)
+        )
+
+    replied = sum(map(has_replied, talktohumans_contacts(base_url)))
+    before = count_tagged()
+    with step("3. contacts_tag_hygiene tags the TalkToHumans contacts who have replied, first as a preview."):
+        run(["dags", "test", "contacts_tag_hygiene", "--conf", '{"preview": true}'], env, log)
+        [preview] = xcoms(env, "contacts_tag_hygiene", "tag_replied")
+        previewed = count_tagged()
+        run(["dags", "test", "contacts_tag_hygiene"], env, log)
+        after = count_tagged()
+    would = len(preview["would_update"])
+    say(f"\n   {replied} contacts have replied; {before} have the tag `Replied`.")
+    say(f"   Preview:  would tag {would}; nothing is written, and {previewed} have the tag.")
+    say(f"   Run:      {after} have the tag.")
+    if previewed != before or would != replied - before:
+        fail("the preview is wrong, or changed tags")
+    if after != replied:
         fail("the tag Replied does not match the contacts who have replied")
 
 
 def show_wait(env: dict[str, str], log: IO[str], base_url: str) -> None:
     """Start a sensor, simulate the reply that it waits for, and show what it returns."""
     contact = next(one for one in talktohumans_contacts(base_url) if not has_replied(one))
-    contact_id = contact["contact_id"]
-    print(f"\nRunning the DAG demo_wait: a sensor waits for a reply of contact {contact_id} …", flush=True)
     requests_url = f"{base_url}/sandbox/requests?vendor=talktohumans"
-    before = len(get(requests_url))
+    before = len(get_json(requests_url))
     problems: list[str] = []
 
     def simulate_reply() -> None:
-        # The first poll is on the worker, the second one in the trigger.
         polls = 0
         end = time.monotonic() + REPLY_TIMEOUT_SECONDS
         while polls < 2 and time.monotonic() < end:
-            polls = sum("cursor" not in entry["params"] for entry in get(requests_url)[before:])
+            polls = sum("cursor" not in entry["params"] for entry in get_json(requests_url)[before:])
             time.sleep(0.1)
         if polls < 2:
             problems.append("the sensor did not poll")
-        body = json.dumps({"vendor": "talktohumans", "contact_id": contact_id}).encode()
-        headers = {"Content-Type": "application/json"}
-        urllib.request.urlopen(urllib.request.Request(f"{base_url}/sandbox/reply", body, headers)).close()
-        print("The sensor has polled twice without a match; simulating the reply now.", flush=True)
+        reply(base_url, contact)
+        say(f"\n   The sensor has polled twice. Now {contact['name']} replies.")
 
-    thread = threading.Thread(target=simulate_reply, daemon=True)
-    thread.start()
     demo_env = {**env, "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "scripts" / "demo_dags")}
-    run(["dags", "test", "demo_wait", "--conf", json.dumps({"contact_id": contact_id})], demo_env, log)
-    thread.join()
-    found = reported(env, "demo_wait")
-    print(f"The sensor returns {json.dumps(found)}")
-    if problems or {one["contact_id"] for one in found} != {contact_id}:
+    parameters = json.dumps({"contact_id": contact["contact_id"]})
+    with step(f"4. A sensor waits for a reply of contact {contact['contact_id']}, without holding a worker."):
+        thread = threading.Thread(target=simulate_reply, daemon=True)
+        thread.start()
+        run(["dags", "test", "demo_wait", "--conf", parameters], demo_env, log)
+        thread.join()
+    [found] = xcoms(env, "demo_wait", "report")
+    say(f"   The sensor returns a reference, without personal data: {json.dumps(found[0])}")
+    if problems or {one["contact_id"] for one in found} != {contact["contact_id"]}:
         fail(problems[0] if problems else "the sensor returned another contact")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

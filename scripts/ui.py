@@ -1,0 +1,66 @@
+"""Run a real Airflow with the example DAGs, connected to the sandbox, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import webbrowser
+from pathlib import Path
+from typing import NoReturn
+
+from local_airflow import copy_examples, environment, sandbox, standalone
+
+CONTACTS = 250
+
+
+def interrupt(*_: object) -> NoReturn:
+    """End as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run until interrupted."""
+    signal.signal(signal.SIGTERM, interrupt)
+    home = Path(tempfile.mkdtemp(prefix="contacts-ui-"))
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(home)
+    finally:
+        print("\nStopping Airflow and the sandbox …", flush=True)
+        # A second Ctrl-C must not leave anything behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def serve(home: Path) -> None:
+    """Start everything, print where it is, and wait."""
+    print("Starting the sandbox and Airflow; this takes about half a minute …", flush=True)
+    copy_examples(home / "dags", home / "contacts")
+    env = environment(home, home / "dags")
+    warehouse = {"conn_type": "sqlite", "host": str(home / "warehouse.db")}
+    with (home / "sandbox.log").open("w") as log, sandbox(CONTACTS, env, log) as (sandbox_url, connections):
+        connections["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(warehouse)
+        with standalone(home, env, connections) as url:
+            print(f"\nAirflow:  {url}  (no login is needed)")
+            print(f"Sandbox:  {sandbox_url}  (make contacts reply, make requests fail)")
+            print("\nTry this:")
+            print(
+                "  1. Trigger contacts_tag_hygiene with the parameter preview; look at the graph and the logs."
+            )
+            print("  2. Unpause contacts_reply_followup; after a minute, let a contact reply in the sandbox.")
+            print("  3. Look at the forms under Admin, Connections.")
+            print(f"\nEverything is in {home}, and is removed at the end. Stop with Ctrl-C.", flush=True)
+            if sys.stdout.isatty() and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+                webbrowser.open(url)
+            while True:
+                time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main()
