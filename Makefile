@@ -9,12 +9,15 @@ OLDER := 3.3.2 3.2.0
 SMOKE ?=
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo ui test lint types imports pytest test-matrix test-faults test-airflow test-databases benchmark \
+.PHONY: help setup demo ui docs screenshots vendor-pages test lint types imports pytest test-matrix test-faults test-airflow test-databases benchmark \
 	provider-info constraints clean
 
 help:
 	@echo "make demo           export, tag and wait against the sandbox, and show the result (DEMO_CONTACTS=250)"
 	@echo "make ui             Airflow's UI with the example DAGs and the sandbox, until Ctrl-C"
+	@echo "make docs           the documentation site, in site/"
+	@echo "make screenshots    the pictures of the documentation"
+	@echo "make vendor-pages   generate the tables in docs/vendors from the vendor files"
 	@echo "make test           lint, types, import layers and tests"
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
 	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
@@ -39,6 +42,22 @@ demo: setup
 ui: setup
 	@exec $(BIN)/python scripts/ui.py
 
+# The site, in `site`. It needs more packages than the tests.
+docs: $(VENV)/.docs-ready
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html."
+
+# The pictures in docs/images, taken of a real Airflow; installs Debian's chromium if it is missing.
+screenshots: $(VENV)/.docs-ready
+	@$(BIN)/python scripts/screenshots.py
+
+$(VENV)/.docs-ready: $(VENV)/.ready constraints-docs.txt
+	@$(BIN)/python $(INSTALL) --constraint constraints-docs.txt --editable '.[dev,docs]'
+	@touch $@
+
+vendor-pages: setup
+	@$(BIN)/python scripts/vendor_pages.py
+
 test: lint types imports pytest
 
 lint: setup
@@ -46,6 +65,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/python scripts/provider_info.py --check
+	$(BIN)/python scripts/vendor_pages.py --check
 	$(BIN)/python scripts/check_words.py
 
 types: setup
@@ -89,6 +109,7 @@ test-databases: setup
 	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/transfers
 
 benchmark: setup
+	@$(BIN)/python $(INSTALL) --constraint constraints.txt apache-airflow-providers-http==6.3.0
 	@$(BIN)/python benchmarks/reading.py
 	@$(BIN)/python benchmarks/warehouse.py
 
@@ -100,4 +121,4 @@ constraints: setup
 	@$(BIN)/python scripts/compile_constraints.py
 
 clean:
-	rm -rf $(VENV) $(OLDER:%=.venv-%) .demo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDER:%=.venv-%) .demo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis site

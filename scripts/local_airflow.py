@@ -25,6 +25,7 @@ EXAMPLES = ROOT / "example_dags"
 # Where contacts_sync writes by default.
 _EXAMPLE_FOLDER = "file:///tmp/contacts"
 _STOP_SECONDS = 15
+_LOG_CHARS_SHOWN = 3000
 
 
 def environment(home: Path, dags: Path) -> dict[str, str]:
@@ -35,6 +36,8 @@ def environment(home: Path, dags: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
     return {
         **kept,
+        # `airflow standalone` starts `airflow`.
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -120,7 +123,11 @@ def standalone(home: Path, env: dict[str, str], connections: dict[str, str]) -> 
             [*AIRFLOW, "standalone"], env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            wait_for("Airflow answers", lambda: _answers(f"{url}/api/v2/monitor/health"), process)
+            try:
+                wait_for("Airflow answers", lambda: _answers(f"{url}/api/v2/monitor/health"), process)
+            except SystemExit as error:
+                tail = (home / "standalone.log").read_text(errors="replace")[-_LOG_CHARS_SHOWN:]
+                raise SystemExit(f"{tail}\n{error}") from None
             yield url
         finally:
             stop(process)
@@ -135,7 +142,7 @@ def wait_for(
         if value := test():
             return value
         time.sleep(0.1)
-    raise SystemExit(f"Timed out: {what}.")
+    raise SystemExit(f"Timed out waiting until {what}.")
 
 
 def stop(process: subprocess.Popen[Any]) -> None:

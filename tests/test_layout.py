@@ -7,7 +7,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "airflow_provider_contacts"
 # Tests that belong to no single module.
-ACROSS = {"example_dags", "fifth_vendor", "layout", "readme", "smoke"}
+ACROSS = {"example_dags", "fifth_vendor", "layout", "docs", "smoke"}
 
 
 def modules() -> set[Path]:

@@ -16,12 +16,14 @@ class FormField:
     :param name: key in Extra.
     :param label: title in the form.
     :param description: one sentence below the field.
+    :param example: a value, for the documentation.
     :param is_shown: whether the form has the field. Extra may contain it in any case.
     """
 
     name: str
     label: str
     description: str
+    example: str = ""
     is_shown: bool = True
     type: Literal["string", "number", "integer", "boolean"] = "string"
 

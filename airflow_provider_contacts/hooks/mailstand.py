@@ -282,6 +282,7 @@ MAILSTAND = Vendor(
                 name="workspace",
                 label="Workspace",
                 description="Id of the workspace to read (space_…), unless a filter names another one.",
+                example="space_1",
             ),
         ),
     ),

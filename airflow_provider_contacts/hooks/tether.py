@@ -300,6 +300,7 @@ TETHER = Vendor(
                 name="pipeline_id",
                 label="Pipeline ID",
                 description="Id of the pipeline to read, unless a filter names another one.",
+                example="665f1c2e9b1d8a0012345679",
             ),
         ),
     ),

@@ -24,7 +24,7 @@ _REGIONS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...
         (("München", "DE", "Germany", "Europe/Berlin"), ("Zürich", "CH", "Switzerland", "Europe/Zurich")),
     ),
     (
-        "María José:mariajose|Renée:renee|Jean-Luc:jeanluc|Inês:ines|Lucía:lucia",
+        "María José:mariajose|Renée:renee|Jean-Luc:jeanluc|Sofía:sofia|Lucía:lucia",
         "García Márquez:garcia|Hernández:hernandez|d'Été:dete|Silva|Fontaine",
         "Société Générale d'Exemple|Vandelay|Azul Viagens",
         (("São Paulo", "BR", "Brazil", "America/Sao_Paulo"), ("Lyon", "FR", "France", "Europe/Paris")),
