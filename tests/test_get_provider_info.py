@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 from airflow.providers_manager import ProvidersManager
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
 from airflow_provider_contacts import __version__
 from airflow_provider_contacts.get_provider_info import get_provider_info
@@ -73,7 +74,7 @@ def test_hook_classes_match_the_metadata(entry: dict[str, Any]) -> None:
     module, _, name = entry["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)
     assert (hook.conn_type, hook.hook_name) == (entry["connection-type"], entry["hook-name"])
-    info = ProvidersManager().hooks[entry["connection-type"]]
+    info = ProvidersManagerTaskRuntime().hooks[entry["connection-type"]]
     assert info is not None
     assert info.connection_id_attribute_name == "contacts_conn_id"
     assert info.connection_testable

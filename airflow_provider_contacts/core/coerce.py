@@ -22,6 +22,8 @@ def from_unix(value: object) -> datetime | None:
 
     Text counts only if it consists of digits: "47 minutes ago" is not a time.
     """
+    if not value:  # most records lack most times
+        return None
     if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit():
         value = int(value)
     if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
