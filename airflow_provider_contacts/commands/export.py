@@ -22,7 +22,10 @@ def export(args: Namespace) -> None:
         filters = parse_filters(args.filter)
         condition = parse_conditions(args.condition)
         hook = open_hook(args.contacts_conn_id)
-        contacts = hook.list_contacts(filters, condition=condition, raw=file_format.needs_raw)
+        if file_format.content == "raw":
+            contacts = hook.list_raw_contacts(filters, condition=condition)
+        else:
+            contacts = hook.list_contacts(filters, condition=condition, raw=file_format.needs_raw)
         check_path(path)
         count, size = write_file(_with_progress(contacts, hook.vendor.title), path, file_format)
         print(f"Wrote {count} contacts ({size} bytes) to {path}")  # noqa: T201

@@ -46,16 +46,28 @@ class PageDecoder:
     :param endpoint: the vendor's structs.
     :param error_format: how the vendor's bodies report errors.
     :param scope: what all records of the listing have in common.
+    :param vendor: connection type of the vendor.
     :param keep_raw: whether contacts keep the vendor's bytes.
+    :param keys_only: whether contacts need no other fields than their key. Used with ``keep_raw``.
     """
 
     def __init__(
-        self, endpoint: ListEndpoint, error_format: ErrorFormat, *, scope: ListingScope, keep_raw: bool
+        self,
+        endpoint: ListEndpoint,
+        error_format: ErrorFormat,
+        *,
+        vendor: str,
+        scope: ListingScope,
+        keep_raw: bool,
+        keys_only: bool = False,
     ) -> None:
         # Generic aliases such as `list[Raw]` are envelopes too, so these types exist at run time only.
         self._page_decoder = msgspec.json.Decoder(endpoint.envelope[endpoint.record])
         self._split_decoder = msgspec.json.Decoder(endpoint.envelope[msgspec.Raw], strict=False)
         self._record_decoder = msgspec.json.Decoder(endpoint.record)
+        has_keys = keys_only and endpoint.key_record is not None
+        self._key_decoder = msgspec.json.Decoder(endpoint.key_record) if has_keys else None
+        self._vendor = vendor
         self._endpoint = endpoint
         self._error_format = error_format
         self._scope = scope
@@ -101,7 +113,8 @@ class PageDecoder:
             raise MalformedResponse(
                 f"The response has no list of contacts where expected: {error}."
             ) from None
-        return _with_items(page, [self._decode_record(index, raw) for index, raw in enumerate(page.items)])
+        decode = self._decode_record if self._key_decoder is None else self._decode_key
+        return _with_items(page, [decode(index, raw) for index, raw in enumerate(page.items)])
 
     def _unpack(self, envelope: Any, body: bytes) -> Page[Any]:
         if isinstance(envelope, Envelope):
@@ -122,6 +135,16 @@ class PageDecoder:
         if not contact.contact_id:
             raise MalformedRecord(f"Record {index + 1} of a page has an empty id.", bytes(raw))
         return contact
+
+    def _decode_key(self, index: int, raw: msgspec.Raw) -> Contact:
+        assert self._key_decoder is not None
+        try:
+            account_id, contact_id = self._endpoint.to_key(self._key_decoder.decode(raw), self._scope)
+        except _DECODE_ERRORS:
+            return self._decode_record(index, raw)
+        if not contact_id:
+            return self._decode_record(index, raw)
+        return Contact(self._vendor, account_id, contact_id, raw=raw.copy())
 
     def _decode_leniently(self, index: int, raw: msgspec.Raw) -> object:
         try:

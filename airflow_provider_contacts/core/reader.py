@@ -65,8 +65,13 @@ class ContactReader:
         limit: int | None,
         raw: bool,
         strict: bool = False,
+        *,
+        keys_only: bool = False,
     ) -> ListingRequest:
-        """Check filters, condition and limit, and return the listing to read."""
+        """Check filters, condition and limit, and return the listing to read.
+
+        :param keys_only: whether contacts need no other fields than their key and ``raw``.
+        """
         endpoint = self._vendor.contacts
         title = self._vendor.title
         if limit is not None and (not is_int(limit) or limit < 1):
@@ -78,7 +83,14 @@ class ContactReader:
         except InvalidRequest as error:
             raise InvalidConnection(f"Connection {self._settings.conn_id!r}: {error}") from None
         scope = ListingScope(endpoint.account_id(given, self._settings), given)
-        decode = PageDecoder(endpoint, self._vendor.error_format, scope=scope, keep_raw=raw)
+        decode = PageDecoder(
+            endpoint,
+            self._vendor.error_format,
+            vendor=self._vendor.name,
+            scope=scope,
+            keep_raw=raw,
+            keys_only=keys_only and raw and not plan.has_tests,
+        )
         listing = self._listing(plan, limit, strict)
         if gap := endpoint.explain_gap(given):
             self._transport.warn_once(f"{title}: {gap}")

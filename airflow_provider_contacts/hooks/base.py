@@ -185,6 +185,20 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
             request = reader.prepare(filters, parsed, limit, raw, strict)
         return self._with_lineage(reader.read(request))
 
+    def list_raw_contacts(
+        self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
+    ) -> Iterator[Contact]:
+        """Iterate over the contacts as :meth:`list_contacts` does, if only the vendor's JSON is of interest.
+
+        :return: contacts with their key and ``raw``. Other fields may be empty, whatever the vendor reports.
+        """
+        reader = ContactReader(self._get_transport(self.settings), self.page_size)
+        with _suggest_supporting_vendors(self.vendor):
+            request = reader.prepare(
+                filters, parse_condition(condition), limit=None, raw=True, keys_only=True
+            )
+        return self._with_lineage(reader.read(request))
+
     def check_listing(
         self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
     ) -> None:

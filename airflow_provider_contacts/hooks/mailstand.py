@@ -97,6 +97,10 @@ class MailstandFilters(TypedDict, total=False):
     has_bounced: Annotated[bool, FilterHelp("Whether an e-mail to the contact has bounced.", "false")]
 
 
+class _Key(msgspec.Struct, gc=False):
+    id: str
+
+
 class _Record(msgspec.Struct, gc=False):
     id: str
     email: str | None = None
@@ -295,6 +299,7 @@ MAILSTAND = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
+        key_record=_Key,
         conditions={
             # Only a listing with `campaign` is guaranteed to contain the times of events.
             "replied": ConditionSupport(

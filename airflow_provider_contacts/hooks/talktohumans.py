@@ -106,6 +106,11 @@ class _Sequence(msgspec.Struct, gc=False):
     stop_if_person_replies: bool | None = None
 
 
+class _Key(msgspec.Struct, gc=False):
+    contact_id: str
+    account: _Account | None = None
+
+
 class _Record(msgspec.Struct, gc=False):
     contact_id: str
     account: _Account | None = None
@@ -285,6 +290,11 @@ TALKTOHUMANS = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
+        key_record=_Key,
+        to_key=lambda record, _scope: (
+            record.account.account_id if record.account else "",
+            record.contact_id,
+        ),
         conditions={
             "replied": ConditionSupport(explain_unsupported=_explain_unsupported_replied),
             "invitation_pending": ConditionSupport.from_filters({"invitation_status": "pending"}),

@@ -93,6 +93,11 @@ class TetherFilters(TypedDict, total=False):
     ]
 
 
+class _Key(msgspec.Struct, gc=False):
+    id: str = msgspec.field(name="_id")
+    organizationId: str | None = None
+
+
 class _Record(msgspec.Struct, gc=False):
     id: str = msgspec.field(name="_id")
     firstName: str | None = None
@@ -315,6 +320,8 @@ TETHER = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
+        key_record=_Key,
+        to_key=lambda record, _scope: (record.organizationId or "", record.id),
         conditions={
             # Records do not report a reply, and the API docs do not say which `messageStatus` means one.
             "replied": ConditionSupport(

@@ -44,6 +44,10 @@ class ThoughtlyFilters(TypedDict, total=False):
     sortDirection: Annotated[Literal["asc", "desc"], FilterHelp("Order of the contacts.", "asc")]
 
 
+class _Key(msgspec.Struct, gc=False):
+    id: str
+
+
 class _Record(msgspec.Struct, gc=False):
     # The API docs do not show a contact. These are the fields of the create call, and of a third party's schema.
     id: str
@@ -158,6 +162,7 @@ THOUGHTLY = Vendor(
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
+        key_record=_Key,
         conditions={
             "tagged": ConditionSupport.from_name(
                 lambda name: {"tags": [name]}, negated=lambda name: {"excluded_tags": [name]}

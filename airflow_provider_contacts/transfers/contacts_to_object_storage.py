@@ -87,7 +87,10 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
             )
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
-        contacts = hook.list_contacts(self.filters, condition=self.condition, raw=file_format.needs_raw)
+        if file_format.content == "raw":
+            contacts = hook.list_raw_contacts(self.filters, condition=self.condition)
+        else:
+            contacts = hook.list_contacts(self.filters, condition=self.condition, raw=file_format.needs_raw)
         check_path(path)
         seen, size = write_file(contacts, path, file_format)
         summary = {

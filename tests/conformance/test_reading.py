@@ -76,6 +76,14 @@ class TestComplete:
         assert all("raw" not in contact.to_dict() for contact in with_raw)
         json.dumps([contact.to_dict() for contact in with_raw])
 
+    def test_raw_contacts_are_the_same_contacts(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
+        hook = ContactsHook.for_connection(f"{vendor}_default")
+        raw = [(contact.reference(), bytes(contact.raw)) for contact in hook.list_raw_contacts()]
+        assert raw == [(contact.reference(), bytes(contact.raw)) for contact in read(f"{vendor}_default")]
+        narrow = CASES[vendor].samples.narrow
+        some = {contact.contact_id for contact in hook.list_raw_contacts(narrow)}
+        assert some == {contact.contact_id for contact in hook.list_contacts(narrow)}
+
     def test_repr_contains_no_personal_data(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
         for contact in read(f"{vendor}_default", limit=10):
             shown = repr(contact)

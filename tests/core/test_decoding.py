@@ -36,9 +36,16 @@ R = TypeVar("R")
 DECLARED = {vendor.name: vendor.contacts for vendor in (TALKTOHUMANS, THOUGHTLY, MAILSTAND, TETHER)}
 
 
-def decode(vendor: str, page: Any, keep_raw: bool) -> Page[Any]:
+def decode(vendor: str, page: Any, keep_raw: bool, *, keys_only: bool = False) -> Page[Any]:
     contacts = DECLARED[vendor]
-    decoder = PageDecoder(contacts, ErrorFormat(), scope=ListingScope("account"), keep_raw=keep_raw)
+    decoder = PageDecoder(
+        contacts,
+        ErrorFormat(),
+        vendor=vendor,
+        scope=ListingScope("account"),
+        keep_raw=keep_raw,
+        keys_only=keys_only,
+    )
     return decoder(Response(200, {}, json.dumps(page).encode()))
 
 
@@ -56,6 +63,10 @@ def test_no_optional_field_fails_a_record(vendor: str, data: st.DataObject) -> N
     assert [contact.contact_id for contact in without] == ["1", "7", "3"]
     assert [contact.to_dict() for contact in with_raw] == [contact.to_dict() for contact in without]
     assert json.loads(bytes(with_raw[1].raw)) == record
+    keys = decode(vendor, page, True, keys_only=True).items
+    assert [(one.reference(), bytes(one.raw)) for one in keys] == [
+        (one.reference(), bytes(one.raw)) for one in with_raw
+    ]
     for contact in without:
         json.dumps(contact.to_dict())
         contact.identity_keys()
@@ -135,7 +146,7 @@ LINKED = ListEndpoint(
 
 
 def next_link(header: str | None) -> str | None:
-    decoder = PageDecoder(LINKED, ErrorFormat(), scope=ListingScope(), keep_raw=False)
+    decoder = PageDecoder(LINKED, ErrorFormat(), vendor="test", scope=ListingScope(), keep_raw=False)
     headers = {} if header is None else {"link": header}
     return decoder(Response(200, headers, b'{"results": [{"id": "1"}]}')).next_link
 
@@ -177,7 +188,7 @@ def test_number_without_an_exact_value_is_not_an_id(number: str) -> None:
     """Two such ids would look the same."""
     page = json.dumps(CASES["mailstand"].page({"id": "ID"})).replace('"ID"', number)
     with pytest.raises(MalformedRecord, match="no usable id"):
-        PageDecoder(MAILSTAND.contacts, ErrorFormat(), scope=ListingScope(), keep_raw=False)(
+        PageDecoder(MAILSTAND.contacts, ErrorFormat(), vendor="test", scope=ListingScope(), keep_raw=False)(
             Response(200, {}, page.encode())
         )
 
@@ -185,7 +196,9 @@ def test_number_without_an_exact_value_is_not_an_id(number: str) -> None:
 def test_kept_contact_does_not_keep_its_page() -> None:
     """Each page has 1 MB. What is kept of 30 pages must not keep 30 MB."""
     endpoint = MAILSTAND.contacts
-    decoder = PageDecoder(endpoint, ErrorFormat(), scope=ListingScope("space_x"), keep_raw=True)
+    decoder = PageDecoder(
+        endpoint, ErrorFormat(), vendor="test", scope=ListingScope("space_x"), keep_raw=True
+    )
     records = [{"id": "contact_1"}, {"id": "contact_2", "x": "x" * 1_000_000}]
     body = json.dumps({"status": "ok", "data": records, "total_found": 2}).encode()
     tracemalloc.start()
