@@ -5,6 +5,7 @@ Every ``airflow`` command imports this module, so it imports nothing that only t
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -173,8 +174,7 @@ def _selection_args() -> tuple[Arg, Arg]:
 def _number(minimum: int, maximum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not minimum <= int(text) <= maximum:
-            raise ValueError(text)
+            raise ArgumentTypeError(f"must be a whole number from {minimum} to {maximum}")
         return int(text)
 
-    parse.__name__ = f"number from {minimum} to {maximum}"  # argparse shows it
     return parse

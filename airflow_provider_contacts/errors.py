@@ -102,7 +102,7 @@ class ContactsError(Exception):
 
 
 class InvalidConnection(ContactsError):
-    """The Airflow connection is incomplete, has the wrong type, or points to a place it must not."""
+    """The Airflow connection is incomplete, has the wrong type, or points to a host that is not allowed."""
 
     _permanent = True
 

@@ -166,7 +166,7 @@ def get_provider_info() -> dict[str, Any]:
                     "relabeling": {"host": "Host (base URL)", "password": "API key"},
                     "placeholders": {
                         "host": "leave empty for https://api.mailstand.com",
-                        "password": "see mailstand.readme.io/reference/authentication",
+                        "password": "required; see mailstand.readme.io/reference/authentication",
                     },
                 },
                 "conn-fields": {
@@ -201,8 +201,8 @@ def get_provider_info() -> dict[str, Any]:
                     "requests_per_minute": {
                         "label": "Requests per minute",
                         "description": "How many requests "
-                        "one task may send "
-                        "per minute. "
+                        "one process may "
+                        "send per minute. "
                         "Default: the limit "
                         "that the vendor "
                         "publishes.",
@@ -210,7 +210,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "How many requests one task sends at the same time. Default: 4.",
+                        "description": "How many requests one process sends at the same time. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "page_size": {
@@ -272,8 +272,8 @@ def get_provider_info() -> dict[str, Any]:
                     "requests_per_minute": {
                         "label": "Requests per minute",
                         "description": "How many requests "
-                        "one task may send "
-                        "per minute. "
+                        "one process may "
+                        "send per minute. "
                         "Default: the limit "
                         "that the vendor "
                         "publishes.",
@@ -281,7 +281,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "How many requests one task sends at the same time. Default: 4.",
+                        "description": "How many requests one process sends at the same time. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "page_size": {
@@ -319,8 +319,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "placeholders": {
                         "host": "required, such as https://your-instance.example.com",
-                        "password": "of the account above; or a bearer token",
-                        "login": "of a Tether account; leave empty to use a token",
+                        "password": "required; the account's password, or a bearer token without E-mail",
+                        "login": "e-mail of a Tether account; empty to use a token",
                     },
                 },
                 "conn-fields": {
@@ -353,8 +353,8 @@ def get_provider_info() -> dict[str, Any]:
                     "requests_per_minute": {
                         "label": "Requests per minute",
                         "description": "How many requests "
-                        "one task may send "
-                        "per minute. "
+                        "one process may "
+                        "send per minute. "
                         "Default: the limit "
                         "that the vendor "
                         "publishes.",
@@ -362,7 +362,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "How many requests one task sends at the same time. Default: 4.",
+                        "description": "How many requests one process sends at the same time. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "page_size": {
@@ -425,8 +425,8 @@ def get_provider_info() -> dict[str, Any]:
                     "requests_per_minute": {
                         "label": "Requests per minute",
                         "description": "How many requests "
-                        "one task may send "
-                        "per minute. "
+                        "one process may "
+                        "send per minute. "
                         "Default: the limit "
                         "that the vendor "
                         "publishes.",
@@ -434,7 +434,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "max_concurrency": {
                         "label": "Max concurrency",
-                        "description": "How many requests one task sends at the same time. Default: 4.",
+                        "description": "How many requests one process sends at the same time. Default: 4.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "page_size": {

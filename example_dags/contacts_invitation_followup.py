@@ -1,4 +1,4 @@
-"""Wait until contacts in TalkToHumans accept an invitation, and add a note.
+"""Wait until contacts in TalkToHumans accept an invitation, and set their notes.
 
 The run waits for the contacts whose invitation is pending when it starts. If there are none, or none accepts in time, the run
 ends as skipped. The waits hold no worker, and XCom contains no personal data: sensors return references.
@@ -36,11 +36,11 @@ def contacts_invitation_followup() -> None:
         deferrable=True,
     )
     UpdateContactNotesOperator(
-        task_id="add_note",
+        task_id="set_notes",
         contacts_conn_id=CONNECTION,
         contacts=accepted.output,
         # Runs that the command line or an asset triggers have no logical date, and so no `ds`.
-        notes={"invitation": "accepted", "requested": "{{ dag_run.run_after | ds }}"},
+        notes={"invitation": "accepted", "run_date": "{{ dag_run.run_after | ds }}"},
     )
 
 

@@ -1,4 +1,4 @@
-"""Run the example DAGs against the sandbox, in a separate Airflow in this checkout, and show what they did."""
+"""Run three of the example DAGs and a sensor against the sandbox, in a separate Airflow, and show what they did."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rich.console import Console
 
 HOME = ROOT / ".demo"
 LOG = HOME / "airflow.log"
-# The other DAGs list contacts as XCom, which is not meant for more.
+# contacts_tag_hygiene passes contacts as XCom, which suits small numbers only.
 MAX_CONTACTS_FOR_ALL_DAGS = 1000
 LOG_LINES_SHOWN = 15
 REPLY_TIMEOUT_SECONDS = 90
@@ -79,7 +79,7 @@ def run(arguments: list[str], env: dict[str, str], log: IO[str]) -> None:
 def fail(problem: str) -> NoReturn:
     """Stop with a message that names the log."""
     tail = "".join(LOG.read_text(errors="replace").splitlines(keepends=True)[-LOG_LINES_SHOWN:])
-    raise SystemExit(f"{tail}\nThe demo failed: {problem}. Airflow's log is {LOG}")
+    raise SystemExit(f"{tail}\nThe demo failed: {problem}. See Airflow's log: {LOG}")
 
 
 def xcoms(env: dict[str, str], dag_id: str, task_id: str) -> list[Any]:
@@ -124,10 +124,10 @@ def main() -> None:
     HOME.mkdir()
     env = environment(HOME, EXAMPLES)
     say(
-        f"Four outreach tools on this machine, with {contacts} fictional contacts each, and an Airflow of its own in .demo."
+        f"This demo simulates four outreach tools, with {contacts} fictional contacts each, and runs a separate Airflow in .demo."
     )
     say(
-        "The demo runs the example DAGs. "
+        "It runs three of the example DAGs and a sensor. "
         + ("It takes about a minute." if runs_all else "It takes a few minutes.")
     )
     started = time.monotonic()
@@ -142,8 +142,8 @@ def main() -> None:
     if violations:
         fail(f"the sandbox rejected requests: {violations[:3]}")
     say(f"\nDone in {time.monotonic() - started:.0f} s. Next:")
-    say("  make ui                       the same in Airflow's UI, with a sandbox that you can click")
-    say("  example_dags/                 the DAGs that have run")
+    say("  make ui                       the DAGs in Airflow's UI, with the sandbox's control page")
+    say("  example_dags/                 the DAGs; three of them ran here")
     say(f"  {LOG.relative_to(ROOT)}             Airflow's log of this run")
 
 
@@ -162,9 +162,9 @@ def show_sync(env: dict[str, str], log: IO[str], base_url: str) -> None:
         with path.open("rb") as file:
             lines = sum(1 for _ in file)
         if not lines == row["seen"] == population.pop(row["vendor"]):
-            fail(f"wrong count for {row['vendor']}")
+            fail(f"the file of {row['vendor']} has another number of contacts than the sandbox")
     if population:
-        fail(f"not read: {sorted(population)}")
+        fail(f"these vendors were not exported: {', '.join(sorted(population))}")
     with (HOME / "contacts" / "mailstand_default.jsonl").open() as file:
         contact = next(one for line in file if (one := json.loads(line))["phone"] and one["stage"])
     say("\n   A contact as Mailstand sends it:")
@@ -266,7 +266,7 @@ def show_wait(env: dict[str, str], log: IO[str], base_url: str) -> None:
 
     demo_env = {**env, "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "scripts" / "demo_dags")}
     parameters = json.dumps({"contact_id": contact["contact_id"]})
-    with step(f"4. A sensor waits for a reply of contact {contact['contact_id']}, without holding a worker."):
+    with step(f"4. A deferrable sensor waits for contact {contact['contact_id']} to reply."):
         thread = threading.Thread(target=simulate_reply, daemon=True)
         thread.start()
         run(["dags", "test", "demo_wait", "--conf", parameters], demo_env, log)

@@ -1,4 +1,4 @@
-"""An Airflow and a sandbox in this checkout, for the demo, the UI and the screenshots."""
+"""Run a separate Airflow and a sandbox for the demo, the UI and the screenshots."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def sandbox(contacts: int, env: dict[str, str], log: IO[str]) -> Iterator[tuple[
 def standalone(home: Path, env: dict[str, str], connections: dict[str, str]) -> Iterator[str]:
     """Run Airflow with all its components, without login; provide its address when it answers.
 
-    :param connections: is stored in Airflow's database, by the name of their variable.
+    :param connections: connections to import, keyed by environment variable.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -142,7 +142,9 @@ def wait_for(
         if value := test():
             return value
         time.sleep(0.1)
-    raise SystemExit(f"Timed out waiting until {what}.")
+    if process is not None and process.poll() is not None:
+        raise SystemExit(f"The process exited before {what}.")
+    raise SystemExit(f"Timed out after {seconds:.0f} s, before {what}.")
 
 
 def stop(process: subprocess.Popen[Any]) -> None:

@@ -1,6 +1,6 @@
 """Take the pictures of the documentation: graphs and forms of a real Airflow, and the sandbox's page.
 
-It uses Chromium and ChromeDriver, or installs Debian's packages if it is allowed to.
+It uses Chromium and ChromeDriver, and installs the Debian packages if they are missing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SCALE = 1.5
 
 @contextlib.contextmanager
 def browser() -> Iterator[webdriver.Chrome]:
-    """Provide a browser without a window."""
+    """Provide a headless browser."""
     options = webdriver.ChromeOptions()
     options.binary_location = require_program("chromium", "chromium")
     profile = tempfile.mkdtemp(prefix="contacts-browser-")
@@ -134,7 +134,7 @@ def take_form(driver: webdriver.Chrome, airflow: Airflow, vendor: str, title: st
 
 
 def click_button(driver: webdriver.Chrome, text: str) -> None:
-    """Click a button, also if the page replaces it meanwhile."""
+    """Click a button; retry if the page renders it anew."""
 
     def try_to_click() -> bool:
         try:

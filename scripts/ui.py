@@ -53,9 +53,11 @@ def serve(home: Path) -> None:
             print(
                 "  1. Trigger contacts_tag_hygiene with the parameter preview; look at the graph and the logs."
             )
-            print("  2. Unpause contacts_reply_followup; after a minute, let a contact reply in the sandbox.")
+            print(
+                "  2. Unpause contacts_reply_followup, wait a minute, then make a contact reply in the sandbox."
+            )
             print("  3. Look at the forms under Admin, Connections.")
-            print(f"\nEverything is in {home}, and is removed at the end. Stop with Ctrl-C.", flush=True)
+            print(f"\nAll files are in {home} and are deleted when you stop. Stop with Ctrl-C.", flush=True)
             if sys.stdout.isatty() and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
                 webbrowser.open(url)
             while True:

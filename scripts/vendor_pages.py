@@ -14,14 +14,14 @@ from typing import Any
 
 from airflow.sdk import Connection
 
+from airflow_provider_contacts.core.descriptions import describe_conditions
 from airflow_provider_contacts.core.filters import describe_filters
 from airflow_provider_contacts.core.paging import CursorPaging
-from airflow_provider_contacts.core.reference import describe_conditions
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.hooks import registry
 
 PAGES = Path(__file__).parent.parent / "docs" / "vendors"
-SIZES = (500, 5_000, 50_000)
+SIZES = (400, 4_000, 40_000)
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -105,7 +105,7 @@ def requests(vendor: Vendor) -> str:
     formula = (
         f"contacts / {paging.max_size}, rounded up"
         if is_cursor
-        else f"contacts / {paging.max_size} + 1, rounded down"
+        else f"contacts / {paging.max_size}, rounded down, plus 1"
     )
     limits = [
         f"{limit} requests per {'minute' if seconds == 60 else f'{seconds:.0f} s'}"
@@ -113,7 +113,7 @@ def requests(vendor: Vendor) -> str:
     ]
     sentences = [
         f"A page has up to {paging.max_size} contacts.",
-        f"The published rate limit is {limits[0]}; it is kept by default."
+        f"The published rate limit is {limits[0]}; it is enforced by default."
         if limits
         else "No rate limit is published.",
         "Each page starts where the previous one ends, so pages are fetched one after another."

@@ -22,7 +22,7 @@ from airflow_provider_contacts.cli import get_contacts_cli_commands
 from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, get_condition_name
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.condition_parsing import parse_condition
-from airflow_provider_contacts.core.reference import describe_conditions
+from airflow_provider_contacts.core.descriptions import describe_conditions
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.registry import list_vendors
@@ -227,7 +227,7 @@ def test_table_of_vendors(page: str, heading: str, sandbox: Sandbox) -> None:
             f"{limit} per {'minute' if seconds == 60 else f'{seconds:.0f} s'}"
             for limit, seconds in hook.vendor.rates
         ]
-        assert rows["published rate, kept by default"][index] == (", ".join(rates) or "none")
+        assert rows["published rate limit (enforced by default)"][index] == (", ".join(rates) or "none")
         if "filters" in rows:
             assert rows["filters"][index] == hook.vendor.contacts.filters.__name__
         if "update the stage" in rows:

@@ -28,7 +28,7 @@ def explain_no_matches(
         return f"No contacts match. Did you mean {' or '.join(map(repr, similar))}?"
     if filters:
         names = ", ".join(filters)
-        return f"No contacts match. The vendor compares the values of filters ({names}); check their spelling and case."
+        return f"No contacts match. Check the spelling and case of the values of these filters: {names}."
     return "No contacts match."
 
 

@@ -1,4 +1,4 @@
-"""Print rows as a table, or as JSON or YAML that keeps types and letters."""
+"""Print rows as a table, or as JSON or YAML with their types and non-ASCII text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def print_rows(rows: Sequence[Mapping[str, object]], output: str) -> None:
 
 
 def without_empty_columns(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
-    """Return the rows with the columns that have a value in any of them."""
+    """Return the rows without the columns that are empty in every row."""
     filled = {name for row in rows for name, value in row.items() if value not in (None, (), [], "")}
     return [{name: value for name, value in row.items() if name in filled} for row in rows]
 

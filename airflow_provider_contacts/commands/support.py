@@ -6,16 +6,16 @@ from argparse import Namespace
 
 from airflow_provider_contacts.commands.arguments import open_hook
 from airflow_provider_contacts.commands.output import print_note, print_rows
+from airflow_provider_contacts.core.descriptions import describe_conditions
 from airflow_provider_contacts.core.filters import describe_filters
-from airflow_provider_contacts.core.reference import describe_conditions
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.registry import hook_classes
 
 _SUPPORT_LEGEND = """\
-server: sent to the vendor as a filter, then checked on each record. server only: records do not report it, so it works neither
-with `~` and `|` nor in FilterContactsOperator. record: all records are read and checked. Combine conditions as JSON:
-{"condition": "all", "of": […]}, any, and {"condition": "not", "of": …}."""
+server: sent to the vendor as a filter, then checked on each record. server only: records do not report it, so it does not work
+with `~`, `|` or FilterContactsOperator. record: all records are read and checked. To combine conditions, use JSON with all, any or
+not: {"condition": "all", "of": [{"condition": "replied"}, {"condition": "has_phone"}]}."""
 
 
 def print_filters(args: Namespace) -> None:
@@ -44,7 +44,7 @@ def print_conditions(args: Namespace) -> None:
 
 
 def _find_vendor(name: str) -> Vendor:
-    """Return the vendor of a connection, or with a connection type, which needs no connection."""
+    """Return the vendor with this connection type, or of the connection with this id."""
     if (hook_class := hook_classes().get(name)) is not None:
         return hook_class.vendor
     try:

@@ -46,13 +46,13 @@ def parse_condition(value: ConditionLike | None) -> Condition | None:
         return value
     if isinstance(value, type) and issubclass(value, Condition):
         raise InvalidRequest(f"The condition is a class, not an instance. Write {value.__name__}(…).")
-    form = _parse_text(value) if isinstance(value, str) else value
+    payload = _parse_text(value) if isinstance(value, str) else value
     try:
-        condition: Condition = msgspec.convert(_with_times(form), AnyCondition)
+        condition: Condition = msgspec.convert(_with_times(payload), AnyCondition)
     except RecursionError:
         raise InvalidRequest("The condition is nested too deeply.") from None
     except msgspec.ValidationError as error:
-        raise InvalidRequest(_explain(form, str(error))) from None
+        raise InvalidRequest(_explain(payload, str(error))) from None
     return condition
 
 
@@ -72,11 +72,11 @@ def to_templatable(condition: object) -> object:
 def _parse_text(text: str) -> object:
     if text.lstrip().startswith("{"):
         try:
-            form: object = msgspec.json.decode(text)
+            payload: object = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
             place = str(error).rpartition("(")[2].rstrip(")")
             raise InvalidRequest(f"The condition is not valid JSON ({place}).") from None
-        return form
+        return payload
     name, colon, argument = (part.strip() for part in text.partition(":"))
     # The class's name, such as HasPhone, is accepted too.
     name = _NAMES_BY_CLASS.get(name.lower(), name)
@@ -85,27 +85,27 @@ def _parse_text(text: str) -> object:
     return {"condition": name, "since" if name == "replied" else "name": argument}
 
 
-def _with_times(form: object) -> object:
+def _with_times(payload: object) -> object:
     """Return a condition's JSON with dates, such as Airflow's ``{{ ds }}``, replaced by midnight UTC."""
-    if isinstance(form, list | tuple):
-        return [_with_times(part) for part in form]
-    if not isinstance(form, Mapping):
-        return form
-    form = {**form, "of": _with_times(form["of"])} if "of" in form else form
-    since = form.get("since")
+    if isinstance(payload, list | tuple):
+        return [_with_times(part) for part in payload]
+    if not isinstance(payload, Mapping):
+        return payload
+    payload = {**payload, "of": _with_times(payload["of"])} if "of" in payload else payload
+    since = payload.get("since")
     if isinstance(since, date) and not isinstance(since, datetime):
         since = since.isoformat()
     if isinstance(since, str) and _DATE.fullmatch(since.strip()):
-        return {**form, "since": f"{since.strip()}T00:00:00Z"}
-    return form
+        return {**payload, "since": f"{since.strip()}T00:00:00Z"}
+    return payload
 
 
-def _explain(form: object, error: str) -> str:
+def _explain(payload: object, error: str) -> str:
     """Return why JSON is not a condition, without its values, which may come from a template.
 
     :param error: msgspec's message, whose path says where the problem is.
     """
-    for node in _nodes_of(form):
+    for node in _nodes_of(payload):
         if problem := _find_problem(node):
             return problem
     return f'Invalid condition ({error}). Write for example {{"condition": "tagged", "name": "VIP"}}. {_KNOWN_NAMES}'
@@ -145,12 +145,12 @@ def _quote(name: str) -> str:
     return f" `{name}`" if _NAME.fullmatch(name) else ""
 
 
-def _nodes_of(form: object) -> Iterator[object]:
+def _nodes_of(payload: object) -> Iterator[object]:
     """Yield a condition's JSON and all conditions inside it."""
-    if isinstance(form, list | tuple):
-        for part in form:
+    if isinstance(payload, list | tuple):
+        for part in payload:
             yield from _nodes_of(part)
         return
-    yield form
-    if isinstance(form, Mapping) and "of" in form:
-        yield from _nodes_of(form["of"])
+    yield payload
+    if isinstance(payload, Mapping) and "of" in payload:
+        yield from _nodes_of(payload["of"])

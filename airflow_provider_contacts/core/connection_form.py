@@ -17,7 +17,7 @@ class FormField:
     :param label: title in the form.
     :param description: one sentence below the field.
     :param example: a value, for the documentation.
-    :param is_shown: whether the form has the field. Extra may contain it in any case.
+    :param is_shown: whether the form has the field. Extra may contain it either way.
     """
 
     name: str
@@ -83,7 +83,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             int,
             Meta(
                 title="Requests per minute",
-                description="How many requests one task may send per minute. Default: the limit that the vendor publishes.",
+                description="How many requests one process may send per minute. Default: the limit that the vendor publishes.",
                 ge=1,
                 le=1_000_000,
             ),
@@ -94,7 +94,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             title="Max concurrency",
-            description="How many requests one task sends at the same time. Default: 4.",
+            description="How many requests one process sends at the same time. Default: 4.",
             ge=1,
             le=64,
         ),

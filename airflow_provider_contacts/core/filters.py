@@ -24,7 +24,7 @@ QueryParams: TypeAlias = list[tuple[str, str]]
 # For parameters that take JSON text: an object, or its text, is accepted.
 JsonObject: TypeAlias = Annotated[
     Mapping[str, object] | str,
-    msgspec.Meta(description="an object, or JSON text of one", extra={"json": True}),
+    msgspec.Meta(description="a JSON object, as a dict or as text", extra={"json": True}),
 ]
 
 
@@ -41,7 +41,7 @@ class FilterHelp:
 
 
 @dataclass(frozen=True, slots=True)
-class FilterReference:
+class FilterDescription:
     """A filter, for documentation.
 
     :param type: which values it takes, such as ``true or false``.
@@ -53,7 +53,7 @@ class FilterReference:
     example: str
 
 
-def describe_filters(declared: type) -> list[FilterReference]:
+def describe_filters(declared: type) -> list[FilterDescription]:
     """Return the filters that a vendor declares.
 
     :param declared: the vendor's ``TypedDict``.
@@ -63,7 +63,7 @@ def describe_filters(declared: type) -> list[FilterReference]:
         explained = next(
             (item for item in _annotations(hint) if isinstance(item, FilterHelp)), FilterHelp("", "")
         )
-        found.append(FilterReference(name, _describe_type(hint), explained.meaning, explained.example))
+        found.append(FilterDescription(name, _describe_type(hint), explained.meaning, explained.example))
     return found
 
 
@@ -91,8 +91,8 @@ def validate_filters(
     for name, value in filters.items():
         if name in reserved:
             raise InvalidRequest(
-                f"{vendor}: `{name}` is not a filter, because every page is read. To read fewer contacts, use `limit` "
-                "of the hook or operator."
+                f"{vendor}: `{name}` cannot be a filter, because the package sets it to read all pages. To read fewer "
+                "contacts, use `limit`."
             )
         if name not in hints:
             hint = did_you_mean(name, hints) or f" Known filters: {', '.join(sorted(hints))}."
@@ -119,7 +119,7 @@ def _convert(value: object, hint: object, where: str) -> object:
     if isinstance(value, str) and not value.strip():
         value = None
     if value is None or (isinstance(value, list | tuple | set | dict) and not value):
-        raise InvalidRequest(f"{where} is empty. Leave it out to list without it.")
+        raise InvalidRequest(f"{where} is empty. Set a value, or remove the filter.")
     meta = _meta(hint)
     if meta and meta.extra and meta.extra.get("json"):
         return _parse_json_object(value, where, str(meta.description))
@@ -167,7 +167,7 @@ def _describe_type(hint: object) -> str:
     meta = _meta(hint)
     plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if get_origin(plain) is list:
-        return f"{_describe_type(get_args(plain)[0])}, or several"
+        return f"{_describe_type(get_args(plain)[0])}, or a list of them"
     return _expected(plain, meta)
 
 
@@ -180,7 +180,8 @@ def _expected(plain: object, meta: msgspec.Meta | None) -> str:
     if meta and meta.description:
         return meta.description
     if get_origin(plain) is Literal:
-        return "one of " + ", ".join(repr(option) for option in get_args(plain))
+        options = [repr(option) for option in get_args(plain)]
+        return options[0] if len(options) == 1 else f"one of {', '.join(options)}"
     names: dict[object, str] = {bool: "true or false", int: "a whole number", str: "text"}
     return names.get(plain, "another type")
 

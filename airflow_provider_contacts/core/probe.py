@@ -68,7 +68,9 @@ def _send_probe(transport: Transport) -> tuple[bool, str]:
     try:
         vendor.contacts.default_filters({}, settings)
     except ContactsError as error:
-        message += f" Still missing: {error}{_describe_scopes(transport)}"
+        message = (
+            f"{message.rstrip('.')}, but the connection is incomplete. {error}{_describe_scopes(transport)}"
+        )
     return True, message
 
 

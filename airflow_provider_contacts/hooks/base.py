@@ -171,8 +171,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         :param limit: stop after this many contacts.
         :param raw: whether contacts keep the vendor's JSON; reading is faster without it.
         :param strict: whether a listing that does not reach the vendor's total is an error even if two passes in a row
-            returned the same contacts, or ``on_incomplete`` is ``warn``. Use it to conclude something from a contact that
-            is missing.
+            returned the same contacts, or ``on_incomplete`` is ``warn``. Use it if a missing contact means something, such
+            as that it was deleted.
         :return: an iterator that ends after the last contact. Each contact is returned once.
         :raises InvalidRequest: if a filter, the condition or the limit is invalid.
         :raises UnsupportedByVendor: if the vendor does not support the condition; names the vendors that do.

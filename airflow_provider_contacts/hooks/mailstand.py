@@ -80,21 +80,23 @@ class MailstandFilters(TypedDict, total=False):
     """
 
     workspace: Annotated[
-        WorkspaceId, FilterHelp("Contacts of this workspace; by default the connection's.", "space_1")
+        WorkspaceId, FilterHelp("Contacts in this workspace; by default the connection's.", "space_1")
     ]
     campaign: Annotated[
         CampaignId,
         FilterHelp(
-            "Contacts of this campaign. Records then report when a contact opened, clicked, replied or bounced.",
+            "Contacts in this campaign. Records then report when a contact opened, clicked, replied or bounced.",
             "camp_1",
         ),
     ]
-    search: Annotated[str, FilterHelp("Text in the e-mail address.", "example.com")]
+    search: Annotated[str, FilterHelp("Contacts whose e-mail address contains this text.", "example.com")]
     stage: Annotated[Stage, FilterHelp("Contacts in this stage.", "Interested")]
-    has_opened: Annotated[bool, FilterHelp("Whether the contact has opened an e-mail.", "true")]
-    has_clicked: Annotated[bool, FilterHelp("Whether the contact has clicked a link in an e-mail.", "true")]
-    has_replied: Annotated[bool, FilterHelp("Whether the contact has replied to an e-mail.", "true")]
-    has_bounced: Annotated[bool, FilterHelp("Whether an e-mail to the contact has bounced.", "false")]
+    has_opened: Annotated[bool, FilterHelp("Contacts who have opened an e-mail, or have not.", "true")]
+    has_clicked: Annotated[
+        bool, FilterHelp("Contacts who have clicked a link in an e-mail, or have not.", "true")
+    ]
+    has_replied: Annotated[bool, FilterHelp("Contacts who have replied to an e-mail, or have not.", "true")]
+    has_bounced: Annotated[bool, FilterHelp("Contacts with an e-mail that bounced, or without one.", "false")]
 
 
 class _Key(msgspec.Struct, gc=False):
@@ -129,7 +131,7 @@ class _Record(msgspec.Struct, gc=False):
     last_bounce: object = msgspec.UNSET
 
 
-# Equals no value of a field: without `campaign`, no value means never.
+# Never equals a field's value: without `campaign`, null does not mean never.
 _NO_VALUE = object()
 # In order of preference.
 _phones = attrgetter("mobile_phone", "work_phone", "home_phone", "voip_phone", "other_phone")
@@ -280,7 +282,7 @@ MAILSTAND = Vendor(
     docs_url="https://mailstand.readme.io/reference/list-all-contacts",
     form=ConnectionForm(
         password_label="API key",
-        password_placeholder="see mailstand.readme.io/reference/authentication",
+        password_placeholder="required; see mailstand.readme.io/reference/authentication",
         fields=(
             FormField(
                 name="workspace",

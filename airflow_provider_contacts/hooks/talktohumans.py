@@ -46,35 +46,39 @@ class TalkToHumansFilters(TypedDict, total=False):
     handle and profile URL. ``tag`` is the name of one tag.
     """
 
-    account_id: Annotated[list[Id], FilterHelp("Contacts of these LinkedIn accounts.", "42")]
+    account_id: Annotated[list[Id], FilterHelp("Contacts in these LinkedIn accounts.", "42")]
     query: Annotated[
         str,
-        FilterHelp("Text in name, headline, company, role, LinkedIn handle or profile URL.", "head of data"),
+        FilterHelp(
+            "Contacts with this text in name, headline, company, role, LinkedIn handle or profile URL.",
+            "head of data",
+        ),
     ]
-    company_name: Annotated[str, FilterHelp("Name of the current or a past company.", "Acme")]
-    headline: Annotated[str, FilterHelp("Text in the headline.", "founder")]
+    company_name: Annotated[str, FilterHelp("Contacts whose current or past company has this name.", "Acme")]
+    headline: Annotated[str, FilterHelp("Contacts whose headline contains this text.", "founder")]
     search: Annotated[
         str,
         FilterHelp(
-            "Text anywhere in the profile, tags, notes, work history, education or company.", "airflow"
+            "Contacts with this text in profile, tags, notes, work history, education or company.", "airflow"
         ),
     ]
-    location: Annotated[str, FilterHelp("Text in the location.", "Berlin")]
+    location: Annotated[str, FilterHelp("Contacts whose location contains this text.", "Berlin")]
     company_size: Annotated[
         str,
         FilterHelp(
-            "Size of the company or number of its employees. The API docs do not say in which form.", "200"
+            "Contacts whose company has this size or number of employees. The API docs do not document the format.",
+            "200",
         ),
     ]
-    tag: Annotated[str, FilterHelp("Contacts with the tag of this name.", "VIP")]
+    tag: Annotated[str, FilterHelp("Contacts with the tag that has this name.", "VIP")]
     relationship_status: Annotated[
         Literal["any", "connected", "not_connected", "unknown"],
-        FilterHelp("Whether the contact is a LinkedIn connection.", "connected"),
+        FilterHelp("Contacts who are LinkedIn connections, or are not.", "connected"),
     ]
     invitation_status: Annotated[
         Literal["pending"], FilterHelp("Contacts whose invitation is pending.", "pending")
     ]
-    conversation_id: Annotated[str, FilterHelp("Contacts who take part in this conversation.", "7")]
+    conversation_id: Annotated[str, FilterHelp("Contacts in this conversation.", "7")]
 
 
 class _Account(msgspec.Struct, gc=False):
@@ -328,7 +332,7 @@ class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
             accounts = self.list_accounts()
         except (NotFound, InvalidRequest, MalformedResponse) as error:
             self._output.warning(
-                "Could not list the LinkedIn accounts; those without contacts are not checked for removed contacts. %s",
+                "Could not list the LinkedIn accounts. Contacts of accounts that returned none are not marked as removed. %s",
                 error,
             )
             return []

@@ -45,9 +45,11 @@ class TetherFilters(TypedDict, total=False):
     and the keys of the other two are not documented.
     """
 
-    search: Annotated[str, FilterHelp("Text in name, phone number or e-mail address.", "Ada")]
-    source: Annotated[str, FilterHelp("Where the contact comes from.", "CSV Upload")]
-    leadSource: Annotated[str, FilterHelp("Lead source of the contact.", "Website")]
+    search: Annotated[
+        str, FilterHelp("Contacts with this text in name, phone number or e-mail address.", "Ada")
+    ]
+    source: Annotated[str, FilterHelp("Contacts from this source.", "CSV Upload")]
+    leadSource: Annotated[str, FilterHelp("Contacts with this lead source.", "Website")]
     ownerFilter: Annotated[
         str,
         FilterHelp(
@@ -55,14 +57,16 @@ class TetherFilters(TypedDict, total=False):
             "all",
         ),
     ]
-    status: Annotated[str, FilterHelp("Name of the stage.", "New Lead")]
-    pipelineStage: Annotated[str, FilterHelp("Id of the stage.", "665f1c2e9b1d8a0012345678")]
+    status: Annotated[str, FilterHelp("Contacts in the stage with this name.", "New Lead")]
+    pipelineStage: Annotated[
+        str, FilterHelp("Contacts in the stage with this id.", "665f1c2e9b1d8a0012345678")
+    ]
     pipelineId: Annotated[
-        str, FilterHelp("Contacts of this pipeline; by default the connection's.", "665f1c2e9b1d8a0012345679")
+        str, FilterHelp("Contacts in this pipeline; by default the connection's.", "665f1c2e9b1d8a0012345679")
     ]
     dateRange: Annotated[
         JsonObject,
-        FilterHelp("When the contact was created.", '{"start": "2026-01-01", "end": "2026-02-01"}'),
+        FilterHelp("Contacts created in this range.", '{"start": "2026-01-01", "end": "2026-02-01"}'),
     ]
     owner: Annotated[
         str,
@@ -71,23 +75,24 @@ class TetherFilters(TypedDict, total=False):
             "665f1c2e9b1d8a001234567a",
         ),
     ]
-    assignee: Annotated[
-        str, FilterHelp("Contacts that are assigned to this user.", "665f1c2e9b1d8a001234567a")
-    ]
+    assignee: Annotated[str, FilterHelp("Contacts assigned to this user.", "665f1c2e9b1d8a001234567a")]
     messageStatus: Annotated[
-        str, FilterHelp("Status of the conversation. The API docs do not list the values.", "replied")
+        str,
+        FilterHelp(
+            "Contacts whose conversation has this status. The API docs do not list the values.", "replied"
+        ),
     ]
     lastMessageTimeRange: Annotated[
         JsonObject,
         FilterHelp(
-            "Time of the last message. The API docs do not list the keys.",
+            "Contacts whose last message was in this range of times. The API docs do not list the keys.",
             "{…}",
         ),
     ]
     lastMessageDateRange: Annotated[
         JsonObject,
         FilterHelp(
-            "Date of the last message. The API docs do not list the keys.",
+            "Contacts whose last message was in this range of dates. The API docs do not list the keys.",
             "{…}",
         ),
     ]
@@ -296,10 +301,10 @@ TETHER = Vendor(
     form=ConnectionForm(
         password_label="Password or token",
         host_label="Host (instance URL)",
-        password_placeholder="of the account above; or a bearer token",
+        password_placeholder="required; the account's password, or a bearer token without E-mail",
         host_placeholder="required, such as https://your-instance.example.com",
         login_label="E-mail",
-        login_placeholder="of a Tether account; leave empty to use a token",
+        login_placeholder="e-mail of a Tether account; empty to use a token",
         fields=(
             FormField(
                 name="pipeline_id",

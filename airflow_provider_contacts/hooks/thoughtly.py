@@ -33,15 +33,20 @@ class ThoughtlyFilters(TypedDict, total=False):
     all or any of them, nor which values ``sort`` takes.
     """
 
-    search: Annotated[str, FilterHelp("Text in name, phone number or other attributes.", "Ada")]
-    phone_numbers_only: Annotated[bool, FilterHelp("Only contacts with a phone number.", "true")]
+    search: Annotated[
+        str, FilterHelp("Contacts with this text in name, phone number or other attributes.", "Ada")
+    ]
+    phone_numbers_only: Annotated[bool, FilterHelp("Contacts with a phone number only.", "true")]
     tags: Annotated[
         list[str],
-        FilterHelp("Contacts with these tags. The API docs do not say whether all or any of several.", "VIP"),
+        FilterHelp(
+            "Contacts with these tags. The API docs do not say whether a contact needs all of several tags or any of them.",
+            "VIP",
+        ),
     ]
     excluded_tags: Annotated[list[str], FilterHelp("Contacts without these tags.", "Do not call")]
-    sort: Annotated[str, FilterHelp("Field to sort by. The API docs do not list the fields.", "name")]
-    sortDirection: Annotated[Literal["asc", "desc"], FilterHelp("Order of the contacts.", "asc")]
+    sort: Annotated[str, FilterHelp("The field to sort by. The API docs do not list the fields.", "name")]
+    sortDirection: Annotated[Literal["asc", "desc"], FilterHelp("The order of the contacts.", "asc")]
 
 
 class _Key(msgspec.Struct, gc=False):

@@ -11,7 +11,7 @@ _TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
 def check_literals(check: Callable[..., object], *values: object) -> None:
-    """Call ``check`` with the values if all of them are final, so that the DAG file fails to import if they are invalid.
+    """Call ``check`` with the values if all of them are known, so that the DAG file fails to import if they are invalid.
 
     Values that contain a template or come from another task are checked by the same function when the task runs.
 
@@ -22,7 +22,7 @@ def check_literals(check: Callable[..., object], *values: object) -> None:
 
 
 def is_literal(value: object) -> bool:
-    """Return whether a value is final: it is JSON, or a time, and contains no template."""
+    """Return whether a value is known when the DAG is parsed: it contains no template and no output of a task."""
     if isinstance(value, str):
         return not any(mark in value for mark in _TEMPLATE_MARKS)
     if isinstance(value, Mapping):

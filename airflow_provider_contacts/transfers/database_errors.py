@@ -11,7 +11,7 @@ from airflow_provider_contacts.errors import ContactsError, wrap_unexpected
 
 __all__ = ["database_errors"]
 
-# What to tell the user, by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# The reason to report, by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REASONS_BY_SQLSTATE = {
     "22001": "a value is too long for its column",
     "22P02": "a value does not fit the type of its column",
@@ -24,7 +24,7 @@ _REASONS_BY_SQLSTATE = {
     "40P01": "another transaction locked the same rows",
     "42501": "the user lacks a privilege",
     "42703": "a column does not exist",
-    "42804": "a column has another type",
+    "42804": "a column has an incompatible type",
     "42P01": "the table does not exist",
     "53100": "the disk is full",
     "53300": "there are too many connections",
@@ -48,7 +48,7 @@ _REASONS_BY_MYSQL_NUMBER = {
     1290: "the database is read-only",
     1366: "a value does not fit the type of its column",
     1406: "a value is too long for its column",
-    2003: "the server does not answer",
+    2003: "the server did not respond",
     2005: "the host name is unknown",
 }
 _REASONS_BY_SQLITE_NAME = {
@@ -63,7 +63,7 @@ _SQLITE_MESSAGES = re.compile(r"(unknown database|no such table:|no such column:
 _PERMANENT_REASONS = frozenset(
     {
         "a column does not exist",
-        "a column has another type",
+        "a column has an incompatible type",
         "a value does not fit the type of its column",
         "a value is too long for its column",
         "the database does not exist",
@@ -79,7 +79,7 @@ _PERMANENT_REASONS = frozenset(
 
 @contextlib.contextmanager
 def database_errors(problem: str) -> Iterator[None]:
-    """Raise a ContactsError with the database's reason for an error of SQLAlchemy or of its driver.
+    """Raise a ContactsError with the database's reason for an error of SQLAlchemy or of its driver, or for a ValueError.
 
     :param problem: how the message starts.
     """

@@ -60,7 +60,7 @@ class _LineWriter:
 
 
 class _RawWriter(_LineWriter):
-    """Writes the vendor's objects, byte for byte, as JSON lines."""
+    """Writes the vendor's objects as JSON lines. Only line breaks between tokens are changed."""
 
     def write(self, contacts: Sequence[Contact]) -> None:
         self._file.write(b"".join([_raw_line(contact) + b"\n" for contact in contacts]))
@@ -276,7 +276,7 @@ def parse_format(
     if found is None:
         argument = "`format`" if name else "The extension of `path`"
         raise InvalidRequest(
-            f"{argument} must be one of: {', '.join(FORMATS)}. Parquet is always compressed."
+            f"{argument} must be one of: {', '.join(FORMATS)}. Parquet needs no `.gz` or `.zst`."
         )
     if content not in ("normalized", "raw"):
         raise InvalidRequest("`content` must be `normalized` or `raw`.")
@@ -284,7 +284,7 @@ def parse_format(
         raise InvalidRequest("The vendor's objects (content=raw) can be written as jsonl only.")
     if content == "raw" and not include_raw:
         raise InvalidRequest(
-            "The vendor's objects (content=raw) cannot be left out of a file that has nothing else."
+            "`content=raw` without `raw` (include_raw) would write an empty file. Remove one of them."
         )
     return FileFormat(found.name, found.compression, content, include_raw)  # type: ignore[arg-type]
 
@@ -335,7 +335,7 @@ def _require_library(name: str, extra: str) -> Any:
     except ImportError:
         package = name.partition(".")[0]
         raise InvalidRequest(
-            f"This format needs {package}: pip install 'airflow-provider-contacts[{extra}]'."
+            f"This format needs {package}. Install it: pip install 'airflow-provider-contacts[{extra}]'."
         ) from None
 
 

@@ -94,7 +94,7 @@ def test_table_has_no_empty_columns(
         (["talktohumans_default", "--filter", "tag=vip"], "Did you mean 'VIP'?"),
         (
             ["tether_default", "--filter", "messageStatus=foo"],
-            "The vendor compares the values of filters (messageStatus)",
+            "Check the spelling and case of the values of these filters: messageStatus.",
         ),
         (["mailstand_default", "--filter", "workspace=space_empty"], "No contacts match."),
         (["thoughtly_default", "--condition", "tagged:nothing like it"], "No contacts match.\n"),

@@ -186,7 +186,7 @@ class TestFilters:
     def test_paging_parameters_are_not_filters(self, vendor: str, sandbox: Sandbox, read: Read) -> None:
         paging = ContactsHook.for_connection(f"{vendor}_default").vendor.contacts.paging
         for name in paging.reserved_params:
-            with pytest.raises(InvalidRequest, match=f"`{name}` is not a filter"):
+            with pytest.raises(InvalidRequest, match=f"`{name}` cannot be a filter"):
                 read(f"{vendor}_default", {name: 1})
 
     def test_filters_must_be_a_mapping(self, vendor: str, sandbox: Sandbox, read: Read) -> None:

@@ -36,7 +36,7 @@ def test_workspace_is_required(sandbox: Sandbox, read: Read) -> None:
     assert len(read(conn_id, {"workspace": "space_sandbox"})) == 60
     worked, message = ContactsHook.for_connection(conn_id).test_connection()
     assert worked
-    assert "Still missing: Mailstand lists the contacts of one workspace" in message
+    assert "but the connection is incomplete. Mailstand lists the contacts of one workspace" in message
     assert message.endswith("The credentials give access to: space_sandbox, space_empty.")
     assert sandbox.requests("mailstand")[-1]["path"] == "/workspaces"
 

@@ -17,13 +17,14 @@ _EXAMPLE_NAMES: dict[type[Condition], str] = {Tagged: "VIP", InStage: "Intereste
 
 
 @dataclass(frozen=True, slots=True)
-class ConditionReference:
+class ConditionDescription:
     """How a vendor supports a condition.
 
+    :param name: the name in JSON.
     :param text: an example, as it is written on the command line.
     :param python: the same in Python.
     :param meaning: when it is true, as a sentence.
-    :param support: ``server``, ``server only``, ``record``, ``with the filter `…```, or ``no``.
+    :param support: ``server``, ``server only``, ``record``, ``no``, or ``server only`` with the filter that is needed.
     """
 
     name: str
@@ -33,17 +34,17 @@ class ConditionReference:
     support: str
 
 
-def describe_conditions(vendor: Vendor) -> list[ConditionReference]:
+def describe_conditions(vendor: Vendor) -> list[ConditionDescription]:
     """Return all simple conditions, and how a vendor supports each."""
     return [_describe(condition_class, vendor) for condition_class in SIMPLE_CONDITIONS]
 
 
-def _describe(condition_class: type[Condition], vendor: Vendor) -> ConditionReference:
+def _describe(condition_class: type[Condition], vendor: Vendor) -> ConditionDescription:
     name = get_condition_name(condition_class)
     argument = _EXAMPLE_NAMES.get(condition_class)
     example = condition_class() if argument is None else condition_class(name=argument)
     summary = (condition_class.__doc__ or "").partition("\n")[0]
-    return ConditionReference(
+    return ConditionDescription(
         name=name,
         text=name if argument is None else f"{name}:{argument}",
         python=f"{condition_class.__name__}({'' if argument is None else repr(argument)})".replace("'", '"'),
@@ -57,4 +58,6 @@ def _describe_support(support: ConditionSupport | None, example: Condition) -> s
         return "no"
     if support.to_filters(example, True) is not None:
         return "server" if support.is_on_record else "server only"
-    return f"with the filter `{support.required_filter}`" if support.required_filter else "record"
+    return (
+        f"server only, with the filter `{support.required_filter}`" if support.required_filter else "record"
+    )

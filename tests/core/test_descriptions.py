@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, get_condition_name
 from airflow_provider_contacts.core.condition_parsing import parse_condition
-from airflow_provider_contacts.core.reference import describe_conditions
+from airflow_provider_contacts.core.descriptions import describe_conditions
 from airflow_provider_contacts.hooks.mailstand import MAILSTAND
 from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
 from airflow_provider_contacts.hooks.tether import TETHER
@@ -29,7 +29,7 @@ def test_support() -> None:
     assert support["talktohumans"]["replied"] == "record"
     assert support["mailstand"]["in_stage"] == "server"
     assert support["mailstand"]["tagged"] == "no"
-    assert support["tether"]["replied"] == "with the filter `messageStatus`"
+    assert support["tether"]["replied"] == "server only, with the filter `messageStatus`"
 
 
 def test_python() -> None:
