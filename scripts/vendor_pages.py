@@ -118,7 +118,7 @@ def requests(vendor: Vendor) -> str:
         else "No rate limit is published.",
         "Each page starts where the previous one ends, so pages are fetched one after another."
         if is_cursor
-        else "Pages are numbered.",
+        else "Pages are numbered. A listing of exactly 10, 20, 25, 50, 100, 200, 250, 500 or 1,000 contacts costs one more request.",
         f"Requests per listing, and so per poll: {formula}.",
     ]
     return " ".join(sentences) + "\n\n" + table(("contacts", "requests", "at least, at the rate limit"), rows)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from airflow_provider_contacts.commands.arguments import open_hook, parse_conditions, parse_filters
 from airflow_provider_contacts.commands.hints import explain_no_matches
-from airflow_provider_contacts.commands.output import print_note
+from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.transfers.formats import choose_format
@@ -28,7 +28,7 @@ def export(args: Namespace) -> None:
             contacts = hook.list_contacts(filters, condition=condition, raw=file_format.needs_raw)
         check_path(path)
         count, size = write_file(_with_progress(contacts, hook.vendor.title), path, file_format)
-        print(f"Wrote {count} contacts ({size} bytes) to {path}")  # noqa: T201
+        print(f"Wrote {count_of(count, 'contact')} ({size} bytes) to {path}")  # noqa: T201
         if count == 0:
             print_note(explain_no_matches(hook, filters, condition))
     except ContactsError as error:

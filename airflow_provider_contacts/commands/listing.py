@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from airflow_provider_contacts.commands.arguments import open_hook, parse_conditions, parse_filters
 from airflow_provider_contacts.commands.hints import explain_no_matches
-from airflow_provider_contacts.commands.output import print_note, print_rows, without_empty_columns
+from airflow_provider_contacts.commands.output import count_of, print_note, print_rows, without_empty_columns
 from airflow_provider_contacts.errors import ContactsError
 
 _TABLE_COLUMNS = (
@@ -39,7 +39,7 @@ def list_contacts(args: Namespace) -> None:
         print_rows(rows, args.output)
         if not contacts:
             print_note(explain_no_matches(hook, filters, condition))
-        elif args.output == "table":
-            print_note(f"{len(contacts)} contacts")
+        else:
+            print_note(count_of(len(contacts), "contact"))
     except ContactsError as error:
         raise SystemExit(str(error)) from None

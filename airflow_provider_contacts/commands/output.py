@@ -31,6 +31,11 @@ def without_empty_columns(rows: Sequence[Mapping[str, object]]) -> list[dict[str
     return [{name: value for name, value in row.items() if name in filled} for row in rows]
 
 
+def count_of(count: int, noun: str) -> str:
+    """Return a number and a noun, such as ``2 contacts``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def print_note(text: str) -> None:
     """Print a line on stderr, where it does not mix with the result."""
     print(text, file=sys.stderr)  # noqa: T201

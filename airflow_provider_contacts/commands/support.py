@@ -50,4 +50,4 @@ def _find_vendor(name: str) -> Vendor:
     try:
         return open_hook(name).vendor
     except ContactsError as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(f"{error} Connection types work too: {', '.join(hook_classes())}.") from None

@@ -86,7 +86,7 @@ class MailstandFilters(TypedDict, total=False):
         CampaignId,
         FilterHelp(
             "Contacts in this campaign. Records then report when a contact opened, clicked, replied or bounced.",
-            "camp_1",
+            "camp_spring",
         ),
     ]
     search: Annotated[str, FilterHelp("Contacts whose e-mail address contains this text.", "example.com")]

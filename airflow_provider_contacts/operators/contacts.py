@@ -57,6 +57,9 @@ class ListContactsOperator(BaseContactsOperator):
 
     def execute(self, context: Context) -> list[dict[str, object]]:
         """List the contacts."""
+        push_contact_url(
+            context, None
+        )  # if the task fails, Airflow would log an error about the missing link
         limit = parse_optional_int("limit", self.limit)
         max_contacts = parse_int("max_xcom_contacts", self.max_xcom_contacts)
         hook = ContactsHook.for_connection(self.contacts_conn_id)

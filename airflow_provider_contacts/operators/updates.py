@@ -81,6 +81,9 @@ class _UpdateContactsOperator(RetryPolicyOperator):
 
     def execute(self, context: Context) -> dict[str, list[dict[str, object]]]:
         """Update the contacts."""
+        push_contact_url(
+            context, None
+        )  # if the task fails, Airflow would log an error about the missing link
         change = self.parse_change()
         preview = parse_bool("preview", self.preview)
         max_updates = parse_int("max_updates", self.max_updates)

@@ -107,6 +107,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
         for name in ("create_table", "mark_removed", "skip_unchanged", "allow_untested_dialect"):
             check_literals(partial(parse_bool, name), getattr(self, name))
         check_literals(parse_removal_limit, max_removed)
+        check_literals(_check_mark_removed, mark_removed, self.filters, self.condition)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and write what is new or has changed."""
@@ -141,9 +142,8 @@ class ContactsToSqlOperator(BaseContactsOperator):
         return summary
 
     def _require_full_listing(self, hook: ContactsHook[Any]) -> None:
-        if self.filters or self.condition:
-            problem = "With filters or a condition, a missing contact may still exist."
-        elif hook.settings.on_incomplete != "fail":
+        _check_mark_removed(self.mark_removed, self.filters, self.condition)
+        if hook.settings.on_incomplete != "fail":
             problem = f"Set `on_incomplete` of connection {self.contacts_conn_id!r} to `fail`; `warn` allows incomplete listings."
         elif not (problem := hook.explain_gap()):
             return
@@ -187,6 +187,13 @@ class ContactsToSqlOperator(BaseContactsOperator):
     def get_openlineage_facets_on_complete(self, task_instance: object) -> Any:
         """Return the OpenLineage events of this run."""
         return None if self._export is None else self._export.openlineage_facets()
+
+
+def _check_mark_removed(mark_removed: object, filters: object, condition: object) -> None:
+    if parse_bool("mark_removed", mark_removed) and (filters or condition):
+        raise InvalidRequest(
+            "`mark_removed` needs a full listing. With filters or a condition, a missing contact may still exist."
+        )
 
 
 def _collect_lineage(hook: ContactsHook[Any], namespace: str, name: str) -> None:

@@ -113,3 +113,8 @@ def test_nothing_to_find(sandbox: Sandbox, airflow: Airflow) -> None:
     for row in list(table.rows):
         table.remove(row)
     assert airflow("list", "tether_default")[2] == "There are no contacts.\n"
+
+
+def test_count_of_one(sandbox: Sandbox, airflow: Airflow) -> None:
+    for output in ("table", "json", "plain"):
+        assert airflow("list", "tether_default", "--limit", "1", "-o", output)[2] == "1 contact\n"

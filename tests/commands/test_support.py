@@ -54,3 +54,4 @@ def test_unknown_connection(command: str, sandbox: Sandbox, airflow: Airflow) ->
     code, _, err = airflow(command, "nowhere")
     assert code == 1
     assert "Connection 'nowhere' does not exist" in err
+    assert "Connection types work too: mailstand, " in err

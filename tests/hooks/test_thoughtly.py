@@ -50,14 +50,12 @@ def test_headers_and_paging(serve: Callable[..., str], scripted: ScriptedServer,
 @pytest.mark.parametrize("team_id", ["", None, "  "])
 def test_team_id_is_required(team_id: Any, sandbox: Sandbox, read: Read) -> None:
     with pytest.raises(InvalidConnection, match=r"no Team ID. Enter it in the field Team ID \(login"):
-        read(sandbox.connect("thoughtly", extra={"team_id": team_id}))
+        read(sandbox.connect("thoughtly", login="", extra={"team_id": team_id}))
     assert not sandbox.requests("thoughtly")
 
 
 def test_invalid_team(sandbox: Sandbox) -> None:
-    worked, message = ThoughtlyHook(
-        sandbox.connect("thoughtly", extra={"team_id": "other"})
-    ).test_connection()
+    worked, message = ThoughtlyHook(sandbox.connect("thoughtly", login="other")).test_connection()
     assert not worked
     assert "Team ID (login)" in message
 

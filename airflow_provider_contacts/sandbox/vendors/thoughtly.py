@@ -126,7 +126,7 @@ def _make_routes(state: State) -> APIRouter:
 
 SANDBOX_VENDOR = SandboxVendor(
     name=NAME,
-    connection={"password": KEY, "extra": {"team_id": TEAM}},
+    connection={"login": TEAM, "password": KEY},
     make_row=ThoughtlyRow,
     make_routes=_make_routes,
     error_body=_error_body,
