@@ -109,6 +109,9 @@ class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True,
                 '{"condition": "replied", "since": …}.'
             )
         since = since if since.tzinfo else since.replace(tzinfo=timezone.utc)
+        if type(since) is not datetime:
+            # Such as pendulum's, which Airflow uses and msgspec does not encode.
+            since = datetime.fromisoformat(since.isoformat())
         msgspec.structs.force_setattr(self, "since", since)
 
     def evaluate(self, contact: Contact) -> bool | None:

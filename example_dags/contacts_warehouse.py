@@ -3,8 +3,8 @@
 Each vendor is a task. In TalkToHumans each LinkedIn account is one, because its API returns 25 contacts at a time and its pages
 cannot be read in parallel. The tasks write only what is new or has changed, at the same time and to the same table.
 
-`announce_changes` triggers DAGs that are scheduled on the asset `contacts_table`; it is skipped if nothing has changed. A
-listing cannot be backfilled: the vendors know the current state, not the state of a past day.
+`announce_changes` triggers DAGs that are scheduled on the asset `contacts_table`; it is skipped if nothing has changed. `report_counts`
+logs the counts, and lets the run fail if a load has failed. A listing cannot be backfilled: the vendors know the current state, not the state of a past day.
 """
 
 from __future__ import annotations
@@ -43,28 +43,42 @@ def contacts_warehouse() -> None:
     def list_linkedin_accounts() -> list[dict[str, str]]:
         return [{"account_id": str(one["account_id"])} for one in TalkToHumansHook().list_accounts()]
 
-    accounts = ContactsToSqlOperator.partial(
+    account_filters = list_linkedin_accounts()
+    of_accounts = ContactsToSqlOperator.partial(
         task_id="load_talktohumans",
         contacts_conn_id="talktohumans_default",
         map_index_template="{{ task.filters.account_id }}",
         **target,
-    ).expand(filters=list_linkedin_accounts())
+    ).expand(filters=account_filters)
     others = [
         ContactsToSqlOperator(task_id=f"load_{vendor}", contacts_conn_id=f"{vendor}_default", **target)
         for vendor in ("thoughtly", "mailstand", "tether")
     ]
+    of_others = [load.output for load in others]
 
-    @task(outlets=[contacts_table])
-    def announce_changes(of_accounts: Any, of_others: list[dict[str, Any]]) -> dict[str, int]:
-        loads = [*of_accounts, *of_others]
-        counts = {name: sum(load[name] for load in loads) for name in ("new", "changed", "removed")}
-        log.info("%d new, %d changed, %d removed contacts.", *counts.values())
-        # A load that was retried may have written rows in an earlier attempt.
-        if not any(counts.values()) and all(load["attempt"] == 1 for load in loads):
+    # Even if a load has failed, what the others wrote must be announced, because the next run does not write it again.
+    @task(outlets=[contacts_table], trigger_rule="all_done")
+    def announce_changes(filters: Any, of_accounts: Any, of_others: list[Any]) -> None:
+        loads = [*(of_accounts or []), *of_others]
+        has_failures = filters is None or len(loads) < len(filters) + len(of_others) or None in loads
+        # A load that failed or was retried may have written rows.
+        if not has_failures and not any(_has_written(load) for load in loads):
             raise AirflowSkipException("No contact has changed.")
+
+    # A failed load fails the run; a skipped announcement does not.
+    @task(trigger_rule="none_failed")
+    def report_counts(of_accounts: Any, of_others: list[Any]) -> dict[str, int]:
+        loads = [*(of_accounts or []), *of_others]
+        counts = {name: sum(load[name] for load in loads) for name in ("new", "changed", "unchanged")}
+        log.info("%d new, %d changed, %d unchanged contacts.", *counts.values())
         return counts
 
-    announce_changes(accounts.output, [load.output for load in others])
+    announced = announce_changes(account_filters, of_accounts.output, of_others)
+    announced >> report_counts(of_accounts.output, of_others)
+
+
+def _has_written(load: dict[str, Any]) -> bool:
+    return bool(load["new"] or load["changed"] or load["removed"]) or load["attempt"] > 1
 
 
 contacts_warehouse()

@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from local_airflow import AIRFLOW, EXAMPLES, ROOT, environment, get_json, post_json, sandbox
+from local_airflow import AIRFLOW, EXAMPLES, ROOT, environment, get_json, handle_signals, post_json, sandbox
 from rich.console import Console
 
 HOME = ROOT / ".demo"
@@ -103,8 +103,7 @@ def talktohumans_contacts(base_url: str) -> Iterator[dict[str, Any]]:
     while True:
         url = f"{base_url}/talktohumans/v1/contacts?limit=25{cursor}"
         request = urllib.request.Request(url, headers={"Authorization": "Bearer sandbox-key"})
-        with urllib.request.urlopen(request) as response:
-            data = json.load(response)["data"]
+        data = get_json(request)["data"]
         yield from data["contacts"]
         if not data["pagination"]["has_more"]:
             return
@@ -278,4 +277,8 @@ def show_wait(env: dict[str, str], log: IO[str], base_url: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    handle_signals()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("The demo was interrupted.")

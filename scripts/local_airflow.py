@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import psutil
 
@@ -25,6 +26,9 @@ EXAMPLES = ROOT / "example_dags"
 # Where contacts_sync writes by default.
 _EXAMPLE_FOLDER = "file:///tmp/contacts"
 _STOP_SECONDS = 15
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Everything is on this machine, so no proxy is used.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _LOG_CHARS_SHOWN = 3000
 
 
@@ -43,6 +47,7 @@ def environment(home: Path, dags: Path) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
     }
 
 
@@ -93,8 +98,10 @@ def sandbox(contacts: int, env: dict[str, str], log: IO[str]) -> Iterator[tuple[
 
 
 @contextlib.contextmanager
-def standalone(home: Path, env: dict[str, str], connections: dict[str, str]) -> Iterator[str]:
-    """Run Airflow with all its components, without login; provide its address when it answers.
+def standalone(
+    home: Path, env: dict[str, str], connections: dict[str, str]
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run Airflow with all its components, without login; provide its address when it answers, and its process.
 
     :param connections: connections to import, keyed by environment variable.
     """
@@ -129,7 +136,7 @@ def standalone(home: Path, env: dict[str, str], connections: dict[str, str]) -> 
             except SystemExit as error:
                 tail = (home / "standalone.log").read_text(errors="replace")[-_LOG_CHARS_SHOWN:]
                 raise SystemExit(f"{tail}\n{error}") from None
-            yield url
+            yield url, process
         finally:
             stop(process)
 
@@ -150,29 +157,51 @@ def wait_for(
 
 def stop(process: subprocess.Popen[Any]) -> None:
     """Stop a process and everything that it started."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = [psutil.Process(process.pid)]
-        family += family[0].children(recursive=True)
-        for member in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.terminate()
-        _, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
-        for member in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.kill()
+    family = _family(process.pid)
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.terminate()
+    _, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
+    for member in [*alive, *_family(process.pid)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
     process.wait()
 
 
-def get_json(url: str) -> Any:
+def _family(pid: int) -> list[psutil.Process]:
+    """Return a process, what it has started, and what is left of its session if it has died."""
+    found: dict[int, psutil.Process] = {}
+    for member in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+            ancestors = [parent.pid for parent in member.parents()]
+            if pid in (member.pid, *ancestors, os.getsid(member.pid)):
+                found[member.pid] = member
+    return list(found.values())
+
+
+def handle_signals() -> None:
+    """Let Ctrl-C, a closed terminal and SIGTERM end the script once, with everything that it started."""
+
+    def interrupt(*_: object) -> NoReturn:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        print("\nStopping …", flush=True)
+        raise KeyboardInterrupt
+
+    for number in _SIGNALS:
+        signal.signal(number, interrupt)
+
+
+def get_json(url: str | urllib.request.Request) -> Any:
     """Return the JSON at a URL."""
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with _DIRECT.open(url, timeout=10) as response:
         return json.load(response)
 
 
 def post_json(url: str, body: Any) -> Any:
     """Send JSON, and return the JSON of the response."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with _DIRECT.open(request, timeout=30) as response:
         return json.load(response)
 
 

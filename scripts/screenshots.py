@@ -168,7 +168,7 @@ def main() -> None:
             connections["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(
                 {"conn_type": "sqlite", "host": str(home / "warehouse.db")}
             )
-            with standalone(home, env, connections) as url:
+            with standalone(home, env, connections) as (url, _):
                 airflow = Airflow(url)
                 for dag_id in GRAPHS:
                     take_graph(driver, airflow, dag_id)

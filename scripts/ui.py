@@ -6,35 +6,24 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
-import time
 import webbrowser
 from pathlib import Path
-from typing import NoReturn
 
-from local_airflow import copy_examples, environment, sandbox, standalone
+from local_airflow import copy_examples, environment, handle_signals, sandbox, standalone
 
 CONTACTS = 250
 
 
-def interrupt(*_: object) -> NoReturn:
-    """End as Ctrl-C does."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Run until interrupted."""
-    signal.signal(signal.SIGTERM, interrupt)
+    handle_signals()
     home = Path(tempfile.mkdtemp(prefix="contacts-ui-"))
     try:
         with contextlib.suppress(KeyboardInterrupt):
             serve(home)
     finally:
-        print("\nStopping Airflow and the sandbox …", flush=True)
-        # A second Ctrl-C must not leave anything behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -46,7 +35,7 @@ def serve(home: Path) -> None:
     warehouse = {"conn_type": "sqlite", "host": str(home / "warehouse.db")}
     with (home / "sandbox.log").open("w") as log, sandbox(CONTACTS, env, log) as (sandbox_url, connections):
         connections["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(warehouse)
-        with standalone(home, env, connections) as url:
+        with standalone(home, env, connections) as (url, process):
             print(f"\nAirflow:  {url}  (no login is needed)")
             print(f"Sandbox:  {sandbox_url}  (make contacts reply, make requests fail)")
             print("\nTry this:")
@@ -60,8 +49,8 @@ def serve(home: Path) -> None:
             print(f"\nAll files are in {home} and are deleted when you stop. Stop with Ctrl-C.", flush=True)
             if sys.stdout.isatty() and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
                 webbrowser.open(url)
-            while True:
-                time.sleep(3600)
+            process.wait()
+            raise SystemExit("Airflow has ended.")
 
 
 if __name__ == "__main__":

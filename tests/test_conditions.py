@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from airflow_provider_contacts.conditions import (
     get_condition_name,
 )
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.condition_parsing import parse_condition
 from tests.strategies import NOW, conditions, contacts
 
 
@@ -154,3 +155,15 @@ def test_since_accepts_times_and_dates() -> None:
     for bad in ("{{ ds }}", "yesterday", 5):
         with pytest.raises(ValueError, match="For text or a template, write"):
             Replied(bad)  # type: ignore[arg-type]
+
+
+def test_pendulum_times() -> None:
+    import pendulum
+
+    moment = pendulum.datetime(2026, 3, 1, tz="Europe/Berlin")
+    condition = Replied(since=moment)
+    assert condition == Replied(since=datetime(2026, 2, 28, 23, tzinfo=timezone.utc))
+    assert parse_condition(condition.to_dict()) == condition
+    assert (
+        parse_condition({"condition": "not", "of": {"condition": "replied", "since": moment}}) == ~condition
+    )

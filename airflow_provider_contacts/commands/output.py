@@ -19,10 +19,22 @@ def print_rows(rows: Sequence[Mapping[str, object]], output: str) -> None:
 
         yaml.safe_dump(list(rows), sys.stdout, allow_unicode=True, sort_keys=False)
     elif rows:
-        from airflow.cli.simple_table import AirflowConsole
+        _print_text(rows, output)
 
-        shown = [{name: _cell(value) for name, value in row.items()} for row in rows]
-        AirflowConsole().print_as(data=shown, output=output)
+
+def _print_text(rows: Sequence[Mapping[str, object]], output: str) -> None:
+    shown = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    if output == "plain":
+        from tabulate import tabulate  # type: ignore[import-untyped]
+
+        # Otherwise ids that look like numbers are changed.
+        print(tabulate(shown, headers="keys", tablefmt="plain", disable_numparse=True))  # noqa: T201
+        return
+    from airflow.cli.simple_table import AirflowConsole
+    from rich.markup import escape
+
+    escaped = [{name: escape(cell) for name, cell in row.items()} for row in shown]
+    AirflowConsole().print_as(data=escaped, output=output)
 
 
 def without_empty_columns(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
@@ -46,6 +58,6 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    # Control characters could change what the terminal shows.
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -28,7 +28,7 @@ _NAMES_BY_CLASS = {
     condition.__name__.lower(): get_condition_name(condition) for condition in SIMPLE_CONDITIONS
 }
 _KNOWN_NAMES = f"Known conditions: {', '.join(_CONDITIONS)}."
-_NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,39}", re.ASCII)
+_NAME = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 # A condition, its JSON, or text such as `tagged:Hot lead`.
@@ -73,7 +73,7 @@ def _parse_text(text: str) -> object:
     if text.lstrip().startswith("{"):
         try:
             payload: object = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             place = str(error).rpartition("(")[2].rstrip(")")
             raise InvalidRequest(f"The condition is not valid JSON ({place}).") from None
         return payload
@@ -93,6 +93,9 @@ def _with_times(payload: object) -> object:
         return payload
     payload = {**payload, "of": _with_times(payload["of"])} if "of" in payload else payload
     since = payload.get("since")
+    if isinstance(since, datetime) and type(since) is not datetime:
+        # Such as pendulum's, which Airflow uses and msgspec does not accept.
+        return {**payload, "since": datetime.fromisoformat(since.isoformat())}
     if isinstance(since, date) and not isinstance(since, datetime):
         since = since.isoformat()
     if isinstance(since, str) and _DATE.fullmatch(since.strip()):

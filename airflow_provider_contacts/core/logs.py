@@ -21,17 +21,21 @@ class Log(Protocol):
         """Log a line that needs attention."""
 
 
-class WarningLog:
-    """Passes on lines that may need attention, and drops the others.
+class PollLog:
+    """Logs lines of polls that need no attention only once, because every poll has the same ones.
 
     :param log: where the lines go.
     """
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self._seen: set[tuple[object, ...]] = set()
 
     def info(self, msg: str, /, *args: object) -> None:
-        """Drop a line that needs no attention."""
+        """Log a line, unless it was logged before."""
+        if (msg, *args) not in self._seen:
+            self._seen.add((msg, *args))
+            self._log.info(msg, *args)
 
     def warning(self, msg: str, /, *args: object) -> None:
         """Log a line that may need attention."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 
 from airflow_provider_contacts.core.http.client import Transport
 from airflow_provider_contacts.core.logs import Log
@@ -17,6 +19,8 @@ from airflow_provider_contacts.errors import ContactsError, NotFound
 
 PROBE_TIMEOUT_SECONDS = 10.0
 _MAX_SCOPES_IN_MESSAGE = 20
+_SCOPES_TIMEOUT_SECONDS = 3.0
+_SCOPE = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 def probe_connection(
@@ -78,10 +82,12 @@ def _describe_scopes(transport: Transport) -> str:
     """Return what the connection may be limited to, as a sentence, or an empty string."""
     if transport.vendor.list_scopes is None:
         return ""
+    outcome = submit(partial(transport.run, transport.vendor.list_scopes()), "contacts-scopes")
     try:
-        scopes = transport.run(transport.vendor.list_scopes())
-    except ContactsError:
+        listed = outcome.result(_SCOPES_TIMEOUT_SECONDS)
+    except (ContactsError, FutureTimeoutError):
         return ""  # the problem itself is reported
+    scopes = [scope for scope in listed if _SCOPE.fullmatch(scope)]
     shown = ", ".join(scopes[:_MAX_SCOPES_IN_MESSAGE]) + (
         " and others" if len(scopes) > _MAX_SCOPES_IN_MESSAGE else ""
     )

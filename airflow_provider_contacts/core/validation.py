@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from airflow_provider_contacts.errors import InvalidRequest
 
-_SHORT_VALUE = re.compile(r"[A-Za-z]{1,12}|-?[0-9.]{1,9}", re.ASCII)
+_SHORT_VALUE = re.compile(r"[a-z]{1,12}|-?[0-9]{1,4}", re.ASCII)
 
 
 def parse_bool(name: str, value: object) -> bool:

@@ -94,6 +94,7 @@ class WaitState:
     def record_failure(self, error: ContactsError) -> bool:
         """Record a failed poll. Return whether its error ends the wait."""
         self.failures += 1
+        self.reported = ""  # the next successful poll shows that polling works again
         return error.permanent or self.failures > self.max_consecutive_failures
 
     def changed_progress(self) -> str:
@@ -109,8 +110,8 @@ class WaitState:
         ids = ["/".join(filter(None, identity)) for identity in self.missing[:_MAX_IDS_IN_MESSAGE]]
         more = len(self.missing) - len(ids)
         return (
-            f"{self.matching} of {len(self.contacts)} contacts match, {self.min_count} required; waiting for: "
-            f"{', '.join(ids) or 'none'}{f' and {more} more' if more else ''}"
+            f"{self.matching} of {len(self.contacts)} contacts match, {self.min_count} required; no match yet, or not reported "
+            f"by the vendor: {', '.join(ids) or 'none'}{f' and {more} more' if more else ''}"
         )
 
 

@@ -50,5 +50,5 @@ class BaseContactsOperator(RetryPolicyOperator):
         # Templates replace these values before they are used.
         self.filters: Any = filters
         self.condition: Any = to_templatable(condition)
-        check_literals(check_filters, self.filters)
-        check_literals(parse_condition, self.condition)
+        check_literals(self, check_filters, self.filters)
+        check_literals(self, parse_condition, self.condition)

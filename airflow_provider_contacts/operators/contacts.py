@@ -52,8 +52,8 @@ class ListContactsOperator(BaseContactsOperator):
         super().__init__(**kwargs)
         self.limit = limit
         self.max_xcom_contacts = max_xcom_contacts
-        check_literals(partial(parse_optional_int, "limit"), limit)
-        check_literals(partial(parse_int, "max_xcom_contacts"), max_xcom_contacts)
+        check_literals(self, partial(parse_optional_int, "limit"), limit)
+        check_literals(self, partial(parse_int, "max_xcom_contacts"), max_xcom_contacts)
 
     def execute(self, context: Context) -> list[dict[str, object]]:
         """List the contacts."""
@@ -109,8 +109,8 @@ class FilterContactsOperator(RetryPolicyOperator):
         self.contacts = contacts
         self.condition: Any = to_templatable(condition)
         self.skip_if_empty = skip_if_empty
-        check_literals(parse_condition, self.condition)
-        check_literals(partial(parse_bool, "skip_if_empty"), skip_if_empty)
+        check_literals(self, parse_condition, self.condition)
+        check_literals(self, partial(parse_bool, "skip_if_empty"), skip_if_empty)
 
     def execute(self, context: Context) -> list[dict[str, object]]:
         """Filter the contacts."""

@@ -71,9 +71,9 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         self.preview = preview
         self.max_updates = max_updates
         self.on_failure = on_failure
-        check_literals(partial(parse_bool, "preview"), preview)
-        check_literals(partial(parse_int, "max_updates"), max_updates)
-        check_literals(_check_on_failure, on_failure)
+        check_literals(self, partial(parse_bool, "preview"), preview)
+        check_literals(self, partial(parse_int, "max_updates"), max_updates)
+        check_literals(self, _check_on_failure, on_failure)
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""
@@ -203,7 +203,7 @@ class UpdateContactTagsOperator(_UpdateContactsOperator):
         self.add = add
         self.remove = remove
         self.replace = replace
-        check_literals(parse_tag_change, add, remove, replace)
+        check_literals(self, parse_tag_change, add, remove, replace)
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""
@@ -229,7 +229,7 @@ class UpdateContactNotesOperator(_UpdateContactsOperator):
     def __init__(self, *, notes: object, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.notes = notes
-        check_literals(parse_notes_change, notes)
+        check_literals(self, parse_notes_change, notes)
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""
@@ -256,7 +256,7 @@ class UpdateContactStageOperator(_UpdateContactsOperator):
         super().__init__(**kwargs)
         self.stage = stage
         self.campaign = campaign
-        check_literals(parse_stage_change, stage, campaign)
+        check_literals(self, parse_stage_change, stage, campaign)
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,8 @@ from airflow_provider_contacts.sandbox.index import make_index
 from airflow_provider_contacts.sandbox.state import State, Table
 from airflow_provider_contacts.sandbox.validation import ApiError, json_response
 from airflow_provider_contacts.sandbox.vendor import SandboxVendor, sandbox_vendors
+
+_MAX_WAITING_LINES = 1000
 
 
 def create_state(contacts: int = 250, seed: int = 7, *, rate_limits: bool = True) -> State:
@@ -85,8 +88,25 @@ def serve(
         print_line(f"\nOpen {base_url} in a browser to see requests and to simulate replies.")
         print_line("Stop it with Ctrl-C.")
         state = create_state(contacts, seed, rate_limits=rate_limits)
-        state.print_line = print_line if log_requests else None
+        state.print_line = _print_in_background() if log_requests else None
         _make_server(create_app(state)).run(sockets=[listener])
+
+
+def _print_in_background() -> Callable[[str], object]:
+    """Return a function that prints lines without waiting. It drops them if nobody reads stdout."""
+    lines: queue.Queue[str] = queue.Queue(_MAX_WAITING_LINES)
+
+    def print_lines() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                print(lines.get(), flush=True)  # noqa: T201
+
+    def add(line: str) -> None:
+        with contextlib.suppress(queue.Full):
+            lines.put_nowait(line)
+
+    threading.Thread(target=print_lines, daemon=True).start()
+    return add
 
 
 @contextlib.contextmanager

@@ -70,7 +70,8 @@ def _format_entry(entry: dict[str, Any]) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(entry["at"]))
     params = f" ({', '.join(entry['params'])})" if entry["params"] else ""
     status = entry["status"] or "no response"
-    return f"{at} {entry['vendor']}: {entry['method']} {entry['path']}{params} -> {status}"
+    path = "".join(char if char.isprintable() else "?" for char in entry["path"])
+    return f"{at} {entry['vendor']}: {entry['method']} {path}{params} -> {status}"
 
 
 def _recording(entry: dict[str, Any], send: Send) -> Send:

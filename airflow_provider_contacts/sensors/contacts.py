@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import (
 from airflow_provider_contacts.conditions import Condition, Connected, InvitationPending, Replied
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
-from airflow_provider_contacts.core.logs import WarningLog
+from airflow_provider_contacts.core.logs import PollLog
 from airflow_provider_contacts.core.updates.targets import parse_targets
 from airflow_provider_contacts.core.validation import parse_int, parse_optional_int
 from airflow_provider_contacts.core.waiting import Matches, WaitState
@@ -114,9 +114,11 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         self.max_contacts = max_contacts
         self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
-        check_literals(partial(parse_optional_int, "min_count"), min_count)
-        check_literals(partial(parse_int, "max_contacts"), max_contacts)
-        check_literals(partial(parse_int, "max_consecutive_failures", minimum=0), max_consecutive_failures)
+        check_literals(self, partial(parse_optional_int, "min_count"), min_count)
+        check_literals(self, partial(parse_int, "max_contacts"), max_contacts)
+        check_literals(
+            self, partial(parse_int, "max_consecutive_failures", minimum=0), max_consecutive_failures
+        )
         # Whether `contact_ids` was set, even if its template renders to None.
         self._has_contact_ids = contact_ids is not None
         self._hook: ContactsHook[Any] | None = None
@@ -155,8 +157,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         condition = parse_condition(self.condition)
         if condition is None:
             raise InvalidRequest("`condition` is empty, so there is nothing to wait for.")
-        # What a listing reports about other contacts is not of interest in every poll.
-        hook = ContactsHook.for_connection(self.contacts_conn_id, log=WarningLog(self.log))
+        hook = ContactsHook.for_connection(self.contacts_conn_id, log=PollLog(self.log))
         wait = self._parse_wait(hook)
         hook.check_listing(self.filters, condition=condition)
         self._query, _ = hook.plan_listing(self.filters, condition=condition)

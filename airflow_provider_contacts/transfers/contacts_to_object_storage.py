@@ -63,7 +63,7 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
         path: str,
         format: str | None = None,
         content: str = "normalized",
-        include_raw: bool | str = True,
+        include_raw: bool | str | None = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,13 +71,13 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
         self.format = format
         self.content = content
         self.include_raw = include_raw
-        check_literals(parse_format, path, format, content)
-        check_literals(partial(parse_bool, "include_raw"), include_raw)
+        check_literals(self, parse_format, path, format, content)
+        check_literals(self, partial(parse_bool, "include_raw"), include_raw)
         self._export: Export | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and publish the file."""
-        include_raw = parse_bool("include_raw", self.include_raw)
+        include_raw = self.include_raw is None or parse_bool("include_raw", self.include_raw)
         file_format = choose_format(self.path, self.format, self.content, include_raw=include_raw)
         path = make_absolute(self.path)
         if path != self.path:

@@ -105,9 +105,9 @@ class ContactsToSqlOperator(BaseContactsOperator):
         self.allow_untested_dialect = allow_untested_dialect
         self._export: Export | None = None
         for name in ("create_table", "mark_removed", "skip_unchanged", "allow_untested_dialect"):
-            check_literals(partial(parse_bool, name), getattr(self, name))
-        check_literals(parse_removal_limit, max_removed)
-        check_literals(_check_mark_removed, mark_removed, self.filters, self.condition)
+            check_literals(self, partial(parse_bool, name), getattr(self, name))
+        check_literals(self, parse_removal_limit, max_removed)
+        check_literals(self, _check_mark_removed, mark_removed, self.filters, self.condition)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and write what is new or has changed."""
@@ -236,7 +236,17 @@ def _connect(conn_id: str) -> Iterator[sa.Engine]:
     options: dict[str, Any] = {"hide_parameters": True}
     if connection.conn_type == "sqlite":
         options["connect_args"] = {"timeout": _SQLITE_BUSY_TIMEOUT_SECONDS}
-    engine: sa.Engine = hook.get_sqlalchemy_engine(options)
+    try:
+        engine: sa.Engine = hook.get_sqlalchemy_engine(options)
+    except ImportError as error:
+        raise InvalidRequest(
+            f"The driver for connection {conn_id!r} ({connection.conn_type}) needs the Python package {error.name}, which "
+            "is not installed."
+        ) from None
+    except (ValueError, sa.exc.ArgumentError) as error:
+        raise InvalidRequest(
+            f"Connection {conn_id!r} has an invalid setting for SQLAlchemy ({type(error).__name__}). Check its Extra."
+        ) from None
     try:
         with (
             database_errors(f"The database of connection {conn_id!r} cannot be reached"),

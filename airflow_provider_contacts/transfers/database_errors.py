@@ -60,6 +60,22 @@ _REASONS_BY_SQLITE_NAME = {
 }
 # These messages of SQLite contain names only.
 _SQLITE_MESSAGES = re.compile(r"(unknown database|no such table:|no such column:) [\w.]{1,100}")
+# PostgreSQL's drivers report no SQLSTATE if they cannot connect.
+_REASONS_BY_PHRASE = {
+    "password authentication failed": "the login was rejected",
+    "no password supplied": "the login was rejected",
+    'role "': "the login was rejected",
+    'database "': "the database does not exist",
+    "too many clients": "there are too many connections",
+    "could not translate host name": "the host name is unknown",
+    "name or service not known": "the host name is unknown",
+    "connection refused": "the server did not respond",
+    "timeout expired": "the server did not respond",
+}
+# Codes of connections that were lost or timed out, conflicts, and lacking resources.
+_TRANSIENT_SQLSTATES = ("08", "25P03", "40", "53", "55P03", "57")
+# Another task has written the same contacts at the same moment.
+_UNIQUE_VIOLATIONS = ("23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "1062")
 _PERMANENT_REASONS = frozenset(
     {
         "a column does not exist",
@@ -92,9 +108,10 @@ def database_errors(problem: str) -> Iterator[None]:
     except sa.exc.SQLAlchemyError as error:
         original = getattr(error, "orig", None)
         reason = _find_reason(original)
-        # An integrity error too: another task may have written the same contacts at the same moment.
-        transient = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.IntegrityError)
-        answer = f"{type(original or error).__name__} {_find_code(original)}".rstrip()
+        code = _find_code(original)
+        is_operational = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        transient = is_operational or code in _UNIQUE_VIOLATIONS or code.startswith(_TRANSIENT_SQLSTATES)
+        answer = f"{type(original or error).__name__} {code}".rstrip()
         raise ContactsError(
             f"{problem}: The database returned {answer}{reason and f': {reason}'}.",
             transient=transient and reason not in _PERMANENT_REASONS,
@@ -108,14 +125,22 @@ def _find_code(original: Any) -> str:
 
 def _find_reason(original: Any) -> str:
     sqlite_name = getattr(original, "sqlite_errorname", None) or ""
-    if message := _SQLITE_MESSAGES.match(str(original) if sqlite_name == "SQLITE_ERROR" else ""):
+    if message := _SQLITE_MESSAGES.fullmatch(str(original) if sqlite_name == "SQLITE_ERROR" else ""):
         return message[0]
     return (
         _REASONS_BY_SQLSTATE.get(_sqlstate(original))
         or _REASONS_BY_SQLITE_NAME.get("_".join(sqlite_name.split("_")[:2]))
         or _REASONS_BY_MYSQL_NUMBER.get(_mysql_number(original))
-        or ""
+        or _find_phrase(original)
     )
+
+
+def _find_phrase(original: Any) -> str:
+    """Return the reason for an error without a code, which only failed connections have."""
+    if _find_code(original) or type(original).__name__ != "OperationalError":
+        return ""
+    text = str(original).lower()
+    return next((reason for phrase, reason in _REASONS_BY_PHRASE.items() if phrase in text), "")
 
 
 def _sqlstate(original: Any) -> str:

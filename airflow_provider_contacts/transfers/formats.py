@@ -264,8 +264,9 @@ def parse_format(
     :param include_raw: whether normalized contacts have the column ``raw``.
     :raises InvalidRequest: if the format is unknown, or cannot store ``content``.
     """
-    if not isinstance(path, str):
-        raise InvalidRequest("`path` must be text.")
+    texts: tuple[object, ...] = (path, name or "")
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidRequest("`path` and `format` must be text.")
     extension = (name or "").lower().lstrip(".")
     if not extension:
         file_name = os.path.basename(path).lower()

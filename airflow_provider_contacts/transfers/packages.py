@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from airflow_provider_contacts.errors import InvalidRequest
 
-# Connection types whose provider has another name.
-_DATABASE_PROVIDERS = {"mssql": "microsoft-mssql", "gcpbigquery": "google", "redshift": "amazon"}
+# Providers by connection type. Others are not guessed: a wrong name may be another project's package.
+_DATABASE_PROVIDERS = {
+    "gcpbigquery": "google",
+    "mssql": "microsoft-mssql",
+    "mysql": "mysql",
+    "oracle": "oracle",
+    "postgres": "postgres",
+    "redshift": "amazon",
+    "snowflake": "snowflake",
+    "sqlite": "sqlite",
+    "trino": "trino",
+    "vertica": "vertica",
+}
 _STORE_PROVIDERS = {
     "s3": "apache-airflow-providers-amazon[s3fs]",
     "s3a": "apache-airflow-providers-amazon[s3fs]",
@@ -19,10 +30,11 @@ _STORE_PROVIDERS = {
 
 def missing_database_provider(conn_id: str, conn_type: str) -> InvalidRequest:
     """Return the error for a connection whose type no installed provider knows."""
-    name = _DATABASE_PROVIDERS.get(conn_type, conn_type.replace("_", "-"))
+    name = _DATABASE_PROVIDERS.get(conn_type)
+    advice = f": pip install apache-airflow-providers-{name}" if name else "."
     return InvalidRequest(
         f"Connection {conn_id!r} has the type {conn_type!r}, which no installed provider supports. If it is a database, "
-        f"install its provider: pip install apache-airflow-providers-{name}"
+        f"install its provider{advice}"
     )
 
 

@@ -36,16 +36,23 @@ def write_file(contacts: Iterable[Contact], path: str, file_format: FileFormat) 
     local_path, _ = _parse_path(path)
     # An unnamed temporary file is removed even if the task is killed. An upload needs a name.
     with tempfile.TemporaryFile() if local_path else tempfile.NamedTemporaryFile() as staged:
-        count = file_format.write(contacts, staged)
-        staged.flush()
+        try:
+            count = file_format.write(contacts, staged)
+            staged.flush()
+        except OSError as error:
+            raise ContactsError(
+                f"The temporary file could not be written: {error.strerror or type(error).__name__}.",
+                transient=True,
+            ) from None
         size = staged.tell()
         _publish(staged, path)
     return count, size
 
 
 def make_absolute(path: str) -> str:
-    """Return a path that does not depend on the current folder. URLs stay as they are."""
-    return path if "://" in path else os.path.abspath(path)
+    """Return a path that does not depend on the current folder. URLs and absolute paths stay as they are."""
+    is_url = "://" in path or path.startswith(("file:", "local:"))
+    return path if is_url or os.path.isabs(path) else os.path.join(os.getcwd(), path)
 
 
 def check_path(path: str) -> None:

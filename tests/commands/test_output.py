@@ -45,3 +45,26 @@ def test_no_rows(output: str, shown: str, capsys: pytest.CaptureFixture[str]) ->
 def test_notes_do_not_mix_with_the_result(capsys: pytest.CaptureFixture[str]) -> None:
     print_note("3 contacts")
     assert capsys.readouterr() == ("", "3 contacts\n")
+
+
+@pytest.mark.parametrize("output", ["table", "plain"])
+def test_text_is_shown_as_it_is(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    values = [
+        "00123",
+        "66512345678901234567e10",
+        "1_000",
+        "Ann [/b]",
+        "Bob [bold]",
+        "[red]Acme[/red]",
+        "+14165550100",
+    ]
+    print_rows([{"value": value} for value in values], output)
+    shown = capsys.readouterr().out
+    for value in values:
+        assert value in shown
+
+
+def test_control_characters_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    for output in ("table", "plain"):
+        print_rows([{"value": "a\x1b[31mb\nc"}], output)
+        assert "a [31mb c" in capsys.readouterr().out

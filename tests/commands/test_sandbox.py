@@ -10,6 +10,7 @@ import urllib.request
 from typing import Any
 
 import pytest
+import requests
 
 from tests.commands.conftest import Airflow
 from tests.conftest import Sandbox
@@ -44,3 +45,19 @@ def test_sandbox_port_is_taken(sandbox: Sandbox, airflow: Airflow) -> None:
     code, _, err = airflow("sandbox", "--port", port)
     assert code == 1
     assert "--port" in err
+
+
+def test_sandbox_serves_although_nobody_reads_its_lines() -> None:
+    command = [sys.executable, "-m", "airflow", "contacts", "sandbox", "--port", "0", "--contacts", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            base = (
+                next(line for line in process.stdout if " at http://" in line).split(" at ")[1].split(". ")[0]
+            )
+            next(line for line in process.stdout if line.startswith("Stop"))
+            with requests.Session() as session:
+                for _ in range(1500):
+                    assert session.get(f"{base}/tether/api/contacts", timeout=10).status_code == 401
+        finally:
+            process.terminate()

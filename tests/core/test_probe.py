@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from airflow_provider_contacts.hooks.mailstand import MailstandHook
 from airflow_provider_contacts.hooks.tether import TetherHook
 from tests.conftest import Sandbox
 from tests.scripted import Reply, ScriptedServer
@@ -29,3 +30,13 @@ def test_messages_do_not_contain_the_id_of_the_connection(sandbox: Sandbox) -> N
         assert not worked
         assert "connection" in message
         assert conn_id not in message
+
+
+def test_slow_list_of_workspaces_hides_nothing(sandbox: Sandbox) -> None:
+    conn_id = sandbox.connect("mailstand", extra={"workspace": "space_other"})
+    sandbox.fail("mailstand", path="/workspaces", latency=6.0)
+    started = time.monotonic()
+    worked, message = MailstandHook(conn_id).test_connection()
+    assert not worked
+    assert "Missing Record" in message
+    assert time.monotonic() - started < 6

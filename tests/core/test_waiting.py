@@ -69,7 +69,7 @@ def test_message_names_at_most_20_contacts() -> None:
     state = WaitState([("a", str(number)) for number in range(25)], 1, 0)
     assert "a/19 and 5 more" in str(state)
     assert "a/20" not in str(state)
-    assert "waiting for: none" in str(WaitState([], 1, 0))
+    assert "vendor: none" in str(WaitState([], 1, 0))
 
 
 def test_pauses_after_failures() -> None:
@@ -115,9 +115,9 @@ def test_progress_is_reported_when_it_changes() -> None:
         assert state.observe(matches, 10) is None
         shown.append(state.changed_progress())
     assert shown == [
-        "0 of 2 contacts match, 2 required; waiting for: 1, 2",
+        "0 of 2 contacts match, 2 required; no match yet, or not reported by the vendor: 1, 2",
         "",
-        "1 of 2 contacts match, 2 required; waiting for: 2",
+        "1 of 2 contacts match, 2 required; no match yet, or not reported by the vendor: 2",
         "",
-        "0 of 2 contacts match, 2 required; waiting for: 1, 2",
+        "0 of 2 contacts match, 2 required; no match yet, or not reported by the vendor: 1, 2",
     ]

@@ -23,9 +23,28 @@ class DriverError(Exception):
         vars(self).update(attributes)
 
 
+class OperationalError(DriverError):
+    """What PostgreSQL's drivers raise if they cannot connect."""
+
+
 @pytest.mark.parametrize(
     ("original", "shown", "transient"),
     [
+        (
+            OperationalError('connection failed: FATAL:  password authentication failed for user "ada"'),
+            "OperationalError: the login was rejected.",
+            False,
+        ),
+        (
+            OperationalError('FATAL:  database "ada" does not exist'),
+            "OperationalError: the database does not exist.",
+            False,
+        ),
+        (
+            OperationalError("FATAL:  sorry, too many clients already"),
+            "OperationalError: there are too many connections.",
+            True,
+        ),
         (DriverError(sqlstate="3F000"), "DriverError 3F000: the schema does not exist.", False),
         (DriverError(pgcode="42501"), "DriverError 42501: the user lacks a privilege.", False),
         (DriverError(sqlstate="28P01"), "DriverError 28P01: the login was rejected.", False),
@@ -55,6 +74,23 @@ def test_reasons(original: Exception, shown: str, transient: bool) -> None:
     assert str(caught.value) == f"Writing failed: The database returned {shown}"
     assert caught.value.transient is transient
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("code", "transient"),
+    [("25P03", True), ("57P01", True), ("08006", True), ("42501", False), ("22001", False)],
+)
+def test_transient_codes(code: str, transient: bool) -> None:
+    with pytest.raises(ContactsError) as caught, database_errors("Writing failed"):
+        raise sa.exc.ProgrammingError("INSERT", {}, DriverError(sqlstate=code))
+    assert caught.value.transient is transient
+
+
+@pytest.mark.parametrize(("code", "transient"), [("23505", True), ("23502", False), ("23514", False)])
+def test_only_duplicate_keys_are_transient(code: str, transient: bool) -> None:
+    with pytest.raises(ContactsError) as caught, database_errors("Writing failed"):
+        raise sa.exc.IntegrityError("INSERT", {}, DriverError(sqlstate=code))
+    assert caught.value.transient is transient
 
 
 def test_other_errors_pass() -> None:

@@ -15,6 +15,7 @@ from airflow.sdk.io.store import _STORE_CACHE
 
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.transfers.formats import FORMATS
+from airflow_provider_contacts.transfers.publishing import make_absolute
 from tests.conftest import Sandbox
 from tests.scripted import ScriptedServer
 from tests.transfers.helpers import export, rows_of
@@ -28,6 +29,27 @@ def test_unwritable_path_fails_before_reading(sandbox: Sandbox, tmp_path: Path) 
     with pytest.raises(InvalidRequest, match="is not a regular file"):
         export("tether", tmp_path / "x.jsonl")
     assert not sandbox.requests("tether")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://conn@bucket/x.csv",
+        "file:///tmp/x.csv",
+        "file:/tmp/x.csv",
+        "/tmp//x.csv",
+        "/tmp/link/../x.csv",
+        "/tmp/out/",
+    ],
+)
+def test_absolute_paths_stay_as_they_are(path: str) -> None:
+    assert make_absolute(path) == path
+
+
+def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert make_absolute("x.csv") == f"{tmp_path}/x.csv"
+    assert make_absolute("out/") == f"{tmp_path}/out/"
 
 
 @pytest.mark.parametrize("ending", FORMATS)
