@@ -27,7 +27,8 @@ from airflow_provider_contacts.transfers.table import define_table, ensure_table
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from airflow.sdk import Context
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.sdk import Connection, Context
 
 __all__ = ["ContactsToSqlOperator"]
 
@@ -210,43 +211,10 @@ def _connect(conn_id: str) -> Iterator[sa.Engine]:
     """
     try:
         import sqlalchemy as sa
-        from airflow.providers.common.sql.hooks.sql import DbApiHook
-        from airflow.sdk.exceptions import AirflowException
     except ImportError:
-        raise InvalidRequest(
-            "Writing to a database needs an extra: pip install 'airflow-provider-contacts[sql]'."
-        ) from None
+        raise _missing_extra() from None
 
-    connection = find_connection(conn_id)
-    try:
-        hook = connection.get_hook()
-    except AirflowException as error:
-        # Airflow has no own class for this.
-        if not str(error).startswith("Unknown hook type"):
-            raise
-        raise missing_database_provider(conn_id, connection.conn_type or "") from None
-    except ImportError as error:
-        raise InvalidRequest(
-            f"The provider for connection {conn_id!r} ({connection.conn_type}) needs the Python package {error.name}, "
-            "which is not installed."
-        ) from None
-    if not isinstance(hook, DbApiHook):
-        raise InvalidRequest(f"Connection {conn_id!r} is not a SQL database connection.")
-    # Contacts must not appear in logs and errors.
-    options: dict[str, Any] = {"hide_parameters": True}
-    if connection.conn_type == "sqlite":
-        options["connect_args"] = {"timeout": _SQLITE_BUSY_TIMEOUT_SECONDS}
-    try:
-        engine: sa.Engine = hook.get_sqlalchemy_engine(options)
-    except ImportError as error:
-        raise InvalidRequest(
-            f"The driver for connection {conn_id!r} ({connection.conn_type}) needs the Python package {error.name}, which "
-            "is not installed."
-        ) from None
-    except (ValueError, sa.exc.ArgumentError) as error:
-        raise InvalidRequest(
-            f"Connection {conn_id!r} has an invalid setting for SQLAlchemy ({type(error).__name__}). Check its Extra."
-        ) from None
+    engine = _create_engine(conn_id)
     try:
         with (
             database_errors(f"The database of connection {conn_id!r} cannot be reached"),
@@ -256,6 +224,51 @@ def _connect(conn_id: str) -> Iterator[sa.Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def _create_engine(conn_id: str) -> sa.Engine:
+    import sqlalchemy as sa
+
+    connection = find_connection(conn_id)
+    # Contacts must not appear in logs and errors.
+    options: dict[str, Any] = {"hide_parameters": True}
+    if connection.conn_type == "sqlite":
+        options["connect_args"] = {"timeout": _SQLITE_BUSY_TIMEOUT_SECONDS}
+    try:
+        engine: sa.Engine = _find_database_hook(connection, conn_id).get_sqlalchemy_engine(options)
+    except ImportError as error:
+        raise InvalidRequest(
+            f"Connection {conn_id!r} ({connection.conn_type}) needs the Python package {error.name}, which is not installed."
+        ) from None
+    except (ValueError, sa.exc.ArgumentError) as error:
+        raise InvalidRequest(
+            f"Connection {conn_id!r} has an invalid setting for SQLAlchemy ({type(error).__name__}). Check its Extra."
+        ) from None
+    return engine
+
+
+def _find_database_hook(connection: Connection, conn_id: str) -> DbApiHook:
+    try:
+        from airflow.providers.common.sql.hooks.sql import DbApiHook
+        from airflow.sdk.exceptions import AirflowException
+    except ImportError:
+        raise _missing_extra() from None
+    try:
+        hook = connection.get_hook()
+    except AirflowException as error:
+        # Airflow has no own class for this.
+        if not str(error).startswith("Unknown hook type"):
+            raise
+        raise missing_database_provider(conn_id, connection.conn_type or "") from None
+    if not isinstance(hook, DbApiHook):
+        raise InvalidRequest(f"Connection {conn_id!r} is not a SQL database connection.")
+    return hook
+
+
+def _missing_extra() -> InvalidRequest:
+    return InvalidRequest(
+        "Writing to a database needs an extra. Install it: pip install 'airflow-provider-contacts[sql]'."
+    )
 
 
 def _dataset(engine: sa.Engine, table: sa.Table) -> tuple[str, str]:
