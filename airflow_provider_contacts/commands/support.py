@@ -14,7 +14,8 @@ from airflow_provider_contacts.hooks.registry import hook_classes
 
 _SUPPORT_LEGEND = """\
 server: sent to the vendor as a filter, then checked on each record. server only: records do not report it, so it does not work
-with `~`, `|` or FilterContactsOperator. record: all records are read and checked. To combine conditions, use JSON with all, any or
+with `~`, `|` or FilterContactsOperator. record: all records are read and checked. Without
+the filter that is named, the vendor is asked as with server only, or the condition is rejected. To combine conditions, use JSON with all, any or
 not: {"condition": "all", "of": [{"condition": "replied"}, {"condition": "has_phone"}]}."""
 
 

@@ -77,6 +77,10 @@ def _parse_text(text: str) -> object:
             place = str(error).rpartition("(")[2].rstrip(")")
             raise InvalidRequest(f"The condition is not valid JSON ({place}).") from None
         return payload
+    if text.lstrip().startswith(("~", "!", "not ")):
+        raise InvalidRequest(
+            'Text has no negation. Use JSON: {"condition": "not", "of": {"condition": "replied"}}.'
+        )
     name, colon, argument = (part.strip() for part in text.partition(":"))
     # The class's name, such as HasPhone, is accepted too.
     name = _NAMES_BY_CLASS.get(name.lower(), name)

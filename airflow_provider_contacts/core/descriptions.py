@@ -57,7 +57,8 @@ def _describe_support(support: ConditionSupport | None, example: Condition) -> s
     if support is None:
         return "no"
     if support.to_filters(example, True) is not None:
-        return "server" if support.is_on_record else "server only"
+        level = "server" if support.is_on_record else "server only"
+        return f"{level}, with the filter `{support.record_filter}`" if support.record_filter else level
     return (
         f"server only, with the filter `{support.required_filter}`" if support.required_filter else "record"
     )

@@ -122,6 +122,8 @@ def test_text_form() -> None:
         ({"condition": "tagged", "ada@secret.test": 1}, "has an unknown field. It takes `name`."),
         ({"condition": "tagged", "name": "x", "ada@secret.test": 1}, "has an unknown field. It takes"),
         ('{"condition": "replied"', "is not valid JSON"),
+        ("~replied", "Text has no negation. Use JSON"),
+        ("!tagged:VIP", "Text has no negation. Use JSON"),
     ],
 )
 def test_messages_about_bad_conditions(form: Any, hint: str) -> None:

@@ -28,6 +28,7 @@ def test_support() -> None:
     assert support["talktohumans"]["connected"] == "server only"
     assert support["talktohumans"]["replied"] == "record"
     assert support["mailstand"]["in_stage"] == "server"
+    assert support["mailstand"]["opened"] == "server, with the filter `campaign`"
     assert support["mailstand"]["tagged"] == "no"
     assert support["tether"]["replied"] == "server only, with the filter `messageStatus`"
 
