@@ -90,7 +90,7 @@ def sandbox(contacts: int, env: dict[str, str], log: IO[str]) -> Iterator[tuple[
                 break
         else:
             raise SystemExit("The sandbox did not start.")
-        # It prints a line per request, and would stop if nobody read them.
+        # It prints a line per request; a full pipe would drop them.
         threading.Thread(target=shutil.copyfileobj, args=(process.stdout, log), daemon=True).start()
         yield base_url, connections
     finally:
@@ -139,6 +139,18 @@ def standalone(
             yield url, process
         finally:
             stop(process)
+
+
+@contextlib.contextmanager
+def examples(home: Path, contacts: int) -> Iterator[tuple[str, str, subprocess.Popen[bytes]]]:
+    """Run Airflow with the example DAGs; provide its address, the sandbox's, and Airflow's process."""
+    copy_examples(home / "dags", home / "contacts")
+    env = environment(home, home / "dags")
+    with (home / "sandbox.log").open("w") as log, sandbox(contacts, env, log) as (sandbox_url, connections):
+        warehouse = {"conn_type": "sqlite", "host": str(home / "warehouse.db")}
+        connections["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(warehouse)
+        with standalone(home, env, connections) as (url, process):
+            yield url, sandbox_url, process
 
 
 def wait_for(

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from local_airflow import ROOT, copy_examples, environment, sandbox, standalone, wait_for
+from local_airflow import ROOT, examples, wait_for
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
@@ -28,6 +28,7 @@ IMAGES = ROOT / "docs" / "images"
 GRAPHS = ("contacts_tag_hygiene", "contacts_warehouse")
 VENDOR_OF_EXTRA_FIELDS = "mailstand"
 SCALE = 1.5
+CONTACTS = 250
 
 
 @contextlib.contextmanager
@@ -160,21 +161,17 @@ def take_sandbox(driver: webdriver.Chrome, url: str) -> None:
 def main() -> None:
     """Take all pictures."""
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="contacts-ui-") as folder, browser() as driver:
-        home = Path(folder)
-        copy_examples(home / "dags", home / "contacts")
-        env = environment(home, home / "dags")
-        with (home / "sandbox.log").open("w") as log, sandbox(250, env, log) as (sandbox_url, connections):
-            connections["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(
-                {"conn_type": "sqlite", "host": str(home / "warehouse.db")}
-            )
-            with standalone(home, env, connections) as (url, _):
-                airflow = Airflow(url)
-                for dag_id in GRAPHS:
-                    take_graph(driver, airflow, dag_id)
-                for vendor in list_vendors():
-                    take_form(driver, airflow, vendor.name, vendor.title)
-                take_sandbox(driver, sandbox_url)
+    with (
+        tempfile.TemporaryDirectory(prefix="contacts-ui-") as folder,
+        browser() as driver,
+        examples(Path(folder), CONTACTS) as (url, sandbox_url, _),
+    ):
+        airflow = Airflow(url)
+        for dag_id in GRAPHS:
+            take_graph(driver, airflow, dag_id)
+        for vendor in list_vendors():
+            take_form(driver, airflow, vendor.name, vendor.title)
+        take_sandbox(driver, sandbox_url)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sys
@@ -11,7 +10,7 @@ import tempfile
 import webbrowser
 from pathlib import Path
 
-from local_airflow import copy_examples, environment, handle_signals, sandbox, standalone
+from local_airflow import examples, handle_signals
 
 CONTACTS = 250
 
@@ -30,27 +29,20 @@ def main() -> None:
 def serve(home: Path) -> None:
     """Start everything, print where it is, and wait."""
     print("Starting the sandbox and Airflow; this takes about half a minute …", flush=True)
-    copy_examples(home / "dags", home / "contacts")
-    env = environment(home, home / "dags")
-    warehouse = {"conn_type": "sqlite", "host": str(home / "warehouse.db")}
-    with (home / "sandbox.log").open("w") as log, sandbox(CONTACTS, env, log) as (sandbox_url, connections):
-        connections["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(warehouse)
-        with standalone(home, env, connections) as (url, process):
-            print(f"\nAirflow:  {url}  (no login is needed)")
-            print(f"Sandbox:  {sandbox_url}  (make contacts reply, make requests fail)")
-            print("\nTry this:")
-            print(
-                "  1. Trigger contacts_tag_hygiene with the parameter preview; look at the graph and the logs."
-            )
-            print(
-                "  2. Unpause contacts_reply_followup, wait a minute, then make a contact reply in the sandbox."
-            )
-            print("  3. Look at the forms under Admin, Connections.")
-            print(f"\nAll files are in {home} and are deleted when you stop. Stop with Ctrl-C.", flush=True)
-            if sys.stdout.isatty() and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
-                webbrowser.open(url)
-            process.wait()
-            raise SystemExit("Airflow has ended.")
+    with examples(home, CONTACTS) as (url, sandbox_url, process):
+        print(f"\nAirflow:  {url}  (no login is needed)")
+        print(f"Sandbox:  {sandbox_url}  (make contacts reply, make requests fail)")
+        print("\nTry this:")
+        print("  1. Trigger contacts_tag_hygiene with the parameter preview; look at the graph and the logs.")
+        print(
+            "  2. Unpause contacts_reply_followup, wait a minute, then make a contact reply in the sandbox."
+        )
+        print("  3. Look at the forms under Admin > Connections.")
+        print(f"\nAll files are in {home} and are deleted when you stop. Stop with Ctrl-C.", flush=True)
+        if sys.stdout.isatty() and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+            webbrowser.open(url)
+        process.wait()
+        raise SystemExit("Airflow has ended.")
 
 
 if __name__ == "__main__":

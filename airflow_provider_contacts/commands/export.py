@@ -10,6 +10,7 @@ from airflow_provider_contacts.commands.hints import explain_no_matches
 from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import ContactsError
+from airflow_provider_contacts.transfers.contacts_to_object_storage import list_for_file
 from airflow_provider_contacts.transfers.formats import choose_format
 from airflow_provider_contacts.transfers.publishing import check_path, make_absolute, write_file
 
@@ -22,10 +23,7 @@ def export(args: Namespace) -> None:
         filters = parse_filters(args.filter)
         condition = parse_conditions(args.condition)
         hook = open_hook(args.contacts_conn_id)
-        if file_format.content == "raw":
-            contacts = hook.list_raw_contacts(filters, condition=condition)
-        else:
-            contacts = hook.list_contacts(filters, condition=condition, raw=file_format.needs_raw)
+        contacts = list_for_file(hook, file_format, filters, condition)
         check_path(path)
         count, size = write_file(_with_progress(contacts, hook.vendor.title), path, file_format)
         print(f"Wrote {count_of(count, 'contact')} ({size} bytes) to {path}")  # noqa: T201

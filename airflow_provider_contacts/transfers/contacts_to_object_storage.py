@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.condition_parsing import ConditionLike
 from airflow_provider_contacts.core.validation import parse_bool
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.operators.literals import check_literals
-from airflow_provider_contacts.transfers.formats import choose_format, parse_format
+from airflow_provider_contacts.transfers.formats import FileFormat, choose_format, parse_format
 from airflow_provider_contacts.transfers.openlineage import Export
 from airflow_provider_contacts.transfers.publishing import check_path, make_absolute, write_file
 
@@ -87,10 +89,7 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
             )
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
-        if file_format.content == "raw":
-            contacts = hook.list_raw_contacts(self.filters, condition=self.condition)
-        else:
-            contacts = hook.list_contacts(self.filters, condition=self.condition, raw=file_format.needs_raw)
+        contacts = list_for_file(hook, file_format, self.filters, self.condition)
         check_path(path)
         seen, size = write_file(contacts, path, file_format)
         summary = {
@@ -119,6 +118,15 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
     def get_openlineage_facets_on_complete(self, task_instance: object) -> Any:
         """Return the OpenLineage events of this run."""
         return None if self._export is None else self._export.openlineage_facets()
+
+
+def list_for_file(
+    hook: ContactsHook[Any], file_format: FileFormat, filters: Any, condition: ConditionLike | None
+) -> Iterator[Contact]:
+    """Iterate over the contacts with what a file format needs of them."""
+    if file_format.content == "raw":
+        return hook.list_raw_contacts(filters, condition=condition)
+    return hook.list_contacts(filters, condition=condition, raw=file_format.needs_raw)
 
 
 def _dataset(path: str) -> tuple[str, str]:
