@@ -14,9 +14,11 @@ from airflow_provider_contacts.hooks.registry import hook_classes
 
 _SUPPORT_LEGEND = """\
 server: sent to the vendor as a filter, then checked on each record. server only: records do not report it, so it does not work
-with `~`, `|` or FilterContactsOperator. record: all records are read and checked. Without
-the filter that is named, the vendor is asked as with server only, or the condition is rejected. To combine conditions, use JSON with all, any or
+with `~`, `|` or FilterContactsOperator. record: all records are read and checked. To combine conditions, use JSON with all, any or
 not: {"condition": "all", "of": [{"condition": "replied"}, {"condition": "has_phone"}]}."""
+
+_FILTER_LEGEND = """\
+with the filter X: without it, a condition of the level server is treated as server only; one of the level server only is rejected."""
 
 
 def print_filters(args: Namespace) -> None:
@@ -42,6 +44,8 @@ def print_conditions(args: Namespace) -> None:
     print_rows(rows, args.output)
     if args.output == "table":
         print_note(_SUPPORT_LEGEND)
+        if any("with the filter" in str(row["support"]) for row in rows):
+            print_note(_FILTER_LEGEND)
 
 
 def _find_vendor(name: str) -> Vendor:

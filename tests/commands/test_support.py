@@ -46,7 +46,12 @@ def test_conditions(vendor: str, sandbox: Sandbox, airflow: Airflow) -> None:
 
 
 def test_legend(sandbox: Sandbox, airflow: Airflow) -> None:
-    assert "server only: records do not report it" in airflow("conditions", "mailstand")[2]
+    shown = {vendor: airflow("conditions", vendor)[2] for vendor in ("mailstand", "thoughtly")}
+    assert all("server only: records do not report it" in legend for legend in shown.values())
+    assert {vendor: "with the filter X" in legend for vendor, legend in shown.items()} == {
+        "mailstand": True,
+        "thoughtly": False,
+    }
 
 
 @pytest.mark.parametrize("command", ["filters", "conditions"])
