@@ -109,10 +109,7 @@ class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True,
                 '{"condition": "replied", "since": …}.'
             )
         since = since if since.tzinfo else since.replace(tzinfo=timezone.utc)
-        if type(since) is not datetime:
-            # Such as pendulum's, which Airflow uses and msgspec does not encode.
-            since = datetime.fromisoformat(since.isoformat())
-        msgspec.structs.force_setattr(self, "since", since)
+        msgspec.structs.force_setattr(self, "since", to_plain_datetime(since))
 
     def evaluate(self, contact: Contact) -> bool | None:
         if self.since is None or not contact.replied:
@@ -280,6 +277,11 @@ AnyCondition = Union[  # noqa: UP007 - msgspec resolves this name at run time
     AnyOf,
     Not,
 ]
+
+
+def to_plain_datetime(moment: datetime) -> datetime:
+    """Return a time as the class that msgspec encodes. Airflow uses pendulum's."""
+    return moment if type(moment) is datetime else datetime.fromisoformat(moment.isoformat())
 
 
 def get_condition_name(condition: Condition | type[Condition]) -> str:

@@ -18,6 +18,7 @@ from airflow_provider_contacts.conditions import (
     Not,
     Replied,
     get_condition_name,
+    to_plain_datetime,
 )
 from airflow_provider_contacts.core.validation import closest, did_you_mean
 from airflow_provider_contacts.errors import InvalidRequest
@@ -97,10 +98,9 @@ def _with_times(payload: object) -> object:
         return payload
     payload = {**payload, "of": _with_times(payload["of"])} if "of" in payload else payload
     since = payload.get("since")
-    if isinstance(since, datetime) and type(since) is not datetime:
-        # Such as pendulum's, which Airflow uses and msgspec does not accept.
-        return {**payload, "since": datetime.fromisoformat(since.isoformat())}
-    if isinstance(since, date) and not isinstance(since, datetime):
+    if isinstance(since, datetime):
+        return {**payload, "since": to_plain_datetime(since)}
+    if isinstance(since, date):
         since = since.isoformat()
     if isinstance(since, str) and _DATE.fullmatch(since.strip()):
         return {**payload, "since": f"{since.strip()}T00:00:00Z"}

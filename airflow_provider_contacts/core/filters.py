@@ -123,7 +123,7 @@ def _convert(value: object, hint: object, where: str) -> object:
     meta = _meta(hint)
     if meta and meta.extra and meta.extra.get("json"):
         return _parse_json_object(value, where, str(meta.description))
-    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    plain = _without_annotations(hint)
     if get_origin(plain) is list:
         value = list(value) if isinstance(value, list | tuple | set) else [value]
         return [_convert(item, get_args(plain)[0], where) for item in value]
@@ -155,6 +155,10 @@ def _parse_json_object(value: object, where: str, expected: str) -> dict[str, ob
     return value
 
 
+def _without_annotations(hint: object) -> object:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
 def _annotations(hint: object) -> tuple[object, ...]:
     return getattr(hint, "__metadata__", ())
 
@@ -165,7 +169,7 @@ def _meta(hint: object) -> msgspec.Meta | None:
 
 def _describe_type(hint: object) -> str:
     meta = _meta(hint)
-    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    plain = _without_annotations(hint)
     if get_origin(plain) is list:
         return f"{_describe_type(get_args(plain)[0])}, or a list of them"
     return _expected(plain, meta)
