@@ -110,7 +110,7 @@ test-databases: setup
 
 benchmark: setup
 	@$(BIN)/python $(INSTALL) --constraint constraints.txt apache-airflow-providers-http==6.3.0
-	@$(BIN)/python benchmarks/reading.py
+	@$(BIN)/python benchmarks/files.py --without-dlt
 	@$(BIN)/python benchmarks/warehouse.py
 
 provider-info: setup

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+_NUMBERS = (int, float)
+
 
 def utc(moment: datetime | None) -> datetime | None:
     """Return a time in UTC. Naive times are assumed to be in UTC."""
@@ -24,9 +26,9 @@ def from_unix(value: object) -> datetime | None:
     """
     if not value:  # most records lack most times
         return None
-    if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit():
-        value = int(value)
-    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+    if isinstance(value, str):
+        value = int(value) if len(value) < 20 and value.isascii() and value.isdigit() else None
+    if value is True or not isinstance(value, _NUMBERS) or value <= 0:
         return None
     try:
         return datetime.fromtimestamp(value, timezone.utc)

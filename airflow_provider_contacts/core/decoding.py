@@ -1,8 +1,8 @@
 """Decode page bytes into contacts: a fast path, and a tolerant one for pages with an unexpected field.
 
 A vendor declares an envelope, generic in the record, and a record. The fast path decodes a whole page straight into
-them. If a field has an unexpected type, the page is decoded again record by record. Only
-that field is lost, and ``raw`` keeps it. UNSET marks fields whose absence means unknown, not empty.
+them, and once more into the bytes of its records if contacts keep them. If a field has an unexpected type, the page is
+decoded again record by record. Only that field is lost, and ``raw`` keeps it. UNSET marks fields whose absence means unknown, not empty.
 """
 
 from __future__ import annotations
@@ -62,11 +62,13 @@ class PageDecoder:
         keys_only: bool = False,
     ) -> None:
         # Generic aliases such as `list[Raw]` are envelopes too, so these types exist at run time only.
-        self._page_decoder = msgspec.json.Decoder(endpoint.envelope[endpoint.record])
+        # Decoding a page twice is faster than splitting it and decoding 2,000 records one by one (0.6 of 10 µs per contact).
+        has_keys = keys_only and endpoint.key_record is not None
+        record = endpoint.key_record if has_keys else endpoint.record
+        self._page_decoder = msgspec.json.Decoder(endpoint.envelope[record])
         self._split_decoder = msgspec.json.Decoder(endpoint.envelope[msgspec.Raw], strict=False)
         self._record_decoder = msgspec.json.Decoder(endpoint.record)
-        has_keys = keys_only and endpoint.key_record is not None
-        self._key_decoder = msgspec.json.Decoder(endpoint.key_record) if has_keys else None
+        self._has_keys = has_keys
         self._vendor = vendor
         self._endpoint = endpoint
         self._error_format = error_format
@@ -82,9 +84,7 @@ class PageDecoder:
         :raises MalformedRecord: if a record has no id.
         """
         body = strip_byte_order_mark(response.body)
-        page = None if self._keep_raw else self._decode_whole(body)
-        if page is None:
-            page = self._decode_records(body)
+        page = self._decode_whole(body) or self._decode_records(body)
         if isinstance(self._endpoint.paging, LinkPaging) and page.next_link is None:
             return _with_items(page, page.items, _next_link(response.headers.get("link", "")))
         return page
@@ -93,13 +93,24 @@ class PageDecoder:
         """Decode a page in one go, or return None if one of its records needs the tolerant path."""
         try:
             page = self._unpack(self._page_decoder.decode(body), body)
+            raws = self._unpack(self._split_decoder.decode(body), body).items if self._keep_raw else None
         except _DECODE_ERRORS:
             return None
-        # Local names: this loop runs once per contact and takes most of the time of a listing.
-        to_contact = self._endpoint.to_contact
-        scope = self._scope
-        contacts = [to_contact(record, scope, msgspec.UNSET) for record in page.items]
+        contacts = self._to_contacts(page.items, raws)
         return _with_items(page, contacts) if all(contact.contact_id for contact in contacts) else None
+
+    def _to_contacts(self, records: list[Any], raws: list[msgspec.Raw] | None) -> list[Contact]:
+        # Local names: these loops run once per contact and take most of the time of a listing.
+        endpoint, scope = self._endpoint, self._scope
+        to_contact = endpoint.to_contact
+        if raws is None:
+            return [to_contact(record, scope, msgspec.UNSET) for record in records]
+        # `raw` is copied, because it is a view of the whole page, which a single kept contact would keep in memory.
+        pairs = zip(records, raws, strict=True)
+        if not self._has_keys:
+            return [to_contact(record, scope, raw.copy()) for record, raw in pairs]
+        vendor, to_key = self._vendor, endpoint.to_key
+        return [Contact(vendor, *to_key(record, scope), raw=raw.copy()) for record, raw in pairs]
 
     def _decode_records(self, body: bytes) -> Page[Contact]:
         """Decode a page record by record, so that each keeps its bytes and loses only its unreadable fields."""
@@ -113,8 +124,7 @@ class PageDecoder:
             raise MalformedResponse(
                 f"The response has no list of contacts where expected: {error}."
             ) from None
-        decode = self._decode_record if self._key_decoder is None else self._decode_key
-        return _with_items(page, [decode(index, raw) for index, raw in enumerate(page.items)])
+        return _with_items(page, [self._decode_record(index, raw) for index, raw in enumerate(page.items)])
 
     def _unpack(self, envelope: Any, body: bytes) -> Page[Any]:
         if isinstance(envelope, Envelope):
@@ -128,23 +138,12 @@ class PageDecoder:
             record = self._record_decoder.decode(raw)
         except _DECODE_ERRORS:
             record = self._decode_leniently(index, raw)
-        # A copy, because `raw` is a view of the whole page, which a single kept contact would keep in memory.
         contact = self._endpoint.to_contact(
             record, self._scope, raw.copy() if self._keep_raw else msgspec.UNSET
         )
         if not contact.contact_id:
             raise MalformedRecord(f"Record {index + 1} of a page has an empty id.", bytes(raw))
         return contact
-
-    def _decode_key(self, index: int, raw: msgspec.Raw) -> Contact:
-        assert self._key_decoder is not None
-        try:
-            account_id, contact_id = self._endpoint.to_key(self._key_decoder.decode(raw), self._scope)
-        except _DECODE_ERRORS:
-            return self._decode_record(index, raw)
-        if not contact_id:
-            return self._decode_record(index, raw)
-        return Contact(self._vendor, account_id, contact_id, raw=raw.copy())
 
     def _decode_leniently(self, index: int, raw: msgspec.Raw) -> object:
         try:

@@ -154,25 +154,31 @@ class Listing:
         self._totals_agree = self._totals_agree and page.total in (None, self._first_total)
 
     def _add_new(self, page: Page[Contact]) -> list[Contact]:
-        seen = self._seen
-        seen_in_pass = self._seen_in_pass
-        before = len(seen_in_pass)
-        new = []
-        for contact in page.items:
-            key = (contact.account_id, contact.contact_id)
-            if key not in seen:
-                seen.add(key)
+        keys = [(contact.account_id, contact.contact_id) for contact in page.items]
+        distinct = set(keys)
+        before = len(self._seen_in_pass)
+        if len(distinct) == len(keys) and self._seen.isdisjoint(distinct):
+            new = page.items  # the usual page
+            self._seen |= distinct
+        else:
+            new = self._select_new(page, keys)
+        # From the second pass on, `seen` keeps contacts from being returned again, and `seen_in_pass` counts.
+        self._seen_in_pass |= distinct
+        self._new_in_pass = len(self._seen_in_pass) - before
+        self._order = hash((self._order, *[contact.contact_id for contact in page.items]))
+        return new
+
+    def _select_new(self, page: Page[Contact], keys: list[tuple[str, str]]) -> list[Contact]:
+        new: list[Contact] = []
+        for contact, key in zip(page.items, keys, strict=True):
+            if key not in self._seen:
+                self._seen.add(key)
                 new.append(contact)
             elif page.total is None and not contact.account_id and _contains(new, contact.contact_id):
                 # Contacts of two accounts could look like this. Without a total, the lost one would not be missed.
                 raise MalformedResponse(
                     f"{self._where}: A page contains the same contact id twice, without an account to distinguish them."
                 )
-            # From the second pass on, `seen` keeps contacts from being returned again, and `seen_in_pass` counts.
-            if seen_in_pass is not seen:
-                seen_in_pass.add(key)
-        self._new_in_pass = len(seen_in_pass) - before
-        self._order = hash((self._order, *[contact.contact_id for contact in page.items]))
         return new
 
     def _end_pass(self) -> None:

@@ -113,8 +113,8 @@ class ContactReader:
         first_contact = self.prepare(None, None, limit=1, raw=False)
         return first_contact.page_request(first_contact.listing.next_params(0) or {}), first_contact.decode
 
-    def read(self, request: ListingRequest) -> Iterator[Contact]:
-        """Yield the contacts, and fetch pages as they are needed."""
+    def read(self, request: ListingRequest) -> Iterator[list[Contact]]:
+        """Yield the contacts of one page after another, and fetch pages as they are needed."""
         stop = threading.Event()
         progress = _ListingProgress(self._transport, request)
 
@@ -124,7 +124,7 @@ class ContactReader:
         try:
             for contacts in read_pages(request.listing, fetch, self._settings.max_concurrency):
                 progress.update()
-                yield from request.selection.keep(contacts)
+                yield request.selection.keep(contacts)
                 if request.selection.has_reached_limit:
                     return
             progress.finish()

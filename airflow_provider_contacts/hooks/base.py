@@ -279,8 +279,9 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
                 )
             return self._transport
 
-    def _with_lineage(self, contacts: Iterator[Contact]) -> Iterator[Contact]:
-        yield from contacts
+    def _with_lineage(self, pages: Iterator[list[Contact]]) -> Iterator[Contact]:
+        for contacts in pages:
+            yield from contacts
         from airflow_provider_contacts.lineage import collect_read
 
         collect_read(self, self.vendor.name, self.settings.base_url)

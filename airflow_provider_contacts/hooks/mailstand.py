@@ -131,10 +131,8 @@ class _Record(msgspec.Struct, gc=False):
     last_bounce: object = msgspec.UNSET
 
 
-# Never equals a field's value: without `campaign`, null does not mean never.
-_NO_VALUE = object()
-# In order of preference.
 _phones = attrgetter("mobile_phone", "work_phone", "home_phone", "voip_phone", "other_phone")
+_EVENT_FIELDS = ("opened_at", "clicked_at", "bounced_at")
 
 
 class _Envelope(Envelope, Generic[R], kw_only=True):
@@ -148,27 +146,19 @@ def _unpack(envelope: _Envelope[R]) -> Page[R]:
 
 
 def _to_contact(record: _Record, scope: ListingScope, raw: RawJson) -> Contact:
-    phones = _phones(record)
-    phone = next((number for number in phones if number), None)
-    replied_at = from_unix(record.last_reply)
-    opened_at = from_unix(record.last_open)
-    clicked_at = from_unix(record.last_click)
-    bounced_at = from_unix(record.last_bounce)
-    never = None if "campaign" in scope.filters else _NO_VALUE
-    unknown_fields = []
-    if record.stage is msgspec.UNSET:
-        unknown_fields.append("stage")
-    if phone is None and msgspec.UNSET in phones:
-        unknown_fields.append("phone")
-    if opened_at is None and record.last_open is not never:
-        unknown_fields.append("opened_at")
-    if clicked_at is None and record.last_click is not never:
-        unknown_fields.append("clicked_at")
-    if bounced_at is None and record.last_bounce is not never:
-        unknown_fields.append("bounced_at")
-    # The stage "Replied" is not used: contacts who have replied may be in another stage by now.
-    replied = True if replied_at else (False if record.last_reply is never else None)
-    return Contact(
+    # In order of preference.
+    phone = (
+        record.mobile_phone
+        or record.work_phone
+        or record.home_phone
+        or record.voip_phone
+        or record.other_phone
+        or None
+    )
+    unknown_fields: tuple[str, ...] = ("stage",) if record.stage is msgspec.UNSET else ()
+    if phone is None and msgspec.UNSET in _phones(record):
+        unknown_fields += ("phone",)
+    contact = Contact(
         vendor=_NAME,
         account_id=scope.account_id,
         contact_id=record.id,
@@ -184,15 +174,49 @@ def _to_contact(record: _Record, scope: ListingScope, raw: RawJson) -> Contact:
         city=record.city or None,
         country=record.country or None,
         timezone=record.timezone or None,
+        created_at=from_unix(record.created),
+        unknown_fields=unknown_fields + _EVENT_FIELDS,
+        raw=raw,
+    )
+    has_event = (
+        record.last_open
+        or record.last_click
+        or record.last_reply
+        or record.last_unsubscribe
+        or record.last_bounce
+    )
+    if not has_event and "campaign" not in scope.filters:
+        return contact
+    return _with_events(contact, record, scope, unknown_fields)
+
+
+def _with_events(
+    contact: Contact, record: _Record, scope: ListingScope, unknown_fields: tuple[str, ...]
+) -> Contact:
+    """Return a contact with the times of events, and which of them are unknown."""
+    times = {
+        "opened_at": from_unix(record.last_open),
+        "clicked_at": from_unix(record.last_click),
+        "bounced_at": from_unix(record.last_bounce),
+    }
+    # Without `campaign`, null does not mean never.
+    never = (None,) if "campaign" in scope.filters else ()
+    values = {
+        "opened_at": record.last_open,
+        "clicked_at": record.last_click,
+        "bounced_at": record.last_bounce,
+    }
+    unknown_events = [name for name in _EVENT_FIELDS if times[name] is None and values[name] not in never]
+    replied_at = from_unix(record.last_reply)
+    # The stage "Replied" is not used: contacts who have replied may be in another stage by now.
+    replied = True if replied_at else (False if record.last_reply in never else None)
+    return msgspec.structs.replace(
+        contact,
         replied=replied,
         replied_at=replied_at,
-        opened_at=opened_at,
-        clicked_at=clicked_at,
-        bounced_at=bounced_at,
         unsubscribed_at=from_unix(record.last_unsubscribe),
-        created_at=from_unix(record.created),
-        unknown_fields=tuple(unknown_fields),
-        raw=raw,
+        unknown_fields=(*unknown_fields, *unknown_events),
+        **times,
     )
 
 

@@ -3,158 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import gzip
-import importlib
-import io
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any, Literal, Protocol
-
-import msgspec
+from itertools import islice
+from typing import IO, Literal
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import InvalidRequest, MalformedRecord
-from airflow_provider_contacts.transfers.columns import COLUMNS, Column, raw_text
+from airflow_provider_contacts.transfers.columns import COLUMNS, Column
+from airflow_provider_contacts.transfers.packages import require_library
+from airflow_provider_contacts.transfers.writers import (
+    CsvWriter,
+    JsonLinesWriter,
+    ParquetWriter,
+    RawWriter,
+    Writer,
+)
 
 Content = Literal["normalized", "raw"]
 
-_BATCH_SIZE = 500
-_ROWS_PER_GROUP = 10_000
-_BYTES_PER_GROUP = 32 << 20
-# A spreadsheet runs a cell as a formula if it starts with one of these.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-# Spreadsheets in many countries separate cells at other characters, so a formula may start inside a cell.
-_FORMULA_INSIDE = re.compile(r"([;\t\r\n])(?=[=+\-@＝＋－＠])")
-
-
-class Writer(Protocol):
-    """Writes contacts to an open file."""
-
-    def write(self, contacts: Sequence[Contact]) -> None:
-        """Write some contacts."""
-
-    def finish(self) -> None:
-        """Write what is still buffered. It is not called if reading or writing failed."""
-
-    def close(self) -> None:
-        """Release resources."""
-
-
-class _LineWriter:
-    """Writes one line per contact, without a buffer."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def write(self, contacts: Sequence[Contact]) -> None:
-        raise NotImplementedError
-
-    def finish(self) -> None:
-        """Do nothing: every line is written immediately."""
-
-    def close(self) -> None:
-        """Do nothing: the file belongs to the caller."""
-
-
-class _RawWriter(_LineWriter):
-    """Writes the vendor's objects as JSON lines. Only line breaks between tokens are changed."""
-
-    def write(self, contacts: Sequence[Contact]) -> None:
-        self._file.write(b"".join([_raw_line(contact) + b"\n" for contact in contacts]))
-
-
-class _JsonLinesWriter(_LineWriter):
-    """Writes JSON lines in which ``raw`` is the vendor's object."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
-        self._encoder = msgspec.json.Encoder()
-
-    def write(self, contacts: Sequence[Contact]) -> None:
-        self._file.write(self._encoder.encode_lines([_on_one_line(contact) for contact in contacts]))
-
-
-class _CsvWriter(_LineWriter):
-    """Writes CSV (RFC 4180) in UTF-8 with a header. Null is an empty cell, a list is JSON."""
-
-    def __init__(self, file: IO[bytes], columns: Sequence[Column]) -> None:
-        super().__init__(file)
-        self._columns = columns
-        self._text = io.StringIO(newline="")
-        self._rows = csv.writer(self._text, lineterminator="\r\n")
-        self._rows.writerow([column.name for column in columns])
-
-    def write(self, contacts: Sequence[Contact]) -> None:
-        for contact in contacts:
-            self._rows.writerow([_cell(column, contact) for column in self._columns])
-        self.finish()
-
-    def finish(self) -> None:
-        self._file.write(self._text.getvalue().encode())
-        self._text.seek(0)
-        self._text.truncate()
-
-
-class _ParquetWriter:
-    """Writes Parquet, with times that have a zone and lists that are lists, in groups of bounded size."""
-
-    def __init__(self, file: IO[bytes], columns: Sequence[Column]) -> None:
-        self._columns = columns
-        parquet = _require_library("pyarrow.parquet", "parquet")
-        self._arrow = _require_library("pyarrow", "parquet")
-        self._schema = self._make_schema()
-        self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
-        self._contacts: list[Contact] = []
-        self._raws: list[str] = []
-        self._bytes = 0
-
-    def _make_schema(self) -> Any:
-        arrow = self._arrow
-        types = {
-            "text": arrow.string(),
-            "texts": arrow.list_(arrow.string()),
-            "time": arrow.timestamp("us", tz="UTC"),
-            "flag": arrow.bool_(),
-        }
-        return arrow.schema(
-            [
-                arrow.field(column.name, types[column.kind], nullable=column.nullable)
-                for column in self._columns
-            ]
-        )
-
-    def write(self, contacts: Sequence[Contact]) -> None:
-        raws = [raw_text(contact) for contact in contacts]
-        self._contacts += contacts
-        self._raws += raws
-        self._bytes += sum(map(len, raws))
-        if len(self._contacts) >= _ROWS_PER_GROUP or self._bytes >= _BYTES_PER_GROUP:
-            self._write_group()
-
-    def _write_group(self) -> None:
-        columns = [
-            self._raws
-            if column.name == "raw"
-            else [getattr(contact, column.name) for contact in self._contacts]
-            for column in self._columns
-        ]
-        arrays = [
-            self._arrow.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)
-        ]
-        self._writer.write_table(self._arrow.table(arrays, schema=self._schema))
-        self._contacts = []
-        self._raws = []
-        self._bytes = 0
-
-    def finish(self) -> None:
-        if self._contacts:
-            self._write_group()
-
-    def close(self) -> None:
-        self._writer.close()
+_BATCH_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +60,8 @@ class FileFormat:
         count = 0
         try:
             with self._compressed(file) as output, contextlib.closing(self._writer(output)) as writer:
-                for batch in _batches(contacts):
+                remaining = iter(contacts)
+                while batch := list(islice(remaining, _BATCH_SIZE)):
                     writer.write(batch)
                     count += len(batch)
                 writer.finish()
@@ -203,16 +74,16 @@ class FileFormat:
     def require_libraries(self) -> None:
         """Raise InvalidRequest if a library is missing, naming the extra that installs it."""
         if self.name == "parquet":
-            _require_library("pyarrow.parquet", "parquet")
+            require_library("pyarrow.parquet", "parquet")
         if self.compression == "zst":
-            _require_library("zstandard", "zstd")
+            require_library("zstandard", "zstd")
 
     def _writer(self, file: IO[bytes]) -> Writer:
         if self.content == "raw":
-            return _RawWriter(file)
+            return RawWriter(file)
         if self.name == "jsonl":
-            return _JsonLinesWriter(file)
-        writers: dict[str, type[_CsvWriter | _ParquetWriter]] = {"csv": _CsvWriter, "parquet": _ParquetWriter}
+            return JsonLinesWriter(file)
+        writers: dict[str, type[CsvWriter | ParquetWriter]] = {"csv": CsvWriter, "parquet": ParquetWriter}
         return writers[self.name](file, self.columns)
 
     @contextlib.contextmanager
@@ -222,7 +93,7 @@ class FileFormat:
             with gzip.GzipFile("", "wb", fileobj=plain, mtime=0, compresslevel=6) as file:
                 yield file  # type: ignore[misc]
         elif self.compression == "zst":
-            zstandard = _require_library("zstandard", "zstd")
+            zstandard = require_library("zstandard", "zstd")
             with zstandard.ZstdCompressor().stream_writer(plain, closefd=False) as file:
                 yield file
         else:
@@ -288,64 +159,3 @@ def parse_format(
             "`content=raw` without `raw` (include_raw) would write an empty file. Remove one of them."
         )
     return FileFormat(found.name, found.compression, content, include_raw)  # type: ignore[arg-type]
-
-
-def _raw_line(contact: Contact) -> bytes:
-    """Return the vendor's JSON without line breaks."""
-    raw = bytes(contact.raw) if isinstance(contact.raw, msgspec.Raw) else b""
-    if b"\n" in raw or b"\r" in raw:
-        # Between the parts of JSON, line breaks have no meaning; inside text they are escaped.
-        return raw.replace(b"\r", b" ").replace(b"\n", b" ")
-    return raw
-
-
-def _on_one_line(contact: Contact) -> Contact:
-    """Return a contact whose ``raw`` has no line breaks.
-
-    :raises MalformedRecord: if ``raw`` is not UTF-8, which no JSON reader accepts.
-    """
-    raw = bytes(contact.raw) if isinstance(contact.raw, msgspec.Raw) else b""
-    if not raw.isascii():
-        raw_text(contact)
-    if b"\n" not in raw and b"\r" not in raw:
-        return contact
-    return msgspec.structs.replace(contact, raw=msgspec.Raw(_raw_line(contact)))
-
-
-def _cell(column: Column, contact: Contact) -> str:
-    value = raw_text(contact) if column.name == "raw" else getattr(contact, column.name)
-    if value is None:
-        return ""
-    if column.kind == "flag":
-        return "true" if value else "false"
-    if column.kind == "time":
-        return msgspec.json.encode(value).decode().strip('"')
-    if column.name == "raw":
-        # Not guarded, because it would no longer be the vendor's JSON. It starts with a brace, so it is not a formula.
-        return str(value)
-    text = msgspec.json.encode(value).decode() if column.kind == "texts" else str(value)
-    is_phone_number = text[:1] == "+" and text[1:].isascii() and text[1:].isdigit()
-    if is_phone_number:
-        return text
-    return _FORMULA_INSIDE.sub(r"\1'", f"'{text}" if text.startswith(_FORMULA_STARTS) else text)
-
-
-def _require_library(name: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        package = name.partition(".")[0]
-        raise InvalidRequest(
-            f"This format needs {package}. Install it: pip install 'airflow-provider-contacts[{extra}]'."
-        ) from None
-
-
-def _batches(contacts: Iterable[Contact]) -> Iterator[list[Contact]]:
-    batch: list[Contact] = []
-    for contact in contacts:
-        batch.append(contact)
-        if len(batch) == _BATCH_SIZE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

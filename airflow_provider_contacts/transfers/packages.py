@@ -1,6 +1,9 @@
-"""Name the package that a database or an object store needs."""
+"""Import the optional packages of transfers, and name the one that a database or an object store needs."""
 
 from __future__ import annotations
+
+import importlib
+from typing import Any
 
 from airflow_provider_contacts.errors import InvalidRequest
 
@@ -26,6 +29,21 @@ _STORE_PROVIDERS = {
     "abfss": "apache-airflow-providers-microsoft-azure",
     "adl": "apache-airflow-providers-microsoft-azure",
 }
+
+
+def require_library(name: str, extra: str) -> Any:
+    """Return the module with a name.
+
+    :param extra: the extra of this package that installs it.
+    :raises InvalidRequest: if it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        package = name.partition(".")[0]
+        raise InvalidRequest(
+            f"This format needs {package}. Install it: pip install 'airflow-provider-contacts[{extra}]'."
+        ) from None
 
 
 def missing_database_provider(conn_id: str, conn_type: str) -> InvalidRequest:

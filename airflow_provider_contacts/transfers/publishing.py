@@ -34,8 +34,7 @@ def write_file(contacts: Iterable[Contact], path: str, file_format: FileFormat) 
     :raises ContactsError: if reading or writing fails; what was at ``path`` before is still there.
     """
     local_path, _ = _parse_path(path)
-    # An unnamed temporary file is removed even if the task is killed. An upload needs a name.
-    with tempfile.TemporaryFile() if local_path else tempfile.NamedTemporaryFile() as staged:
+    with _open_staging(local_path) as staged:
         try:
             count = file_format.write(contacts, staged)
             staged.flush()
@@ -122,6 +121,21 @@ def _check_store(path: ObjectStoragePath) -> None:
         raise InvalidRequest("The bucket of `path` does not exist.")
 
 
+def _open_staging(local_path: str) -> IO[bytes]:
+    """Open a temporary file that is removed even if the task is killed, because it has no name.
+
+    :param local_path: where it is published, or empty for an object store, whose upload needs a name.
+    """
+    if not local_path:
+        return tempfile.NamedTemporaryFile()
+    folder = os.path.dirname(local_path)
+    # On the filesystem of the target, publishing needs no copy. Not all filesystems have unnamed files.
+    with contextlib.suppress(OSError):
+        os.makedirs(folder, exist_ok=True)
+        return open(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")
+    return tempfile.TemporaryFile()
+
+
 def _publish(staged: IO[bytes], path: str) -> None:
     """Put a complete temporary file at ``path`` in one step: a rename, or one upload."""
     local_path, store_path = _parse_path(path)
@@ -142,23 +156,51 @@ def _publish_locally(staged: IO[bytes], path: str) -> None:
     os.makedirs(folder, exist_ok=True)
     _remove_stale_siblings(folder, name)
     sibling = _temporary_path(path)
-    # Not mkstemp: the file should have the mode of the one that it replaces, or else the umask's.
-    descriptor = os.open(sibling, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
-        mode = os.fstat(descriptor).st_mode & 0o777
+        # The file should have the mode of the one that it replaces, or else the umask's.
+        mode = _mode_of(path)
+        if not _link(staged, sibling, mode):
+            _copy(staged, sibling, mode)
+        os.replace(sibling, path)
+        _sync_folder(folder)
+    except BaseException:
         with contextlib.suppress(FileNotFoundError):
-            mode = os.stat(path).st_mode & 0o777
+            os.unlink(sibling)
+        raise
+
+
+def _mode_of(path: str) -> int | None:
+    with contextlib.suppress(FileNotFoundError):
+        return os.stat(path).st_mode & 0o777
+    return None
+
+
+def _link(staged: IO[bytes], path: str, mode: int | None) -> bool:
+    """Give an unnamed file a name, and return whether its filesystem can."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.suppress(OSError))
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+        stack.callback(os.close, folder)
+        descriptor = staged.fileno()
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+        # Without a folder's descriptor, Python would link the entry in /proc instead of the file that it stands for.
+        os.link(f"/proc/self/fd/{descriptor}", path, dst_dir_fd=folder)
+        return True
+    return False
+
+
+def _copy(staged: IO[bytes], path: str, mode: int | None) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        final_mode = os.fstat(descriptor).st_mode & 0o777 if mode is None else mode
         os.fchmod(descriptor, 0o600)
         staged.seek(0)
         with open(descriptor, "wb", closefd=False) as copy:
             shutil.copyfileobj(staged, copy, _COPY_CHUNK_BYTES)
-        os.fchmod(descriptor, mode)
+        os.fchmod(descriptor, final_mode)
         os.fsync(descriptor)
-        os.replace(sibling, path)
-        _sync_folder(folder)
-    except BaseException:
-        os.unlink(sibling)
-        raise
     finally:
         os.close(descriptor)
 
