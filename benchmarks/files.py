@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -216,7 +215,6 @@ def measure(rounds: int, *, has_dlt: bool = True) -> dict[str, dict[str, float]]
                     runs["dlt"] = partial(dlt_pipeline, vendor, url, lines)
                 for run in runs.values():
                     run()  # imports, and the server's pages
-                logging.disable(logging.WARNING)
                 timed = {name: partial(cpu, run, count) for name, run in runs.items()}
                 results[vendor] = interleave(timed, rounds)
     return results

@@ -80,6 +80,8 @@ class Listing:
         self._had_steady_totals = True
         self._has_pages = False
         self.passes = 1
+        # Pages that were requested in an earlier generation must be dropped.
+        self.generation = 1
         self.returned = 0
         self.done = False
         self.warning = ""
@@ -119,13 +121,14 @@ class Listing:
         self._may_lower_size = False
         self._size = _FALLBACK_PAGE_SIZE
         self._pass = self._paging.start_pass(self._size)
+        self.generation += 1
         return True
 
     def update(self, page: Page[Contact]) -> list[Contact]:
         """Return the contacts of the next page that were not on earlier pages.
 
         Pages must arrive in the order in which they were requested. Pages that are still in flight when ``done`` is
-        set, or when ``passes`` increases, must be dropped.
+        set, or when ``generation`` increases, must be dropped.
 
         :raises IncompleteListing: if contacts kept moving between pages.
         :raises MalformedResponse: if pages contradict each other, or contacts cannot be distinguished.
@@ -236,6 +239,7 @@ class Listing:
     def _start_next_pass(self) -> None:
         self._previous_pass = self._summary()
         self.passes += 1
+        self.generation += 1
         self._pass = self._paging.start_pass(self._size)
         self._seen_in_pass = set()
         self._order = 0

@@ -34,22 +34,22 @@ def read_pages(
     :param fetch: fetches one page. It is called in other threads as soon as several pages can be requested.
     :param max_concurrency: how many pages may be in flight.
     """
-    # Each entry remembers its pass: when the listing starts again, pages of the previous pass are dropped.
+    # Each entry remembers its generation: when the listing starts again, pages of the previous one are dropped.
     in_flight: deque[tuple[int, Future[Page[Contact]]]] = deque()
+
+    def request(pages: list[Params]) -> None:
+        for params in pages:
+            in_flight.append((listing.generation, submit(partial(fetch, params), "contacts-page")))
+
     while not listing.done:
-        to_request: list[Params] = []
-        while (count := len(in_flight) + len(to_request)) < max_concurrency:
-            if (params := listing.next_params(count)) is None:
-                break
-            to_request.append(params)
+        to_request = _next_pages(listing, len(in_flight), max_concurrency)
         if len(to_request) == 1 and not in_flight:
-            # The usual case with cursors: pages come one at a time, so a thread would only add overhead.
+            # The usual case with one cursor: pages come one at a time, so a thread would only add overhead.
             arrive: Callable[[], Page[Contact]] = partial(fetch, to_request[0])
         else:
-            for params in to_request:
-                in_flight.append((listing.passes, submit(partial(fetch, params), "contacts-page")))
+            request(to_request)
             requested_in, future = in_flight.popleft()
-            if requested_in != listing.passes:
+            if requested_in != listing.generation:
                 continue
             arrive = future.result
         try:
@@ -58,7 +58,21 @@ def read_pages(
             if not listing.recover(error):
                 raise
         else:
-            yield listing.update(page)
+            new = listing.update(page)
+            if in_flight:
+                # Requests are on their way while the caller works on the page.
+                request(_next_pages(listing, len(in_flight), max_concurrency))
+            yield new
+
+
+def _next_pages(listing: Listing, in_flight: int, max_concurrency: int) -> list[Params]:
+    """Return the parameters of all pages that can be requested now."""
+    pages: list[Params] = []
+    while in_flight + len(pages) < max_concurrency:
+        if (params := listing.next_params(in_flight + len(pages))) is None:
+            break
+        pages.append(params)
+    return pages
 
 
 class AsyncPages:
@@ -102,13 +116,9 @@ class AsyncPages:
         listing = self._listing
         in_flight = self._in_flight
         while not listing.done:
-            while len(in_flight) < self._max_concurrency:
-                if (params := listing.next_params(len(in_flight))) is None:
-                    break
-                page = asyncio.ensure_future(self._fetch(params, self._client))
-                in_flight.append((listing.passes, page))
+            self._request_pages()
             requested_in, future = in_flight[0]
-            if requested_in == listing.passes:
+            if requested_in == listing.generation:
                 # Popped only after it has arrived, so that closing meanwhile cancels it.
                 try:
                     arrived = await future
@@ -118,7 +128,16 @@ class AsyncPages:
                     in_flight.popleft()
                     continue
                 in_flight.popleft()
-                return listing.update(arrived)
+                new = listing.update(arrived)
+                if in_flight:
+                    self._request_pages()
+                return new
             in_flight.popleft()
             future.cancel()
         return None
+
+    def _request_pages(self) -> None:
+        listing = self._listing
+        for params in _next_pages(listing, len(self._in_flight), self._max_concurrency):
+            page = asyncio.ensure_future(self._fetch(params, self._client))
+            self._in_flight.append((listing.generation, page))

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_provider_contacts.core.passes import CursorPass, LinkPass, Page, PageNumberPass, Params, Pass
+from airflow_provider_contacts.core.split_pass import SplitPass
 
-__all__ = ["CursorPaging", "LinkPaging", "Page", "PageNumberPaging", "Paging", "Params"]
+__all__ = [
+    "CursorPaging",
+    "LinkPaging",
+    "Page",
+    "PageNumberPaging",
+    "Paging",
+    "Params",
+    "SplitPaging",
+    "split_paging",
+]
 
 
 class Paging(Protocol):
@@ -36,20 +47,54 @@ class CursorPaging:
     :param size_param: the query parameter for the page size.
     :param max_size: the largest page that the vendor returns.
     :param cursor_param: the query parameter for the cursor.
+    :param split_param: a filter whose values can be listed one by one, and side by side, or empty.
     """
 
     size_param: str
     max_size: int
     cursor_param: str
+    split_param: str = ""
 
     @property
     def reserved_params(self) -> tuple[str, ...]:
         """The query parameters that paging sets."""
         return (self.cursor_param, self.size_param)
 
-    def start_pass(self, size: int) -> Pass:
+    def start_pass(self, size: int) -> CursorPass:
         """Start a pass with ``size`` records per page."""
         return CursorPass(size_param=self.size_param, cursor_param=self.cursor_param, size=size)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SplitPaging:
+    """A listing with a cursor for each value of a filter.
+
+    :param paging: the paging of one value.
+    :param values: the values of its ``split_param``.
+    """
+
+    paging: CursorPaging
+    values: Sequence[str]
+
+    @property
+    def size_param(self) -> str:
+        """The query parameter for the page size."""
+        return self.paging.size_param
+
+    @property
+    def max_size(self) -> int:
+        """The largest page size."""
+        return self.paging.max_size
+
+    @property
+    def reserved_params(self) -> tuple[str, ...]:
+        """The query parameters that paging sets."""
+        return (*self.paging.reserved_params, self.paging.split_param)
+
+    def start_pass(self, size: int) -> Pass:
+        """Start a pass with ``size`` records per page."""
+        cursors = {value: self.paging.start_pass(size) for value in self.values}
+        return SplitPass(self.paging.split_param, cursors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +155,15 @@ class PageNumberPaging:
             first=self.first,
             first_page_may_repeat=self.first_page_may_repeat,
         )
+
+
+def split_paging(paging: Paging, filters: Mapping[str, object]) -> Paging:
+    """Return the paging of a listing, with a cursor for each value of the filter that divides it.
+
+    :param filters: the filters of the listing; the result's ``reserved_params`` are those that paging sends.
+    """
+    if not isinstance(paging, CursorPaging):
+        return paging
+    values = filters.get(paging.split_param)
+    distinct = list(dict.fromkeys(values)) if isinstance(values, list) else []
+    return SplitPaging(paging, distinct) if len(distinct) > 1 else paging

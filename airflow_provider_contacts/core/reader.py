@@ -16,7 +16,7 @@ from airflow_provider_contacts.core.http.client import Transport
 from airflow_provider_contacts.core.listing import Listing
 from airflow_provider_contacts.core.logs import Log, ProgressLog
 from airflow_provider_contacts.core.pages import AsyncPages, read_pages
-from airflow_provider_contacts.core.paging import Page, Params
+from airflow_provider_contacts.core.paging import Page, Paging, Params, split_paging
 from airflow_provider_contacts.core.pushdown import Plan, Selection, plan_condition
 from airflow_provider_contacts.core.request import Request, Response
 from airflow_provider_contacts.core.validation import is_int
@@ -91,10 +91,12 @@ class ContactReader:
             keep_raw=raw,
             keys_only=keys_only and raw and not plan.has_tests,
         )
-        listing = self._listing(plan, limit, strict)
+        paging = split_paging(endpoint.paging, given)
+        listing = self._listing(paging, plan, limit, strict)
+        query = to_query({name: value for name, value in given.items() if name not in paging.reserved_params})
         if gap := endpoint.explain_gap(given):
             self._transport.warn_once(f"{title}: {gap}")
-        return ListingRequest(endpoint.path, to_query(given), decode, listing, Selection(plan, limit))
+        return ListingRequest(endpoint.path, query, decode, listing, Selection(plan, limit))
 
     def plan(self, filters: Filters | None, condition: Condition | None) -> tuple[dict[str, object], Plan]:
         """Check filters and condition, and return the filters to list with, and the plan for the records."""
@@ -135,13 +137,13 @@ class ContactReader:
         """Return an async reader of the contacts."""
         return AsyncReading(self._transport, request)
 
-    def _listing(self, plan: Plan, limit: int | None, strict: bool) -> Listing:
+    def _listing(self, paging: Paging, plan: Plan, limit: int | None, strict: bool) -> Listing:
         endpoint = self._vendor.contacts
         size = self._checked_size()
         # If records are tested, it is unknown how many have to be read to find `limit` matches.
         read_limit = None if plan.has_tests else limit
         return Listing(
-            endpoint.paging,
+            paging,
             size if read_limit is None else min(size, read_limit),
             read_limit,
             f"{self._vendor.title}: GET {endpoint.path}",

@@ -289,7 +289,7 @@ TALKTOHUMANS = Vendor(
     contacts=ListEndpoint(
         path="/v1/contacts",
         filters=TalkToHumansFilters,
-        paging=CursorPaging(size_param="limit", max_size=25, cursor_param="cursor"),
+        paging=CursorPaging(size_param="limit", max_size=25, cursor_param="cursor", split_param="account_id"),
         envelope=_Envelope,
         record=_Record,
         unpack=_unpack,

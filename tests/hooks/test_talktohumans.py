@@ -31,6 +31,19 @@ def test_filters_go_with_every_cursor(sandbox: Sandbox, read: Read) -> None:
     assert all("account_id" in entry["params"] for entry in sandbox.requests("talktohumans"))
 
 
+def test_several_accounts_are_listed_one_by_one(sandbox: Sandbox, read: Read) -> None:
+    filters = {"account_id": ["101", "102", "101"]}
+    contacts = read("talktohumans_default", filters, page_size=5)
+    assert {(contact.account_id, contact.contact_id) for contact in contacts} == sandbox.keys("talktohumans")
+    assert len(contacts) == len(sandbox.keys("talktohumans"))
+    # One listing starts for each account.
+    starts = [
+        entry["params"] for entry in sandbox.requests("talktohumans") if "cursor" not in entry["params"]
+    ]
+    assert starts == [["account_id", "limit"]] * 2
+    assert len(read("talktohumans_default", filters, limit=3)) == 3
+
+
 def test_person_in_two_accounts_is_two_contacts(sandbox: Sandbox, read: Read) -> None:
     contacts = read("talktohumans_default")
     ids = [contact.contact_id for contact in contacts]

@@ -1,0 +1,51 @@
+"""A pass that follows several cursors at once, one for each value of a filter.
+
+The next page of a cursor cannot be requested ahead, but the pages of different cursors can.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from airflow_provider_contacts.core.passes import CursorPass, Item, Page, Params
+
+
+class SplitPass:
+    """A listing that is divided by the values of a filter.
+
+    :param param: the filter.
+    :param cursors: a pass for each of its values.
+    """
+
+    total: int | None = None
+    has_wrong_total = False
+    is_beyond_total = False
+    has_steady_total = False
+    rows = 0
+
+    def __init__(self, param: str, cursors: Mapping[str, CursorPass]) -> None:
+        self._param = param
+        self._idle = deque(cursors.items())
+        self._in_flight: deque[tuple[str, CursorPass]] = deque()
+        self.done = False
+
+    def next_params(self, in_flight: int) -> Params | None:
+        """Return the parameters of the next page, or None if it has to wait."""
+        if not self._idle:
+            return None
+        value, cursor = self._idle.popleft()
+        self._in_flight.append((value, cursor))
+        return {self._param: value, **(cursor.next_params(0) or {})}
+
+    def update(self, page: Page[Item], new_records: int) -> None:
+        """Process the next page. Pages arrive in the order in which they were requested."""
+        value, cursor = self._in_flight.popleft()
+        cursor.update(page, new_records)
+        if not cursor.done:
+            self._idle.append((value, cursor))
+        self.done = not self._idle and not self._in_flight
+
+    def is_complete(self, seen: int) -> bool:
+        """Return whether the vendor reported for every value that no page follows."""
+        return self.done
