@@ -111,7 +111,7 @@ test-databases: setup
 benchmark: setup
 	@$(BIN)/python $(INSTALL) --constraint constraints.txt apache-airflow-providers-http==6.3.0
 	@$(BIN)/python benchmarks/files.py --without-dlt
-	@$(BIN)/python benchmarks/warehouse.py
+	@$(BIN)/python benchmarks/tables.py
 
 provider-info: setup
 	@$(BIN)/python scripts/provider_info.py

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import airflow.sdk  # noqa: F401 - sets up logs, which are then turned off
 import structlog
 
 # The vendors' largest pages.

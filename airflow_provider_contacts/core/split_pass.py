@@ -1,4 +1,4 @@
-"""A pass that follows several cursors at once, one for each value of a filter.
+"""A pass that follows several cursors side by side, one for each value of a filter.
 
 The next page of a cursor cannot be requested ahead, but the pages of different cursors can.
 """

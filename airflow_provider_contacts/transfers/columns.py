@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_type_hints
 
-import msgspec
-
 from airflow_provider_contacts.contact import FIELDS, Contact
-from airflow_provider_contacts.errors import MalformedRecord
 
 Kind = Literal["text", "texts", "time", "flag"]
 
@@ -83,18 +80,3 @@ def _columns() -> tuple[Column, ...]:
 
 
 COLUMNS = _columns()
-
-
-def raw_text(contact: Contact) -> str:
-    """Return the vendor's JSON of a contact as text.
-
-    :raises MalformedRecord: if it is not UTF-8; ``content="raw"`` writes it byte for byte.
-    """
-    raw = bytes(contact.raw) if isinstance(contact.raw, msgspec.Raw) else b""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise MalformedRecord(
-            'A record is not UTF-8, so it cannot be written to the column `raw`. Use content="raw" to keep it.',
-            raw,
-        ) from None

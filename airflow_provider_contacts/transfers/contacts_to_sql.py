@@ -19,10 +19,11 @@ from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.transfers.database_errors import database_errors
 from airflow_provider_contacts.transfers.dialects import require_schema_support, require_tested
-from airflow_provider_contacts.transfers.merge import Counts, Merge, Staging
+from airflow_provider_contacts.transfers.merge import Counts, Merge
 from airflow_provider_contacts.transfers.openlineage import Export
 from airflow_provider_contacts.transfers.packages import missing_database_provider
 from airflow_provider_contacts.transfers.removals import parse_removal_limit
+from airflow_provider_contacts.transfers.staging import Staging
 from airflow_provider_contacts.transfers.table import define_table, ensure_table
 
 if TYPE_CHECKING:

@@ -19,6 +19,11 @@ _LOCK_TIMEOUT_SECONDS = 600
 _KEY_LENGTH = 255
 
 
+def is_mysql(dialect: str) -> bool:
+    """Return whether a database is MySQL or MariaDB."""
+    return dialect in _MYSQL
+
+
 def require_tested(dialect: str, *, allow_untested: bool) -> None:
     """Check that the tests run on a database.
 
@@ -62,6 +67,16 @@ def _for_mysql(usual: Any, mysql_type: Any) -> Any:
     for dialect in _MYSQL:
         usual = usual.with_variant(mysql_type, dialect)
     return usual
+
+
+def supports_temporary_tables(connection: sa.Connection) -> bool:
+    """Return whether updating from a temporary table is possible, and faster than row by row."""
+    import sqlalchemy as sa
+
+    if connection.dialect.name == "postgresql":
+        privilege = sa.func.has_database_privilege(sa.func.current_database(), "TEMPORARY")
+        return bool(connection.scalar(sa.select(privilege)))
+    return is_mysql(connection.dialect.name)
 
 
 @contextlib.contextmanager

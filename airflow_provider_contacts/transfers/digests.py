@@ -8,6 +8,7 @@ the rules that wrote it.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -16,24 +17,35 @@ import msgspec
 from airflow_provider_contacts.contact import FIELDS, Contact
 from airflow_provider_contacts.transfers.columns import FIRST_COLUMNS
 
-_VERSION = "2"
-_DIGEST_BYTES = 24
-# Lists whose order has no meaning.
+DIGEST_BYTES = 24
+
+_VERSION = "3"
+_ENCODER = msgspec.json.Encoder()
+# A field that a later version adds changes the digests of the contacts that have it, and no others.
+_EMPTY_LATER_FIELDS = b"".join(f',"{name}":null'.encode() for name in FIELDS if name not in FIRST_COLUMNS)
+# Version 2 covers the fields that are not empty, version 1 those of the first version, without a prefix.
 _UNORDERED_FIELDS = ("tags", "unknown_fields")
+_blake2b = hashlib.blake2b
 _values = attrgetter(*FIELDS)
-# The fields of version 1, which has no prefix and covers empty fields and the order of lists too.
 _FIELDS_OF_VERSION_1 = tuple(name for name in FIRST_COLUMNS if name != "raw")
 
 
-def compute_digest(contact: Contact) -> bytes:
-    """Return the digest of a contact by the current rules, without the version."""
-    # Empty fields are left out, so that a field that a new version adds changes only the contacts that have it.
-    values: dict[str, Any] = dict(zip(FIELDS, _values(contact), strict=True))
-    fields: dict[str, Any] = {name: value for name, value in values.items() if value or value is False}
-    for name in _UNORDERED_FIELDS:
-        if name in fields:
-            fields[name] = sorted(fields[name])
-    return hashlib.blake2b(msgspec.json.encode(fields), digest_size=_DIGEST_BYTES).digest()
+def compute_digest(contact: Contact, encoded: bytes) -> bytes:
+    """Return the digest of a contact by the current rules, without the version.
+
+    :param encoded: the contact as JSON, with ``raw``, which a caller needs for other purposes too.
+    """
+    tags, unknown_fields = contact.tags, contact.unknown_fields
+    # The order of these lists has no meaning. Most contacts have one tag at most, and vendors report unknown fields in order.
+    if len(tags) > 1 or unknown_fields != _in_order_of_fields(unknown_fields):
+        encoded = _ENCODER.encode(
+            msgspec.structs.replace(
+                contact, tags=tuple(sorted(tags)), unknown_fields=_in_order_of_fields(unknown_fields)
+            )
+        )
+    # `raw` comes last.
+    end = len(encoded) - len(bytes(contact.raw)) - len(b',"raw":}')  # type: ignore[arg-type]
+    return _blake2b(encoded[:end].removesuffix(_EMPTY_LATER_FIELDS), digest_size=DIGEST_BYTES).digest()
 
 
 def format_digest(digest: bytes) -> str:
@@ -41,23 +53,30 @@ def format_digest(digest: bytes) -> str:
     return f"{_VERSION}:{digest.hex()}"
 
 
-def parse_digest(stored: str) -> bytes:
-    """Return the bytes of a stored digest, or no bytes if it is invalid or of an unknown version."""
-    version, colon, digits = stored.rpartition(":")
-    try:
-        digest = bytes.fromhex(digits)
-    except ValueError:
-        return b""
-    is_known = version == _VERSION if colon else len(digest) == hashlib.sha256().digest_size
-    return digest if is_known else b""
+def is_of_earlier_version(stored: str) -> bool:
+    """Return whether a stored digest is of an earlier version, so that comparing it takes the whole contact."""
+    return not stored.startswith(f"{_VERSION}:")
 
 
-def needs_contact(stored: bytes) -> bool:
-    """Return whether a parsed digest is of an earlier version, so that comparing it takes the whole contact."""
-    return len(stored) != _DIGEST_BYTES
-
-
-def matches_earlier_version(stored: bytes, contact: Contact) -> bool:
+def matches_earlier_version(stored: str, contact: Contact) -> bool:
     """Return whether a contact is unchanged since an earlier version stored its digest."""
+    if stored.startswith("2:"):
+        return stored == f"2:{_digest_of_version_2(contact)}"
     fields = {name: getattr(contact, name) for name in _FIELDS_OF_VERSION_1}
-    return hashlib.sha256(msgspec.json.encode(fields)).digest() == stored
+    return stored == hashlib.sha256(_ENCODER.encode(fields)).hexdigest()
+
+
+def _digest_of_version_2(contact: Contact) -> str:
+    values: dict[str, Any] = dict(zip(FIELDS, _values(contact), strict=True))
+    fields: dict[str, Any] = {name: value for name, value in values.items() if value or value is False}
+    for name in _UNORDERED_FIELDS:
+        if name in fields:
+            fields[name] = sorted(fields[name])
+    return _blake2b(_ENCODER.encode(fields), digest_size=DIGEST_BYTES).hexdigest()
+
+
+@lru_cache(maxsize=1000)
+def _in_order_of_fields(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        sorted(names, key=lambda name: (FIELDS.index(name) if name in FIELDS else len(FIELDS), name))
+    )

@@ -11,8 +11,9 @@ from typing import IO, Any, Protocol
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.transfers.columns import Column, raw_text
+from airflow_provider_contacts.transfers.columns import Column
 from airflow_provider_contacts.transfers.packages import require_library
+from airflow_provider_contacts.transfers.raw_records import on_one_line, raw_bytes, raw_text
 
 _ENCODER = msgspec.json.Encoder()
 _ROWS_PER_GROUP = 10_000
@@ -59,11 +60,8 @@ class RawWriter(_LineWriter):
 
     def write(self, contacts: Sequence[Contact]) -> None:
         """Write some contacts."""
-        raws = [contact.raw for contact in contacts]
-        if not _has_line_breaks(_join(raws)):
-            self._file.write(_ENCODER.encode_lines(raws))
-        else:
-            self._file.write(b"".join([_on_one_line(raw) + b"\n" for raw in raws]))
+        lines = [contact.raw for contact in on_one_line(contacts, is_text=False)]
+        self._file.write(_ENCODER.encode_lines(lines))
 
 
 class JsonLinesWriter(_LineWriter):
@@ -74,17 +72,7 @@ class JsonLinesWriter(_LineWriter):
 
         :raises MalformedRecord: if ``raw`` is not UTF-8, which no JSON reader accepts.
         """
-        # Checked for all contacts at once: one by one, it would take longer than encoding them.
-        raw = _join([contact.raw for contact in contacts])
-        if not _is_utf8(raw):
-            for contact in contacts:
-                raw_text(contact)
-        if _has_line_breaks(raw):
-            contacts = [
-                msgspec.structs.replace(contact, raw=msgspec.Raw(_on_one_line(contact.raw)))
-                for contact in contacts
-            ]
-        self._file.write(_ENCODER.encode_lines(contacts))
+        self._file.write(_ENCODER.encode_lines(on_one_line(contacts, is_text=True)))
 
 
 class CsvWriter(_LineWriter):
@@ -171,7 +159,7 @@ class ParquetWriter:
             self.finish()
 
     def _raw_array(self, contacts: Sequence[Contact]) -> Any:
-        raws = [_to_bytes(contact.raw) for contact in contacts]
+        raws = [raw_bytes(contact) for contact in contacts]
         try:
             return self._arrow.array(raws, self._arrow.binary()).cast(self._arrow.string())
         except self._arrow.ArrowInvalid:
@@ -189,31 +177,6 @@ class ParquetWriter:
     def close(self) -> None:
         """Write the end of the file."""
         self._writer.close()
-
-
-def _to_bytes(raw: msgspec.Raw | msgspec.UnsetType) -> bytes:
-    return bytes(raw) if isinstance(raw, msgspec.Raw) else b""
-
-
-def _join(raws: Sequence[msgspec.Raw | msgspec.UnsetType]) -> bytes:
-    return b"".join([raw for raw in raws if isinstance(raw, msgspec.Raw)])
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        return raw.isascii() or bool(raw.decode())
-    except UnicodeDecodeError:
-        return False
-
-
-def _has_line_breaks(raw: bytes) -> bool:
-    return b"\n" in raw or b"\r" in raw
-
-
-def _on_one_line(raw: msgspec.Raw | msgspec.UnsetType) -> bytes:
-    """Return JSON without line breaks."""
-    # Between the parts of JSON, line breaks have no meaning; inside text they are escaped.
-    return _to_bytes(raw).replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def _cell(column: Column, contact: Contact) -> str:

@@ -47,7 +47,12 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     store.rm("landing", recursive=True)
 
 
-KINDS = ["sqlite", *(["postgresql"] if POSTGRES else []), *(["mysql"] if MYSQL else [])]
+# Airflow uses psycopg for PostgreSQL, or psycopg2 if the connection says so.
+KINDS = [
+    "sqlite",
+    *(["postgresql", "postgresql+psycopg2"] if POSTGRES else []),
+    *(["mysql"] if MYSQL else []),
+]
 
 
 @pytest.fixture(params=KINDS)
@@ -63,20 +68,22 @@ def database(
         yield made
         made.engine.dispose()
         return
-    url = sa.make_url((POSTGRES if request.param == "postgresql" else MYSQL) or "")
+    kind, _, driver = request.param.partition("+")
+    url = sa.make_url((POSTGRES if kind == "postgresql" else MYSQL) or "")
     name = f"test_{secrets.token_hex(6)}"
     server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     parts = {"host": url.host, "port": url.port, "login": url.username, "schema": name}
-    if request.param == "postgresql":
-        conn_id = connect("warehouse", conn_type="postgres", **parts)
+    if kind == "postgresql":
+        extra = {"sqlalchemy_scheme": request.param} if driver else {}
+        conn_id = connect("warehouse", conn_type="postgres", extra=extra, **parts)
     else:
         conn_id = connect("warehouse", conn_type="mysql", extra={"client": "pymysql"}, **parts)
-    made = Database(request.param, conn_id, url.set(database=name))
+    made = Database(kind, conn_id, url.set(database=name))
     yield made
     made.engine.dispose()
     with server.connect() as connection:
-        force = " WITH (FORCE)" if request.param == "postgresql" else ""
+        force = " WITH (FORCE)" if kind == "postgresql" else ""
         connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
     server.dispose()

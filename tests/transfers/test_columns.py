@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-import pytest
-
-from airflow_provider_contacts.contact import FIELDS, Contact
-from airflow_provider_contacts.errors import MalformedRecord
-from airflow_provider_contacts.transfers.columns import COLUMNS, raw_text
+from airflow_provider_contacts.contact import FIELDS
+from airflow_provider_contacts.transfers.columns import COLUMNS
 
 
 def test_every_field_is_a_column_in_order() -> None:
@@ -18,16 +14,3 @@ def test_every_field_is_a_column_in_order() -> None:
     assert kinds["tags"] == ("texts", False)
     assert kinds["replied"] == ("flag", True)
     assert kinds["replied_at"] == ("time", True)
-
-
-def test_raw_text() -> None:
-    assert raw_text(Contact("v", "", "1", raw=msgspec.Raw('{"a":"é"}'.encode()))) == '{"a":"é"}'
-    assert raw_text(Contact("v", "", "1")) == ""
-
-
-def test_raw_that_is_not_utf8_names_the_alternative() -> None:
-    contact = Contact("v", "", "1", raw=msgspec.Raw(b'{"a":"secret\xff"}'))
-    with pytest.raises(MalformedRecord, match='content="raw"') as caught:
-        raw_text(contact)
-    assert "secret" not in str(caught.value)
-    assert caught.value.raw == b'{"a":"secret\xff"}'

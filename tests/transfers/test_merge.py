@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import pytest
@@ -24,22 +24,37 @@ from tests.scripted import Reply, ScriptedServer
 from tests.transfers.database import Database, counts, load
 from tests.vendors import CASES, VENDORS
 
+# Runs the task in child processes, of which each is killed at a later line of what happens in the transaction.
 KILLED = """
 import os, signal, sys
-import sqlalchemy as sa
+from airflow_provider_contacts.transfers import bulk, copying, dialects, merge
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 
-writes = 0
-def note(conn, cursor, statement, *_):
-    global writes
-    writes += statement.startswith(("INSERT", "UPDATE"))
-    if writes == int(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
+FILES = {module.__file__ for module in (bulk, copying, dialects, merge)}
+FUNCTIONS = {"run", "_write", "insert_rows", "update_rows", "mark_removed", "_insert", "_update_by_key",
+             "_update_from_temporary_table", "copy_rows", "lock_contacts"}
 
-sa.event.listen(sa.Engine, "after_cursor_execute", note)
-ContactsToSqlOperator(
-    task_id="load", contacts_conn_id="mailstand_default", sql_conn_id="warehouse", table="contacts"
-).execute({})
+def load(last):
+    number = 0
+    def trace(frame, event, argument):
+        nonlocal number
+        if frame.f_code.co_filename not in FILES or frame.f_code.co_name not in FUNCTIONS:
+            return None
+        number += event == "line"
+        if number == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+    sys.settrace(trace)
+    ContactsToSqlOperator(
+        task_id="load", contacts_conn_id="mailstand_default", sql_conn_id="warehouse", table="contacts", mark_removed=True
+    ).execute({})
+
+for last in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        load(int(last))
+        os._exit(0)
+    print("killed" if os.waitpid(child, 0)[1] else "done", file=sys.stderr, flush=True)
 """
 
 
@@ -65,25 +80,36 @@ def test_concurrent_tasks(sandbox: Sandbox, database: Database) -> None:
     assert len(database.rows()) == 240
 
 
-@pytest.mark.sandbox(contacts=2500, rate_limits=False)
 def test_kill_during_a_merge_changes_nothing(sandbox: Sandbox, database: Database, tmp_path: Path) -> None:
     (tmp_path / "kill.py").write_text(KILLED)
-
-    def kill(after: int) -> None:
-        command = [sys.executable, str(tmp_path / "kill.py"), str(after)]
-        assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
-
-    kill(2)
-    assert database.rows() == []
-    assert counts(load(database, "mailstand")) == (2500, 2500, 0, 0, 0)
+    load(database, "mailstand")
     table = sandbox.state.tables["mailstand"]
-    for row in table.rows:
+    for row in table.rows[:5]:
         row.stage = "Nurture" if row.stage != "Nurture" else "Interested"
         table.invalidate(row)
+    for row in table.rows[10:15]:
+        table.remove(row)
+    table.add(5)
     before = database.rows()
-    kill(2)
-    assert database.rows() == before
-    assert counts(load(database, "mailstand")) == (2500, 0, 2500, 0, 0)
+    kills = 0
+    command = [sys.executable, str(tmp_path / "kill.py")]
+    with subprocess.Popen(command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        for line in range(3, 1000, 13):
+            print(line, file=process.stdin, flush=True)
+            outcome = process.stderr.readline()
+            assert outcome in ("killed\n", "done\n")
+            kills += outcome == "killed\n"
+            if database.rows() != before:
+                break  # it was committed
+        process.stdin.close()
+    assert counts(load(database, "mailstand", mark_removed=True)) == (60, 0, 0, 60, 0)
+    assert kills > 5
+    after = {row["contact_id"]: row for row in database.rows()}
+    assert len(after) == 65
+    assert sum(row["removed_at"] is not None for row in after.values()) == 5
+    assert sum(after[row["contact_id"]]["stage"] != row["stage"] for row in before) == 5
 
 
 def test_rows_of_a_newer_read_are_not_overwritten(sandbox: Sandbox, database: Database) -> None:
@@ -94,7 +120,7 @@ def test_rows_of_a_newer_read_are_not_overwritten(sandbox: Sandbox, database: Da
         task_id="slow", contacts_conn_id="talktohumans_default", sql_conn_id=database.conn_id, table="contacts",
         mark_removed=True,
     )  # fmt: skip
-    from airflow_provider_contacts.transfers.merge import Staging
+    from airflow_provider_contacts.transfers.staging import Staging
 
     add_all = Staging.add_all
 

@@ -1,4 +1,4 @@
-"""Writers handle many contacts at once; the file is the same as if they had come one by one."""
+"""Writers handle many contacts together; the file is the same as if they had come one by one."""
 
 from __future__ import annotations
 

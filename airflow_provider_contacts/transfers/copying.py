@@ -1,0 +1,108 @@
+"""Send rows to PostgreSQL with ``COPY``, through either of its drivers."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_contacts.errors import MalformedRecord
+from airflow_provider_contacts.transfers.staging import VALUE_COLUMNS, StagedRow
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_ROWS_PER_CHUNK = 1000
+_NAMES = [column.name for column in VALUE_COLUMNS]
+_FLAGS = tuple(index for index, column in enumerate(VALUE_COLUMNS) if column.kind == "flag")
+
+
+def supports_copy(connection: sa.Connection, table: sa.Table) -> bool:
+    """Return whether rows can be copied into a table: not into a view, nor past row-level security."""
+    import sqlalchemy as sa
+
+    if connection.dialect.name != "postgresql" or connection.dialect.driver not in ("psycopg", "psycopg2"):
+        return False
+    query = sa.text(
+        "SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) FROM pg_class WHERE oid = to_regclass(:name)"
+    )
+    name = connection.dialect.identifier_preparer.format_table(table)
+    return bool(connection.scalar(query, {"name": name}))
+
+
+def copy_rows(
+    connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], times: Mapping[str, datetime]
+) -> None:
+    """Insert rows into a table.
+
+    :param times: columns that have the same value in all rows.
+    :raises MalformedRecord: if a value contains a NUL character; the message names it.
+    """
+    import sqlalchemy as sa
+
+    quote = connection.dialect.identifier_preparer
+    names = ", ".join(quote.quote(name) for name in (*_NAMES, "digest", *times, "raw"))
+    null = secrets.token_hex(8)  # no text of a contact is equal to it
+    statement = f"COPY {quote.format_table(table)} ({names}) FROM STDIN WITH (NULL '{null}')"
+    chunks = _format_chunks(rows, [moment.isoformat() for moment in times.values()], null)
+    dbapi: Any = connection.dialect.dbapi
+    driver_connection: Any = connection.connection
+    try:
+        with driver_connection.cursor() as cursor:
+            if connection.dialect.driver == "psycopg2":
+                # One statement per chunk: an error while psycopg2 reads from a file would become another one.
+                for chunk in chunks:
+                    cursor.copy_expert(statement, io.BytesIO(chunk))
+            else:
+                with cursor.copy(statement) as copy:
+                    for chunk in chunks:
+                        copy.write(chunk)
+    except dbapi.Error as error:
+        raise sa.exc.DBAPIError.instance("COPY", None, error, dbapi.Error, hide_parameters=True) from None
+
+
+def _format_chunks(rows: Iterable[StagedRow], more: list[str], null: str) -> Iterator[bytes]:
+    """Yield rows as ``COPY`` reads them: a line each, with a tab between values."""
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _ROWS_PER_CHUNK)):
+        yield b"".join([_format_row(values, more, null) + _escape_raw(raw) for values, raw in batch])
+
+
+def _format_row(values: list[str | bool | None], more: list[str], null: str) -> bytes:
+    """Return a line up to its last value."""
+    for index in _FLAGS:
+        if values[index] is not None:
+            values[index] = "true" if values[index] else "false"
+    texts: list[Any] = [null if value is None else value for value in values]
+    texts += more
+    line = "\t".join(texts)
+    # Checked for the whole row, because few need it.
+    if "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(texts):
+        line = "\t".join([_escape(text) for text in texts])
+    if "\0" in line:
+        _reject_nul(values)
+    return f"{line}\t".encode()
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _escape_raw(raw: bytes) -> bytes:
+    # It has no line breaks.
+    return raw.replace(b"\\", b"\\\\").replace(b"\t", b"\\t") + b"\n"
+
+
+def _reject_nul(values: list[str | bool | None]) -> None:
+    name = next(
+        column.name
+        for column, value in zip(VALUE_COLUMNS, values, strict=False)
+        if isinstance(value, str) and "\0" in value
+    )
+    raise MalformedRecord(
+        f"`{name}` of contact {values[_NAMES.index('contact_id')]} contains a NUL character, which PostgreSQL cannot store. "
+        "Nothing was written. Remove the character at the vendor."
+    )
