@@ -2,8 +2,8 @@
 
 ``python benchmarks/vendor_server.py --contacts 60000`` prints its URL and serves until it is terminated. Records have the
 fields and lengths of the samples in the vendors' API docs. Every request needs an ``Authorization`` header. Settings change
-while it runs: ``/settings?latency=0.05`` delays each later response by that many seconds, and ``/settings?version=1``
-serves the contacts with one in a hundred changed.
+while it runs: ``/settings?latency=0.05`` delays each later response by that many seconds, ``version=1`` serves the contacts with one in
+a hundred changed, and ``replied=5`` makes the first five contacts of Mailstand reply now.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import mmap
 import random
 import tempfile
+import time
 from array import array
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
@@ -127,6 +128,8 @@ class Server:
     contacts: int
     latency: float = 0.0
     version: int = 0
+    replied: int = 0
+    replied_at: int = 0
     requests: int = 0
     _mailstand: dict[int, Records] = field(default_factory=dict)
     _talktohumans: Records | None = None
@@ -153,9 +156,28 @@ class Server:
             self.latency = float(params["latency"][0])
         if "version" in params:
             self.version = int(params["version"][0])
+        if "replied" in params:
+            self.replied = int(params["replied"][0])
+            self.replied_at = int(time.time())
         return json.dumps({"requests": requests}).encode()
 
+    def _list_replies(self) -> bytes:
+        """Return one page with the contacts who have replied."""
+        records = [
+            {**mailstand_record(number, 0), "last_reply": self.replied_at} for number in range(self.replied)
+        ]
+        page = {
+            "status": "ok",
+            "total_found": self.replied,
+            "current_page": 1,
+            "total_pages": 1,
+            "data": records,
+        }
+        return json.dumps(page, ensure_ascii=False).encode()
+
     def _list_mailstand(self, params: dict[str, list[str]]) -> bytes:
+        if params.get("has_replied") == ["true"]:
+            return self._list_replies()
         if self.version not in self._mailstand:
             records = (mailstand_record(number, self.version) for number in range(self.contacts))
             self._mailstand[self.version] = Records(records)

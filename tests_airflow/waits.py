@@ -45,11 +45,21 @@ def polls(state: State, vendor: str, begin: float) -> int:
 
 def check_many_waits(state: State, waiting: dict[str, list[Any]]) -> None:
     """Let sensors wait, count polls, simulate replies, and check that every sensor succeeds."""
+    started = time.time()
     wait_for(
         "all sensors are deferred",
         lambda: states("many") == ["deferred"] * MANY and states("some") == ["deferred"] * SOME,
         900,
     )
+    seconds = time.time() - started
+    made = {vendor: polls(state, vendor, started) for vendor in waiting}
+    print(
+        f"all sensors are deferred after {seconds:.0f} s; polls until then: {made['talktohumans']} and {made['tether']} "
+        f"(one sensor alone would make {seconds / POLL_INTERVAL:.0f})",
+        flush=True,
+    )
+    if not all(number <= seconds / (POLL_INTERVAL * 0.95) + 2 for number in made.values()):
+        raise SystemExit(f"the polls grow with the sensors that start: {made}")
     time.sleep(3 * POLL_INTERVAL)  # by now all triggers have joined a poll
     begin = time.time()
     time.sleep(WINDOW)

@@ -13,8 +13,11 @@ from airflow_provider_contacts.core.waiting import Identity, Matches
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
 
-# Triggers that start within this time join the same poll.
+# Triggers that start within this time join the first poll.
 JOIN_WINDOW_SECONDS = 2.0
+# After a poll, triggers that start wait for the next regular one, but no longer than this. Otherwise the number of polls would
+# grow with the number of sensors.
+MAX_JOIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)

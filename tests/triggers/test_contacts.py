@@ -51,6 +51,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses that exist only to give Airflow time."""
     monkeypatch.setattr(ContactEventTrigger, "event_storage_seconds", 0.05)
     monkeypatch.setattr(groups, "JOIN_WINDOW_SECONDS", 0.05)
+    monkeypatch.setattr(groups, "MAX_JOIN_SECONDS", 0.3)
     monkeypatch.setattr(seen, "_FIRST_RETRY_SECONDS", 0.05)
 
 
@@ -211,6 +212,30 @@ class TestSharing:
         fired = asyncio.run(asyncio.wait_for(go(), 10)).fired
         assert ids(fired[2][0]) == ["1"]
         assert len(scripted.received) == 2
+
+    def test_requests_do_not_grow_with_the_sensors(self, conn_id: str, scripted: ScriptedServer) -> None:
+        """Sensors that start one after another wait for a poll of the others."""
+        scripted.replies = [page("1")]
+
+        async def go() -> tuple[Triggerer, float]:
+            triggerer = Triggerer()
+            early = asyncio.create_task(
+                triggerer.run(self.waiting(conn_id, min_count=2, poll_interval=0.3), 0)
+            )
+            started = time.monotonic()
+            waits = []
+            for number in range(1, 40):
+                waits.append(
+                    asyncio.create_task(triggerer.run(self.waiting(conn_id, poll_interval=0.3), number))
+                )
+                await asyncio.sleep(0.02)
+            await asyncio.gather(*waits)
+            early.cancel()
+            return triggerer, time.monotonic() - started
+
+        triggerer, seconds = asyncio.run(asyncio.wait_for(go(), 20))
+        assert all(ids(events[0]) == ["1"] for number, events in triggerer.fired.items() if number)
+        assert len(scripted.received) <= seconds / 0.3 / 0.9 + 2
 
     def test_one_error_with_a_long_pause_does_not_freeze_the_others(
         self, conn_id: str, scripted: ScriptedServer
