@@ -3,7 +3,8 @@
 ``python benchmarks/vendor_server.py --contacts 60000`` prints its URL and serves until it is terminated. Records have the
 fields and lengths of the samples in the vendors' API docs. Every request needs an ``Authorization`` header. Settings change
 while it runs: ``/settings?latency=0.05`` delays each later response by that many seconds, ``version=1`` serves the contacts with one in
-a hundred changed, and ``replied=5`` makes the first five contacts of Mailstand reply now.
+a hundred changed, ``replied=5`` makes the first five contacts of Mailstand reply now, and ``serving=0`` serves a few contacts
+only, until ``serving=1``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import argparse
 import asyncio
 import json
 import mmap
-import random
 import tempfile
 import time
 from array import array
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 ACCOUNTS = 4
+_FEW = 50
 _STAGES = ("New", "Interested", "Not Interested", "Nurture", "Replied")
 _CITIES = (("Berlin", "Germany", "DE"), ("İzmir", "Türkiye", "TR"), ("São Paulo", "Brazil", "BR"))
 _FIRST_NAMES = ("Renée", "Ελένη", "Anna", "Omar", "Mei")
@@ -31,9 +32,8 @@ def mailstand_record(number: int, version: int) -> dict[str, object]:
 
     :param version: in version 1, one contact in a hundred has another stage than in version 0.
     """
-    rng = random.Random(number)
-    first, last = rng.choice(_FIRST_NAMES), rng.choice(_LAST_NAMES)
-    city, country, _ = rng.choice(_CITIES)
+    first, last = _FIRST_NAMES[number % 5], _LAST_NAMES[number // 5 % 5]
+    city, country, _ = _CITIES[number % 3]
     stage = number + (version if number % 100 == 0 else 0)
     empty = {f"{name}_{part}": "" for name in ("website", "personal_note") for part in (1, 2, 3)}
     return {
@@ -55,9 +55,8 @@ def mailstand_record(number: int, version: int) -> dict[str, object]:
 
 def talktohumans_record(number: int, account: int) -> dict[str, object]:
     """Return a contact as TalkToHumans sends it."""
-    rng = random.Random(number)
-    first, last = rng.choice(_FIRST_NAMES), rng.choice(_LAST_NAMES)
-    city, country, code = rng.choice(_CITIES)
+    first, last = _FIRST_NAMES[number % 5], _LAST_NAMES[number // 5 % 5]
+    city, country, code = _CITIES[number % 3]
     company = f"Company {number % 997}"
     return {
         "account_relationship_id": f"1{number:06}", "contact_id": f"{number + 1}", "provider_participant_id": f"urn:{number}",
@@ -128,6 +127,7 @@ class Server:
     contacts: int
     latency: float = 0.0
     version: int = 0
+    is_serving_all: bool = True
     replied: int = 0
     replied_at: int = 0
     requests: int = 0
@@ -156,6 +156,9 @@ class Server:
             self.latency = float(params["latency"][0])
         if "version" in params:
             self.version = int(params["version"][0])
+        if "serving" in params:
+            self.is_serving_all = params["serving"][0] == "1"
+            self._find_mailstand()  # a million records take longer to make than a client waits
         if "replied" in params:
             self.replied = int(params["replied"][0])
             self.replied_at = int(time.time())
@@ -175,17 +178,20 @@ class Server:
         }
         return json.dumps(page, ensure_ascii=False).encode()
 
-    def _list_mailstand(self, params: dict[str, list[str]]) -> bytes:
-        if params.get("has_replied") == ["true"]:
-            return self._list_replies()
+    def _find_mailstand(self) -> Records:
         if self.version not in self._mailstand:
             records = (mailstand_record(number, self.version) for number in range(self.contacts))
             self._mailstand[self.version] = Records(records)
-        records = self._mailstand[self.version]
+        return self._mailstand[self.version]
+
+    def _list_mailstand(self, params: dict[str, list[str]]) -> bytes:
+        if params.get("has_replied") == ["true"]:
+            return self._list_replies()
+        records = self._find_mailstand()
         size, number = int(params["display"][0]), int(params["page"][0])
-        pages = -(-len(records) // size)
-        head = f'{{"status":"ok","total_found":{len(records)},"current_page":{number},"total_pages":{pages},"data":['
-        return head.encode() + records.slice((number - 1) * size, number * size) + b"]}"
+        total = len(records) if self.is_serving_all else min(_FEW, len(records))
+        head = f'{{"status":"ok","total_found":{total},"current_page":{number},"total_pages":{-(-total // size)},"data":['
+        return head.encode() + records.slice((number - 1) * size, min(number * size, total)) + b"]}"
 
     def _list_talktohumans(self, params: dict[str, list[str]]) -> bytes:
         if self._talktohumans is None:

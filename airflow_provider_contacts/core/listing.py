@@ -9,6 +9,7 @@ from typing import Literal
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.paging import Page, Paging, Params
+from airflow_provider_contacts.core.seen_contacts import SeenContacts
 from airflow_provider_contacts.errors import (
     ContactsError,
     IncompleteListing,
@@ -69,7 +70,7 @@ class Listing:
         self._on_incomplete = on_incomplete
         self._may_lower_size = may_lower_size and size > _FALLBACK_PAGE_SIZE
         self._pass = paging.start_pass(size)
-        self._seen: set[tuple[str, str]] = set()
+        self._seen = SeenContacts()
         # During the first pass these are the same set, which halves the memory of the usual listing.
         self._seen_in_pass = self._seen
         self._order = 0
@@ -157,32 +158,29 @@ class Listing:
         self._totals_agree = self._totals_agree and page.total in (None, self._first_total)
 
     def _add_new(self, page: Page[Contact]) -> list[Contact]:
-        keys = [(contact.account_id, contact.contact_id) for contact in page.items]
-        distinct = set(keys)
         before = len(self._seen_in_pass)
-        if len(distinct) == len(keys) and self._seen.isdisjoint(distinct):
-            new = page.items  # the usual page
-            self._seen |= distinct
-        else:
-            new = self._select_new(page, keys)
-        # From the second pass on, `seen` keeps contacts from being returned again, and `seen_in_pass` counts.
-        self._seen_in_pass |= distinct
+        new = self._seen.add(page.items)
+        if self._seen_in_pass is not self._seen:
+            # From the second pass on, `seen` keeps contacts from being returned again, and `seen_in_pass` counts.
+            self._seen_in_pass.add(page.items)
+        if page.total is None and len(new) < len(page.items):
+            self._require_distinct(page.items, new)
         self._new_in_pass = len(self._seen_in_pass) - before
         self._order = hash((self._order, *[contact.contact_id for contact in page.items]))
         return new
 
-    def _select_new(self, page: Page[Contact], keys: list[tuple[str, str]]) -> list[Contact]:
-        new: list[Contact] = []
-        for contact, key in zip(page.items, keys, strict=True):
-            if key not in self._seen:
-                self._seen.add(key)
-                new.append(contact)
-            elif page.total is None and not contact.account_id and _contains(new, contact.contact_id):
-                # Contacts of two accounts could look like this. Without a total, the lost one would not be missed.
-                raise MalformedResponse(
-                    f"{self._where}: A page contains the same contact id twice, without an account to distinguish them."
-                )
-        return new
+    def _require_distinct(self, contacts: list[Contact], new: list[Contact]) -> None:
+        # Contacts of two accounts could look like this. Without a total, the lost one would not be missed.
+        new_ids = {contact.contact_id for contact in new if not contact.account_id}
+        ids = [
+            contact.contact_id
+            for contact in contacts
+            if not contact.account_id and contact.contact_id in new_ids
+        ]
+        if len(ids) > len(new_ids):
+            raise MalformedResponse(
+                f"{self._where}: A page contains the same contact id twice, without an account to distinguish them."
+            )
 
     def _end_pass(self) -> None:
         # Another pass is cheaper than an error; contacts often move during a long listing.
@@ -241,9 +239,5 @@ class Listing:
         self.passes += 1
         self.generation += 1
         self._pass = self._paging.start_pass(self._size)
-        self._seen_in_pass = set()
+        self._seen_in_pass = SeenContacts()
         self._order = 0
-
-
-def _contains(contacts: list[Contact], contact_id: str) -> bool:
-    return any(contact.contact_id == contact_id for contact in contacts)

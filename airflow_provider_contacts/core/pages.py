@@ -27,19 +27,25 @@ Client = TypeVar("Client", bound=AsyncClient)
 
 
 def read_pages(
-    listing: Listing, fetch: Callable[[Params], Page[Contact]], max_concurrency: int
+    listing: Listing,
+    fetch: Callable[[Params], Page[Contact]],
+    max_concurrency: int,
+    prefetch: Callable[[Params], Callable[[], Page[Contact]]] | None = None,
 ) -> Iterator[list[Contact]]:
-    """Yield the new contacts of every page, in order, fetching ahead where the paging allows it.
+    """Yield the new contacts of each page.
 
-    :param fetch: fetches one page. It is called in other threads as soon as several pages can be requested.
+    :param fetch: fetches one page.
     :param max_concurrency: how many pages may be in flight.
+    :param prefetch: requests one page, and returns what makes the page from the response. It is called in other threads as
+        soon as several pages can be requested; the page is then made in this thread. By default the other threads do both.
     """
     # Each entry remembers its generation: when the listing starts again, pages of the previous one are dropped.
-    in_flight: deque[tuple[int, Future[Page[Contact]]]] = deque()
+    in_flight: deque[tuple[int, Future[Callable[[], Page[Contact]]]]] = deque()
 
     def request(pages: list[Params]) -> None:
         for params in pages:
-            in_flight.append((listing.generation, submit(partial(fetch, params), "contacts-page")))
+            ahead = partial(prefetch or partial(_fetch_ahead, fetch), params)
+            in_flight.append((listing.generation, submit(ahead, "contacts-page")))
 
     while not listing.done:
         to_request = _next_pages(listing, len(in_flight), max_concurrency)
@@ -51,7 +57,7 @@ def read_pages(
             requested_in, future = in_flight.popleft()
             if requested_in != listing.generation:
                 continue
-            arrive = future.result
+            arrive = partial(_make_page, future)
         try:
             page = arrive()
         except (InvalidRequest, NotFound) as error:
@@ -63,6 +69,17 @@ def read_pages(
                 # Requests are on their way while the caller works on the page.
                 request(_next_pages(listing, len(in_flight), max_concurrency))
             yield new
+            # The next page is made in the memory of this one.
+            del page, new
+
+
+def _fetch_ahead(fetch: Callable[[Params], Page[Contact]], params: Params) -> Callable[[], Page[Contact]]:
+    page = fetch(params)
+    return lambda: page
+
+
+def _make_page(future: Future[Callable[[], Page[Contact]]]) -> Page[Contact]:
+    return future.result()()
 
 
 def _next_pages(listing: Listing, in_flight: int, max_concurrency: int) -> list[Params]:

@@ -11,6 +11,7 @@ from typing import Self
 from airflow_provider_contacts.conditions import Condition
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.decoding import PageDecoder
+from airflow_provider_contacts.core.error_bodies import ErrorInBody
 from airflow_provider_contacts.core.filters import Filters, QueryParams, to_query, validate_filters
 from airflow_provider_contacts.core.http.client import Transport
 from airflow_provider_contacts.core.listing import Listing
@@ -21,7 +22,7 @@ from airflow_provider_contacts.core.pushdown import Plan, Selection, plan_condit
 from airflow_provider_contacts.core.request import Request, Response
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.core.vendor import ListingScope
-from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
+from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -123,15 +124,31 @@ class ContactReader:
         def fetch(params: Params) -> Page[Contact]:
             return self._transport.send(request.page_request(params), request.decode, stop)
 
+        def prefetch(params: Params) -> Callable[[], Page[Contact]]:
+            response = self._transport.send(request.page_request(params), _as_it_is, stop)
+            return lambda: self._decode(request, params, response, stop)
+
+        pages = read_pages(request.listing, fetch, self._settings.max_concurrency, prefetch)
         try:
-            for contacts in read_pages(request.listing, fetch, self._settings.max_concurrency):
+            for contacts in pages:
                 progress.update()
                 yield request.selection.keep(contacts)
+                del contacts  # before the next page is made
                 if request.selection.has_reached_limit:
                     return
             progress.finish()
         finally:
             stop.set()
+
+    def _decode(
+        self, request: ListingRequest, params: Params, response: Response, stop: threading.Event
+    ) -> Page[Contact]:
+        # In the thread that uses the contacts: a tenth faster, and less memory, than in those that fetch pages.
+        try:
+            return request.decode(response)
+        except (ContactsError, ErrorInBody):
+            # Request the page again, with retries; its error then names the request.
+            return self._transport.send(request.page_request(params), request.decode, stop)
 
     def aread(self, request: ListingRequest) -> AsyncReading:
         """Return an async reader of the contacts."""
@@ -165,6 +182,10 @@ class ContactReader:
                 f"`page_size` in Extra of connection {self._settings.conn_id!r} must be at most {max_size} for {title}."
             )
         return size or max_size
+
+
+def _as_it_is(response: Response) -> Response:
+    return response
 
 
 class AsyncReading:

@@ -64,6 +64,7 @@ class FileFormat:
                 while batch := list(islice(remaining, _BATCH_SIZE)):
                     writer.write(batch)
                     count += len(batch)
+                    del batch  # before the next page is made
                 writer.finish()
         except UnicodeEncodeError:
             raise MalformedRecord(
