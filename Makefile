@@ -23,7 +23,7 @@ help:
 	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
 	@echo "make test-airflow   killed tasks, 250 waiting sensors and a watcher on a real Airflow"
 	@echo "make test-databases the tests of tables on PostgreSQL and MariaDB too"
-	@echo "make benchmark      CPU time of reading relative to a bare loop, and of tables relative to reading"
+	@echo "make benchmark      time and memory compared with other tools; writes docs/performance.md"
 	@echo "make provider-info  generate get_provider_info.py from the vendor files"
 	@echo "make constraints    re-resolve the constraints files"
 
@@ -108,10 +108,15 @@ test-databases: setup
 	@$(BIN)/python $(INSTALL) --no-deps apache-airflow-providers-mysql==6.7.1 pymysql==1.1.2
 	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/transfers
 
-benchmark: setup
-	@$(BIN)/python $(INSTALL) --constraint constraints.txt apache-airflow-providers-http==6.3.0
-	@$(BIN)/python benchmarks/files.py --without-dlt
-	@$(BIN)/python benchmarks/tables.py
+# All measurements and their peers, in an environment of their own; 15 minutes. Writes docs/performance.md.
+benchmark: .venv-benchmark/.ready
+	@.venv-benchmark/bin/python benchmarks/report.py
+
+.venv-benchmark/.ready: pyproject.toml constraints-benchmark.txt
+	@$(PYTHON) -m venv .venv-benchmark
+	@echo "Installing the dependencies of constraints-benchmark.txt into .venv-benchmark."
+	@.venv-benchmark/bin/python $(INSTALL) --constraint constraints-benchmark.txt --editable '.[benchmark]'
+	@touch $@
 
 provider-info: setup
 	@$(BIN)/python scripts/provider_info.py
@@ -121,4 +126,4 @@ constraints: setup
 	@$(BIN)/python scripts/compile_constraints.py
 
 clean:
-	rm -rf $(VENV) $(OLDER:%=.venv-%) .demo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis site
+	rm -rf $(VENV) $(OLDER:%=.venv-%) .venv-benchmark .demo .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis site

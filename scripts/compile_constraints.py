@@ -1,4 +1,4 @@
-"""Compile the constraints files: the newest dependencies, those of the documentation, and two sets as of earlier releases.
+"""Compile the constraints files: the newest dependencies, those of documentation and benchmarks, and two sets as of earlier releases.
 
 It needs ``uv``, which ``make constraints`` installs. The files contain versions only, no addresses.
 """
@@ -34,16 +34,17 @@ def compile_pins(output: Path, extras: tuple[str, ...], pins: list[str], *option
     print(f"{output.name}: {len(output.read_text().splitlines())} packages")
 
 
-def compile_docs() -> None:
-    """Pin the tools of the documentation next to the newest dependencies."""
+def compile_tools() -> None:
+    """Pin the tools of the documentation, and those of the benchmarks, next to the newest dependencies."""
     pins = (ROOT / "constraints.txt").read_text().splitlines()
     compile_pins(ROOT / "constraints-docs.txt", ("dev", "docs"), pins)
+    compile_pins(ROOT / "constraints-benchmark.txt", ("benchmark",), pins)
 
 
 def main() -> None:
     """Write the files."""
     compile_pins(ROOT / "constraints.txt", ("dev",), [])
-    compile_docs()
+    compile_tools()
     compile_pins(
         ROOT / "constraints-3.3.2.txt",
         ("test",),
