@@ -108,7 +108,7 @@ test-databases: setup
 	@$(BIN)/python $(INSTALL) --no-deps apache-airflow-providers-mysql==6.7.1 pymysql==1.1.2
 	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/transfers
 
-# All measurements and their peers, in an environment of their own; 15 minutes. Writes docs/performance.md.
+# All benchmarks, in an environment of their own. It takes 15 minutes, and writes docs/performance.md.
 benchmark: .venv-benchmark/.ready
 	@.venv-benchmark/bin/python benchmarks/report.py
 

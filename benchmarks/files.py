@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 import requests
-from measuring import PAGE_SIZES, WORKSPACE, cpu, interleave, vendors
+from measuring import PAGE_SIZES, WORKSPACE, interleave, measure_cpu, vendors
 
 COUNTS = {"talktohumans": 10_000, "mailstand": 60_000}
 
@@ -84,7 +84,7 @@ def loop_mailstand(base_url: str, path: Path) -> int:
 LOOPS = {"talktohumans": loop_talktohumans, "mailstand": loop_mailstand}
 
 
-def operator(vendor: str, path: Path, content: str = "normalized") -> int:
+def export_with_operator(vendor: str, path: Path, content: str = "normalized") -> int:
     """Write all contacts with the operator."""
     from airflow_provider_contacts.transfers.contacts_to_object_storage import ContactsToObjectStorageOperator
 
@@ -204,16 +204,16 @@ def measure(rounds: int, *, has_dlt: bool = True) -> dict[str, dict[str, float]]
                 url = served.url
                 runs: dict[str, Callable[[], int]] = {
                     "loop": partial(LOOPS[vendor], url, lines),
-                    "raw JSON lines": partial(operator, vendor, lines, "raw"),
-                    "JSON lines": partial(operator, vendor, lines),
-                    "Parquet": partial(operator, vendor, parquet),
+                    "raw JSON lines": partial(export_with_operator, vendor, lines, "raw"),
+                    "JSON lines": partial(export_with_operator, vendor, lines),
+                    "Parquet": partial(export_with_operator, vendor, parquet),
                     "HttpOperator": partial(http_operator, vendor, url, lines),
                 }
                 if has_dlt:
                     runs["dlt"] = partial(dlt_pipeline, vendor, url, lines)
                 for run in runs.values():
                     run()  # imports, and the server's pages
-                timed = {name: partial(cpu, run, count) for name, run in runs.items()}
+                timed = {name: partial(measure_cpu, run, count) for name, run in runs.items()}
                 results[vendor] = interleave(timed, rounds)
     return results
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from measuring import Vendors, vendors
 
@@ -23,11 +23,13 @@ CONN_ID = "mailstand_default"
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """What a job has needed.
+class JobUsage:
+    """Resources that a job used.
 
     :param cpu: CPU seconds.
-    :param memory: peak memory in MiB, of which ``base`` was there before the job.
+    :param memory: peak memory in MiB.
+    :param base: peak memory in MiB before the job.
+    :param requests: requests that the vendor received.
     """
 
     cpu: float
@@ -59,22 +61,28 @@ def run(job: str, folder: str) -> int:
     return count
 
 
-def child(job: str, url: str) -> None:
+def read_peak_memory() -> float:
+    """Return the peak memory of this process in MiB. ``getrusage`` would include that of the process that has started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def run_in_child(job: str, url: str) -> None:
     """Run a job in this process and print what it has needed."""
     served = Vendors(url)
     with tempfile.TemporaryDirectory() as folder:
         run(job, folder)  # imports, and a small table
     served.configure(serving=1)
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    base = read_peak_memory()
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         count = run(job, folder)
         cpu = time.process_time() - started
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory = read_peak_memory()
     print(json.dumps({"count": count, "cpu": cpu, "memory": memory, "base": base}))
 
 
-def measure(counts: tuple[int, ...] = COUNTS) -> dict[tuple[str, int], Growth]:
+def measure(counts: tuple[int, ...] = COUNTS) -> dict[tuple[str, int], JobUsage]:
     """Return what each job has needed, by number of contacts."""
     results = {}
     for count in counts:
@@ -84,9 +92,9 @@ def measure(counts: tuple[int, ...] = COUNTS) -> dict[tuple[str, int], Growth]:
                 command = [sys.executable, __file__, "--job", job, "--url", served.url]
                 printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
                 found = json.loads(printed.splitlines()[-1])
-                if found.pop("count") != count:
-                    raise SystemExit(f"{job}: not all of {count} contacts")
-                results[job, count] = Growth(requests=served.configure(), **found)
+                if (read := found.pop("count")) != count:
+                    raise SystemExit(f"{job}: expected {count} contacts, {read} were read.")
+                results[job, count] = JobUsage(requests=served.configure(), **found)
     return results
 
 
@@ -97,7 +105,7 @@ def main() -> None:
     arguments.add_argument("--url")
     parsed = arguments.parse_args()
     if parsed.job:
-        child(parsed.job, parsed.url)
+        run_in_child(parsed.job, parsed.url)
         return
     for (job, count), growth in measure().items():
         print(

@@ -59,7 +59,7 @@ def read(served: Vendors, case: Case, max_concurrency: int) -> float:
     started = time.perf_counter()
     count = sum(1 for _ in hook.list_contacts(case.filters))
     if count != case.contacts:
-        raise SystemExit(f"read {count} contacts, not {case.contacts}")
+        raise SystemExit(f"Expected {case.contacts} contacts, {count} were read.")
     return time.perf_counter() - started
 
 

@@ -72,7 +72,7 @@ def vendors(contacts: int) -> Iterator[Vendors]:
             process.terminate()
 
 
-def cpu(run: Callable[[], int], expected: int) -> float:
+def measure_cpu(run: Callable[[], int], expected: int) -> float:
     """Return the CPU seconds of one run in this process.
 
     :param run: returns how many contacts it has read.
@@ -81,14 +81,14 @@ def cpu(run: Callable[[], int], expected: int) -> float:
     count = run()
     spent = time.process_time() - started
     if count != expected:
-        raise SystemExit(f"read {count} contacts, not {expected}")
+        raise SystemExit(f"Expected {expected} contacts, {count} were read.")
     return spent
 
 
 def interleave(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Return the least figure of each run. All runs take turns, so that a busy machine disturbs them alike."""
-    least = dict.fromkeys(runs, float("inf"))
+    """Return the lowest value of each run. All runs take turns, so that a busy machine disturbs them alike."""
+    lowest = dict.fromkeys(runs, float("inf"))
     for _ in range(rounds):
         for name, run in runs.items():
-            least[name] = min(least[name], run())
-    return least
+            lowest[name] = min(lowest[name], run())
+    return lowest

@@ -35,8 +35,9 @@ BLUE, GRAY = "#3a6ea5", "#9a9a9a"
 
 INTRODUCTION = """# Performance
 
-`make benchmark` measures this page. It runs against a local server that answers from prepared pages and shares no code with the
-package. What is compared takes turns, and the least of several rounds counts, because a busy machine only adds time.
+`make benchmark` writes this page. The benchmarks run against a local server that answers from prepared pages and shares no code with
+the package. For files, tables and latency, what is compared takes turns, and the fastest of several rounds is reported, because a busy
+machine can only add time. Waits and growth are measured once.
 """
 
 FILES = """## Files
@@ -64,24 +65,24 @@ WAITS = """## Waiting sensors
 
 Deferred sensors that wait for one contact each start one after another. The interval is 5 s, so one question costs 12 polls a minute;
 a poll is one request here, because the vendor has few matching contacts. Requests are counted from the start of the first sensor.
-They depend on what is asked, not on how many ask it. *ten questions* have different filters; *ten values of `since`* share the filters.
+*ten questions* have different filters; *ten values of `since`* share the filters.
 """
 
 GROWTH = """## Growth
 
-From a thousand contacts to a million of Mailstand, each in a process of its own. Memory is in addition to what Airflow and the imports
-take. CPU time per contact stays the same, apart from what starting costs small runs; memory grows by what remembers each contact, so that none is
-returned twice. A table remembers a digest for each contact as well.
+From 1,000 to 1,000,000 Mailstand contacts, each in a process of its own. Memory is in addition to what Airflow and the imports
+take. CPU time per contact stays the same, apart from what starting costs small runs; memory grows because
+each contact's id is remembered, so that none is returned twice. A table remembers a digest for each contact as well.
 """
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
 
 
-def multiple(value: float) -> str:
+def format_ratio(value: float) -> str:
     """Return a ratio as text."""
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
@@ -116,7 +117,7 @@ def files_section(rounds: int) -> str:
             heights = [least[way] / least["loop"] for way in ways]
             places = [index + 0.4 * (place - 0.5) for index in range(len(ways))]
             drawn = axes.bar(places, heights, 0.38, label=TITLES[vendor], color=(BLUE, GRAY)[place])
-            axes.bar_label(drawn, [multiple(height) for height in heights], fontsize=8)
+            axes.bar_label(drawn, [format_ratio(height) for height in heights], fontsize=8)
         axes.set_xticks(range(len(ways)), labels)
         axes.set_yscale("log")
         axes.set_ylabel("CPU time, loop = 1")
@@ -124,13 +125,13 @@ def files_section(rounds: int) -> str:
 
     header = ["", *(f"{TITLES[vendor]}, {files.COUNTS[vendor]:,} contacts" for vendor in vendors)]
     rows = [
-        [LABELS[way], *(multiple(results[vendor][way] / results[vendor]["loop"]) for vendor in vendors)]
+        [LABELS[way], *(format_ratio(results[vendor][way] / results[vendor]["loop"]) for vendor in vendors)]
         for way in ways
     ]
     chart = draw(
         "performance_files", "CPU time of writing a file, compared with a loop and with other tools", bars
     )
-    return f"{FILES}\n{table(header, rows)}\n{chart}"
+    return f"{FILES}\n{format_table(header, rows)}\n{chart}"
 
 
 def tables_section(rounds: int) -> str:
@@ -138,10 +139,10 @@ def tables_section(rounds: int) -> str:
     results = tables.measure(rounds)
     steps = list(tables.STEPS)
     rows = [
-        [database, *(multiple(least[step] / least["reading"]) for step in steps)]
+        [database, *(format_ratio(least[step] / least["reading"]) for step in steps)]
         for database, least in results.items()
     ]
-    return f"{TABLES}\n{table([f'{tables.CONTACTS:,} contacts', *steps], rows)}"
+    return f"{TABLES}\n{format_table([f'{tables.CONTACTS:,} contacts', *steps], rows)}"
 
 
 def latency_section(rounds: int) -> str:
@@ -152,11 +153,11 @@ def latency_section(rounds: int) -> str:
             case.name,
             case.pages,
             case.max_concurrency,
-            multiple(timings[case.name].one_by_one / timings[case.name].seconds),
+            format_ratio(timings[case.name].one_by_one / timings[case.name].seconds),
         ]
         for case in latency.CASES
     ]
-    return f"{LATENCY}\n{table(['listing', 'pages', '`max_concurrency`', 'times faster'], rows)}"
+    return f"{LATENCY}\n{format_table(['listing', 'pages', '`max_concurrency`', 'times faster'], rows)}"
 
 
 def waits_section() -> str:
@@ -173,7 +174,7 @@ def waits_section() -> str:
         for (kind, count), cost in costs.items()
     ]
     header = ["", "sensors", "requests a minute", "triggerer's CPU", "from the replies to the last event"]
-    return f"{WAITS}\n{table(header, rows)}"
+    return f"{WAITS}\n{format_table(header, rows)}"
 
 
 def growth_section() -> str:
@@ -199,13 +200,13 @@ def growth_section() -> str:
                     job,
                     f"{count:,}",
                     found.requests,
-                    multiple(found.cpu / count / reference),
+                    format_ratio(found.cpu / count / reference),
                     f"{found.memory - found.base:.0f} MiB",
                     f"{found.memory:.0f} MiB",
                 ]
             )
     header = ["", "contacts", "requests", "CPU per contact, 100,000 = 1", "memory", "with Airflow"]
-    return f"{GROWTH}\n{table(header, rows)}\n{draw('performance_growth', 'Memory by number of contacts', lines)}"
+    return f"{GROWTH}\n{format_table(header, rows)}\n{draw('performance_growth', 'Memory by number of contacts', lines)}"
 
 
 def machine_section(seconds: float) -> str:

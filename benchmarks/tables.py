@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from measuring import cpu, vendors
+from measuring import measure_cpu, vendors
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 from with_databases import postgres
@@ -32,6 +32,7 @@ STEPS = ("first load", "unchanged", "1 % changed")
 class Database:
     """A database that contacts are written to.
 
+    :param conn_id: the Airflow connection.
     :param server: name of its server's processes, or empty.
     """
 
@@ -39,7 +40,7 @@ class Database:
     server: str = ""
 
     def server_cpu(self) -> float:
-        """Return the CPU seconds of all processes of the server, those that have ended included."""
+        """Return the CPU seconds of all processes with the server's name, those that have ended included."""
         spent = 0.0
         for process in psutil.process_iter(["name"]):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -89,7 +90,7 @@ def load(database: Database, table: str) -> dict[str, int]:
     return operator.execute({})
 
 
-def spent(database: Database, table: str, expected: dict[str, int]) -> float:
+def measure_load(database: Database, table: str, expected: dict[str, int]) -> float:
     """Return the CPU seconds of one load, task and server."""
     before = database.server_cpu()
     started = time.process_time()
@@ -97,7 +98,7 @@ def spent(database: Database, table: str, expected: dict[str, int]) -> float:
     seconds = time.process_time() - started + database.server_cpu() - before
     found = {name: summary[name] for name in expected}
     if found != expected:
-        raise SystemExit(f"{found}, not {expected}")
+        raise SystemExit(f"The load wrote {found}; expected {expected}.")
     return seconds
 
 
@@ -114,12 +115,12 @@ def measure(rounds: int, contacts: int = CONTACTS) -> dict[str, dict[str, float]
             for number in range(rounds):
                 table = f"contacts_{number}"
                 served.configure(version=0)
-                least["reading"] = min(least["reading"], cpu(read, contacts))
-                figures = {"first load": spent(database, table, {"new": contacts})}
-                least["reading"] = min(least["reading"], cpu(read, contacts))
-                figures["unchanged"] = spent(database, table, {"unchanged": contacts})
+                least["reading"] = min(least["reading"], measure_cpu(read, contacts))
+                figures = {"first load": measure_load(database, table, {"new": contacts})}
+                least["reading"] = min(least["reading"], measure_cpu(read, contacts))
+                figures["unchanged"] = measure_load(database, table, {"unchanged": contacts})
                 served.configure(version=1)
-                figures["1 % changed"] = spent(
+                figures["1 % changed"] = measure_load(
                     database, table, {"changed": changed, "unchanged": contacts - changed}
                 )
                 for step, seconds in figures.items():

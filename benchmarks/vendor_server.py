@@ -16,6 +16,7 @@ import mmap
 import tempfile
 import time
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -99,10 +100,10 @@ def talktohumans_record(number: int, account: int) -> dict[str, object]:
 class Records:
     """JSON objects in a temporary file, separated by commas, so that a page is a slice of it."""
 
-    def __init__(self, records: object) -> None:
+    def __init__(self, records: Iterable[dict[str, object]]) -> None:
         self._starts = array("Q", [0])
         with tempfile.TemporaryFile() as file:
-            for record in records:  # type: ignore[attr-defined]
+            for record in records:
                 file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b",")
                 self._starts.append(file.tell())
             file.flush()

@@ -70,7 +70,7 @@ def make_triggers(kind: str, count: int) -> Iterator[ContactTrigger]:
             contact_ids=[["", f"contact_{number:025x}"]],
         )
         trigger.trigger_id = number
-        # Otherwise it would watch an asset.
+        # Without a task instance, the trigger would act as an asset watcher.
         trigger._task_instance = object()  # type: ignore[assignment]
         yield trigger
 

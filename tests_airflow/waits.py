@@ -59,7 +59,7 @@ def check_many_waits(state: State, waiting: dict[str, list[Any]]) -> None:
         flush=True,
     )
     if not all(number <= seconds / (POLL_INTERVAL * 0.95) + 2 for number in made.values()):
-        raise SystemExit(f"the polls grow with the sensors that start: {made}")
+        raise SystemExit(f"The number of polls grows with the number of sensors: {made}.")
     time.sleep(3 * POLL_INTERVAL)  # by now all triggers have joined a poll
     begin = time.time()
     time.sleep(WINDOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+# `isinstance` is faster with a tuple than with `int | float`.
 _NUMBERS = (int, float)
 
 
@@ -28,7 +29,7 @@ def from_unix(value: object) -> datetime | None:
         return None
     if isinstance(value, str):
         value = int(value) if len(value) < 20 and value.isascii() and value.isdigit() else None
-    if value is True or not isinstance(value, _NUMBERS) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS) or value <= 0:
         return None
     try:
         return datetime.fromtimestamp(value, timezone.utc)

@@ -1,8 +1,8 @@
 """Decode page bytes into contacts: a fast path, and a tolerant one for pages with an unexpected field.
 
 A vendor declares an envelope, generic in the record, and a record. The fast path decodes a whole page straight into
-them, and once more into the bytes of its records if contacts keep them. If a field has an unexpected type, the page is
-decoded again record by record. Only that field is lost, and ``raw`` keeps it. UNSET marks fields whose absence means unknown, not empty.
+them. If contacts keep ``raw``, the page is decoded a second time, into the bytes of each record. If a field has an unexpected
+type, the page is decoded record by record. Only that field is lost, and ``raw`` keeps it. UNSET marks fields whose absence means unknown, not empty.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class PageDecoder:
     :param scope: what all records of the listing have in common.
     :param vendor: connection type of the vendor.
     :param keep_raw: whether contacts keep the vendor's bytes.
-    :param keys_only: whether contacts need no other fields than their key. Used with ``keep_raw``.
+    :param keys_only: whether contacts need only their key and ``raw``. Requires ``keep_raw``.
     """
 
     def __init__(
@@ -62,13 +62,11 @@ class PageDecoder:
         keys_only: bool = False,
     ) -> None:
         # Generic aliases such as `list[Raw]` are envelopes too, so these types exist at run time only.
-        # Decoding a page twice is faster than splitting it and decoding 2,000 records one by one (0.6 of 10 µs per contact).
-        has_keys = keys_only and endpoint.key_record is not None
-        record = endpoint.key_record if has_keys else endpoint.record
+        self._keys_only = keys_only and keep_raw and endpoint.key_record is not None
+        record = endpoint.key_record if self._keys_only else endpoint.record
         self._page_decoder = msgspec.json.Decoder(endpoint.envelope[record])
         self._split_decoder = msgspec.json.Decoder(endpoint.envelope[msgspec.Raw], strict=False)
         self._record_decoder = msgspec.json.Decoder(endpoint.record)
-        self._has_keys = has_keys
         self._vendor = vendor
         self._endpoint = endpoint
         self._error_format = error_format
@@ -91,6 +89,7 @@ class PageDecoder:
 
     def _decode_whole(self, body: bytes) -> Page[Contact] | None:
         """Decode a page in one go, or return None if one of its records needs the tolerant path."""
+        # Decoding a page twice saves 0.6 of 10 µs per contact, compared with decoding its records one by one.
         try:
             page = self._unpack(self._page_decoder.decode(body), body)
             raws = self._unpack(self._split_decoder.decode(body), body).items if self._keep_raw else None
@@ -107,7 +106,7 @@ class PageDecoder:
             return [to_contact(record, scope, msgspec.UNSET) for record in records]
         # `raw` is copied, because it is a view of the whole page, which a single kept contact would keep in memory.
         pairs = zip(records, raws, strict=True)
-        if not self._has_keys:
+        if not self._keys_only:
             return [to_contact(record, scope, raw.copy()) for record, raw in pairs]
         vendor, to_key = self._vendor, endpoint.to_key
         return [Contact(vendor, *to_key(record, scope), raw=raw.copy()) for record, raw in pairs]

@@ -29,61 +29,57 @@ Client = TypeVar("Client", bound=AsyncClient)
 def read_pages(
     listing: Listing,
     fetch: Callable[[Params], Page[Contact]],
+    prefetch: Callable[[Params], Callable[[], Page[Contact]]],
     max_concurrency: int,
-    prefetch: Callable[[Params], Callable[[], Page[Contact]]] | None = None,
 ) -> Iterator[list[Contact]]:
-    """Yield the new contacts of each page.
+    """Yield the new contacts of each page, in order. Pages are fetched ahead where the paging allows it.
 
-    :param fetch: fetches one page.
+    :param listing: decides which page comes next.
+    :param fetch: fetches one page, in the caller's thread.
+    :param prefetch: sends the request for one page, in a worker thread, and returns a function that decodes the response, in
+        the caller's thread.
     :param max_concurrency: how many pages may be in flight.
-    :param prefetch: requests one page, and returns what makes the page from the response. It is called in other threads as
-        soon as several pages can be requested; the page is then made in this thread. By default the other threads do both.
     """
     # Each entry remembers its generation: when the listing starts again, pages of the previous one are dropped.
     in_flight: deque[tuple[int, Future[Callable[[], Page[Contact]]]]] = deque()
 
-    def request(pages: list[Params]) -> None:
-        for params in pages:
-            ahead = partial(prefetch or partial(_fetch_ahead, fetch), params)
-            in_flight.append((listing.generation, submit(ahead, "contacts-page")))
+    def request(params_of_pages: list[Params]) -> None:
+        for params in params_of_pages:
+            in_flight.append((listing.generation, submit(partial(prefetch, params), "contacts-page")))
 
     while not listing.done:
-        to_request = _next_pages(listing, len(in_flight), max_concurrency)
+        to_request = _take_params(listing, len(in_flight), max_concurrency)
         if len(to_request) == 1 and not in_flight:
             # The usual case with one cursor: pages come one at a time, so a thread would only add overhead.
-            arrive: Callable[[], Page[Contact]] = partial(fetch, to_request[0])
+            receive: Callable[[], Page[Contact]] = partial(fetch, to_request[0])
         else:
             request(to_request)
             requested_in, future = in_flight.popleft()
             if requested_in != listing.generation:
                 continue
-            arrive = partial(_make_page, future)
+            receive = partial(_decode_result, future)
         try:
-            page = arrive()
+            page = receive()
         except (InvalidRequest, NotFound) as error:
             if not listing.recover(error):
                 raise
         else:
             new = listing.update(page)
             if in_flight:
-                # Requests are on their way while the caller works on the page.
-                request(_next_pages(listing, len(in_flight), max_concurrency))
+                # Requested now, so that they arrive while the caller processes this page. If nothing is in flight, a single next
+                # page needs no thread.
+                request(_take_params(listing, len(in_flight), max_concurrency))
             yield new
-            # The next page is made in the memory of this one.
+            # So that memory holds one page.
             del page, new
 
 
-def _fetch_ahead(fetch: Callable[[Params], Page[Contact]], params: Params) -> Callable[[], Page[Contact]]:
-    page = fetch(params)
-    return lambda: page
-
-
-def _make_page(future: Future[Callable[[], Page[Contact]]]) -> Page[Contact]:
+def _decode_result(future: Future[Callable[[], Page[Contact]]]) -> Page[Contact]:
     return future.result()()
 
 
-def _next_pages(listing: Listing, in_flight: int, max_concurrency: int) -> list[Params]:
-    """Return the parameters of all pages that can be requested now."""
+def _take_params(listing: Listing, in_flight: int, max_concurrency: int) -> list[Params]:
+    """Take the parameters of every page that can be requested now. The listing counts them as requested."""
     pages: list[Params] = []
     while in_flight + len(pages) < max_concurrency:
         if (params := listing.next_params(in_flight + len(pages))) is None:
@@ -155,6 +151,6 @@ class AsyncPages:
 
     def _request_pages(self) -> None:
         listing = self._listing
-        for params in _next_pages(listing, len(self._in_flight), self._max_concurrency):
+        for params in _take_params(listing, len(self._in_flight), self._max_concurrency):
             page = asyncio.ensure_future(self._fetch(params, self._client))
             self._in_flight.append((listing.generation, page))

@@ -47,7 +47,7 @@ class CursorPaging:
     :param size_param: the query parameter for the page size.
     :param max_size: the largest page that the vendor returns.
     :param cursor_param: the query parameter for the cursor.
-    :param split_param: a filter whose values can be listed one by one, and side by side, or empty.
+    :param split_param: a filter whose values can be listed separately and in parallel; empty if there is none.
     """
 
     size_param: str
@@ -67,7 +67,7 @@ class CursorPaging:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SplitPaging:
-    """A listing with a cursor for each value of a filter.
+    """Paging with one cursor for each value of a filter.
 
     :param paging: the paging of one value.
     :param values: the values of its ``split_param``.
@@ -158,9 +158,10 @@ class PageNumberPaging:
 
 
 def split_paging(paging: Paging, filters: Mapping[str, object]) -> Paging:
-    """Return the paging of a listing, with a cursor for each value of the filter that divides it.
+    """Return paging with one cursor per value of the split filter, or ``paging`` if there are fewer than two values.
 
-    :param filters: the filters of the listing; the result's ``reserved_params`` are those that paging sends.
+    :param paging: the vendor's paging.
+    :param filters: the filters of the listing. Those in the result's ``reserved_params`` are sent by paging.
     """
     if not isinstance(paging, CursorPaging):
         return paging

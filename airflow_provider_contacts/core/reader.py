@@ -117,7 +117,7 @@ class ContactReader:
         return first_contact.page_request(first_contact.listing.next_params(0) or {}), first_contact.decode
 
     def read(self, request: ListingRequest) -> Iterator[list[Contact]]:
-        """Yield the contacts of one page after another, and fetch pages as they are needed."""
+        """Yield the matching contacts, page by page. Pages are fetched ahead where possible."""
         stop = threading.Event()
         progress = _ListingProgress(self._transport, request)
 
@@ -125,29 +125,32 @@ class ContactReader:
             return self._transport.send(request.page_request(params), request.decode, stop)
 
         def prefetch(params: Params) -> Callable[[], Page[Contact]]:
-            response = self._transport.send(request.page_request(params), _as_it_is, stop)
-            return lambda: self._decode(request, params, response, stop)
+            response = self._transport.send(request.page_request(params), _return_response, stop)
+            return lambda: self._decode_or_refetch(request, params, response, stop)
 
-        pages = read_pages(request.listing, fetch, self._settings.max_concurrency, prefetch)
+        pages = read_pages(request.listing, fetch, prefetch, self._settings.max_concurrency)
         try:
             for contacts in pages:
                 progress.update()
                 yield request.selection.keep(contacts)
-                del contacts  # before the next page is made
+                del contacts  # so that memory holds one page
                 if request.selection.has_reached_limit:
                     return
             progress.finish()
         finally:
             stop.set()
 
-    def _decode(
+    def _decode_or_refetch(
         self, request: ListingRequest, params: Params, response: Response, stop: threading.Event
     ) -> Page[Contact]:
-        # In the thread that uses the contacts: a tenth faster, and less memory, than in those that fetch pages.
+        """Decode a page, or request it again if it is malformed.
+
+        Decoding in the caller's thread takes 10 % less CPU time than in those that fetch pages.
+        """
         try:
             return request.decode(response)
         except (ContactsError, ErrorInBody):
-            # Request the page again, with retries; its error then names the request.
+            # With retries, and with errors that name the request.
             return self._transport.send(request.page_request(params), request.decode, stop)
 
     def aread(self, request: ListingRequest) -> AsyncReading:
@@ -184,7 +187,7 @@ class ContactReader:
         return size or max_size
 
 
-def _as_it_is(response: Response) -> Response:
+def _return_response(response: Response) -> Response:
     return response
 
 

@@ -1,4 +1,4 @@
-"""Which contacts a listing has returned, in little memory: it is all that grows with the number of contacts."""
+"""Remember which contacts a listing has returned, in little memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class SeenContacts:
         return self._count
 
     def add(self, contacts: list[Contact]) -> list[Contact]:
-        """Add contacts and return those that are new."""
+        """Add contacts.
+
+        :return: those that had not been added before, in their order, each once.
+        """
         accounts = {contact.account_id for contact in contacts}
         if len(accounts) == 1:
             # The usual page: one account, and no contact twice.

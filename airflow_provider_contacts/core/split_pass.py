@@ -1,4 +1,4 @@
-"""A pass that follows several cursors side by side, one for each value of a filter.
+"""A pass that follows several cursors in parallel, one for each value of a filter.
 
 The next page of a cursor cannot be requested ahead, but the pages of different cursors can.
 """
@@ -12,10 +12,10 @@ from airflow_provider_contacts.core.passes import CursorPass, Item, Page, Params
 
 
 class SplitPass:
-    """A listing that is divided by the values of a filter.
+    """A pass with one cursor for each value of a filter.
 
     :param param: the filter.
-    :param cursors: a pass for each of its values.
+    :param passes: a pass for each of its values.
     """
 
     total: int | None = None
@@ -24,9 +24,9 @@ class SplitPass:
     has_steady_total = False
     rows = 0
 
-    def __init__(self, param: str, cursors: Mapping[str, CursorPass]) -> None:
+    def __init__(self, param: str, passes: Mapping[str, CursorPass]) -> None:
         self._param = param
-        self._idle = deque(cursors.items())
+        self._idle = deque(passes.items())
         self._in_flight: deque[tuple[str, CursorPass]] = deque()
         self.done = False
 

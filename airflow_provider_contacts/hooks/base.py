@@ -282,7 +282,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     def _with_lineage(self, pages: Iterator[list[Contact]]) -> Iterator[Contact]:
         for contacts in pages:
             yield from contacts
-            del contacts  # before the next page is made
+            del contacts  # so that memory holds one page
         from airflow_provider_contacts.lineage import collect_read
 
         collect_read(self, self.vendor.name, self.settings.base_url)

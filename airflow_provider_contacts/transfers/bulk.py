@@ -1,6 +1,7 @@
-"""Write many rows of the contacts table in few statements. How depends on the database.
+"""Write many rows of the contacts table with few statements.
 
-PostgreSQL receives rows by ``COPY``. PostgreSQL and MySQL update rows from a temporary table, others one by one.
+How depends on the database: PostgreSQL receives rows by ``COPY``; PostgreSQL and MySQL update rows from a temporary table, others
+one by one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.copying import copy_rows, supports_copy
-from airflow_provider_contacts.transfers.dialects import is_mysql, supports_temporary_tables
+from airflow_provider_contacts.transfers.dialects import is_mysql, should_update_from_temporary_table
 from airflow_provider_contacts.transfers.staging import VALUE_COLUMNS, StagedRow
 from airflow_provider_contacts.transfers.table import KEY
 
@@ -23,34 +24,36 @@ if TYPE_CHECKING:
 
 # Rows per statement: enough that round trips no longer matter, and little memory.
 _ROWS_PER_STATEMENT = 1000
-_CHANGES = "contacts_changes"
-_TIMES = tuple(index for index, column in enumerate(VALUE_COLUMNS) if column.kind == "time")
+_TEMPORARY_TABLE = "airflow_contacts_changed_rows"
+_TIME_INDEXES = tuple(index for index, column in enumerate(VALUE_COLUMNS) if column.kind == "time")
 # The columns in the order in which rows are made here.
-_NAMES = (*(column.name for column in VALUE_COLUMNS), "digest", "raw", "first_seen_at", "changed_at")
-_UPDATED = tuple(name for name in _NAMES if name not in (*KEY, "first_seen_at"))
+_ROW_COLUMNS = (*(column.name for column in VALUE_COLUMNS), "digest", "raw", "first_seen_at", "changed_at")
+_UPDATED = tuple(name for name in _ROW_COLUMNS if name not in (*KEY, "first_seen_at"))
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], now: datetime) -> None:
     """Insert rows.
 
-    :param now: when they are first seen and changed.
+    :param rows: from :meth:`Staging.read_rows`.
+    :param now: the value of ``first_seen_at`` and ``changed_at``.
     :raises MalformedRecord: if the database cannot store a value.
     """
     if supports_copy(connection, table):
         copy_rows(connection, table, rows, {"first_seen_at": now, "changed_at": now})
         return
     for batch in _batches(_to_values(rows, now)):
-        with _unstorable_values():
+        with _reject_unstorable_values():
             _insert(connection, table, batch)
 
 
 def update_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], now: datetime) -> None:
-    """Update rows that exist; they are no longer removed.
+    """Update existing rows and clear their ``removed_at``.
 
-    :param now: when they have changed.
+    :param rows: from :meth:`Staging.read_rows`.
+    :param now: the value of ``changed_at``.
     :raises MalformedRecord: if the database cannot store a value.
     """
-    if supports_temporary_tables(connection):
+    if should_update_from_temporary_table(connection):
         _update_from_temporary_table(connection, table, rows, now)
     else:
         _update_by_key(connection, table, rows, now)
@@ -63,7 +66,11 @@ def mark_removed(
     contact_ids: Sequence[str],
     now: datetime,
 ) -> None:
-    """Set ``removed_at`` of some contacts of an account."""
+    """Set ``removed_at`` of an account's contacts.
+
+    :param account: selects the rows of the account.
+    :param now: the value of ``removed_at``.
+    """
     for batch in _batches(contact_ids):
         statement = table.update().where(account, table.c.contact_id.in_(batch)).values(removed_at=now)
         connection.execute(statement)
@@ -76,33 +83,33 @@ def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _to_values(rows: Iterable[StagedRow], now: datetime) -> Iterator[list[object]]:
-    """Yield the values of ``_NAMES``, with times."""
+    """Yield the values of ``_ROW_COLUMNS``, with times."""
     for staged, raw in rows:
         values: list[object] = [*staged, raw.decode(), now, now]
-        for index in _TIMES:
+        for index in _TIME_INDEXES:
             if isinstance(text := values[index], str):
                 values[index] = datetime.fromisoformat(text)
         yield values
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[list[object]]) -> None:
-    compiled = table.insert().compile(dialect=connection.dialect, column_keys=list(_NAMES))
+    compiled = table.insert().compile(dialect=connection.dialect, column_keys=list(_ROW_COLUMNS))
     if not compiled.positional:
-        connection.execute(table.insert(), [dict(zip(_NAMES, row, strict=True)) for row in rows])
+        connection.execute(table.insert(), [dict(zip(_ROW_COLUMNS, row, strict=True)) for row in rows])
         return
     # The driver receives tuples. With dicts, SQLAlchemy takes longer for a row than SQLite itself (15 and 12 µs).
-    for name, processor in _find_processors(connection, table).items():
-        place = _NAMES.index(name)
+    for name, processor in _bind_processors(connection, table).items():
+        place = _ROW_COLUMNS.index(name)
         for row in rows:
             row[place] = processor(row[place])
-    in_order = itemgetter(*(_NAMES.index(name) for name in compiled.positiontup or ()))
+    in_order = itemgetter(*(_ROW_COLUMNS.index(name) for name in compiled.positiontup or ()))
     connection.exec_driver_sql(str(compiled), [in_order(row) for row in rows])
 
 
-def _find_processors(connection: sa.Connection, table: sa.Table) -> dict[str, Callable[[Any], Any]]:
-    """Return what SQLAlchemy does with values of a column before the driver receives them, by column."""
+def _bind_processors(connection: sa.Connection, table: sa.Table) -> dict[str, Callable[[Any], Any]]:
+    """Return SQLAlchemy's bind processors, by column name."""
     dialect = connection.dialect
-    found = {name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in _NAMES}
+    found = {name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in _ROW_COLUMNS}
     return {name: processor for name, processor in found.items() if processor is not None}
 
 
@@ -116,10 +123,12 @@ def _update_from_temporary_table(
     source = f"LIKE {target}"
     if not is_mysql(connection.dialect.name):
         quote = connection.dialect.identifier_preparer.quote
-        names = ", ".join(quote(name) for name in _NAMES)
+        names = ", ".join(quote(name) for name in _ROW_COLUMNS)
         source = f"ON COMMIT DROP AS SELECT {names} FROM {target} WHERE false"  # noqa: S608 - quoted names
-    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_CHANGES} {source}")
-    changes = sa.Table(_CHANGES, sa.MetaData(), *(sa.Column(name, table.c[name].type) for name in _NAMES))
+    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_TEMPORARY_TABLE} {source}")
+    changes = sa.Table(
+        _TEMPORARY_TABLE, sa.MetaData(), *(sa.Column(name, table.c[name].type) for name in _ROW_COLUMNS)
+    )
     insert_rows(connection, changes, rows, now)
     connection.execute(
         table.update()
@@ -127,7 +136,7 @@ def _update_from_temporary_table(
         .values(removed_at=None, **{name: changes.c[name] for name in _UPDATED})
     )
     if is_mysql(connection.dialect.name):
-        connection.exec_driver_sql(f"DROP TEMPORARY TABLE {_CHANGES}")
+        connection.exec_driver_sql(f"DROP TEMPORARY TABLE {_TEMPORARY_TABLE}")
 
 
 def _update_by_key(
@@ -141,14 +150,14 @@ def _update_by_key(
         .where(*(table.c[name] == sa.bindparam(f"from_{name}") for name in KEY))
         .values(removed_at=None, **{name: sa.bindparam(f"from_{name}") for name in _UPDATED})
     )
-    parameters = [f"from_{name}" for name in _NAMES]
+    parameters = [f"from_{name}" for name in _ROW_COLUMNS]
     for batch in _batches(_to_values(rows, now)):
-        with _unstorable_values():
+        with _reject_unstorable_values():
             connection.execute(statement, [dict(zip(parameters, row, strict=True)) for row in batch])
 
 
 @contextlib.contextmanager
-def _unstorable_values() -> Iterator[None]:
+def _reject_unstorable_values() -> Iterator[None]:
     try:
         yield
     except (ValueError, OverflowError):

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _ROWS_PER_CHUNK = 1000
-_NAMES = [column.name for column in VALUE_COLUMNS]
-_FLAGS = tuple(index for index, column in enumerate(VALUE_COLUMNS) if column.kind == "flag")
+_VALUE_COLUMN_NAMES = [column.name for column in VALUE_COLUMNS]
+_FLAG_INDEXES = tuple(index for index, column in enumerate(VALUE_COLUMNS) if column.kind == "flag")
 
 
 def supports_copy(connection: sa.Connection, table: sa.Table) -> bool:
-    """Return whether rows can be copied into a table: not into a view, nor past row-level security."""
+    """Return whether ``COPY`` can write to a table.
+
+    It cannot write to a view, to a table with active row-level security, or through a driver other than psycopg and psycopg2.
+    """
     import sqlalchemy as sa
 
     if connection.dialect.name != "postgresql" or connection.dialect.driver not in ("psycopg", "psycopg2"):
@@ -38,22 +41,22 @@ def copy_rows(
 ) -> None:
     """Insert rows into a table.
 
-    :param times: columns that have the same value in all rows.
-    :raises MalformedRecord: if a value contains a NUL character; the message names it.
+    :param times: times that all rows share, by column name.
+    :raises MalformedRecord: if a value contains a NUL character; the message names the field.
     """
     import sqlalchemy as sa
 
-    quote = connection.dialect.identifier_preparer
-    names = ", ".join(quote.quote(name) for name in (*_NAMES, "digest", *times, "raw"))
-    null = secrets.token_hex(8)  # no text of a contact is equal to it
-    statement = f"COPY {quote.format_table(table)} ({names}) FROM STDIN WITH (NULL '{null}')"
+    preparer = connection.dialect.identifier_preparer
+    names = ", ".join(preparer.quote(name) for name in (*_VALUE_COLUMN_NAMES, "digest", *times, "raw"))
+    null = secrets.token_hex(8)  # random, so that no text of a contact equals it
+    statement = f"COPY {preparer.format_table(table)} ({names}) FROM STDIN WITH (NULL '{null}')"
     chunks = _format_chunks(rows, [moment.isoformat() for moment in times.values()], null)
     dbapi: Any = connection.dialect.dbapi
     driver_connection: Any = connection.connection
     try:
         with driver_connection.cursor() as cursor:
             if connection.dialect.driver == "psycopg2":
-                # One statement per chunk: an error while psycopg2 reads from a file would become another one.
+                # One statement per chunk. psycopg2 replaces an error that is raised while it reads from a file by another one.
                 for chunk in chunks:
                     cursor.copy_expert(statement, io.BytesIO(chunk))
             else:
@@ -64,20 +67,20 @@ def copy_rows(
         raise sa.exc.DBAPIError.instance("COPY", None, error, dbapi.Error, hide_parameters=True) from None
 
 
-def _format_chunks(rows: Iterable[StagedRow], more: list[str], null: str) -> Iterator[bytes]:
+def _format_chunks(rows: Iterable[StagedRow], shared_values: list[str], null: str) -> Iterator[bytes]:
     """Yield rows as ``COPY`` reads them: a line each, with a tab between values."""
     remaining = iter(rows)
     while batch := list(islice(remaining, _ROWS_PER_CHUNK)):
-        yield b"".join([_format_row(values, more, null) + _escape_raw(raw) for values, raw in batch])
+        yield b"".join([_format_row(values, shared_values, null) + _escape_raw(raw) for values, raw in batch])
 
 
-def _format_row(values: list[str | bool | None], more: list[str], null: str) -> bytes:
-    """Return a line up to its last value."""
-    for index in _FLAGS:
+def _format_row(values: list[str | bool | None], shared_values: list[str], null: str) -> bytes:
+    """Return a line without `raw`, its last value."""
+    for index in _FLAG_INDEXES:
         if values[index] is not None:
             values[index] = "true" if values[index] else "false"
     texts: list[Any] = [null if value is None else value for value in values]
-    texts += more
+    texts += shared_values
     line = "\t".join(texts)
     # Checked for the whole row, because few need it.
     if "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(texts):
@@ -92,7 +95,7 @@ def _escape(text: str) -> str:
 
 
 def _escape_raw(raw: bytes) -> bytes:
-    # It has no line breaks.
+    # Staging has removed its line breaks.
     return raw.replace(b"\\", b"\\\\").replace(b"\t", b"\\t") + b"\n"
 
 
@@ -103,6 +106,6 @@ def _reject_nul(values: list[str | bool | None]) -> None:
         if isinstance(value, str) and "\0" in value
     )
     raise MalformedRecord(
-        f"`{name}` of contact {values[_NAMES.index('contact_id')]} contains a NUL character, which PostgreSQL cannot store. "
+        f"`{name}` of contact {values[_VALUE_COLUMN_NAMES.index('contact_id')]} contains a NUL character, which PostgreSQL cannot store. "
         "Nothing was written. Remove the character at the vendor."
     )

@@ -69,8 +69,11 @@ def _for_mysql(usual: Any, mysql_type: Any) -> Any:
     return usual
 
 
-def supports_temporary_tables(connection: sa.Connection) -> bool:
-    """Return whether updating from a temporary table is possible, and faster than row by row."""
+def should_update_from_temporary_table(connection: sa.Connection) -> bool:
+    """Return whether rows are updated from a temporary table.
+
+    PostgreSQL is asked for the privilege. MySQL cannot tell; an error names it.
+    """
     import sqlalchemy as sa
 
     if connection.dialect.name == "postgresql":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -21,12 +20,10 @@ DIGEST_BYTES = 24
 
 _VERSION = "3"
 _ENCODER = msgspec.json.Encoder()
-# A field that a later version adds changes the digests of the contacts that have it, and no others.
-_EMPTY_LATER_FIELDS = b"".join(f',"{name}":null'.encode() for name in FIELDS if name not in FIRST_COLUMNS)
-# Version 2 covers the fields that are not empty, version 1 those of the first version, without a prefix.
+# Cut off from the end, so that a field that a later version adds changes the digests of the contacts that have it, and no others.
+_EMPTY_LATER_FIELDS = [f',"{name}":null'.encode() for name in reversed(FIELDS) if name not in FIRST_COLUMNS]
 _UNORDERED_FIELDS = ("tags", "unknown_fields")
-_blake2b = hashlib.blake2b
-_values = attrgetter(*FIELDS)
+# Version 2 covers the fields that are not empty, version 1 those of the first version. Its digests have no prefix.
 _FIELDS_OF_VERSION_1 = tuple(name for name in FIRST_COLUMNS if name != "raw")
 
 
@@ -37,15 +34,18 @@ def compute_digest(contact: Contact, encoded: bytes) -> bytes:
     """
     tags, unknown_fields = contact.tags, contact.unknown_fields
     # The order of these lists has no meaning. Most contacts have one tag at most, and vendors report unknown fields in order.
-    if len(tags) > 1 or unknown_fields != _in_order_of_fields(unknown_fields):
+    if len(tags) > 1 or unknown_fields != _sort_unknown_fields(unknown_fields):
         encoded = _ENCODER.encode(
             msgspec.structs.replace(
-                contact, tags=tuple(sorted(tags)), unknown_fields=_in_order_of_fields(unknown_fields)
+                contact, tags=tuple(sorted(tags)), unknown_fields=_sort_unknown_fields(unknown_fields)
             )
         )
-    # `raw` comes last.
+    # Cut off `,"raw":…}`: it is the last field, and is encoded unchanged.
     end = len(encoded) - len(bytes(contact.raw)) - len(b',"raw":}')  # type: ignore[arg-type]
-    return _blake2b(encoded[:end].removesuffix(_EMPTY_LATER_FIELDS), digest_size=DIGEST_BYTES).digest()
+    fields = encoded[:end]
+    for empty_field in _EMPTY_LATER_FIELDS:
+        fields = fields.removesuffix(empty_field)
+    return hashlib.blake2b(fields, digest_size=DIGEST_BYTES).digest()
 
 
 def format_digest(digest: bytes) -> str:
@@ -53,8 +53,8 @@ def format_digest(digest: bytes) -> str:
     return f"{_VERSION}:{digest.hex()}"
 
 
-def is_of_earlier_version(stored: str) -> bool:
-    """Return whether a stored digest is of an earlier version, so that comparing it takes the whole contact."""
+def has_other_version(stored: str) -> bool:
+    """Return whether other rules made a stored digest, so that comparing it takes the whole contact."""
     return not stored.startswith(f"{_VERSION}:")
 
 
@@ -67,16 +67,16 @@ def matches_earlier_version(stored: str, contact: Contact) -> bool:
 
 
 def _digest_of_version_2(contact: Contact) -> str:
-    values: dict[str, Any] = dict(zip(FIELDS, _values(contact), strict=True))
+    values: dict[str, Any] = {name: getattr(contact, name) for name in FIELDS}
     fields: dict[str, Any] = {name: value for name, value in values.items() if value or value is False}
     for name in _UNORDERED_FIELDS:
         if name in fields:
             fields[name] = sorted(fields[name])
-    return _blake2b(_ENCODER.encode(fields), digest_size=DIGEST_BYTES).hexdigest()
+    return hashlib.blake2b(_ENCODER.encode(fields), digest_size=DIGEST_BYTES).hexdigest()
 
 
 @lru_cache(maxsize=1000)
-def _in_order_of_fields(names: tuple[str, ...]) -> tuple[str, ...]:
+def _sort_unknown_fields(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         sorted(names, key=lambda name: (FIELDS.index(name) if name in FIELDS else len(FIELDS), name))
     )

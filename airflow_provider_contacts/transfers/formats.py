@@ -64,7 +64,7 @@ class FileFormat:
                 while batch := list(islice(remaining, _BATCH_SIZE)):
                     writer.write(batch)
                     count += len(batch)
-                    del batch  # before the next page is made
+                    del batch  # so that memory holds one page
                 writer.finish()
         except UnicodeEncodeError:
             raise MalformedRecord(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_contacts.transfers.bulk import insert_rows, mark_removed, update_rows
 from airflow_provider_contacts.transfers.dialects import lock_contacts
 from airflow_provider_contacts.transfers.removals import RemovalLimit
-from airflow_provider_contacts.transfers.staging import Entry, Staging
+from airflow_provider_contacts.transfers.staging import StagedEntry, Staging
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -49,8 +49,8 @@ class _Difference:
     """
 
     account_id: str
-    new: list[Entry]
-    changed: list[Entry]
+    new: list[StagedEntry]
+    changed: list[StagedEntry]
     present: int
     gone: list[str]
 
@@ -93,13 +93,13 @@ class Merge:
         return self.counts
 
     def _write(self, connection: sa.Connection, differences: list[_Difference]) -> None:
-        # Inserts and updates stay separate statements, because "insert or update" differs between databases.
+        # Not "insert or update": with a second unique key it could change another contact's row (docs/adr/0010).
         new = [entry for difference in differences for entry in difference.new]
         if new:
-            insert_rows(connection, self.table, self.staging.rows(new), self._now)
+            insert_rows(connection, self.table, self.staging.read_rows(new), self._now)
         changed = [entry for difference in differences for entry in difference.changed]
         if changed:
-            update_rows(connection, self.table, self.staging.rows(changed), self._now)
+            update_rows(connection, self.table, self.staging.read_rows(changed), self._now)
         for difference in differences:
             account = self._belongs_to(difference.account_id)
             mark_removed(connection, self.table, account, difference.gone, self._now)
@@ -123,14 +123,14 @@ class Merge:
         return int.from_bytes(identity[:8], "big", signed=True)
 
     def _compare(
-        self, connection: sa.Connection, account_id: str, contacts: Mapping[str, Entry]
+        self, connection: sa.Connection, account_id: str, contacts: Mapping[str, StagedEntry]
     ) -> _Difference:
         is_unchanged = self.staging.is_unchanged
         # A contact whose account is not reported this time is not gone.
         without_account = self.staging.accounts.get("", {})
         # Without an account id, it is unknown which account the other rows belong to.
         marks_removed = self.removal_limit is not None and bool(account_id)
-        changed: list[Entry] = []
+        changed: list[StagedEntry] = []
         gone: list[str] = []
         known: set[str] = set()
         present = 0

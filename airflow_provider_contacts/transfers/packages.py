@@ -32,8 +32,9 @@ _STORE_PROVIDERS = {
 
 
 def require_library(name: str, extra: str) -> Any:
-    """Return the module with a name.
+    """Import an optional library and return it.
 
+    :param name: the module's name, such as ``pyarrow.parquet``.
     :param extra: the extra of this package that installs it.
     :raises InvalidRequest: if it is not installed.
     """

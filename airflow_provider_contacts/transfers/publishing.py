@@ -122,9 +122,9 @@ def _check_store(path: ObjectStoragePath) -> None:
 
 
 def _open_staging(local_path: str) -> IO[bytes]:
-    """Open a temporary file that is removed even if the task is killed, because it has no name.
+    """Open a temporary file. For a local path it has no name, so that it disappears even if the task is killed.
 
-    :param local_path: where it is published, or empty for an object store, whose upload needs a name.
+    :param local_path: where the file is published, or empty for an object store, because an upload needs a name.
     """
     if not local_path:
         return tempfile.NamedTemporaryFile()
@@ -159,7 +159,7 @@ def _publish_locally(staged: IO[bytes], path: str) -> None:
     try:
         # The file should have the mode of the one that it replaces, or else the umask's.
         mode = _mode_of(path)
-        if not _link(staged, sibling, mode):
+        if not _try_link(staged, sibling, mode):
             _copy(staged, sibling, mode)
         os.replace(sibling, path)
         _sync_folder(folder)
@@ -175,20 +175,24 @@ def _mode_of(path: str) -> int | None:
     return None
 
 
-def _link(staged: IO[bytes], path: str, mode: int | None) -> bool:
-    """Give an unnamed file a name, and return whether its filesystem can."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.suppress(OSError))
-        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-        stack.callback(os.close, folder)
+def _try_link(staged: IO[bytes], path: str, mode: int | None) -> bool:
+    """Link the unnamed file at ``path``, and return whether that is possible."""
+    try:
         descriptor = staged.fileno()
-        if mode is not None:
-            os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
+    except OSError:
+        return False
+    if mode is not None:
+        os.fchmod(descriptor, mode)
+    os.fsync(descriptor)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
         # Without a folder's descriptor, Python would link the entry in /proc instead of the file that it stands for.
         os.link(f"/proc/self/fd/{descriptor}", path, dst_dir_fd=folder)
-        return True
-    return False
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return True
 
 
 def _copy(staged: IO[bytes], path: str, mode: int | None) -> None:

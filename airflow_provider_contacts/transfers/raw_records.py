@@ -1,4 +1,4 @@
-"""Check and adapt the vendor's JSON of many contacts together, because one by one takes longer than encoding them."""
+"""Check and adapt the vendor's JSON of a batch of contacts, which is faster than one by one."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def raw_text(contact: Contact) -> str:
         ) from None
 
 
-def on_one_line(contacts: Sequence[Contact], *, is_text: bool) -> Sequence[Contact]:
-    """Return contacts whose ``raw`` has no line breaks. Its length does not change.
+def remove_line_breaks(contacts: Sequence[Contact], *, require_utf8: bool) -> Sequence[Contact]:
+    """Return the contacts with spaces instead of the line breaks in ``raw``.
 
-    :param is_text: whether ``raw`` has to be UTF-8.
+    :param require_utf8: whether ``raw`` has to be UTF-8.
     :raises MalformedRecord: if it is not.
     """
     joined = b"".join([contact.raw for contact in contacts if contact.raw is not msgspec.UNSET])
-    if is_text and not _is_utf8(joined):
+    if require_utf8 and not _is_utf8(joined):
         for contact in contacts:
-            raw_text(contact)
+            raw_text(contact)  # raises for the first one that is not UTF-8
     if b"\n" not in joined and b"\r" not in joined:
         return contacts
     # Between the parts of JSON, line breaks have no meaning; inside text they are escaped.
@@ -52,7 +52,10 @@ def on_one_line(contacts: Sequence[Contact], *, is_text: bool) -> Sequence[Conta
 
 
 def _is_utf8(raw: bytes) -> bool:
+    if raw.isascii():
+        return True
     try:
-        return raw.isascii() or bool(raw.decode())
+        raw.decode()
     except UnicodeDecodeError:
         return False
+    return True

@@ -1,4 +1,4 @@
-"""The contacts of a listing in a temporary file, until it is known which of them have to be written."""
+"""Keep listed contacts in a temporary file until the merge decides which of them to write."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from airflow_provider_contacts.transfers.digests import (
     DIGEST_BYTES,
     compute_digest,
     format_digest,
-    is_of_earlier_version,
+    has_other_version,
     matches_earlier_version,
 )
-from airflow_provider_contacts.transfers.raw_records import on_one_line
+from airflow_provider_contacts.transfers.raw_records import remove_line_breaks
 
 # A digest and the position in the file, in one object, because memory holds one for every contact.
-Entry = bytes
+StagedEntry = bytes
 # The values of VALUE_COLUMNS and the digest, and the vendor's JSON. Times are ISO 8601 text in UTC, lists are JSON.
 StagedRow = tuple[list["str | bool | None"], bytes]
 
@@ -31,7 +31,7 @@ VALUE_COLUMNS = tuple(column for column in COLUMNS if column.name != "raw")
 _BATCH_SIZE = 1000
 _POSITION_BYTES = 8
 _ENCODER = msgspec.json.Encoder()
-_LISTS = tuple(index for index, column in enumerate(VALUE_COLUMNS) if column.kind == "texts")
+_LIST_INDEXES = tuple(index for index, column in enumerate(VALUE_COLUMNS) if column.kind == "texts")
 _TYPES = {"text": str | None, "texts": msgspec.Raw, "time": str | None, "flag": bool | None}
 # A line of the file as a database needs it: nothing is parsed that would be formatted again.
 _Line = msgspec.defstruct(
@@ -44,14 +44,14 @@ _CONTACT_DECODER = msgspec.json.Decoder(Contact)
 
 
 class Staging:
-    """The contacts of a listing: their entries in memory, by account id and contact id, and they themselves in a file.
+    """The contacts of a listing. Entries stay in memory, by account id and contact id; the contacts are in a file.
 
     :param file: an empty file that is open for reading and writing.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self.accounts: dict[str, dict[str, Entry]] = {}
+        self.accounts: dict[str, dict[str, StagedEntry]] = {}
 
     def add_all(self, contacts: Iterable[Contact]) -> None:
         """Add contacts.
@@ -62,7 +62,7 @@ class Staging:
         position = self._file.seek(0, os.SEEK_END)
         while batch := list(islice(remaining, _BATCH_SIZE)):
             lines = []
-            for contact in on_one_line(batch, is_text=True):
+            for contact in remove_line_breaks(batch, require_utf8=True):
                 line = _encode(contact)
                 lines.append(line)
                 entry = compute_digest(contact, line) + position.to_bytes(_POSITION_BYTES, "big")
@@ -70,24 +70,24 @@ class Staging:
                 position += len(line) + 1
             self._file.write(b"\n".join([*lines, b""]))
 
-    def is_unchanged(self, entry: Entry, stored: str) -> bool:
+    def is_unchanged(self, entry: StagedEntry, stored: str) -> bool:
         """Return whether a contact has the digest that a row stores."""
         if stored == format_digest(entry[:DIGEST_BYTES]):
             return True
-        if not is_of_earlier_version(stored):
+        if not has_other_version(stored):
             return False
         return matches_earlier_version(stored, _CONTACT_DECODER.decode(self._read(entry)))
 
-    def rows(self, entries: Iterable[Entry]) -> Iterator[StagedRow]:
+    def read_rows(self, entries: Iterable[StagedEntry]) -> Iterator[StagedRow]:
         """Yield the values of contacts."""
         for entry in entries:
             *values, raw = msgspec.structs.astuple(_LINE_DECODER.decode(self._read(entry)))
-            for index in _LISTS:
+            for index in _LIST_INDEXES:
                 values[index] = bytes(values[index]).decode()
             values.append(format_digest(entry[:DIGEST_BYTES]))
             yield values, bytes(raw)
 
-    def _read(self, entry: Entry) -> bytes:
+    def _read(self, entry: StagedEntry) -> bytes:
         self._file.seek(int.from_bytes(entry[DIGEST_BYTES:], "big"))
         return self._file.readline()
 

@@ -13,7 +13,7 @@ import msgspec
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.transfers.columns import Column
 from airflow_provider_contacts.transfers.packages import require_library
-from airflow_provider_contacts.transfers.raw_records import on_one_line, raw_bytes, raw_text
+from airflow_provider_contacts.transfers.raw_records import raw_bytes, raw_text, remove_line_breaks
 
 _ENCODER = msgspec.json.Encoder()
 _ROWS_PER_GROUP = 10_000
@@ -40,7 +40,7 @@ class Writer(Protocol):
 
 
 class _LineWriter:
-    """Writes one line per contact, without a buffer."""
+    """Writes one line per contact; nothing stays buffered between calls."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -60,7 +60,7 @@ class RawWriter(_LineWriter):
 
     def write(self, contacts: Sequence[Contact]) -> None:
         """Write some contacts."""
-        lines = [contact.raw for contact in on_one_line(contacts, is_text=False)]
+        lines = [contact.raw for contact in remove_line_breaks(contacts, require_utf8=False)]
         self._file.write(_ENCODER.encode_lines(lines))
 
 
@@ -72,7 +72,7 @@ class JsonLinesWriter(_LineWriter):
 
         :raises MalformedRecord: if ``raw`` is not UTF-8, which no JSON reader accepts.
         """
-        self._file.write(_ENCODER.encode_lines(on_one_line(contacts, is_text=True)))
+        self._file.write(_ENCODER.encode_lines(remove_line_breaks(contacts, require_utf8=True)))
 
 
 class CsvWriter(_LineWriter):
@@ -81,21 +81,21 @@ class CsvWriter(_LineWriter):
     def __init__(self, file: IO[bytes], columns: Sequence[Column]) -> None:
         super().__init__(file)
         self._columns = columns
-        self._text = io.StringIO(newline="")
-        self._rows = csv.writer(self._text, lineterminator="\r\n")
-        self._rows.writerow([column.name for column in columns])
+        self._buffer = io.StringIO(newline="")
+        self._csv = csv.writer(self._buffer, lineterminator="\r\n")
+        self._csv.writerow([column.name for column in columns])
 
     def write(self, contacts: Sequence[Contact]) -> None:
         """Write some contacts."""
         for contact in contacts:
-            self._rows.writerow([_cell(column, contact) for column in self._columns])
+            self._csv.writerow([_cell(column, contact) for column in self._columns])
         self.finish()
 
     def finish(self) -> None:
         """Write the buffered text."""
-        self._file.write(self._text.getvalue().encode())
-        self._text.seek(0)
-        self._text.truncate()
+        self._file.write(self._buffer.getvalue().encode())
+        self._buffer.seek(0)
+        self._buffer.truncate()
 
 
 class ParquetWriter:
@@ -115,7 +115,7 @@ class ParquetWriter:
             ],
         )
         self._batches: list[Any] = []
-        self._rows = 0
+        self._row_count = 0
         self._bytes = 0
 
     def _make_schema(self) -> Any:
@@ -153,9 +153,9 @@ class ParquetWriter:
         ]
         batch = self._arrow.record_batch(arrays, schema=self._schema)
         self._batches.append(batch)
-        self._rows += batch.num_rows
+        self._row_count += batch.num_rows
         self._bytes += batch.nbytes
-        if self._rows >= _ROWS_PER_GROUP or self._bytes >= _BYTES_PER_GROUP:
+        if self._row_count >= _ROWS_PER_GROUP or self._bytes >= _BYTES_PER_GROUP:
             self.finish()
 
     def _raw_array(self, contacts: Sequence[Contact]) -> Any:
@@ -163,7 +163,8 @@ class ParquetWriter:
         try:
             return self._arrow.array(raws, self._arrow.binary()).cast(self._arrow.string())
         except self._arrow.ArrowInvalid:
-            pass  # the next line names the record
+            pass
+        # Outside of `except`, because an error of Arrow may contain the record. This raises for the invalid one.
         return self._arrow.array([raw_text(contact) for contact in contacts])
 
     def finish(self) -> None:
@@ -171,7 +172,7 @@ class ParquetWriter:
         if self._batches:
             self._writer.write_table(self._arrow.Table.from_batches(self._batches))
         self._batches = []
-        self._rows = 0
+        self._row_count = 0
         self._bytes = 0
 
     def close(self) -> None:

@@ -15,9 +15,9 @@ from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
 
 # Triggers that start within this time join the first poll.
 JOIN_WINDOW_SECONDS = 2.0
-# After a poll, triggers that start wait for the next regular one, but no longer than this. Otherwise the number of polls would
-# grow with the number of sensors.
-MAX_JOIN_SECONDS = 60.0
+# A trigger that starts or ends can bring the next poll forward, but not to less than this after the previous one. Otherwise
+# each sensor would cause a poll.
+MIN_SECONDS_BETWEEN_POLLS = 60.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)

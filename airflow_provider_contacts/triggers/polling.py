@@ -61,7 +61,7 @@ async def poll_forever(contacts_conn_id: str, group: PollGroup, pace: Pace) -> A
         yield Poll(answers, started)
         retry_after = max((error.retry_after or 0.0 for error in errors), default=0.0)
         pause = max(pace.pause_after(polls, failures), retry_after)
-        await group.wait(pause, max(groups.MAX_JOIN_SECONDS, retry_after))
+        await group.wait(pause, max(groups.MIN_SECONDS_BETWEEN_POLLS, retry_after))
 
 
 @dataclass(slots=True, repr=False)

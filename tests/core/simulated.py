@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -56,7 +56,15 @@ def cursored(people: list[int], *, clamp: int = 1000) -> Fetch:
 
 
 def sync_read(listing: Listing, fetch: Fetch, concurrency: int = 1) -> list[int]:
-    return [number for page in read_pages(listing, fetch, concurrency) for number in numbers(page)]
+    return [number for page in pages_of(listing, fetch, concurrency) for number in numbers(page)]
+
+
+def pages_of(listing: Listing, fetch: Fetch, concurrency: int) -> Iterator[list[Contact]]:
+    def prefetch(params: Params) -> Callable[[], Page[Contact]]:
+        page = fetch(params)
+        return lambda: page
+
+    return read_pages(listing, fetch, prefetch, concurrency)
 
 
 class Client:

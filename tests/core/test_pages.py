@@ -10,7 +10,6 @@ import pytest
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.listing import Listing
-from airflow_provider_contacts.core.pages import read_pages
 from airflow_provider_contacts.core.paging import Page, Params
 from airflow_provider_contacts.errors import (
     InvalidRequest,
@@ -21,6 +20,7 @@ from tests.core.simulated import (
     NUMBERED,
     async_read,
     numbered,
+    pages_of,
     sync_read,
 )
 from tests.scripted import ReceivedRequest, Reply, ScriptedServer
@@ -82,7 +82,7 @@ def test_closing_early_stops_requests() -> None:
         requested.append(params["page"])
         return numbered(list(range(1000)))(params)
 
-    pages = read_pages(Listing(NUMBERED, 10), fetch, 2)
+    pages = pages_of(Listing(NUMBERED, 10), fetch, 2)
     for _ in range(5):
         next(pages)
     pages.close()  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.transfers.digests import (
     compute_digest,
     format_digest,
-    is_of_earlier_version,
+    has_other_version,
     matches_earlier_version,
 )
 from tests.conftest import Sandbox
@@ -47,9 +47,9 @@ def digest_of(contact: Contact, raw: bytes = b"{}") -> bytes:
 def test_stored_digests_are_recognized(contact: Contact) -> None:
     stored = format_digest(digest_of(contact))
     assert len(stored) <= 64
-    assert not is_of_earlier_version(stored)
+    assert not has_other_version(stored)
     for earlier in (digest_of_version_1(contact), digest_of_version_2(contact)):
-        assert is_of_earlier_version(earlier)
+        assert has_other_version(earlier)
         assert matches_earlier_version(earlier, contact)
 
 

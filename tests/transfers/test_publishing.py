@@ -109,7 +109,7 @@ for last in range(1, 100):
         number = 0
         def trace(frame, event, argument):
             global number
-            names = ("_publish_locally", "_link", "_copy", "_sync_folder")
+            names = ("_publish_locally", "_try_link", "_copy", "_sync_folder")
             ours = frame.f_code.co_name in names and frame.f_code.co_filename == publishing.__file__
             if ours and event == "line":
                 number += 1

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import MalformedRecord
-from airflow_provider_contacts.transfers.raw_records import on_one_line, raw_bytes, raw_text
+from airflow_provider_contacts.transfers.raw_records import raw_bytes, raw_text, remove_line_breaks
 
 
 def test_raw_text() -> None:
@@ -29,19 +29,19 @@ def make_contacts(*raws: bytes) -> list[Contact]:
 
 def test_line_breaks_become_spaces() -> None:
     contacts = make_contacts(b"{}", b'{\r\n"a":\n1}', '{\n"ä":1}'.encode())
-    changed = on_one_line(contacts, is_text=True)
+    changed = remove_line_breaks(contacts, require_utf8=True)
     assert [raw_bytes(contact) for contact in changed] == [b"{}", b'{  "a": 1}', '{ "ä":1}'.encode()]
     assert [contact.contact_id for contact in changed] == ["0", "1", "2"]
 
 
 def test_contacts_without_line_breaks_stay_the_same() -> None:
     contacts = [*make_contacts(b'{"a":"\\n"}'), Contact("v", "", "1")]
-    assert on_one_line(contacts, is_text=True) is contacts
+    assert remove_line_breaks(contacts, require_utf8=True) is contacts
 
 
 def test_bytes_that_are_not_text() -> None:
     contacts = make_contacts(b"{}", b'{"a":"\xff"}')
-    assert on_one_line(contacts, is_text=False) is contacts
+    assert remove_line_breaks(contacts, require_utf8=False) is contacts
     with pytest.raises(MalformedRecord) as caught:
-        on_one_line(contacts, is_text=True)
+        remove_line_breaks(contacts, require_utf8=True)
     assert caught.value.raw == b'{"a":"\xff"}'

@@ -37,7 +37,7 @@ def test_rows_have_the_values_of_contacts(found: list[Contact], raw: bytes) -> N
     assert list(entries) == [contact.contact_id for contact in found]
     # In any order, because changed contacts are found in the order of the table.
     for contact, (values, staged_raw) in zip(
-        reversed(found), staging.rows(reversed(entries.values())), strict=True
+        reversed(found), staging.read_rows(reversed(entries.values())), strict=True
     ):
         assert staged_raw == raw.replace(b"\n", b" ")
         *fields, digest = values
@@ -62,14 +62,14 @@ def test_accounts_and_later_contacts() -> None:
         "a": ["1", "2"],
         "b": ["1"],
     }
-    [(values, _)] = staging.rows([staging.accounts["a"]["2"]])
+    [(values, _)] = staging.read_rows([staging.accounts["a"]["2"]])
     assert values[:4] == ["v", "a", "2", "Later"]
 
 
 def test_microseconds_survive() -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
     staging = stage(Contact("v", "", "1", created_at=moment, raw=msgspec.Raw(b"{}")))
-    [(values, _)] = staging.rows(staging.accounts[""].values())
+    [(values, _)] = staging.read_rows(staging.accounts[""].values())
     place = [column.name for column in VALUE_COLUMNS].index("created_at")
     assert datetime.fromisoformat(str(values[place])) == moment
 

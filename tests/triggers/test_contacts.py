@@ -51,7 +51,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses that exist only to give Airflow time."""
     monkeypatch.setattr(ContactEventTrigger, "event_storage_seconds", 0.05)
     monkeypatch.setattr(groups, "JOIN_WINDOW_SECONDS", 0.05)
-    monkeypatch.setattr(groups, "MAX_JOIN_SECONDS", 0.3)
+    monkeypatch.setattr(groups, "MIN_SECONDS_BETWEEN_POLLS", 0.3)
     monkeypatch.setattr(seen, "_FIRST_RETRY_SECONDS", 0.05)
 
 
