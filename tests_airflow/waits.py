@@ -151,7 +151,7 @@ def check_invitation_followup(state: State, real: Airflow) -> None:
     )
     apply_event(state, "talktohumans", "accept", [row])
     wait_for("the example DAG adds a note", lambda: row.notes)
-    wait_for("the example DAG succeeds", lambda: states("add_note") == ["success"])
+    wait_for("the example DAG succeeds", lambda: states("set_notes") == ["success"])
     print(f"contacts_invitation_followup: noted {row.notes}", flush=True)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.paging import Page, Paging, Params
+from airflow_provider_contacts.core.paging import Page, Paging, Params, SplitPaging
 from airflow_provider_contacts.core.seen_contacts import SeenContacts
 from airflow_provider_contacts.errors import (
     ContactsError,
@@ -172,14 +172,12 @@ class Listing:
     def _require_distinct(self, contacts: list[Contact], new: list[Contact]) -> None:
         # Contacts of two accounts could look like this. Without a total, the lost one would not be missed.
         new_ids = {contact.contact_id for contact in new if not contact.account_id}
-        ids = [
-            contact.contact_id
-            for contact in contacts
-            if not contact.account_id and contact.contact_id in new_ids
-        ]
-        if len(ids) > len(new_ids):
+        ids = [contact.contact_id for contact in contacts if not contact.account_id]
+        # Contacts of two accounts are on different pages if each account has its own.
+        repeated = ids if isinstance(self._paging, SplitPaging) else [one for one in ids if one in new_ids]
+        if len(repeated) > len(new_ids):
             raise MalformedResponse(
-                f"{self._where}: A page contains the same contact id twice, without an account to distinguish them."
+                f"{self._where}: The listing contains the same contact id twice, without an account to distinguish them."
             )
 
     def _end_pass(self) -> None:

@@ -11,7 +11,6 @@ from typing import Self
 from airflow_provider_contacts.conditions import Condition
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.decoding import PageDecoder
-from airflow_provider_contacts.core.error_bodies import ErrorInBody
 from airflow_provider_contacts.core.filters import Filters, QueryParams, to_query, validate_filters
 from airflow_provider_contacts.core.http.client import Transport
 from airflow_provider_contacts.core.listing import Listing
@@ -22,7 +21,7 @@ from airflow_provider_contacts.core.pushdown import Plan, Selection, plan_condit
 from airflow_provider_contacts.core.request import Request, Response
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.core.vendor import ListingScope
-from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
+from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -126,7 +125,7 @@ class ContactReader:
 
         def prefetch(params: Params) -> Callable[[], Page[Contact]]:
             response = self._transport.send(request.page_request(params), _return_response, stop)
-            return lambda: self._decode_or_refetch(request, params, response, stop)
+            return lambda: self._decode(request, params, response, stop)
 
         pages = read_pages(request.listing, fetch, prefetch, self._settings.max_concurrency)
         try:
@@ -140,18 +139,12 @@ class ContactReader:
         finally:
             stop.set()
 
-    def _decode_or_refetch(
+    def _decode(
         self, request: ListingRequest, params: Params, response: Response, stop: threading.Event
     ) -> Page[Contact]:
-        """Decode a page, or request it again if it is malformed.
-
-        Decoding in the caller's thread takes 10 % less CPU time than in those that fetch pages.
-        """
-        try:
-            return request.decode(response)
-        except (ContactsError, ErrorInBody):
-            # With retries, and with errors that name the request.
-            return self._transport.send(request.page_request(params), request.decode, stop)
+        """Decode a page, in the caller's thread, which takes 10 % less CPU time than in those that fetch pages."""
+        # If it is malformed, it is requested again.
+        return self._transport.send(request.page_request(params), request.decode, stop, received=response)
 
     def aread(self, request: ListingRequest) -> AsyncReading:
         """Return an async reader of the contacts."""

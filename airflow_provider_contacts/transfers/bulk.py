@@ -14,8 +14,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.errors import MalformedRecord
-from airflow_provider_contacts.transfers.copying import copy_rows, supports_copy
-from airflow_provider_contacts.transfers.dialects import is_mysql, should_update_from_temporary_table
+from airflow_provider_contacts.transfers.copying import copy_rows, reject_nul, supports_copy
+from airflow_provider_contacts.transfers.dialects import create_temporary_table, drop_temporary_table
 from airflow_provider_contacts.transfers.staging import VALUE_COLUMNS, StagedRow
 from airflow_provider_contacts.transfers.table import KEY
 
@@ -24,10 +24,18 @@ if TYPE_CHECKING:
 
 # Rows per statement: enough that round trips no longer matter, and little memory.
 _ROWS_PER_STATEMENT = 1000
-_TEMPORARY_TABLE = "airflow_contacts_changed_rows"
+# Old versions of SQLite allow 999 parameters.
+_IDS_PER_STATEMENT = 900
 _TIME_INDEXES = tuple(index for index, column in enumerate(VALUE_COLUMNS) if column.kind == "time")
 # The columns in the order in which rows are made here.
-_ROW_COLUMNS = (*(column.name for column in VALUE_COLUMNS), "digest", "raw", "first_seen_at", "changed_at")
+_ROW_COLUMNS = (
+    *(column.name for column in VALUE_COLUMNS),
+    "digest",
+    "raw",
+    "first_seen_at",
+    "changed_at",
+    "removed_at",
+)
 _UPDATED = tuple(name for name in _ROW_COLUMNS if name not in (*KEY, "first_seen_at"))
 
 
@@ -39,9 +47,9 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[Stage
     :raises MalformedRecord: if the database cannot store a value.
     """
     if supports_copy(connection, table):
-        copy_rows(connection, table, rows, {"first_seen_at": now, "changed_at": now})
+        copy_rows(connection, table, rows, {"first_seen_at": now, "changed_at": now, "removed_at": None})
         return
-    for batch in _batches(_to_values(rows, now)):
+    for batch in _batches(_to_values(connection, rows, now)):
         with _reject_unstorable_values():
             _insert(connection, table, batch)
 
@@ -53,10 +61,17 @@ def update_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[Stage
     :param now: the value of ``changed_at``.
     :raises MalformedRecord: if the database cannot store a value.
     """
-    if should_update_from_temporary_table(connection):
-        _update_from_temporary_table(connection, table, rows, now)
-    else:
+    changed_rows = create_temporary_table(connection, table, _ROW_COLUMNS)
+    if changed_rows is None:
         _update_by_key(connection, table, rows, now)
+        return
+    insert_rows(connection, changed_rows, rows, now)
+    connection.execute(
+        table.update()
+        .where(*(table.c[name] == changed_rows.c[name] for name in KEY))
+        .values({name: changed_rows.c[name] for name in _UPDATED})
+    )
+    drop_temporary_table(connection, changed_rows)
 
 
 def mark_removed(
@@ -71,21 +86,23 @@ def mark_removed(
     :param account: selects the rows of the account.
     :param now: the value of ``removed_at``.
     """
-    for batch in _batches(contact_ids):
+    for batch in _batches(contact_ids, _IDS_PER_STATEMENT):
         statement = table.update().where(account, table.c.contact_id.in_(batch)).values(removed_at=now)
         connection.execute(statement)
 
 
-def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+def _batches(items: Iterable[Any], size: int = _ROWS_PER_STATEMENT) -> Iterator[list[Any]]:
     remaining = iter(items)
-    while batch := list(islice(remaining, _ROWS_PER_STATEMENT)):
+    while batch := list(islice(remaining, size)):
         yield batch
 
 
-def _to_values(rows: Iterable[StagedRow], now: datetime) -> Iterator[list[object]]:
+def _to_values(connection: sa.Connection, rows: Iterable[StagedRow], now: datetime) -> Iterator[list[object]]:
     """Yield the values of ``_ROW_COLUMNS``, with times."""
     for staged, raw in rows:
-        values: list[object] = [*staged, raw.decode(), now, now]
+        if connection.dialect.name == "postgresql":
+            reject_nul(staged)
+        values: list[object] = [*staged, raw.decode(), now, now, None]
         for index in _TIME_INDEXES:
             if isinstance(text := values[index], str):
                 values[index] = datetime.fromisoformat(text)
@@ -113,32 +130,6 @@ def _bind_processors(connection: sa.Connection, table: sa.Table) -> dict[str, Ca
     return {name: processor for name, processor in found.items() if processor is not None}
 
 
-def _update_from_temporary_table(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], now: datetime
-) -> None:
-    import sqlalchemy as sa
-
-    target = connection.dialect.identifier_preparer.format_table(table)
-    # Made from the table, because a user's columns may have other types than ours.
-    source = f"LIKE {target}"
-    if not is_mysql(connection.dialect.name):
-        quote = connection.dialect.identifier_preparer.quote
-        names = ", ".join(quote(name) for name in _ROW_COLUMNS)
-        source = f"ON COMMIT DROP AS SELECT {names} FROM {target} WHERE false"  # noqa: S608 - quoted names
-    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_TEMPORARY_TABLE} {source}")
-    changes = sa.Table(
-        _TEMPORARY_TABLE, sa.MetaData(), *(sa.Column(name, table.c[name].type) for name in _ROW_COLUMNS)
-    )
-    insert_rows(connection, changes, rows, now)
-    connection.execute(
-        table.update()
-        .where(*(table.c[name] == changes.c[name] for name in KEY))
-        .values(removed_at=None, **{name: changes.c[name] for name in _UPDATED})
-    )
-    if is_mysql(connection.dialect.name):
-        connection.exec_driver_sql(f"DROP TEMPORARY TABLE {_TEMPORARY_TABLE}")
-
-
 def _update_by_key(
     connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], now: datetime
 ) -> None:
@@ -148,10 +139,10 @@ def _update_by_key(
     statement = (
         table.update()
         .where(*(table.c[name] == sa.bindparam(f"from_{name}") for name in KEY))
-        .values(removed_at=None, **{name: sa.bindparam(f"from_{name}") for name in _UPDATED})
+        .values({name: sa.bindparam(f"from_{name}") for name in _UPDATED})
     )
     parameters = [f"from_{name}" for name in _ROW_COLUMNS]
-    for batch in _batches(_to_values(rows, now)):
+    for batch in _batches(_to_values(connection, rows, now)):
         with _reject_unstorable_values():
             connection.execute(statement, [dict(zip(parameters, row, strict=True)) for row in batch])
 

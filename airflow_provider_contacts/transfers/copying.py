@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -23,21 +23,26 @@ _FLAG_INDEXES = tuple(index for index, column in enumerate(VALUE_COLUMNS) if col
 def supports_copy(connection: sa.Connection, table: sa.Table) -> bool:
     """Return whether ``COPY`` can write to a table.
 
-    It cannot write to a view, to a table with active row-level security, or through a driver other than psycopg and psycopg2.
+    It cannot write to a view or to a table with active row-level security, it ignores rules, and only the drivers psycopg and
+    psycopg2 are known here.
     """
     import sqlalchemy as sa
 
     if connection.dialect.name != "postgresql" or connection.dialect.driver not in ("psycopg", "psycopg2"):
         return False
     query = sa.text(
-        "SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) FROM pg_class WHERE oid = to_regclass(:name)"
+        "SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT row_security_active(oid) "
+        "FROM pg_class WHERE oid = to_regclass(:name)"
     )
     name = connection.dialect.identifier_preparer.format_table(table)
     return bool(connection.scalar(query, {"name": name}))
 
 
 def copy_rows(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], times: Mapping[str, datetime]
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Iterable[StagedRow],
+    times: Mapping[str, datetime | None],
 ) -> None:
     """Insert rows into a table.
 
@@ -49,19 +54,20 @@ def copy_rows(
     preparer = connection.dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in (*_VALUE_COLUMN_NAMES, "digest", *times, "raw"))
     null = secrets.token_hex(8)  # random, so that no text of a contact equals it
-    statement = f"COPY {preparer.format_table(table)} ({names}) FROM STDIN WITH (NULL '{null}')"
-    chunks = _format_chunks(rows, [moment.isoformat() for moment in times.values()], null)
+    statement = (
+        f"COPY {preparer.format_table(table)} ({names}) FROM STDIN WITH (NULL '{null}', ENCODING 'UTF8')"
+    )
+    chunks = _format_chunks(rows, [moment.isoformat() if moment else null for moment in times.values()], null)
     dbapi: Any = connection.dialect.dbapi
     driver_connection: Any = connection.connection
     try:
         with driver_connection.cursor() as cursor:
-            if connection.dialect.driver == "psycopg2":
-                # One statement per chunk. psycopg2 replaces an error that is raised while it reads from a file by another one.
-                for chunk in chunks:
+            # A statement per chunk, so that a timeout of statements does not limit the number of rows.
+            for chunk in chunks:
+                if connection.dialect.driver == "psycopg2":
                     cursor.copy_expert(statement, io.BytesIO(chunk))
-            else:
-                with cursor.copy(statement) as copy:
-                    for chunk in chunks:
+                else:
+                    with cursor.copy(statement) as copy:
                         copy.write(chunk)
     except dbapi.Error as error:
         raise sa.exc.DBAPIError.instance("COPY", None, error, dbapi.Error, hide_parameters=True) from None
@@ -86,7 +92,7 @@ def _format_row(values: list[str | bool | None], shared_values: list[str], null:
     if "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(texts):
         line = "\t".join([_escape(text) for text in texts])
     if "\0" in line:
-        _reject_nul(values)
+        reject_nul(values)
     return f"{line}\t".encode()
 
 
@@ -99,7 +105,14 @@ def _escape_raw(raw: bytes) -> bytes:
     return raw.replace(b"\\", b"\\\\").replace(b"\t", b"\\t") + b"\n"
 
 
-def _reject_nul(values: list[str | bool | None]) -> None:
+def reject_nul(values: Sequence[object]) -> None:
+    """Raise if a value contains a NUL character, which PostgreSQL cannot store.
+
+    :param values: those of a staged row.
+    :raises MalformedRecord: if one does; the message names the field.
+    """
+    if not any(isinstance(value, str) and "\0" in value for value in values):
+        return
     name = next(
         column.name
         for column, value in zip(VALUE_COLUMNS, values, strict=False)

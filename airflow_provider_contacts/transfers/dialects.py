@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,17 +70,49 @@ def _for_mysql(usual: Any, mysql_type: Any) -> Any:
     return usual
 
 
-def should_update_from_temporary_table(connection: sa.Connection) -> bool:
-    """Return whether rows are updated from a temporary table.
+def create_temporary_table(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str]
+) -> sa.Table | None:
+    """Create a temporary table with columns of another table.
 
-    PostgreSQL is asked for the privilege. MySQL cannot tell; an error names it.
+    :param names: the columns.
+    :return: the temporary table, or None if the database or the user's privileges do not allow one.
     """
     import sqlalchemy as sa
 
-    if connection.dialect.name == "postgresql":
+    dialect = connection.dialect
+    if dialect.name == "postgresql":
+        schema: str | None = "pg_temp"  # whatever the search path is
         privilege = sa.func.has_database_privilege(sa.func.current_database(), "TEMPORARY")
-        return bool(connection.scalar(sa.select(privilege)))
-    return is_mysql(connection.dialect.name)
+        if not connection.scalar(sa.select(privilege)):
+            return None
+    elif is_mysql(dialect.name):
+        schema = table.schema
+    else:
+        return None
+    columns = [sa.Column(name, table.c[name].type) for name in names]
+    temporary = sa.Table(f"contacts_{secrets.token_hex(8)}", sa.MetaData(), *columns, schema=schema)
+    format_table = dialect.identifier_preparer.format_table
+    # Made from the table, because a user's columns may have other types than ours.
+    source = f"LIKE {format_table(table)}"
+    if dialect.name == "postgresql":
+        quoted = ", ".join(dialect.identifier_preparer.quote(name) for name in names)
+        source = f"ON COMMIT DROP AS SELECT {quoted} FROM {format_table(table)} WHERE false"  # noqa: S608 - quoted names
+    try:
+        connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {format_table(temporary)} {source}")
+    except sa.exc.DBAPIError as error:
+        # MySQL cannot be asked for the privilege, and MariaDB has no temporary tables with partitions. The transaction goes on.
+        if error.connection_invalidated or dialect.name == "postgresql":
+            raise
+        return None
+    return temporary
+
+
+def drop_temporary_table(connection: sa.Connection, temporary: sa.Table) -> None:
+    """Drop a temporary table, unless the transaction's end does it."""
+    if is_mysql(connection.dialect.name):
+        name = connection.dialect.identifier_preparer.format_table(temporary)
+        connection.exec_driver_sql(f"DROP TEMPORARY TABLE {name}")
 
 
 @contextlib.contextmanager

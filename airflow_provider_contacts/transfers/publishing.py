@@ -34,7 +34,9 @@ def write_file(contacts: Iterable[Contact], path: str, file_format: FileFormat) 
     :raises ContactsError: if reading or writing fails; what was at ``path`` before is still there.
     """
     local_path, _ = _parse_path(path)
-    with _open_staging(local_path) as staged:
+    unnamed = _open_unnamed(os.path.dirname(local_path)) if local_path else None
+    # Without a name, it disappears even if the task is killed. An upload needs a name.
+    with unnamed or (tempfile.TemporaryFile() if local_path else tempfile.NamedTemporaryFile()) as staged:
         try:
             count = file_format.write(contacts, staged)
             staged.flush()
@@ -44,7 +46,7 @@ def write_file(contacts: Iterable[Contact], path: str, file_format: FileFormat) 
                 transient=True,
             ) from None
         size = staged.tell()
-        _publish(staged, path)
+        _publish(staged, path, can_link=unnamed is not None)
     return count, size
 
 
@@ -121,27 +123,26 @@ def _check_store(path: ObjectStoragePath) -> None:
         raise InvalidRequest("The bucket of `path` does not exist.")
 
 
-def _open_staging(local_path: str) -> IO[bytes]:
-    """Open a temporary file. For a local path it has no name, so that it disappears even if the task is killed.
+def _open_unnamed(folder: str) -> IO[bytes] | None:
+    """Open a file without a name in a folder, which can be published there without a copy.
 
-    :param local_path: where the file is published, or empty for an object store, because an upload needs a name.
+    :return: the file, or None if the platform or the filesystem has no such files.
     """
-    if not local_path:
-        return tempfile.NamedTemporaryFile()
-    folder = os.path.dirname(local_path)
-    # On the filesystem of the target, publishing needs no copy. Not all filesystems have unnamed files.
+    flag = getattr(os, "O_TMPFILE", None)
+    if flag is None:
+        return None
     with contextlib.suppress(OSError):
         os.makedirs(folder, exist_ok=True)
-        return open(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")
-    return tempfile.TemporaryFile()
+        return open(os.open(folder, flag | os.O_RDWR, 0o666), "w+b")
+    return None
 
 
-def _publish(staged: IO[bytes], path: str) -> None:
+def _publish(staged: IO[bytes], path: str, *, can_link: bool) -> None:
     """Put a complete temporary file at ``path`` in one step: a rename, or one upload."""
     local_path, store_path = _parse_path(path)
     try:
         if store_path is None:
-            _publish_locally(staged, local_path)
+            _publish_locally(staged, local_path, can_link=can_link)
         else:
             store_path.fs.put_file(staged.name, store_path.path)
     except OSError as error:
@@ -151,7 +152,7 @@ def _publish(staged: IO[bytes], path: str) -> None:
         ) from None
 
 
-def _publish_locally(staged: IO[bytes], path: str) -> None:
+def _publish_locally(staged: IO[bytes], path: str, *, can_link: bool) -> None:
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
     _remove_stale_siblings(folder, name)
@@ -159,7 +160,7 @@ def _publish_locally(staged: IO[bytes], path: str) -> None:
     try:
         # The file should have the mode of the one that it replaces, or else the umask's.
         mode = _mode_of(path)
-        if not _try_link(staged, sibling, mode):
+        if not can_link or not _try_link(staged, sibling, mode):
             _copy(staged, sibling, mode)
         os.replace(sibling, path)
         _sync_folder(folder)
@@ -177,10 +178,7 @@ def _mode_of(path: str) -> int | None:
 
 def _try_link(staged: IO[bytes], path: str, mode: int | None) -> bool:
     """Link the unnamed file at ``path``, and return whether that is possible."""
-    try:
-        descriptor = staged.fileno()
-    except OSError:
-        return False
+    descriptor = staged.fileno()
     if mode is not None:
         os.fchmod(descriptor, mode)
     os.fsync(descriptor)

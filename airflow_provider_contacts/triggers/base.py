@@ -10,6 +10,7 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.core.waiting import Pace
+from airflow_provider_contacts.triggers import groups
 from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
 from airflow_provider_contacts.triggers.groups import Poll, PollGroup, open_shared_group
 from airflow_provider_contacts.triggers.polling import poll_forever
@@ -56,7 +57,8 @@ class PollingTrigger(BaseEventTrigger):
         """Poll for all triggers with the same key."""
         pace = Pace(float(kwargs["poll_interval"]))
         with open_shared_group(_stream_key(kwargs)) as group:
-            async for poll in poll_forever(kwargs["contacts_conn_id"], group, pace):
+            min_pause = groups.MIN_SECONDS_BETWEEN_POLLS
+            async for poll in poll_forever(kwargs["contacts_conn_id"], group, pace, min_pause=min_pause):
                 yield poll
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
@@ -74,7 +76,8 @@ class PollingTrigger(BaseEventTrigger):
 
     async def polls(self, group: PollGroup) -> AsyncGenerator[Poll, None]:
         """Poll for the members of a group, without sharing."""
-        async for poll in poll_forever(self.contacts_conn_id, group, self.pace()):
+        min_pause = groups.JOIN_WINDOW_SECONDS
+        async for poll in poll_forever(self.contacts_conn_id, group, self.pace(), min_pause=min_pause):
             yield poll
 
     def pace(self) -> Pace:

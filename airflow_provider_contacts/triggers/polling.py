@@ -23,7 +23,6 @@ from airflow_provider_contacts.errors import (
     wrap_unexpected,
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.triggers import groups
 from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question
 
 log = logging.getLogger(__name__)
@@ -32,10 +31,14 @@ log = logging.getLogger(__name__)
 _CONTACTS_PER_TURN = 500
 
 
-async def poll_forever(contacts_conn_id: str, group: PollGroup, pace: Pace) -> AsyncGenerator[Poll, None]:
+async def poll_forever(
+    contacts_conn_id: str, group: PollGroup, pace: Pace, *, min_pause: float
+) -> AsyncGenerator[Poll, None]:
     """Yield one poll after another, without end. A poll that fails is yielded like any other.
 
     The connection is read for every poll, because a watcher never ends and its connection may change meanwhile.
+
+    :param min_pause: seconds after a poll before which no member of the group can cause the next one.
     """
     poller = _Poller(contacts_conn_id)
     polls = 0
@@ -61,7 +64,7 @@ async def poll_forever(contacts_conn_id: str, group: PollGroup, pace: Pace) -> A
         yield Poll(answers, started)
         retry_after = max((error.retry_after or 0.0 for error in errors), default=0.0)
         pause = max(pace.pause_after(polls, failures), retry_after)
-        await group.wait(pause, max(groups.MIN_SECONDS_BETWEEN_POLLS, retry_after))
+        await group.wait(pause, max(min_pause, retry_after))
 
 
 @dataclass(slots=True, repr=False)

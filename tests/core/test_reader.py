@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from airflow_provider_contacts.conditions import Tagged
 from airflow_provider_contacts.core import logs
-from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
+from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest, MalformedRecord
 from airflow_provider_contacts.hooks.base import ContactsHook
 from tests.conftest import Read, Sandbox
+from tests.scripted import ReceivedRequest, Reply, ScriptedServer
+from tests.tether import page
+from tests.vendors import CASES
 
 
 def test_everything_is_checked_before_the_first_request(sandbox: Sandbox) -> None:
@@ -34,6 +39,34 @@ def test_default_that_is_invalid_is_an_error_of_the_connection(sandbox: Sandbox,
     conn_id = sandbox.connect("mailstand", extra={"workspace": "not an id"})
     with pytest.raises(InvalidConnection, match="Connection 'mailstand_default'"):
         read(conn_id)
+
+
+def test_a_bad_page_that_was_requested_ahead_is_retried_like_any_other(
+    connect: Callable[..., str], scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The failure is logged, and nothing of a record is in an error."""
+    case = CASES["tether"]
+    pages = {
+        number: [{**case.record(10 * number + one), "firstName": "Ada"} for one in range(5)]
+        for number in range(1, 5)
+    }
+    bad = [Reply(body=b'{"docs": [')]
+
+    def respond(request: ReceivedRequest) -> Reply:
+        number = int(request.params["page"][0])
+        if number == 3 and bad:
+            return bad.pop()
+        return Reply(body=page(*pages.get(number, []), total=20))
+
+    scripted.respond = respond
+    conn_id = connect("odd", **{**case.parts, "host": scripted.url, "extra": {"retry_limit": 1}})
+    hook = ContactsHook.for_connection(conn_id, page_size=5)
+    assert len(list(hook.list_contacts())) == 20
+    assert "Trying again" in capsys.readouterr().out
+    bad += [Reply(body=page({"firstName": "Ada"}, total=20))]
+    with pytest.raises(MalformedRecord) as caught:
+        list(ContactsHook.for_connection(conn_id, page_size=5).list_contacts())
+    assert "Ada" not in str(caught.value)
 
 
 def test_long_listing_logs_its_progress(

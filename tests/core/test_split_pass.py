@@ -85,6 +85,13 @@ def test_an_error_of_one_account_fails_the_listing(go: Callable[..., list[int]],
 
 
 @both_ways
+def test_equal_ids_without_an_account_are_an_error(go: Callable[..., list[int]]) -> None:
+    accounts = {"1": [1, 2, 3], "2": [2, 3, 4]}
+    with pytest.raises(MalformedResponse, match="same contact id twice, without an account"):
+        go(Listing(SplitPaging(PAGING, list(accounts)), 5), by_account(accounts), 4)
+
+
+@both_ways
 def test_page_size_is_lowered_for_all_accounts(go: Callable[..., list[int]]) -> None:
     paging = CursorPaging(size_param="limit", max_size=200, cursor_param="cursor", split_param="account_id")
     accounts = {account: list(range(int(account) * 1000, int(account) * 1000 + 120)) for account in "123"}

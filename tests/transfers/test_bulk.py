@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.table import KEY
+from airflow_provider_contacts.transfers.dialects import create_temporary_table
+from airflow_provider_contacts.transfers.table import KEY, define_table
 from tests.conftest import Sandbox
 from tests.transfers.database import Database, counts, load
 
@@ -82,3 +85,38 @@ def test_columns_of_a_user(sandbox: Sandbox, database: Database) -> None:
     assert counts(load(database, "mailstand")) == (2500, 0, 2500, 0, 0)
     assert {row["note"] for row in database.rows()} == {"changed"}
     assert all("contacts.example" in row["raw"] or row["email"] is None for row in database.rows())
+
+
+def test_names_that_a_temporary_table_could_have(sandbox: Sandbox, database: Database) -> None:
+    for table in ("contacts_changes", "changes"):
+        assert counts(load(database, "mailstand", table=table)) == (2500, 2500, 0, 0, 0)
+        change_all(sandbox)
+        assert counts(load(database, "mailstand", table=table)) == (2500, 0, 2500, 0, 0)
+
+
+def test_without_the_privilege_for_temporary_tables(
+    sandbox: Sandbox, database: Database, connect: Callable[..., str]
+) -> None:
+    load(database, "mailstand")
+    table = define_table("contacts")
+    with database.engine.connect() as connection:
+        # The servers of these tests have no privileges but PostgreSQL's.
+        temporary = create_temporary_table(connection, table, ["contact_id"])
+    assert (temporary is not None) == (database.kind != "sqlite")
+    if database.kind != "postgresql":
+        return
+    name = f"writer_{secrets.token_hex(4)}"
+    url = database.engine.url
+    database.run(
+        f"CREATE ROLE {name} LOGIN",
+        f"GRANT SELECT, INSERT, UPDATE ON contacts TO {name}",
+        f"REVOKE TEMPORARY ON DATABASE {url.database} FROM PUBLIC",
+    )
+    try:
+        connect(
+            "warehouse", conn_type="postgres", host=url.host, port=url.port, login=name, schema=url.database
+        )
+        change_all(sandbox)
+        assert counts(load(database, "mailstand")) == (2500, 0, 2500, 0, 0)
+    finally:
+        database.run(f"DROP OWNED BY {name}", f"DROP ROLE {name}")

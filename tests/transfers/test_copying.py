@@ -103,6 +103,21 @@ def test_what_cannot_be_copied_is_inserted(sandbox: Sandbox, database: Database)
         assert not supports_copy(connection, define_table("nowhere"))
 
 
+def test_encoding_of_the_session(sandbox: Sandbox, database: Database) -> None:
+    """The rows are UTF-8, whatever a role or a server expects."""
+    row = sandbox.state.tables["talktohumans"].rows[0]
+    row.tags = ["José"]
+    sandbox.state.tables["talktohumans"].invalidate(row)
+    if database.kind == "postgresql":
+        database.run("ALTER ROLE CURRENT_USER SET client_encoding TO 'LATIN1'")
+    try:
+        load(database, filters={"tag": "José"})
+    finally:
+        if database.kind == "postgresql":
+            database.run("ALTER ROLE CURRENT_USER RESET client_encoding")
+    assert [msgspec.json.decode(one["tags"]) for one in database.rows()] == [["José"]]
+
+
 @pytest.mark.parametrize("text", ["tab\tand\\backslash", "\\N", "a\nb\rc", "null", ""])
 def test_text_in_a_table(text: str, sandbox: Sandbox, database: Database) -> None:
     row = sandbox.state.tables["talktohumans"].rows[0]

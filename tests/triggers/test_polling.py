@@ -29,7 +29,7 @@ def polls(count: int, conn_id: str, filters: Any = None, condition: Any = VIP) -
         found: list[Answer] = []
         group = PollGroup()
         question = Question.create(filters, condition)
-        async with contextlib.aclosing(poll_forever(conn_id, group, PACE)) as stream:
+        async with contextlib.aclosing(poll_forever(conn_id, group, PACE, min_pause=0.0)) as stream:
             with group.join(question, [time.time()]):
                 async for poll in stream:
                     found.append(poll.answers[question.key])
@@ -96,7 +96,7 @@ def test_connection_may_appear_later(
     async def go() -> list[Answer]:
         group = PollGroup()
         question = Question.create(None, VIP)
-        async with contextlib.aclosing(poll_forever("late", group, PACE)) as stream:
+        async with contextlib.aclosing(poll_forever("late", group, PACE, min_pause=0.0)) as stream:
             with group.join(question, [time.time()]):
                 first = await anext(stream)
                 connect("late", **{**CASE.parts, "host": scripted.url})
@@ -156,7 +156,7 @@ def test_questions_with_the_same_query_cost_one_listing(conn_id: str, scripted: 
         with contextlib.ExitStack() as stack:
             for question in questions:
                 stack.enter_context(group.join(question, [time.time()]))
-            async with contextlib.aclosing(poll_forever(conn_id, group, PACE)) as stream:
+            async with contextlib.aclosing(poll_forever(conn_id, group, PACE, min_pause=0.0)) as stream:
                 return (await anext(stream)).answers
 
     answers = asyncio.run(asyncio.wait_for(go(), 30))

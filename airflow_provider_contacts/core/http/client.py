@@ -86,18 +86,29 @@ class Transport:
         )
 
     def send(
-        self, request: Request, parse: Callable[[Response], Result], stop: threading.Event | None = None
+        self,
+        request: Request,
+        parse: Callable[[Response], Result],
+        stop: threading.Event | None = None,
+        *,
+        received: Response | None = None,
     ) -> Result:
         """Send a request, with retries, and return ``parse(response)``.
 
         :param stop: cancels pending retries when it is set.
+        :param received: the response to the request, if it has been sent. It is sent again only if that has to be retried.
         :raises ContactsError: if the request fails; the subclass states the cause.
         """
         stop = stop or threading.Event()
         retrying = tenacity.Retrying(
             **self._retry_policy(lambda _state: stop.is_set()), sleep=tenacity.sleep_using_event(stop)
         )
-        result: Result = retrying(self._send_once, request, parse, stop)
+        responses = [] if received is None else [received]
+
+        def exchange(step: Request, token: str | None) -> Response:
+            return responses.pop() if responses else self._exchange(step, token, stop)
+
+        result: Result = retrying(self._send_once, request, parse, exchange, stop)
         return result
 
     async def asend(
@@ -208,17 +219,21 @@ class Transport:
     # Sync and async differ in how they wait and send, so each step below exists twice.
 
     def _send_once(
-        self, request: Request, parse: Callable[[Response], Result], stop: threading.Event
+        self,
+        request: Request,
+        parse: Callable[[Response], Result],
+        exchange: Callable[[Request, str | None], Response],
+        stop: threading.Event,
     ) -> Result:
         needs_login = self._context.credentials.login is not None
         token = self._token
         if needs_login and token is None:
             token = self._renew_token(None, stop)
         try:
-            return self._attempt(request, parse, token, stop, can_renew_token=needs_login)
+            return self._attempt(request, parse, token, exchange, can_renew_token=needs_login)
         except TokenRejected:
             token = self._renew_token(token, stop)
-        return self._attempt(request, parse, token, stop, can_renew_token=False)
+        return self._attempt(request, parse, token, exchange, can_renew_token=False)
 
     async def _asend_once(
         self, request: Request, parse: Callable[[Response], Result], backend: HttpxBackend
@@ -257,12 +272,12 @@ class Transport:
         request: Request,
         parse: Callable[[Response], Result],
         token: str | None,
-        stop: threading.Event,
+        exchange: Callable[[Request, str | None], Response],
         *,
         can_renew_token: bool,
     ) -> Result:
         flow = attempt(self._context, request, parse, token=token, can_renew_token=can_renew_token)
-        return _drive(flow, lambda step: self._exchange(step, token, stop))
+        return _drive(flow, lambda step: exchange(step, token))
 
     async def _aattempt(
         self,
