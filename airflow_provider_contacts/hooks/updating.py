@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import (
@@ -13,12 +13,14 @@ from airflow_provider_contacts.core.changes import (
     parse_stage_change,
     parse_tag_change,
 )
-from airflow_provider_contacts.core.http.client import Transport
-from airflow_provider_contacts.core.updates.run import Updater
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import UnsupportedByVendor
 from airflow_provider_contacts.hooks import registry
+
+if TYPE_CHECKING:
+    from airflow_provider_contacts.core.http.client import Transport
+    from airflow_provider_contacts.core.updates.run import Updater
+    from airflow_provider_contacts.core.vendor import Vendor
 
 
 class ContactUpdates:
@@ -83,6 +85,8 @@ class ContactUpdates:
         :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors that can.
         """
         self.require_update_support(change.kind)
+        from airflow_provider_contacts.core.updates.run import Updater
+
         return Updater.create(self._open_transport(), change, count)
 
     def require_update_support(self, kind: ChangeKind) -> None:

@@ -13,8 +13,6 @@ from airflow_provider_contacts.core.changes import (
     parse_tag_change,
 )
 from airflow_provider_contacts.core.logs import ProgressLog
-from airflow_provider_contacts.core.updates.progress import Progress, Store
-from airflow_provider_contacts.core.updates.run import Outcome, Updater, update_all
 from airflow_provider_contacts.core.updates.targets import Target, parse_targets
 from airflow_provider_contacts.core.validation import parse_bool, parse_int
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
@@ -26,6 +24,9 @@ from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
+
+    from airflow_provider_contacts.core.updates.progress import Store
+    from airflow_provider_contacts.core.updates.run import Outcome, Updater
 
 __all__ = ["UpdateContactNotesOperator", "UpdateContactStageOperator", "UpdateContactTagsOperator"]
 
@@ -126,6 +127,9 @@ class _UpdateContactsOperator(RetryPolicyOperator):
         updater: Updater,
         context: Context,
     ) -> dict[str, list[dict[str, object]]]:
+        from airflow_provider_contacts.core.updates.progress import Progress
+        from airflow_provider_contacts.core.updates.run import update_all
+
         store: Store | None = dict(context).get("task_state_store")  # type: ignore[assignment]
         settings = hook.settings
         scope = f"{hook.vendor.name} {settings.conn_id} {settings.base_url}"

@@ -19,17 +19,17 @@ from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.transfers.database_errors import database_errors
 from airflow_provider_contacts.transfers.dialects import require_schema_support, require_tested
-from airflow_provider_contacts.transfers.merge import Counts, Merge
 from airflow_provider_contacts.transfers.openlineage import Export
 from airflow_provider_contacts.transfers.packages import missing_database_provider
 from airflow_provider_contacts.transfers.removals import parse_removal_limit
-from airflow_provider_contacts.transfers.staging import Staging
 from airflow_provider_contacts.transfers.table import define_table, ensure_table
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.sdk import Connection, Context
+
+    from airflow_provider_contacts.transfers.merge import Counts
 
 __all__ = ["ContactsToSqlOperator"]
 
@@ -153,6 +153,9 @@ class ContactsToSqlOperator(BaseContactsOperator):
 
     def _merge(self, hook: ContactsHook[Any]) -> tuple[Counts, tuple[str, str]]:
         """Read the contacts, write them, and return the counts and the table's dataset."""
+        from airflow_provider_contacts.transfers.merge import Merge
+        from airflow_provider_contacts.transfers.staging import Staging
+
         create_table = parse_bool("create_table", self.create_table)
         mark_removed = parse_bool("mark_removed", self.mark_removed)
         removal_limit = parse_removal_limit(self.max_removed)

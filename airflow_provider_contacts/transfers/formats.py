@@ -8,19 +8,15 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import InvalidRequest, MalformedRecord
 from airflow_provider_contacts.transfers.columns import COLUMNS, Column
 from airflow_provider_contacts.transfers.packages import require_library
-from airflow_provider_contacts.transfers.writers import (
-    CsvWriter,
-    JsonLinesWriter,
-    ParquetWriter,
-    RawWriter,
-    Writer,
-)
+
+if TYPE_CHECKING:
+    from airflow_provider_contacts.transfers.writers import Writer
 
 Content = Literal["normalized", "raw"]
 
@@ -80,6 +76,13 @@ class FileFormat:
             require_library("zstandard", "zstd")
 
     def _writer(self, file: IO[bytes]) -> Writer:
+        from airflow_provider_contacts.transfers.writers import (
+            CsvWriter,
+            JsonLinesWriter,
+            ParquetWriter,
+            RawWriter,
+        )
+
         if self.content == "raw":
             return RawWriter(file)
         if self.name == "jsonl":

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.validation import is_int
-from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from airflow_provider_contacts.core.vendor import Vendor
 
 
 @dataclass(frozen=True, slots=True, repr=False)
