@@ -1,7 +1,7 @@
 """Write the contacts of all vendors to one table of a warehouse.
 
-Each vendor is a task. In TalkToHumans each LinkedIn account is one, because its API returns 25 contacts at a time and its pages
-cannot be read in parallel. The tasks write only what is new or has changed, at the same time and to the same table.
+Each vendor is a task. In TalkToHumans each LinkedIn account is one, because its API returns 25 contacts at a time, one page after
+another. The tasks write only what is new or has changed, at the same time and to the same table.
 
 `announce_changes` triggers DAGs that are scheduled on the asset `contacts_table`; it is skipped if nothing has changed. `report_counts`
 logs the counts, and lets the run fail if a load has failed. A listing cannot be backfilled: the vendors know the current state, not the state of a past day.
