@@ -98,6 +98,11 @@ def requests(vendor: Vendor) -> str:
     """Return how many requests a listing costs."""
     paging = vendor.contacts.paging
     is_cursor = isinstance(paging, CursorPaging)
+    parallel = (
+        f" Several values of `{paging.split_param}` are listed in parallel."
+        if isinstance(paging, CursorPaging) and paging.split_param
+        else ""
+    )
     rows = []
     for size in SIZES:
         number = -(-size // paging.max_size) if is_cursor else size // paging.max_size + 1
@@ -116,7 +121,7 @@ def requests(vendor: Vendor) -> str:
         f"The published rate limit is {limits[0]}; it is enforced by default."
         if limits
         else "No rate limit is published.",
-        "Each page starts where the previous one ends, so pages are fetched one after another."
+        f"Each page starts where the previous one ends, so pages are fetched one after another.{parallel}"
         if is_cursor
         else "Pages are numbered. A listing of exactly 10, 20, 25, 50, 100, 200, 250, 500 or 1,000 contacts costs one more request.",
         f"Requests per listing, and so per poll: {formula}.",
