@@ -71,7 +71,7 @@ a poll is one request here, because the vendor has few matching contacts. Reques
 GROWTH = """## Growth
 
 From 1,000 to 1,000,000 Mailstand contacts, each in a process of its own. Memory is in addition to what Airflow and the imports
-take. CPU time per contact stays the same, apart from what starting costs small runs; memory grows because
+take. CPU time per contact stays about the same: starting costs small runs more, and files of gigabytes cost the kernel more; memory grows because
 each contact's id is remembered, so that none is returned twice. A table remembers a digest for each contact as well.
 """
 
