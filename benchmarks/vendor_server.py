@@ -136,7 +136,7 @@ class Server:
     _talktohumans: Records | None = None
 
     def respond(self, target: str) -> bytes:
-        """Return the response's body for a request's target, or no bytes if there is no such path."""
+        """Return the response's body for a request's target, or empty bytes for an unknown path."""
         parts = urlsplit(target)
         params = parse_qs(parts.query)
         routes = {

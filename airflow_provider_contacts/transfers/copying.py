@@ -111,14 +111,10 @@ def reject_nul(values: Sequence[object]) -> None:
     :param values: those of a staged row.
     :raises MalformedRecord: if one does; the message names the field.
     """
-    if not any(isinstance(value, str) and "\0" in value for value in values):
-        return
-    name = next(
-        column.name
-        for column, value in zip(VALUE_COLUMNS, values, strict=False)
-        if isinstance(value, str) and "\0" in value
-    )
-    raise MalformedRecord(
-        f"`{name}` of contact {values[_VALUE_COLUMN_NAMES.index('contact_id')]} contains a NUL character, which PostgreSQL cannot store. "
-        "Nothing was written. Remove the character at the vendor."
-    )
+    for name, value in zip(_VALUE_COLUMN_NAMES, values, strict=False):
+        if isinstance(value, str) and "\0" in value:
+            contact_id = values[_VALUE_COLUMN_NAMES.index("contact_id")]
+            raise MalformedRecord(
+                f"`{name}` of contact {contact_id} contains a NUL character, which PostgreSQL cannot store. Nothing was "
+                "written. Remove the character at the vendor."
+            )
