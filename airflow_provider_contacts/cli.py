@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from airflow.cli.cli_config import ActionCommand, Arg, CLICommand
 
 _CONDITIONS = (
-    "replied, invitation_pending, connected, tagged:NAME, in_stage:NAME, opened, clicked, bounced, has_phone, "
-    "or JSON, which also has all, any and not"
+    "replied, invitation_pending, connected, tagged:NAME, in_stage:NAME, opened, clicked, bounced, unsubscribed, "
+    "last_interaction:7d, has_phone, or JSON, which also has all, any and not"
 )
 
 

@@ -14,9 +14,10 @@ a record has no ``tags``, neither ``Tagged("VIP")`` nor ``~Tagged("VIP")`` match
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import date, datetime, timezone
-from typing import Union
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import msgspec
 
@@ -33,17 +34,32 @@ __all__ = [
     "HasPhone",
     "InStage",
     "InvitationPending",
+    "LastInteraction",
     "Not",
     "Opened",
     "Replied",
     "Tagged",
+    "TimeLike",
+    "Unsubscribed",
     "get_condition_name",
 ]
+
+# A time, or a duration before now. msgspec has no union of both, because both are text in JSON.
+if TYPE_CHECKING:
+    TimeLike: TypeAlias = datetime | date | timedelta | str
+else:
+    TimeLike = Any
 
 # Final invitation states. The vendor's API docs do not list the states, so any other state is unknown.
 _FINAL_INVITATION_STATES = frozenset(
     {"accepted", "declined", "rejected", "withdrawn", "canceled", "cancelled", "expired"}
 )
+
+
+_DURATION = re.compile(r"(\d{1,6})\s?([mhdw])", re.ASCII)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_MAX_DURATION = timedelta(days=36_525)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unknown_fields=True):
@@ -63,7 +79,7 @@ class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unkno
 
     def to_dict(self) -> dict[str, object]:
         """Return the condition as JSON types."""
-        fields: dict[str, object] = msgspec.to_builtins(self)
+        fields: dict[str, object] = msgspec.json.decode(msgspec.json.encode(self))
         return fields
 
     def __bool__(self) -> bool:
@@ -88,46 +104,62 @@ class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unkno
 class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True, omit_defaults=True):
     """The contact has replied.
 
-    :param since: only count replies after this time. A time without a zone is in UTC; a date means midnight UTC.
+    :param since: only count replies after this time: a time, a date (midnight UTC), or a duration before now such as ``7d``.
+        A time without a zone is in UTC.
     :param interaction_counts: whether a last interaction after ``since`` counts as a reply, if the record does not report
         when the contact replied. It may be a message to the contact.
     """
 
-    since: datetime | None = None
+    since: TimeLike | None = None
     interaction_counts: bool = False
 
     def __post_init__(self) -> None:
-        # A date is accepted too: msgspec enforces the annotation on JSON only.
-        since: object = self.since
-        if isinstance(since, date) and not isinstance(since, datetime):
-            since = datetime.combine(since, datetime.min.time())
-        if since is None:
-            return
-        if not isinstance(since, datetime):
-            raise ValueError(  # noqa: TRY004 - msgspec turns only ValueError into its own error
-                "`since` must be a datetime or a date. For text or a template, write "
-                '{"condition": "replied", "since": …}.'
-            )
-        since = since if since.tzinfo else since.replace(tzinfo=timezone.utc)
-        msgspec.structs.force_setattr(self, "since", to_plain_datetime(since))
+        _normalize_time(self, "since")
+        if not isinstance(self.interaction_counts, bool):
+            raise ValueError("`interaction_counts` must be true or false")  # noqa: TRY004
 
     def evaluate(self, contact: Contact) -> bool | None:
         if self.since is None or not contact.replied:
             return contact.replied
+        since = _to_time(self.since)
         if contact.replied_at is not None:
-            return contact.replied_at > self.since
+            return contact.replied_at > since
         # The last interaction is the reply or came after it, so it proves only that there was no later reply.
         if contact.last_interaction_at is None:
             return None
-        if contact.last_interaction_at <= self.since:
+        if contact.last_interaction_at <= since:
             return False
         return True if self.interaction_counts else None
 
 
-class InvitationPending(Condition, frozen=True, tag="invitation_pending", forbid_unknown_fields=True):
-    """An invitation is pending."""
+class InvitationPending(
+    Condition, frozen=True, tag="invitation_pending", forbid_unknown_fields=True, omit_defaults=True
+):
+    """An invitation is pending.
+
+    :param older_than: only count invitations from before this time: a time, a date, or a duration before now such as ``14d``.
+    :param invitation_type: only count invitations of this type, under the vendor's name; case is ignored.
+    """
+
+    older_than: TimeLike | None = None
+    invitation_type: str | None = None
+
+    def __post_init__(self) -> None:
+        _normalize_time(self, "older_than")
+        if self.invitation_type is not None:
+            _require_name(self.invitation_type, "invitation_type")
 
     def evaluate(self, contact: Contact) -> bool | None:
+        values = [self._is_pending(contact)]
+        if self.older_than is not None:
+            invited_at = contact.invited_at
+            values.append(None if invited_at is None else invited_at < _to_time(self.older_than))
+        if self.invitation_type is not None:
+            found = contact.invitation_type
+            values.append(None if found is None else found.casefold() == self.invitation_type.casefold())
+        return _all_of(values)
+
+    def _is_pending(self, contact: Contact) -> bool | None:
         if contact.invitation_state is None:
             return _false_unless_unknown(contact, "invitation_state")
         state = contact.invitation_state.lower()
@@ -155,18 +187,44 @@ class Tagged(Condition, frozen=True, tag="tagged", forbid_unknown_fields=True):
         return True if self.name in contact.tags else _false_unless_unknown(contact, "tags")
 
 
-class InStage(Condition, frozen=True, tag="in_stage", forbid_unknown_fields=True):
-    """The contact is in the stage with this name; case is ignored."""
+class _TakesSeveralNames(type(msgspec.Struct)):  # type: ignore[misc]
+    """Lets a condition be written with several names: ``InStage("Interested", "Nurture")``."""
 
-    name: str
+    def __call__(cls, *names: str, **fields: object) -> Any:
+        return (
+            super().__call__(names if len(names) > 1 else names[0], **fields)
+            if names
+            else super().__call__(**fields)
+        )
+
+
+class InStage(
+    Condition, frozen=True, tag="in_stage", forbid_unknown_fields=True, metaclass=_TakesSeveralNames
+):
+    """The contact is in a stage with this name, or one of these names; case is ignored.
+
+    :param name: a name, or several: ``InStage("Interested", "Nurture")``.
+    """
+
+    name: str | tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _require_name(self.name)
+        if isinstance(self.name, list):
+            msgspec.structs.force_setattr(self, "name", tuple(self.name))
+        if not self.names:
+            raise ValueError("`name` must not be empty")
+        for name in self.names:
+            _require_name(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the stages."""
+        return self.name if isinstance(self.name, tuple) else (self.name,)
 
     def evaluate(self, contact: Contact) -> bool | None:
         if contact.stage is None:
             return _false_unless_unknown(contact, "stage")
-        return contact.stage.casefold() == self.name.casefold()
+        return contact.stage.casefold() in [name.casefold() for name in self.names]
 
 
 class Opened(Condition, frozen=True, tag="opened", forbid_unknown_fields=True):
@@ -190,6 +248,42 @@ class Bounced(Condition, frozen=True, tag="bounced", forbid_unknown_fields=True)
         return True if contact.bounced_at is not None else _false_unless_unknown(contact, "bounced_at")
 
 
+class Unsubscribed(Condition, frozen=True, tag="unsubscribed", forbid_unknown_fields=True):
+    """The contact has unsubscribed."""
+
+    def evaluate(self, contact: Contact) -> bool | None:
+        is_known = contact.unsubscribed_at is not None
+        return True if is_known else _false_unless_unknown(contact, "unsubscribed_at")
+
+
+class LastInteraction(
+    Condition, frozen=True, tag="last_interaction", forbid_unknown_fields=True, omit_defaults=True
+):
+    """The last interaction with the contact, in either direction, was in a period.
+
+    Without a last interaction it is unknown, because vendors do not say whether there was none.
+
+    :param before: it was before this time: a time, a date, or a duration before now such as ``30d``.
+    :param after: it was after this time.
+    """
+
+    before: TimeLike | None = None
+    after: TimeLike | None = None
+
+    def __post_init__(self) -> None:
+        _normalize_time(self, "before")
+        _normalize_time(self, "after")
+        if self.before is None and self.after is None:
+            raise ValueError("set `before`, `after` or both")
+
+    def evaluate(self, contact: Contact) -> bool | None:
+        moment = contact.last_interaction_at
+        if moment is None:
+            return None
+        is_before = self.before is None or moment < _to_time(self.before)
+        return is_before and (self.after is None or moment > _to_time(self.after))
+
+
 class HasPhone(Condition, frozen=True, tag="has_phone", forbid_unknown_fields=True):
     """The contact has a phone number."""
 
@@ -206,10 +300,7 @@ class AllOf(Condition, frozen=True, tag="all", forbid_unknown_fields=True):
         _require_operands(self.of)
 
     def evaluate(self, contact: Contact) -> bool | None:
-        values = [condition.evaluate(contact) for condition in self.of]
-        if False in values:
-            return False
-        return None if None in values else True
+        return _all_of([condition.evaluate(contact) for condition in self.of])
 
     def simple_conditions(self) -> Iterator[Condition]:
         for condition in self.of:
@@ -260,6 +351,8 @@ SIMPLE_CONDITIONS: tuple[type[Condition], ...] = (
     Opened,
     Clicked,
     Bounced,
+    Unsubscribed,
+    LastInteraction,
     HasPhone,
 )
 
@@ -272,16 +365,13 @@ AnyCondition = Union[  # noqa: UP007 - msgspec resolves this name at run time
     Opened,
     Clicked,
     Bounced,
+    Unsubscribed,
+    LastInteraction,
     HasPhone,
     AllOf,
     AnyOf,
     Not,
 ]
-
-
-def to_plain_datetime(moment: datetime) -> datetime:
-    """Return a time as the class that msgspec encodes. Airflow uses pendulum's."""
-    return moment if type(moment) is datetime else datetime.fromisoformat(moment.isoformat())
 
 
 def get_condition_name(condition: Condition | type[Condition]) -> str:
@@ -296,13 +386,68 @@ def _false_unless_unknown(contact: Contact, field: str) -> bool | None:
     return None if field in contact.unknown_fields else False
 
 
+def _all_of(values: list[bool | None]) -> bool | None:
+    if False in values:
+        return False
+    return None if None in values else True
+
+
+def _normalize_time(condition: Condition, field: str) -> None:
+    """Replace a field by a time in UTC, or by a duration before now.
+
+    :raises ValueError: if it is neither. msgspec turns only a ValueError into its own error.
+    """
+    value = getattr(condition, field)
+    if value is not None:
+        msgspec.structs.force_setattr(condition, field, _parse_time(value, field))
+
+
+def _parse_time(value: object, field: str) -> datetime | timedelta:
+    parsed = _parse_time_text(value.strip()) if isinstance(value, str) else value
+    if isinstance(parsed, date) and not isinstance(parsed, datetime):
+        parsed = datetime.combine(parsed, datetime.min.time())
+    if isinstance(parsed, datetime):
+        moment = parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+        # Airflow passes times of pendulum's class, which msgspec does not encode.
+        return moment if type(moment) is datetime else datetime.fromisoformat(moment.isoformat())
+    if isinstance(parsed, timedelta) and timedelta() < parsed < _MAX_DURATION:
+        return timedelta(seconds=parsed.total_seconds())
+    hint = ". Airflow renders a template only in a condition's JSON" if "{{" in str(value) else ""
+    raise ValueError(
+        f"`{field}` must be a time such as 2026-03-01T12:00:00Z, a date such as 2026-03-01, or a duration before now such as "
+        f"7d, 12h or 30m{hint}"
+    )
+
+
+def _parse_time_text(text: str) -> object:
+    """Return the time, date or duration that text stands for, or None."""
+    if duration := _DURATION.fullmatch(text):
+        return timedelta(**{_UNITS[duration[2]]: int(duration[1])})
+    if _DATE.fullmatch(text):
+        text = f"{text}T00:00:00Z"
+    for kind in (datetime, timedelta):
+        try:
+            return msgspec.convert(text, kind)
+        except msgspec.ValidationError:
+            continue
+    return None
+
+
+def _to_time(value: TimeLike) -> datetime:
+    """Return the time that a normalized field means at this moment."""
+    if isinstance(value, timedelta):
+        return datetime.now(timezone.utc) - value
+    assert isinstance(value, datetime)
+    return value
+
+
 def _operands(condition: Condition, combinator: type[AllOf | AnyOf]) -> tuple[AnyCondition, ...]:
     return condition.of if isinstance(condition, combinator) else (condition,)  # type: ignore[return-value]
 
 
-def _require_name(name: object) -> None:
+def _require_name(name: object, field: str = "name") -> None:
     if not isinstance(name, str) or not name.strip():
-        raise ValueError("`name` must be text that is not empty")
+        raise ValueError(f"`{field}` must be text that is not empty")
 
 
 def _require_operands(conditions: tuple[AnyCondition, ...]) -> None:

@@ -23,6 +23,7 @@ _FIELDS_OF_CONDITIONS = (
     "opened_at",
     "clicked_at",
     "bounced_at",
+    "unsubscribed_at",
 )
 
 
@@ -45,6 +46,7 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
         a workspace in Mailstand, an organization in Tether. Empty if the vendor does not report one.
     :param contact_id: the vendor's id, as text.
     :param stage: stage or status, under the name that the vendor shows.
+    :param invitation_type: what kind of invitation ``invitation_state`` is about, under the vendor's name.
     :param country: as the vendor writes it; vendors differ (``US``, ``USA``, ``United States``).
     :param replied: True, False, or None if the vendor does not report it.
     :param url: URL of the contact in the vendor's app.
@@ -84,6 +86,7 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     updated_at: datetime | None = None
     url: str | None = None
     unknown_fields: tuple[str, ...] = ()
+    invitation_type: str | None = None
     # Last, so that encoding a contact appends the vendor's bytes unchanged.
     raw: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 

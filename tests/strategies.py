@@ -14,9 +14,11 @@ from airflow_provider_contacts.conditions import (
     HasPhone,
     InStage,
     InvitationPending,
+    LastInteraction,
     Opened,
     Replied,
     Tagged,
+    Unsubscribed,
 )
 from airflow_provider_contacts.contact import Contact
 
@@ -24,11 +26,21 @@ NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 times = st.none() | st.sampled_from([NOW, NOW - timedelta(days=5), NOW + timedelta(days=5)])
 
+durations = st.sampled_from(["30m", "12h", "7d", "2w", timedelta(days=36_000)])
+
 leaves: st.SearchStrategy[Condition] = st.one_of(
-    st.builds(Replied, since=times),
-    st.sampled_from([InvitationPending(), Connected(), Opened(), Clicked(), Bounced(), HasPhone()]),
+    st.builds(Replied, since=times | durations),
+    st.builds(
+        InvitationPending,
+        older_than=times | durations,
+        invitation_type=st.none() | st.sampled_from(["sent", "RECEIVED"]),
+    ),
+    st.builds(LastInteraction, before=times | durations, after=st.just(NOW) | durations),
+    st.sampled_from([Connected(), Opened(), Clicked(), Bounced(), Unsubscribed(), HasPhone()]),
     st.builds(Tagged, name=st.sampled_from(["VIP", "vip", "Möglich"])),
-    st.builds(InStage, name=st.sampled_from(["Interested", "INTERESTED", "Straße", "STRASSE"])),
+    st.lists(st.sampled_from(["Interested", "INTERESTED", "Straße", "STRASSE"]), min_size=1).map(
+        lambda names: InStage(*names)
+    ),
 )
 
 conditions: st.SearchStrategy[Condition] = st.recursive(
@@ -52,13 +64,25 @@ contacts = st.builds(
     opened_at=times,
     clicked_at=times,
     bounced_at=times,
+    unsubscribed_at=times,
+    invited_at=times,
+    invitation_type=st.none() | st.sampled_from(["SENT", "received"]),
     phone=st.none() | st.just("+1"),
     tags=st.sampled_from([(), ("VIP",), ("Möglich", "x")]),
     stage=st.none() | st.sampled_from(["interested", "STRASSE"]),
     invitation_state=st.none() | st.sampled_from(["PENDING", "accepted", "sent"]),
     unknown_fields=st.lists(
         st.sampled_from(
-            ["tags", "stage", "phone", "invitation_state", "opened_at", "clicked_at", "bounced_at"]
+            [
+                "tags",
+                "stage",
+                "phone",
+                "invitation_state",
+                "opened_at",
+                "clicked_at",
+                "bounced_at",
+                "unsubscribed_at",
+            ]
         )
     ).map(tuple),
 )

@@ -17,10 +17,12 @@ from airflow_provider_contacts.conditions import (
     HasPhone,
     InStage,
     InvitationPending,
+    LastInteraction,
     Not,
     Opened,
     Replied,
     Tagged,
+    Unsubscribed,
     get_condition_name,
 )
 from airflow_provider_contacts.contact import Contact
@@ -66,6 +68,8 @@ def test_names() -> None:
         "opened",
         "clicked",
         "bounced",
+        "unsubscribed",
+        "last_interaction",
         "has_phone",
     ]
 
@@ -151,10 +155,100 @@ def test_python_mistakes_are_errors() -> None:
 def test_since_accepts_times_and_dates() -> None:
     from datetime import date
 
-    assert Replied(date(2026, 1, 2)) == Replied(NOW)  # type: ignore[arg-type]
-    for bad in ("{{ ds }}", "yesterday", 5):
-        with pytest.raises(ValueError, match="For text or a template, write"):
+    for value in (date(2026, 1, 2), "2026-01-02", " 2026-01-02T00:00:00Z", NOW.replace(tzinfo=None)):
+        assert Replied(value) == Replied(NOW)
+    for bad in (
+        "yesterday",
+        "7 years",
+        "0d",
+        "-1d",
+        "",
+        "99999999d",
+        timedelta(),
+        timedelta(days=-1),
+        5,
+        True,
+        {},
+    ):
+        with pytest.raises(
+            ValueError, match="`since` must be a time such as .*, or a duration before now such as 7d"
+        ):
             Replied(bad)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="renders a template only in a condition's JSON"):
+        Replied("{{ ds }}")
+
+
+def test_durations_are_relative_to_now() -> None:
+    now = datetime.now(timezone.utc)
+    for value in ("7d", "1w", "168h", "10080m", "P7D", timedelta(days=7)):
+        condition = Replied(since=value)
+        assert condition == Replied(since="7d")
+        assert parse_condition(condition.to_dict()) == condition
+        recent, old = (
+            Contact("v", "", "1", replied=True, replied_at=now - timedelta(days=days)) for days in (6, 8)
+        )
+        assert condition.evaluate(recent) is True
+        assert condition.evaluate(old) is False
+
+
+@pytest.mark.parametrize(
+    ("condition", "fields", "value"),
+    [
+        (InvitationPending(older_than="14d"), {"invited_at": NOW - timedelta(days=3000)}, True),
+        (InvitationPending(older_than=NOW), {"invited_at": NOW + timedelta(days=1)}, False),
+        (InvitationPending(older_than=NOW), {}, None),
+        (InvitationPending(older_than=NOW), {"invitation_state": "accepted"}, False),
+        (InvitationPending(invitation_type="sent"), {"invitation_type": "SENT"}, True),
+        (InvitationPending(invitation_type="sent"), {"invitation_type": "received"}, False),
+        (InvitationPending(invitation_type="sent"), {}, None),
+        (InvitationPending(NOW, "sent"), {"invitation_type": "received"}, False),
+    ],
+)
+def test_invitations(condition: Condition, fields: dict[str, Any], value: bool | None) -> None:
+    contact = Contact("v", "", "1", **{"invitation_state": "pending", **fields})
+    assert condition.evaluate(contact) is value
+
+
+@pytest.mark.parametrize(
+    ("condition", "days", "value"),
+    [
+        (LastInteraction(before=NOW), -1, True),
+        (LastInteraction(before=NOW), 0, False),
+        (LastInteraction(after=NOW), 1, True),
+        (LastInteraction(after=NOW), 0, False),
+        (LastInteraction(before=NOW, after=NOW - timedelta(days=2)), -1, True),
+        (LastInteraction(before=NOW, after=NOW - timedelta(days=2)), -3, False),
+        (LastInteraction(before="1d"), None, None),
+    ],
+)
+def test_last_interaction(condition: Condition, days: int | None, value: bool | None) -> None:
+    moment = None if days is None else NOW + timedelta(days=days)
+    assert condition.evaluate(Contact("v", "", "1", last_interaction_at=moment)) is value
+
+
+def test_last_interaction_needs_a_time() -> None:
+    with pytest.raises(ValueError, match="set `before`, `after` or both"):
+        LastInteraction()
+
+
+def test_several_stages() -> None:
+    condition = InStage("Interested", "Nurture")
+    assert condition.names == ("Interested", "Nurture")
+    assert condition.evaluate(Contact("v", "", "1", stage="nurture")) is True
+    assert condition.evaluate(Contact("v", "", "1", stage="Lost")) is False
+    assert condition == InStage(name=("Interested", "Nurture")) == InStage(name=["Interested", "Nurture"])
+    assert parse_condition(condition.to_dict()) == condition
+    assert condition.to_dict() == {"condition": "in_stage", "name": ["Interested", "Nurture"]}
+    assert InStage("Interested").to_dict() == {"condition": "in_stage", "name": "Interested"}
+    for bad in ((), ("",), (1,)):
+        with pytest.raises((ValueError, TypeError), match="name"):
+            InStage(*bad)
+
+
+def test_unsubscribed() -> None:
+    assert Unsubscribed().evaluate(Contact("v", "", "1", unsubscribed_at=NOW)) is True
+    assert Unsubscribed().evaluate(Contact("v", "", "1")) is False
+    assert Unsubscribed().evaluate(Contact("v", "", "1", unknown_fields=("unsubscribed_at",))) is None
 
 
 def test_pendulum_times() -> None:

@@ -36,8 +36,10 @@ def _wanted_names(filters: Mapping[str, object], condition: Condition | None) ->
     for value in filters.values():
         yield from (str(item) for item in (value if isinstance(value, list) else [value]))
     for simple in () if condition is None else condition.simple_conditions():
-        if isinstance(simple, Tagged | InStage):
+        if isinstance(simple, Tagged):
             yield simple.name
+        if isinstance(simple, InStage):
+            yield from simple.names
 
 
 def _find_similar(hook: ContactsHook[Any], wanted: list[str]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
 from typing import TypeAlias
 
 import msgspec
@@ -16,9 +15,7 @@ from airflow_provider_contacts.conditions import (
     AnyOf,
     Condition,
     Not,
-    Replied,
     get_condition_name,
-    to_plain_datetime,
 )
 from airflow_provider_contacts.core.validation import closest, did_you_mean
 from airflow_provider_contacts.errors import InvalidRequest
@@ -30,7 +27,10 @@ _NAMES_BY_CLASS = {
 }
 _KNOWN_NAMES = f"Known conditions: {', '.join(_CONDITIONS)}."
 _NAME = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+# The field that text sets, such as `replied:2026-03-01`.
+_TEXT_FIELDS = {"replied": "since", "invitation_pending": "older_than", "last_interaction": "after"}
+
+_TIME_FIELDS = frozenset({"since", "older_than", "before", "after"})
 
 # A condition, its JSON, or text such as `tagged:Hot lead`.
 ConditionLike: TypeAlias = Condition | Mapping[str, object] | str
@@ -49,7 +49,7 @@ def parse_condition(value: ConditionLike | None) -> Condition | None:
         raise InvalidRequest(f"The condition is a class, not an instance. Write {value.__name__}(…).")
     payload = _parse_text(value) if isinstance(value, str) else value
     try:
-        condition: Condition = msgspec.convert(_with_times(payload), AnyCondition)
+        condition: Condition = msgspec.convert(payload, AnyCondition)
     except RecursionError:
         raise InvalidRequest("The condition is nested too deeply.") from None
     except msgspec.ValidationError as error:
@@ -87,24 +87,7 @@ def _parse_text(text: str) -> object:
     name = _NAMES_BY_CLASS.get(name.lower(), name)
     if not colon:
         return {"condition": name}
-    return {"condition": name, "since" if name == "replied" else "name": argument}
-
-
-def _with_times(payload: object) -> object:
-    """Return a condition's JSON with dates, such as Airflow's ``{{ ds }}``, replaced by midnight UTC."""
-    if isinstance(payload, list | tuple):
-        return [_with_times(part) for part in payload]
-    if not isinstance(payload, Mapping):
-        return payload
-    payload = {**payload, "of": _with_times(payload["of"])} if "of" in payload else payload
-    since = payload.get("since")
-    if isinstance(since, datetime):
-        return {**payload, "since": to_plain_datetime(since)}
-    if isinstance(since, date):
-        since = since.isoformat()
-    if isinstance(since, str) and _DATE.fullmatch(since.strip()):
-        return {**payload, "since": f"{since.strip()}T00:00:00Z"}
-    return payload
+    return {"condition": name, _TEXT_FIELDS.get(name, "name"): argument}
 
 
 def _explain(payload: object, error: str) -> str:
@@ -134,17 +117,18 @@ def _find_problem(node: object) -> str:
             takes = " and ".join(f"`{known}`" for known in fields) or "no fields"
             hint = did_you_mean(field, fields) or f" It takes {takes}."
             return f"The condition `{name}` has an unknown field{_quote(field)}.{hint}"
-    if "since" in fields and node.get("since") is not None and not _is_time(node["since"]):
-        return "The condition `replied`: `since` must be a time such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01."
+    for field in _TIME_FIELDS & node.keys() & set(fields):
+        if node[field] is not None and (problem := _explain_time(name, field, node[field])):
+            return problem
     return ""
 
 
-def _is_time(value: object) -> bool:
+def _explain_time(name: str, field: str, value: object) -> str:
     try:
-        msgspec.convert({"condition": "replied", "since": value}, Replied)
-    except msgspec.ValidationError:
-        return False
-    return True
+        msgspec.convert({"condition": name, field: value}, _CONDITIONS[name])
+    except msgspec.ValidationError as error:
+        return f"The condition `{name}`: {error}."
+    return ""
 
 
 def _quote(name: str) -> str:

@@ -8,12 +8,18 @@ from airflow_provider_contacts.conditions import (
     SIMPLE_CONDITIONS,
     Condition,
     InStage,
+    LastInteraction,
     Tagged,
     get_condition_name,
 )
 from airflow_provider_contacts.core.vendor import ConditionSupport, Vendor
 
-_EXAMPLE_NAMES: dict[type[Condition], str] = {Tagged: "VIP", InStage: "Interested"}
+# Examples of conditions with a required field: in Python, and as text.
+_EXAMPLES: dict[type[Condition], tuple[Condition, str, str]] = {
+    Tagged: (Tagged("VIP"), 'Tagged("VIP")', "tagged:VIP"),
+    InStage: (InStage("Interested"), 'InStage("Interested")', "in_stage:Interested"),
+    LastInteraction: (LastInteraction(after="7d"), 'LastInteraction(after="7d")', "last_interaction:7d"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,13 @@ def describe_conditions(vendor: Vendor) -> list[ConditionDescription]:
 
 def _describe(condition_class: type[Condition], vendor: Vendor) -> ConditionDescription:
     name = get_condition_name(condition_class)
-    argument = _EXAMPLE_NAMES.get(condition_class)
-    example = condition_class() if argument is None else condition_class(name=argument)
+    found = _EXAMPLES.get(condition_class)
+    example, python, text = found or (condition_class(), f"{condition_class.__name__}()", name)
     summary = (condition_class.__doc__ or "").partition("\n")[0]
     return ConditionDescription(
         name=name,
-        text=name if argument is None else f"{name}:{argument}",
-        python=f"{condition_class.__name__}({'' if argument is None else repr(argument)})".replace("'", '"'),
+        text=text,
+        python=python,
         meaning=summary,
         support=_describe_support(vendor.contacts.conditions.get(name), example),
     )
@@ -59,6 +65,5 @@ def _describe_support(support: ConditionSupport | None, example: Condition) -> s
     if support.to_filters(example, True) is not None:
         level = "server" if support.is_on_record else "server only"
         return f"{level}, with the filter `{support.record_filter}`" if support.record_filter else level
-    return (
-        f"server only, with the filter `{support.required_filter}`" if support.required_filter else "record"
-    )
+    level = "record" if support.is_on_record else "server only"
+    return f"{level}, with the filter `{support.required_filter}`" if support.required_filter else level

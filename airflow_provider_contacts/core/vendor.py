@@ -67,12 +67,14 @@ class ConditionSupport:
     def from_name(
         cls, filters: Callable[[str], Filters], *, negated: Callable[[str], Filters | None] | None = None
     ) -> ConditionSupport:
-        """Support ``Tagged(name)`` or ``InStage(name)`` by filters made from the name."""
+        """Support ``Tagged(name)`` or ``InStage(name)`` by filters made from the name. Several names are tested on records."""
 
         def to_filters(condition: Condition, wanted: bool) -> Filters | None:
             assert isinstance(condition, Tagged | InStage)
+            names = condition.names if isinstance(condition, InStage) else (condition.name,)
             make = filters if wanted else negated
-            return None if make is None else make(condition.name)
+            found = [None if make is None else make(name) for name in names]
+            return found[0] if len(found) == 1 else None
 
         return cls(to_filters=to_filters)
 

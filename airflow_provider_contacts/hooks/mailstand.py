@@ -127,12 +127,12 @@ class _Record(msgspec.Struct, gc=False):
     last_open: object = msgspec.UNSET
     last_click: object = msgspec.UNSET
     last_reply: object = msgspec.UNSET
-    last_unsubscribe: object = None
+    last_unsubscribe: object = msgspec.UNSET
     last_bounce: object = msgspec.UNSET
 
 
 _phones = attrgetter("mobile_phone", "work_phone", "home_phone", "voip_phone", "other_phone")
-_EVENT_FIELDS = ("opened_at", "clicked_at", "bounced_at")
+_EVENT_FIELDS = ("opened_at", "clicked_at", "bounced_at", "unsubscribed_at")
 
 
 class _Envelope(Envelope, Generic[R], kw_only=True):
@@ -199,6 +199,7 @@ def _with_events(
         "opened_at": record.last_open,
         "clicked_at": record.last_click,
         "bounced_at": record.last_bounce,
+        "unsubscribed_at": record.last_unsubscribe,
     }
     times = {name: from_unix(value) for name, value in values.items()}
     # Without `campaign`, null does not mean never.
@@ -214,7 +215,6 @@ def _with_events(
         contact,
         replied=replied,
         replied_at=replied_at,
-        unsubscribed_at=from_unix(record.last_unsubscribe),
         unknown_fields=(*unknown_fields, *unknown_events),
         **times,
     )
@@ -337,6 +337,8 @@ MAILSTAND = Vendor(
             "opened": _event_support("has_opened"),
             "clicked": _event_support("has_clicked"),
             "bounced": _event_support("has_bounced"),
+            # The API has no filter for it.
+            "unsubscribed": ConditionSupport(required_filter="campaign"),
             "has_phone": ConditionSupport(),
         },
         default_filters=_default_filters,

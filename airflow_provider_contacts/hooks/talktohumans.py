@@ -9,13 +9,13 @@ from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 
 import msgspec
 
-from airflow_provider_contacts.conditions import Condition, Replied
+from airflow_provider_contacts.conditions import Condition, InvitationPending, Replied
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import NotesChange, Tag, TagChange
 from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm
 from airflow_provider_contacts.core.decoding import Envelope, convert_leniently
-from airflow_provider_contacts.core.filters import FilterHelp
+from airflow_provider_contacts.core.filters import FilterHelp, Filters
 from airflow_provider_contacts.core.paging import CursorPaging, Page
 from airflow_provider_contacts.core.request import Flow, Request, Response
 from airflow_provider_contacts.core.settings import Credentials, Settings
@@ -102,6 +102,7 @@ class _Company(msgspec.Struct, gc=False):
 
 class _Invitation(msgspec.Struct, gc=False):
     invite_state: str | None = None
+    invite_type: str | None = None
     received_at: datetime | None = None
 
 
@@ -196,6 +197,7 @@ def _to_contact(record: _Record, _scope: ListingScope, raw: RawJson) -> Contact:
         last_interaction_at=utc(record.last_interaction_at),
         url=record.app_url or None,
         unknown_fields=_unknown_fields(record),
+        invitation_type=(invitation and invitation.invite_type) or None,
         raw=raw,
     )
 
@@ -207,6 +209,14 @@ def _explain_unsupported_replied(condition: Condition) -> str:
         "TalkToHumans does not report when a contact has replied, only when the last interaction was, which may be a "
         "message of yours. Leave `since` out, or set `interaction_counts` to accept any interaction after it."
     )
+
+
+def _invitation_filters(_condition: Condition, wanted: bool) -> Filters | None:
+    return {"invitation_status": "pending"} if wanted else None
+
+
+def _is_any_invitation(condition: Condition) -> bool:
+    return condition == InvitationPending()
 
 
 def _credentials(settings: Settings) -> Credentials:
@@ -301,11 +311,14 @@ TALKTOHUMANS = Vendor(
         ),
         conditions={
             "replied": ConditionSupport(explain_unsupported=_explain_unsupported_replied),
-            "invitation_pending": ConditionSupport.from_filters({"invitation_status": "pending"}),
+            "invitation_pending": ConditionSupport(
+                to_filters=_invitation_filters, is_exact=_is_any_invitation
+            ),
             "connected": ConditionSupport.from_filters(
                 {"relationship_status": "connected"}, is_on_record=False
             ),
             "tagged": ConditionSupport.from_name(lambda name: {"tag": name}),
+            "last_interaction": ConditionSupport(),
         },
     ),
     updates=UpdateSupport(check_ids=_check_ids, tags=_update_tags, notes=_update_notes),

@@ -351,7 +351,7 @@ class ContactRepliedSensor(ContactSensor):
     ) -> None:
         condition: dict[str, object] = Replied(interaction_counts=interaction_counts).to_dict()
         if isinstance(since, date):
-            condition = Replied(since, interaction_counts).to_dict()  # type: ignore[arg-type]
+            condition = Replied(since, interaction_counts).to_dict()
         elif since is not None:
             condition["since"] = since
         super().__init__(condition=condition, **_without_condition(self, kwargs))

@@ -18,9 +18,11 @@ from airflow_provider_contacts.conditions import (
     HasPhone,
     InStage,
     InvitationPending,
+    LastInteraction,
     Opened,
     Replied,
     Tagged,
+    Unsubscribed,
     get_condition_name,
 )
 from airflow_provider_contacts.contact import Contact
@@ -47,6 +49,8 @@ ALL = (
     Opened(),
     Clicked(),
     Bounced(),
+    Unsubscribed(),
+    LastInteraction(after=SINCE),
     HasPhone(),
 )
 each = pytest.mark.parametrize(
@@ -82,6 +86,7 @@ def test_unsupported_condition_is_rejected_before_a_request(
     if title in able and (vendor, get_condition_name(condition)) not in (
         ("tether", "replied"),
         ("tether", "in_stage"),
+        ("mailstand", "unsubscribed"),
     ):
         read(CASES[vendor].conn_id, condition=condition)
         return

@@ -86,7 +86,7 @@ def test_plan_agrees_with_the_condition(condition: Any, contact: Contact) -> Non
     """A contact that the plan keeps matches, unless its record does not report a pushed condition."""
     supports = {name: ConditionSupport() for name in (
         "replied", "invitation_pending", "connected", "tagged", "in_stage", "opened", "clicked", "bounced",
-        "has_phone",
+        "unsubscribed", "last_interaction", "has_phone",
     )}  # fmt: skip
     tested = plan_condition(condition, {}, supports, "Vendor")
     assert tested.evaluate(contact) == condition.evaluate(contact)

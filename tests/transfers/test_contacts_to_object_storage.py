@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from airflow_provider_contacts.contact import FIELDS
 from airflow_provider_contacts.errors import ContactsError, IncompleteListing, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.contacts_to_object_storage import ContactsToObjectStorageOperator
 from tests.conftest import Sandbox
 from tests.transfers.helpers import export as export_file
@@ -37,7 +37,7 @@ def test_writes_every_contact(vendor: str, form: str, sandbox: Sandbox, tmp_path
         {**contact.to_dict(), "raw": json.loads(bytes(contact.raw))}
         for contact in ContactsHook.for_connection(f"{vendor}_default").list_contacts()
     ]
-    assert list(rows[0]) == [column.name for column in COLUMNS]
+    assert list(rows[0]) == [*FIELDS, "raw"]
     assert summary["size"] == path.stat().st_size
     assert os.listdir(path.parent) == ["contacts.jsonl"]
     json.dumps(summary)

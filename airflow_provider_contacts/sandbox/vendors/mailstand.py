@@ -346,6 +346,15 @@ SANDBOX_VENDOR = SandboxVendor(
                 matches=lambda row: row.stage == "Do Not Contact",
             ),
             ConditionSample(
+                condition={"condition": "in_stage", "name": ["Interested", "NURTURE"]},
+                matches=lambda row: row.stage in ("Interested", "Nurture"),
+            ),
+            ConditionSample(
+                condition={"condition": "unsubscribed"},
+                filters={"campaign": "camp_spring"},
+                matches=lambda row: row.campaign == "camp_spring" and row.last["unsubscribe"] is not None,
+            ),
+            ConditionSample(
                 condition={"condition": "opened"}, matches=lambda row: row.last["open"] is not None
             ),
             ConditionSample(
@@ -359,10 +368,10 @@ SANDBOX_VENDOR = SandboxVendor(
             ),
         ),
         unknown_fields=(
-            ({}, frozenset({"stage", "phone", "opened_at", "clicked_at", "bounced_at"})),
+            ({}, frozenset({"stage", "phone", "opened_at", "clicked_at", "bounced_at", "unsubscribed_at"})),
             (
                 {"stage": {}, "last_open": "2 days ago", "last_click": None, "last_bounce": ""},
-                frozenset({"stage", "phone", "opened_at", "clicked_at", "bounced_at"}),
+                frozenset({"stage", "phone", "opened_at", "clicked_at", "bounced_at", "unsubscribed_at"}),
             ),
             (
                 {
@@ -372,6 +381,7 @@ SANDBOX_VENDOR = SandboxVendor(
                     "last_open": 1,
                     "last_click": 1,
                     "last_bounce": None,
+                    "last_unsubscribe": 1,
                 },
                 frozenset({"bounced_at"}),
             ),
@@ -384,7 +394,7 @@ SANDBOX_VENDOR = SandboxVendor(
                     "last_bounce": None,
                 },
                 # In a listing with `campaign`, null would mean never.
-                frozenset({"opened_at", "clicked_at", "bounced_at"}),
+                frozenset({"opened_at", "clicked_at", "bounced_at", "unsubscribed_at"}),
             ),
         ),
         changes=(

@@ -474,6 +474,18 @@ SANDBOX_VENDOR = SandboxVendor(
             ),
             ConditionSample(condition={"condition": "invitation_pending"}, matches=lambda row: row.pending),
             ConditionSample(
+                condition={
+                    "condition": "invitation_pending",
+                    "older_than": "2026-03-01",
+                    "invitation_type": "Sent",
+                },
+                matches=lambda row: row.pending and row.invited < _MARCH_FIRST_SECONDS,
+            ),
+            ConditionSample(
+                condition={"condition": "last_interaction", "after": "2026-03-01"},
+                matches=lambda row: (row.interacted or 0) > _MARCH_FIRST_SECONDS,
+            ),
+            ConditionSample(
                 condition={"condition": "connected"}, matches=lambda row: row.relationship == "connected"
             ),
             ConditionSample(

@@ -391,6 +391,10 @@ SANDBOX_VENDOR = SandboxVendor(
                 condition={"condition": "in_stage", "name": "new LEAD"},
                 matches=lambda row: row.status == "New Lead",
             ),
+            ConditionSample(
+                condition={"condition": "in_stage", "name": ["New Lead", "Won"]},
+                matches=lambda row: row.status in ("New Lead", "Won"),
+            ),
             ConditionSample(condition={"condition": "has_phone"}, matches=lambda row: row.phone is not None),
         ),
         unknown_fields=(
