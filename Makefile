@@ -106,7 +106,7 @@ test-airflow: setup
 # MySQL's provider requires a client that needs a compiler, so it is installed without its dependencies.
 test-databases: setup
 	@$(BIN)/python $(INSTALL) --no-deps apache-airflow-providers-mysql==6.7.1 pymysql==1.1.2
-	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/transfers
+	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/databases tests/safeguards tests/operators tests/transfers
 
 # All benchmarks, in an environment of their own. It takes 15 minutes, and writes docs/performance.md.
 benchmark: .venv-benchmark/.ready

@@ -17,17 +17,20 @@ for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_pro
 
 import asyncio  # noqa: E402
 import json  # noqa: E402
+import secrets  # noqa: E402
 from collections.abc import Callable, Iterator, Mapping  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
+import sqlalchemy as sa  # noqa: E402
 
 from airflow_provider_contacts.contact import Contact  # noqa: E402
 from airflow_provider_contacts.hooks.base import ContactsHook  # noqa: E402
 from airflow_provider_contacts.sandbox.app import create_app, create_state, running  # noqa: E402
 from airflow_provider_contacts.sandbox.connections import connections  # noqa: E402
 from airflow_provider_contacts.sandbox.state import State  # noqa: E402
+from tests.database import MYSQL, POSTGRES, Database  # noqa: E402
 from tests.scripted import ScriptedServer  # noqa: E402
 from tests.vendors import CASES  # noqa: E402
 
@@ -156,3 +159,45 @@ def read(request: pytest.FixtureRequest) -> Read:
         return asyncio.run(run())
 
     return sync if request.param == "sync" else in_loop
+
+
+# Airflow uses psycopg for PostgreSQL, or psycopg2 if the connection says so.
+KINDS = [
+    "sqlite",
+    *(["postgresql", "postgresql+psycopg2"] if POSTGRES else []),
+    *(["mysql"] if MYSQL else []),
+]
+
+
+@pytest.fixture(params=KINDS)
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, connect: Callable[..., str]
+) -> Iterator[Database]:
+    """Make an empty database, and an Airflow connection to it."""
+    if request.param == "sqlite":
+        path = tmp_path / "contacts.db"
+        made = Database(
+            "sqlite", connect("warehouse", conn_type="sqlite", host=str(path)), f"sqlite:///{path}"
+        )
+        yield made
+        made.engine.dispose()
+        return
+    kind, _, driver = request.param.partition("+")
+    url = sa.make_url((POSTGRES if kind == "postgresql" else MYSQL) or "")
+    name = f"test_{secrets.token_hex(6)}"
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    parts = {"host": url.host, "port": url.port, "login": url.username, "schema": name}
+    if kind == "postgresql":
+        extra = {"sqlalchemy_scheme": request.param} if driver else {}
+        conn_id = connect("warehouse", conn_type="postgres", extra=extra, **parts)
+    else:
+        conn_id = connect("warehouse", conn_type="mysql", extra={"client": "pymysql"}, **parts)
+    made = Database(kind, conn_id, url.set(database=name))
+    yield made
+    made.engine.dispose()
+    with server.connect() as connection:
+        force = " WITH (FORCE)" if kind == "postgresql" else ""
+        connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
+    server.dispose()

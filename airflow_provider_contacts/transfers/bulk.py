@@ -13,9 +13,9 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.databases.dialects import create_temporary_table, drop_temporary_table
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.copying import copy_rows, reject_nul, supports_copy
-from airflow_provider_contacts.transfers.dialects import create_temporary_table, drop_temporary_table
 from airflow_provider_contacts.transfers.staging import VALUE_COLUMNS, StagedRow
 from airflow_provider_contacts.transfers.table import KEY
 

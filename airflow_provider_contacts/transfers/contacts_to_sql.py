@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.validation import parse_bool
+from airflow_provider_contacts.databases.connecting import connect
+from airflow_provider_contacts.databases.dialects import require_schema_support, require_tested
+from airflow_provider_contacts.databases.errors import database_errors
+from airflow_provider_contacts.databases.tables import ensure_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.hooks.connections import find_connection
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.operators.literals import check_literals
-from airflow_provider_contacts.transfers.database_errors import database_errors
-from airflow_provider_contacts.transfers.dialects import require_schema_support, require_tested
 from airflow_provider_contacts.transfers.openlineage import Export
-from airflow_provider_contacts.transfers.packages import missing_database_provider
 from airflow_provider_contacts.transfers.removals import parse_removal_limit
-from airflow_provider_contacts.transfers.table import define_table, ensure_table
+from airflow_provider_contacts.transfers.table import define_table
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
-    from airflow.sdk import Connection, Context
+    from airflow.sdk import Context
 
     from airflow_provider_contacts.transfers.merge import Counts
 
 __all__ = ["ContactsToSqlOperator"]
 
-# How long to wait for another task's transaction on SQLite.
-_SQLITE_BUSY_TIMEOUT_SECONDS = 60
 _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -164,7 +160,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
         allow_untested = parse_bool("allow_untested_dialect", self.allow_untested_dialect)
         read_started_at = datetime.now(timezone.utc)
         contacts = hook.list_contacts(self.filters, condition=self.condition, strict=mark_removed)
-        with _connect(self.sql_conn_id) as engine:
+        with connect(self.sql_conn_id) as engine:
             require_tested(engine.dialect.name, allow_untested=allow_untested)
             table = define_table(self.table)
             require_schema_support(engine.dialect.name, table.schema)
@@ -205,74 +201,6 @@ def _collect_lineage(hook: ContactsHook[Any], namespace: str, name: str) -> None
     # Airflow defines asset URIs for tables of PostgreSQL.
     if namespace.startswith("postgres://") and name.count(".") == 2:
         collect_write(hook, "/".join((namespace, *name.split("."))))
-
-
-@contextlib.contextmanager
-def _connect(conn_id: str) -> Iterator[sa.Engine]:
-    """Provide an engine for a database connection.
-
-    :raises ContactsError: if it is not a database, or unreachable.
-    """
-    try:
-        import sqlalchemy as sa
-    except ImportError:
-        raise _missing_extra() from None
-
-    engine = _create_engine(conn_id)
-    try:
-        with (
-            database_errors(f"The database of connection {conn_id!r} cannot be reached"),
-            engine.connect() as session,
-        ):
-            session.execute(sa.select(1))
-        yield engine
-    finally:
-        engine.dispose()
-
-
-def _create_engine(conn_id: str) -> sa.Engine:
-    import sqlalchemy as sa
-
-    connection = find_connection(conn_id)
-    # Contacts must not appear in logs and errors.
-    options: dict[str, Any] = {"hide_parameters": True}
-    if connection.conn_type == "sqlite":
-        options["connect_args"] = {"timeout": _SQLITE_BUSY_TIMEOUT_SECONDS}
-    try:
-        engine: sa.Engine = _find_database_hook(connection, conn_id).get_sqlalchemy_engine(options)
-    except ImportError as error:
-        raise InvalidRequest(
-            f"Connection {conn_id!r} ({connection.conn_type}) needs the Python package {error.name}, which is not installed."
-        ) from None
-    except (ValueError, sa.exc.ArgumentError) as error:
-        raise InvalidRequest(
-            f"Connection {conn_id!r} has an invalid setting for SQLAlchemy ({type(error).__name__}). Check its Extra."
-        ) from None
-    return engine
-
-
-def _find_database_hook(connection: Connection, conn_id: str) -> DbApiHook:
-    try:
-        from airflow.providers.common.sql.hooks.sql import DbApiHook
-        from airflow.sdk.exceptions import AirflowException
-    except ImportError:
-        raise _missing_extra() from None
-    try:
-        hook = connection.get_hook()
-    except AirflowException as error:
-        # Airflow has no own class for this.
-        if not str(error).startswith("Unknown hook type"):
-            raise
-        raise missing_database_provider(conn_id, connection.conn_type or "") from None
-    if not isinstance(hook, DbApiHook):
-        raise InvalidRequest(f"Connection {conn_id!r} is not a SQL database connection.")
-    return hook
-
-
-def _missing_extra() -> InvalidRequest:
-    return InvalidRequest(
-        "Writing to a database needs an extra. Install it: pip install 'airflow-provider-contacts[sql]'."
-    )
 
 
 def _dataset(engine: sa.Engine, table: sa.Table) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Import the optional packages of transfers, and name the one that a database or an object store needs."""
+"""Import the optional packages of transfers, and name the one that an object store needs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,6 @@ from typing import Any
 
 from airflow_provider_contacts.errors import InvalidRequest
 
-# Providers by connection type. Others are not guessed: a wrong name may be another project's package.
-_DATABASE_PROVIDERS = {
-    "gcpbigquery": "google",
-    "mssql": "microsoft-mssql",
-    "mysql": "mysql",
-    "oracle": "oracle",
-    "postgres": "postgres",
-    "redshift": "amazon",
-    "snowflake": "snowflake",
-    "sqlite": "sqlite",
-    "trino": "trino",
-    "vertica": "vertica",
-}
 _STORE_PROVIDERS = {
     "s3": "apache-airflow-providers-amazon[s3fs]",
     "s3a": "apache-airflow-providers-amazon[s3fs]",
@@ -45,16 +32,6 @@ def require_library(name: str, extra: str) -> Any:
         raise InvalidRequest(
             f"This format needs {package}. Install it: pip install 'airflow-provider-contacts[{extra}]'."
         ) from None
-
-
-def missing_database_provider(conn_id: str, conn_type: str) -> InvalidRequest:
-    """Return the error for a connection whose type no installed provider knows."""
-    name = _DATABASE_PROVIDERS.get(conn_type)
-    advice = f": pip install apache-airflow-providers-{name}" if name else "."
-    return InvalidRequest(
-        f"Connection {conn_id!r} has the type {conn_type!r}, which no installed provider supports. If it is a database, "
-        f"install its provider{advice}"
-    )
 
 
 def missing_store_provider(protocol: str) -> InvalidRequest:

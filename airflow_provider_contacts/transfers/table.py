@@ -1,13 +1,12 @@
-"""The contacts table: its columns, creating it, and verifying one that exists."""
+"""The columns of the contacts table."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.databases.dialects import build_column_types
+from airflow_provider_contacts.databases.tables import DIGEST_LENGTH, parse_table_name
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.dialects import build_column_types
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 KEY = ("vendor", "account_id", "contact_id")
 # The columns that a table has in addition to the contact's own.
 BOOKKEEPING_COLUMNS = ("digest", "first_seen_at", "changed_at", "removed_at")
-_DIGEST_LENGTH = 64
 
 
 def define_table(name: object) -> sa.Table:
@@ -26,10 +24,7 @@ def define_table(name: object) -> sa.Table:
     """
     import sqlalchemy as sa
 
-    parts = name.strip().split(".") if isinstance(name, str) else []
-    if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
-        raise InvalidRequest("`table` must be a name, or schema.name.")
-    *schema, table_name = parts
+    schema, table_name = parse_table_name(name)
     types = build_column_types()
     own_columns = [
         sa.Column(
@@ -41,7 +36,7 @@ def define_table(name: object) -> sa.Table:
         for column in COLUMNS
     ]
     bookkeeping_columns = [
-        sa.Column("digest", sa.String(_DIGEST_LENGTH), nullable=False),
+        sa.Column("digest", sa.String(DIGEST_LENGTH), nullable=False),
         sa.Column("first_seen_at", types["time"], nullable=False),
         sa.Column("changed_at", types["time"], nullable=False),
         sa.Column("removed_at", types["time"], nullable=True),
@@ -51,127 +46,7 @@ def define_table(name: object) -> sa.Table:
         sa.MetaData(),
         *own_columns,
         *bookkeeping_columns,
-        schema=schema[0] if schema else None,
+        schema=schema,
         mysql_charset="utf8mb4",
         mariadb_charset="utf8mb4",
     )
-
-
-def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
-    """Create the table, or add the columns that a later version introduced, and verify it.
-
-    :param create: whether the table may be created or altered.
-    :raises InvalidRequest: if it does not exist and may not be created, or its columns do not fit.
-    """
-    import sqlalchemy as sa
-
-    inspector = sa.inspect(engine)
-    if not inspector.has_table(table.name, schema=table.schema):
-        if not create:
-            raise InvalidRequest(
-                "The table does not exist, and `create_table` is false. Create it, or set `create_table=True`."
-            )
-        try:
-            table.create(engine, checkfirst=True)
-        except sa.exc.DBAPIError:
-            # Another task may have created it at the same moment.
-            if not sa.inspect(engine).has_table(table.name, schema=table.schema):
-                raise
-        inspector = sa.inspect(engine)
-    if create and _add_columns(engine, inspector, table):
-        inspector = sa.inspect(engine)
-    problems = [*_column_problems(inspector, table), *_key_problems(inspector, table)]
-    if problems:
-        raise InvalidRequest(f"The table is incompatible: {'; '.join(problems)}.")
-    if engine.dialect.name != "sqlite":
-        _require_write_permission(engine, table)
-
-
-def _add_columns(engine: sa.Engine, inspector: sa.Inspector, table: sa.Table) -> bool:
-    """Add missing columns that may be null, and return whether there were any."""
-    import sqlalchemy as sa
-
-    existing = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
-    missing = [column for column in table.columns if column.name not in existing and column.nullable]
-    # A table that lacks others too is not one of ours.
-    if not missing or any(column.name not in existing and not column.nullable for column in table.columns):
-        return False
-    name = engine.dialect.identifier_preparer.format_table(table)
-    for column in missing:
-        definition = sa.schema.CreateColumn(column).compile(dialect=engine.dialect)
-        try:
-            with engine.begin() as connection:
-                connection.exec_driver_sql(f"ALTER TABLE {name} ADD {definition}")
-        except sa.exc.DBAPIError:
-            # Another task may have added it at the same moment.
-            columns = sa.inspect(engine).get_columns(table.name, schema=table.schema)
-            if column.name not in {found["name"] for found in columns}:
-                raise
-    return True
-
-
-def _column_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
-    existing = {column["name"]: column for column in inspector.get_columns(table.name, schema=table.schema)}
-    missing = [column.name for column in table.columns if column.name not in existing]
-    present = [column for column in table.columns if column.name in existing]
-    mistyped = [
-        column.name for column in present if not _type_matches(column.type, existing[column.name]["type"])
-    ]
-    not_nullable = [
-        column.name for column in present if column.nullable and not existing[column.name]["nullable"]
-    ]
-    extra = [column for name, column in existing.items() if name not in table.columns]
-    required_extra = [str(column["name"]) for column in extra if _needs_a_value(column)]
-    problems = (
-        ("missing columns", missing),
-        ("columns of another type", mistyped),
-        ("NOT NULL columns that contacts may leave empty", not_nullable),
-        ("additional required columns without a default", required_extra),
-    )
-    return [f"{problem}: {', '.join(names)}" for problem, names in problems if names]
-
-
-def _needs_a_value(column: Any) -> bool:
-    """Return whether a row cannot be inserted without a value for an inspected column."""
-    has_value = column.get("default") is not None or column.get("identity") or column.get("computed")
-    return not column["nullable"] and not has_value and column.get("autoincrement") is not True
-
-
-def _key_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
-    name = table.name
-    schema = table.schema
-    keys: list[Collection[str]] = [inspector.get_pk_constraint(name, schema=schema)["constrained_columns"]]
-    keys += [
-        constraint["column_names"] for constraint in inspector.get_unique_constraints(name, schema=schema)
-    ]
-    for index in inspector.get_indexes(name, schema=schema):
-        is_partial = index.get("dialect_options", {}).get("postgresql_where")
-        if index["unique"] and not is_partial:
-            keys.append([str(column) for column in index["column_names"]])
-    return [] if any(set(key) == set(KEY) for key in keys) else [f"no unique key on {', '.join(KEY)}"]
-
-
-def _require_write_permission(engine: sa.Engine, table: sa.Table) -> None:
-    """Raise the database's error if writing is not allowed, before anything is read. No row is changed."""
-    import sqlalchemy as sa
-
-    with engine.connect() as connection:
-        no_rows = sa.select(table).where(sa.false())
-        connection.execute(table.insert().from_select(list(table.c), no_rows))
-        connection.execute(table.update().where(sa.false()).values(removed_at=None))
-        connection.rollback()
-
-
-def _type_matches(wanted: Any, existing: Any) -> bool:
-    import sqlalchemy as sa
-
-    if isinstance(wanted, sa.String):
-        # CHAR pads values with spaces.
-        if isinstance(existing, sa.CHAR) or not isinstance(existing, sa.String):
-            return False
-        is_digest = wanted.length == _DIGEST_LENGTH
-        return not is_digest or existing.length is None or existing.length >= _DIGEST_LENGTH
-    if isinstance(wanted, sa.Boolean):
-        # SQLite and MySQL store booleans as small numbers.
-        return isinstance(existing, sa.Boolean | sa.SmallInteger) or type(existing).__name__ == "TINYINT"
-    return isinstance(existing, sa.DateTime)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_contacts.databases.dialects import create_temporary_table
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.dialects import create_temporary_table
 from airflow_provider_contacts.transfers.table import KEY, define_table
 from tests.conftest import Sandbox
-from tests.transfers.database import Database, counts, load
+from tests.database import Database, counts, load
 
 pytestmark = pytest.mark.sandbox(contacts=2500, rate_limits=False)
 

@@ -14,7 +14,7 @@ from airflow_provider_contacts.transfers.copying import _format_chunks, supports
 from airflow_provider_contacts.transfers.staging import VALUE_COLUMNS
 from airflow_provider_contacts.transfers.table import define_table
 from tests.conftest import Sandbox
-from tests.transfers.database import Database, counts, load
+from tests.database import Database, counts, load
 
 # What PostgreSQL makes of an escaped character: https://www.postgresql.org/docs/current/sql-copy.html
 UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}

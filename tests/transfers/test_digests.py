@@ -20,8 +20,8 @@ from airflow_provider_contacts.transfers.digests import (
     matches_earlier_version,
 )
 from tests.conftest import Sandbox
+from tests.database import Database, counts, load
 from tests.strategies import contacts
-from tests.transfers.database import Database, counts, load
 from tests.vendors import VENDORS
 
 

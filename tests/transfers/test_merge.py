@@ -20,8 +20,8 @@ from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 from airflow_provider_contacts.transfers.table import KEY
 from tests.conftest import Sandbox
+from tests.database import Database, counts, load
 from tests.scripted import Reply, ScriptedServer
-from tests.transfers.database import Database, counts, load
 from tests.vendors import CASES, VENDORS
 
 # Runs the task in child processes, of which each is killed at a later line of what happens in the transaction.

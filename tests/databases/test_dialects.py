@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, mysql, postgresql, sqlite
 
+from airflow_provider_contacts.databases.dialects import TESTED_DIALECTS, lock_contacts, require_tested
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.transfers.dialects import TESTED_DIALECTS, lock_contacts, require_tested
 from airflow_provider_contacts.transfers.table import define_table
-from tests.transfers.database import Database
+from tests.database import Database
 
 
 def ddl(dialect: sa.Dialect) -> str:

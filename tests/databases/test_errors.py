@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
-from airflow_provider_contacts.transfers.database_errors import database_errors
 from tests.conftest import Sandbox
-from tests.transfers.database import Database, load
+from tests.database import Database, load
 
 
 class DriverError(Exception):

@@ -1,0 +1,1 @@
+"""Connections to SQL databases, and the tables of this package in them."""

@@ -1,0 +1,187 @@
+"""Create a table of this package, or verify one that exists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_contacts.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+# Digests and keyed hashes, in hexadecimal.
+DIGEST_LENGTH = 64
+
+
+def parse_table_name(name: object, argument: str = "table") -> tuple[str | None, str]:
+    """Return the schema, or None, and the name of a table.
+
+    :param name: ``table`` or ``schema.table``.
+    :param argument: the argument's name, for messages.
+    :raises InvalidRequest: if the name is neither.
+    """
+    parts = name.strip().split(".") if isinstance(name, str) else []
+    if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
+        raise InvalidRequest(f"`{argument}` must be a name, or schema.name.")
+    *schema, table_name = parts
+    return (schema[0] if schema else None), table_name
+
+
+def parse_table_location(value: object, argument: str) -> tuple[str, str]:
+    """Return the connection and the table that text such as ``warehouse.contact_audit`` names.
+
+    :param value: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
+    :param argument: the argument's name, for messages.
+    :raises InvalidRequest: if it is something else.
+    """
+    conn_id, _, table = value.strip().partition(".") if isinstance(value, str) else ("", "", "")
+    if not conn_id or not table:
+        raise InvalidRequest(
+            f"`{argument}` must be a connection and a table, such as `warehouse.{argument}` or `warehouse.schema.{argument}`."
+        )
+    parse_table_name(table, argument)
+    return conn_id, table
+
+
+def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
+    """Create the table, or add the columns that a later version introduced, and verify that it can be written.
+
+    :param create: whether the table may be created or altered.
+    :raises InvalidRequest: if it does not exist and may not be created, or its columns do not fit.
+    """
+    import sqlalchemy as sa
+
+    inspector = sa.inspect(engine)
+    if not inspector.has_table(table.name, schema=table.schema):
+        if not create:
+            raise InvalidRequest(
+                "The table does not exist, and `create_table` is false. Create it, or set `create_table=True`."
+            )
+        try:
+            table.create(engine, checkfirst=True)
+        except sa.exc.DBAPIError:
+            # Another task may have created it at the same moment.
+            if not sa.inspect(engine).has_table(table.name, schema=table.schema):
+                raise
+        inspector = sa.inspect(engine)
+    if create and _add_columns(engine, inspector, table):
+        inspector = sa.inspect(engine)
+    _verify(inspector, table)
+    if engine.dialect.name != "sqlite":
+        _require_write_permission(engine, table)
+
+
+def require_table(engine: sa.Engine, table: sa.Table) -> None:
+    """Verify a table that is only read.
+
+    :raises InvalidRequest: if it does not exist, or its columns do not fit.
+    """
+    import sqlalchemy as sa
+
+    inspector = sa.inspect(engine)
+    if not inspector.has_table(table.name, schema=table.schema):
+        raise InvalidRequest(f"The table {table.name!r} does not exist.")
+    _verify(inspector, table)
+
+
+def _verify(inspector: sa.Inspector, table: sa.Table) -> None:
+    problems = [*_column_problems(inspector, table), *_key_problems(inspector, table)]
+    if problems:
+        raise InvalidRequest(f"The table {table.name!r} is incompatible: {'; '.join(problems)}.")
+
+
+def _add_columns(engine: sa.Engine, inspector: sa.Inspector, table: sa.Table) -> bool:
+    """Add missing columns that may be null, and return whether there were any."""
+    import sqlalchemy as sa
+
+    existing = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
+    missing = [column for column in table.columns if column.name not in existing and column.nullable]
+    # A table that lacks others too is not one of ours.
+    if not missing or any(column.name not in existing and not column.nullable for column in table.columns):
+        return False
+    name = engine.dialect.identifier_preparer.format_table(table)
+    for column in missing:
+        definition = sa.schema.CreateColumn(column).compile(dialect=engine.dialect)
+        try:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"ALTER TABLE {name} ADD {definition}")
+        except sa.exc.DBAPIError:
+            # Another task may have added it at the same moment.
+            columns = sa.inspect(engine).get_columns(table.name, schema=table.schema)
+            if column.name not in {found["name"] for found in columns}:
+                raise
+    return True
+
+
+def _column_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
+    existing = {column["name"]: column for column in inspector.get_columns(table.name, schema=table.schema)}
+    missing = [column.name for column in table.columns if column.name not in existing]
+    present = [column for column in table.columns if column.name in existing]
+    mistyped = [
+        column.name for column in present if not _type_matches(column.type, existing[column.name]["type"])
+    ]
+    not_nullable = [
+        column.name for column in present if column.nullable and not existing[column.name]["nullable"]
+    ]
+    extra = [column for name, column in existing.items() if name not in table.columns]
+    required_extra = [str(column["name"]) for column in extra if _needs_a_value(column)]
+    problems = (
+        ("missing columns", missing),
+        ("columns of another type", mistyped),
+        ("NOT NULL columns that contacts may leave empty", not_nullable),
+        ("additional required columns without a default", required_extra),
+    )
+    return [f"{problem}: {', '.join(names)}" for problem, names in problems if names]
+
+
+def _needs_a_value(column: Any) -> bool:
+    """Return whether a row cannot be inserted without a value for an inspected column."""
+    has_value = column.get("default") is not None or column.get("identity") or column.get("computed")
+    return not column["nullable"] and not has_value and column.get("autoincrement") is not True
+
+
+def _key_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
+    wanted = [column.name for column in table.primary_key.columns]
+    if not wanted:
+        return []
+    name = table.name
+    schema = table.schema
+    keys: list[Collection[str]] = [inspector.get_pk_constraint(name, schema=schema)["constrained_columns"]]
+    keys += [
+        constraint["column_names"] for constraint in inspector.get_unique_constraints(name, schema=schema)
+    ]
+    for index in inspector.get_indexes(name, schema=schema):
+        is_partial = index.get("dialect_options", {}).get("postgresql_where")
+        if index["unique"] and not is_partial:
+            keys.append([str(column) for column in index["column_names"]])
+    return [] if any(set(key) == set(wanted) for key in keys) else [f"no unique key on {', '.join(wanted)}"]
+
+
+def _require_write_permission(engine: sa.Engine, table: sa.Table) -> None:
+    """Raise the database's error if writing is not allowed, before anything is read. No row is changed."""
+    import sqlalchemy as sa
+
+    with engine.connect() as connection:
+        no_rows = sa.select(table).where(sa.false())
+        connection.execute(table.insert().from_select(list(table.c), no_rows))
+        connection.execute(table.update().where(sa.false()).values({list(table.c)[-1]: None}))
+        connection.rollback()
+
+
+def _type_matches(wanted: Any, existing: Any) -> bool:
+    import sqlalchemy as sa
+
+    if isinstance(wanted, sa.String):
+        # CHAR pads values with spaces.
+        if isinstance(existing, sa.CHAR) or not isinstance(existing, sa.String):
+            return False
+        # Keys and texts of users' own tables may be shorter than ours. Digests have one length.
+        is_digest = wanted.length == DIGEST_LENGTH
+        return not is_digest or existing.length is None or existing.length >= DIGEST_LENGTH
+    if isinstance(wanted, sa.Boolean):
+        # SQLite and MySQL store booleans as small numbers.
+        return isinstance(existing, sa.Boolean | sa.SmallInteger) or type(existing).__name__ == "TINYINT"
+    if isinstance(wanted, sa.Integer):
+        return isinstance(existing, sa.Integer | sa.Numeric)
+    return isinstance(existing, sa.DateTime)
