@@ -27,7 +27,8 @@ from tests.vendors import CASES, VENDORS
 # Runs the task in child processes, of which each is killed at a later line of what happens in the transaction.
 KILLED = """
 import os, signal, sys
-from airflow_provider_contacts.transfers import bulk, copying, dialects, merge
+from airflow_provider_contacts.databases import dialects
+from airflow_provider_contacts.transfers import bulk, copying, merge
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 
 FILES = {module.__file__ for module in (bulk, copying, dialects, merge)}
