@@ -399,10 +399,16 @@ def _normalize_time(condition: Condition, field: str) -> None:
     """
     value = getattr(condition, field)
     if value is not None:
-        msgspec.structs.force_setattr(condition, field, _parse_time(value, field))
+        msgspec.structs.force_setattr(condition, field, parse_time(value, field, "before now"))
 
 
-def _parse_time(value: object, field: str) -> datetime | timedelta:
+def parse_time(value: object, field: str, relation: str) -> datetime | timedelta:
+    """Return a time in UTC, or a duration.
+
+    :param field: the field's name, for messages.
+    :param relation: what durations are relative to, for messages.
+    :raises ValueError: if it is neither.
+    """
     parsed = _parse_time_text(value.strip()) if isinstance(value, str) else value
     if isinstance(parsed, date) and not isinstance(parsed, datetime):
         parsed = datetime.combine(parsed, datetime.min.time())
@@ -414,7 +420,7 @@ def _parse_time(value: object, field: str) -> datetime | timedelta:
         return timedelta(seconds=parsed.total_seconds())
     hint = ". Airflow renders a template only in a condition's JSON" if "{{" in str(value) else ""
     raise ValueError(
-        f"`{field}` must be a time such as 2026-03-01T12:00:00Z, a date such as 2026-03-01, or a duration before now such as "
+        f"`{field}` must be a time such as 2026-03-01T12:00:00Z, a date such as 2026-03-01, or a duration {relation} such as "
         f"7d, 12h or 30m{hint}"
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TypeGuard
 
+from airflow_provider_contacts.conditions import parse_time
 from airflow_provider_contacts.errors import InvalidRequest
 
 _SHORT_VALUE = re.compile(r"[a-z]{1,12}|-?[0-9]{1,4}", re.ASCII)
@@ -53,6 +55,37 @@ def parse_int(name: str, value: object, *, minimum: int = 1) -> int:
     if number is None:
         raise InvalidRequest(f"`{name}` must be a whole number of at least {minimum}, but it is empty.")
     return number
+
+
+def parse_text(name: str, value: object) -> str:
+    """Return a templated text; None, and the text ``None``, is empty.
+
+    :param name: the argument's name, for messages.
+    :raises InvalidRequest: if it is something else.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidRequest(f"`{name}` must be text.")
+    text = value.strip()
+    return "" if text == "None" else text
+
+
+def parse_duration(name: str, value: object) -> timedelta | None:
+    """Return a templated duration; None, and text that is empty or ``None``, is None.
+
+    :param name: the argument's name, for messages.
+    :raises InvalidRequest: if it is not a duration.
+    """
+    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+        return None
+    try:
+        duration = parse_time(value, name, "of")
+    except ValueError:
+        duration = None
+    if not isinstance(duration, timedelta):
+        raise InvalidRequest(f"`{name}` must be a duration such as 30m, 12h or 7d, or a timedelta.")
+    return duration
 
 
 def is_int(value: object) -> TypeGuard[int]:

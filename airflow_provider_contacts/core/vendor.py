@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_contacts.conditions import Condition, InStage, Tagged
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.changes import ChangeKind, NotesChange, StageChange, TagChange
+from airflow_provider_contacts.core.changes import Change, ChangeKind, NotesChange, StageChange, TagChange
 from airflow_provider_contacts.core.connection_form import ConnectionForm
 from airflow_provider_contacts.core.error_bodies import ErrorFormat
 from airflow_provider_contacts.core.filters import Filters
@@ -143,6 +143,8 @@ class UpdateSupport:
         vendor needs it. It runs once, before the first contact.
     :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were changed.
     :param bulk_limit: how many ids ``bulk_stage`` takes.
+    :param allows_suppressed: returns whether a change only stops contacting a person, so that it is made even to those who
+        must not be contacted.
     """
 
     check_ids: Callable[[str, str], None] = lambda _contact_id, _account_id: None
@@ -152,6 +154,7 @@ class UpdateSupport:
     resolve_stage: Callable[[StageChange, int], Flow[StageChange]] | None = None
     bulk_stage: Callable[[list[str], StageChange], Flow[None]] | None = None
     bulk_limit: int = 1
+    allows_suppressed: Callable[[Change], bool] = lambda _change: False
 
     def supports(self, kind: ChangeKind) -> bool:
         """Return whether contacts can be changed in this way."""

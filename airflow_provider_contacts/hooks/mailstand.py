@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider_contacts.conditions import Condition, Replied
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.changes import StageChange
+from airflow_provider_contacts.core.changes import Change, StageChange
 from airflow_provider_contacts.core.coerce import from_unix
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
 from airflow_provider_contacts.core.decoding import Envelope
@@ -292,6 +292,10 @@ def _resolve_stage(change: StageChange, _count: int) -> Flow[StageChange]:
     return StageChange(names[change.stage.casefold()], change.campaign)
 
 
+def _is_do_not_contact(change: Change) -> bool:
+    return isinstance(change, StageChange) and change.stage.casefold() == "do not contact"
+
+
 def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Flow[None]:
     body = {_WRITABLE_STAGES[change.stage]: change.campaign}
     answer = (yield Request("PUT", f"/contacts/{contact_id}", json=body)).json()
@@ -344,7 +348,12 @@ MAILSTAND = Vendor(
         default_filters=_default_filters,
         account_id=lambda filters, _settings: str(filters["workspace"]),
     ),
-    updates=UpdateSupport(check_ids=_check_ids, stage=_update_stage, resolve_stage=_resolve_stage),
+    updates=UpdateSupport(
+        check_ids=_check_ids,
+        stage=_update_stage,
+        resolve_stage=_resolve_stage,
+        allows_suppressed=_is_do_not_contact,
+    ),
     rates=((100, 15.0),),
     probe=_probe,
     scope_field="field Workspace (`workspace` in Extra)",

@@ -98,7 +98,7 @@ def test_preview_writes_nothing(preview: Any, sandbox: Sandbox) -> None:
 
 
 def test_empty_list_succeeds(sandbox: Sandbox) -> None:
-    assert tag([]) == {"updated": [], "unchanged": [], "failed": []}
+    assert tag([]) == {"updated": [], "unchanged": [], "suppressed": [], "failed": []}
 
 
 def test_bulk_stages_and_unknown_contacts(sandbox: Sandbox) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.core.updates.targets import Target, compute_digest
 from airflow_provider_contacts.errors import wrap_unexpected
 
 _STATE_KEY = "contacts-update"
@@ -33,7 +30,7 @@ class Store(Protocol):
 class Progress:
     """Remembers which targets are done.
 
-    A digest identifies the update: the connection, the change, and the targets in any order. It is part of every block,
+    A digest identifies the update: the connection, and the targets in any order with their changes. It is part of every block,
     so that a block of another update is never taken for one of this update.
 
     Each block of 500 targets is stored as a bitmask of those that are done. Every write to the store is a request to
@@ -46,17 +43,14 @@ class Progress:
     :param log: where a failing store is reported.
     """
 
-    def __init__(
-        self, store: Store | None, scope: str, targets: list[Target], change: Change, log: Log
-    ) -> None:
+    def __init__(self, store: Store | None, scope: str, targets: list[Target], log: Log) -> None:
         self._store = store
         self._log = log
         self._has_failed = False
         ids = [(target.account_id, target.contact_id) for target in targets]
         order = sorted(range(len(ids)), key=lambda index: ids[index])
         self._rank = {index: rank for rank, index in enumerate(order)}
-        identity = json.dumps([scope, change.to_json(), [ids[index] for index in order]])
-        self._digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
+        self._digest = compute_digest(scope, targets)[:24]
         self._blocks = [0] * -(-len(targets) // _TARGETS_PER_BLOCK)
         if store is not None:
             with self._tolerate_store_errors(

@@ -1,13 +1,15 @@
-"""Make one change to many contacts, several at a time."""
+"""Update many contacts, several at a time."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
+from typing import Protocol
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import Change, NotesChange, StageChange, TagChange
@@ -40,6 +42,16 @@ class Outcome:
         shown = [f"{count} x {cause.rstrip('.')}" for cause, count in counts.most_common(_MAX_CAUSES_SHOWN)]
         more = len(counts) - len(shown)
         return "; ".join(shown) + (f"; and {more} other causes." if more else ".")
+
+
+class Journal(Protocol):
+    """Where the outcome of every contact is recorded."""
+
+    def record(self, updated: Sequence[int], failed: Mapping[int, ContactsError]) -> None:
+        """Record contacts, by index into the targets, before anything else is done.
+
+        :raises ContactsError: if that fails. The update then stops, and a retry updates these contacts again.
+        """
 
 
 class Updater:
@@ -104,38 +116,45 @@ class Updater:
 
 def update_all(
     targets: list[Target],
-    updater: Updater,
+    updaters: Mapping[Change, Updater],
     progress: Progress,
     max_concurrency: int,
     report: Callable[[int], None],
+    *,
+    skip: Collection[int] = (),
+    journal: Journal | None = None,
 ) -> Outcome:
     """Update every target that is not done yet, up to ``max_concurrency`` requests at a time.
 
-    Progress is saved before the next request is sent, so that after a kill at most ``max_concurrency``
-    requests are sent again. If the vendor rejects the request for a batch, its contacts are updated one by one.
+    Outcomes are recorded, and progress is saved, before the next request is sent, so that after a kill at most
+    ``max_concurrency`` requests are sent again. If the vendor rejects the request for a batch, its contacts are updated one
+    by one.
 
+    :param updaters: an updater for each change of the targets.
     :param report: is called with the number of processed targets.
+    :param skip: indexes of the targets that must not be updated.
+    :param journal: where outcomes are recorded.
     :raises ContactsError: immediately, if every remaining request would fail in the same way, or if ten contacts in a row
         have failed with an error that a retry may fix.
     """
     outcome = Outcome(list(progress.done))
-    failures = _Failures(outcome, len(targets))
-    done = set(progress.done)
-    remaining = [index for index in range(len(targets)) if index not in done]
-    size = updater.batch_size
-    waiting = deque(remaining[start : start + size] for start in range(0, len(remaining), size))
+    failures = _Failures(outcome, len(targets), journal)
+    waiting = deque(_batches(targets, updaters, {*progress.done, *skip}))
     in_flight: dict[Future[None], list[int]] = {}
     stop = threading.Event()
     try:
         while waiting or in_flight:
             while waiting and len(in_flight) < max_concurrency:
                 batch = waiting.popleft()
+                updater = updaters[_change_of(targets[batch[0]])]
                 request = partial(updater.update_batch, [targets[index] for index in batch], stop)
                 in_flight[submit(request, "contacts-update")] = batch
             finished, _ = wait(in_flight, return_when=FIRST_COMPLETED)
             results = [(in_flight.pop(future), future.exception()) for future in finished]
             written = [index for batch, error in results if error is None for index in batch]
             if written:
+                if journal is not None:
+                    journal.record(written, {})
                 progress.add(written)
                 outcome.updated += written
                 failures.in_a_row = 0
@@ -149,9 +168,31 @@ def update_all(
         finished, _ = wait(in_flight, timeout=_SHUTDOWN_GRACE_SECONDS)
         late = [index for future in finished if future.exception() is None for index in in_flight[future]]
         if late:
+            if journal is not None:
+                journal.record(late, {})
             progress.add(late)
     outcome.updated.sort()
     return outcome
+
+
+def _change_of(target: Target) -> Change:
+    assert target.change is not None
+    return target.change
+
+
+def _batches(
+    targets: list[Target], updaters: Mapping[Change, Updater], finished: set[int]
+) -> list[list[int]]:
+    """Divide the remaining targets into batches with the same change, each as large as one request may be."""
+    numbers = {change: number for number, change in enumerate(updaters)}
+    remaining = [index for index in range(len(targets)) if index not in finished]
+    remaining.sort(key=lambda index: numbers[_change_of(targets[index])])
+    batches = []
+    for change, group in groupby(remaining, key=lambda index: _change_of(targets[index])):
+        indexes = list(group)
+        size = updaters[change].batch_size
+        batches += [indexes[start : start + size] for start in range(0, len(indexes), size)]
+    return batches
 
 
 @dataclass(slots=True, repr=False)
@@ -160,6 +201,7 @@ class _Failures:
 
     outcome: Outcome
     count: int
+    journal: Journal | None
     in_a_row: int = 0
 
     def handle(self, batch: list[int], error: BaseException) -> list[list[int]]:
@@ -170,10 +212,12 @@ class _Failures:
         if not isinstance(error, Exception):
             raise error
         error = wrap_unexpected(error)
+        if len(batch) > 1 and not error.transient and not error.aborts_bulk_update:
+            return [[index] for index in reversed(batch)]
+        if self.journal is not None:
+            self.journal.record((), dict.fromkeys(batch, error))
         if error.aborts_bulk_update:
             raise error
-        if len(batch) > 1 and not error.transient:
-            return [[index] for index in reversed(batch)]
         # More requests would only add to the vendor's load. Airflow's retry continues where this attempt ends.
         self.in_a_row = 0 if error.permanent else self.in_a_row + len(batch)
         if self.in_a_row >= _MAX_FAILURES_IN_A_ROW:

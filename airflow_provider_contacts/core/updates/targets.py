@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.errors import InvalidRequest
 
@@ -15,41 +18,80 @@ if TYPE_CHECKING:
     from airflow_provider_contacts.core.vendor import Vendor
 
 
+# Takes the fields of an item, and where the item is, for messages.
+SplitChange: TypeAlias = "Callable[[Mapping[str, object], str], tuple[Change, Mapping[str, object]]]"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Target:
-    """A contact to update, and its fields if they are known."""
+    """A contact to update or to wait for.
+
+    :param fields: the contact's fields, if they are known.
+    :param change: the change to make, if there is one.
+    """
 
     account_id: str
     contact_id: str
     fields: Mapping[str, object] = field(default_factory=dict)
+    change: Change | None = None
 
     def reference(self, vendor: str) -> Reference:
         """Return the reference of the contact."""
         return {"vendor": vendor, "account_id": self.account_id, "contact_id": self.contact_id}
 
 
-def parse_targets(contacts: object, vendor: Vendor, argument: str = "contacts") -> tuple[list[Target], int]:
+def compute_digest(scope: str, targets: Iterable[Target]) -> str:
+    """Return a digest of an update: of the connection, the contacts in any order, and their changes.
+
+    :param scope: identifies the connection.
+    """
+    changes = [
+        (target.account_id, target.contact_id, json.dumps(target.change.to_json() if target.change else None))
+        for target in targets
+    ]
+    return hashlib.sha256(json.dumps([scope, sorted(changes)]).encode()).hexdigest()
+
+
+def parse_targets(
+    contacts: object,
+    vendor: Vendor,
+    argument: str = "contacts",
+    split_change: SplitChange | None = None,
+) -> tuple[list[Target], int]:
     """Return the contacts that an argument names, each once, and how many duplicates were dropped.
 
     :param contacts: ids, references, or dicts as a listing or a sensor returned them.
     :param vendor: the vendor that they must belong to.
     :param argument: the argument's name, for messages.
-    :raises InvalidRequest: if an item is invalid; the message gives its position.
+    :param split_change: divides the fields of an item into the change to make and the others.
+    :raises InvalidRequest: if an item is invalid, or a contact appears twice with different changes; the message gives its
+        position.
     """
     found: dict[tuple[str, str], Target] = {}
     duplicates = 0
     for number, item in enumerate(_items(contacts, argument), start=1):
         where = f"Item {number} of `{argument}`"
         target = _parse_target(item, where, vendor)
+        if split_change is not None:
+            change, fields = split_change(target.fields, where)
+            target = replace(target, change=change, fields=fields)
         key = (target.account_id, target.contact_id)
         duplicates += key in found
-        found.setdefault(key, target)
+        _require_same_change(found.setdefault(key, target), target, where)
     # A bare id is the same contact as a reference with that id, if there is exactly one such reference.
     accounts = Counter(contact_id for account_id, contact_id in found if account_id)
+    with_account = {contact_id: target for (account_id, contact_id), target in found.items() if account_id}
     bare = [key for key in found if not key[0] and accounts[key[1]] == 1]
     for key in bare:
-        del found[key]
+        _require_same_change(with_account[key[1]], found.pop(key), f"An item of `{argument}`")
     return list(found.values()), duplicates + len(bare)
+
+
+def _require_same_change(one: Target, other: Target, where: str) -> None:
+    if one.change != other.change:
+        raise InvalidRequest(
+            f"{where} is contact {other.contact_id} again, with a different change. Nothing was written."
+        )
 
 
 def _items(contacts: object, argument: str) -> Iterable[object]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -29,7 +30,7 @@ from tests.stores import Store
 
 CHANGE = parse_tag_change(["VIP"])
 LOG = logging.getLogger("test")
-TARGETS = [Target("", str(number)) for number in range(1, 21)]
+TARGETS = [Target("", str(number), change=CHANGE) for number in range(1, 21)]
 
 
 @pytest.fixture
@@ -49,9 +50,9 @@ def updated(request: ReceivedRequest) -> Reply:
 
 
 def run(transport: Transport, store: Store, concurrency: int = 4) -> Outcome:
-    progress = Progress(store, "c", TARGETS, CHANGE, LOG)
+    progress = Progress(store, "c", TARGETS, LOG)
     updater = Updater.create(transport, CHANGE, len(TARGETS))
-    return update_all(TARGETS, updater, progress, concurrency, lambda _count: None)
+    return update_all(TARGETS, {CHANGE: updater}, progress, concurrency, lambda _count: None)
 
 
 def test_every_contact_is_updated_once(
@@ -126,7 +127,7 @@ def test_shared_error_ends_the_update(
     with pytest.raises(AuthenticationError):
         run(transport(TALKTOHUMANS), store, concurrency=1)
     assert len(scripted.received) == 4
-    assert Progress(store, "c", TARGETS, CHANGE, LOG).done == [0, 1, 2]
+    assert Progress(store, "c", TARGETS, LOG).done == [0, 1, 2]
 
 
 def test_what_was_in_flight_when_an_update_ended_is_remembered(
@@ -151,7 +152,7 @@ def test_what_was_in_flight_when_an_update_ended_is_remembered(
     # How many requests were sent before the error arrived depends on timing.
     received = [int(request.path.rpartition("/")[2]) - 1 for request in scripted.received]
     assert len(received) == len(set(received)) < len(TARGETS)
-    assert set(Progress(store, "c", TARGETS, CHANGE, LOG).done) == set(received) - {0}
+    assert set(Progress(store, "c", TARGETS, LOG).done) == set(received) - {0}
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -167,7 +168,7 @@ def test_an_outage_ends_the_update(
 
     def wait_until_written() -> None:
         # Otherwise failures may arrive before the last of the three successes, and do not count as a row.
-        while Progress(store, "c", TARGETS, CHANGE, LOG).done != [0, 1, 2]:
+        while Progress(store, "c", TARGETS, LOG).done != [0, 1, 2]:
             time.sleep(0.01)
 
     scripted.respond = respond
@@ -177,7 +178,7 @@ def test_an_outage_ends_the_update(
     assert "because 10 contacts in a row failed. 3 of 20 contacts were updated" in str(caught.value)
     # Three updates, ten failures, and what was in flight at the end.
     assert 13 <= len(scripted.received) < 13 + concurrency
-    assert Progress(store, "c", TARGETS, CHANGE, LOG).done == [0, 1, 2]
+    assert Progress(store, "c", TARGETS, LOG).done == [0, 1, 2]
 
 
 def test_failures_that_are_not_in_a_row_do_not_end_the_update(
@@ -208,12 +209,12 @@ def test_batch_that_fails_in_an_outage_is_not_repeated_one_by_one(
     concurrency: int, transport: Callable[[Vendor], Transport], scripted: ScriptedServer
 ) -> None:
     scripted.respond = batches(Reply(status=503))
-    targets = [Target("", f"{number:024x}") for number in range(1, 31)]
     change = parse_stage_change("won")
+    targets = [Target("", f"{number:024x}", change=change) for number in range(1, 31)]
     updater = Updater.create(transport(TETHER), change, len(targets))
     with pytest.raises(VendorUnavailable):
         update_all(
-            targets, updater, Progress(None, "c", targets, change, LOG), concurrency, lambda _count: None
+            targets, {change: updater}, Progress(None, "c", targets, LOG), concurrency, lambda _count: None
         )
     assert [request.method for request in scripted.received] == ["GET", "POST", "PUT"]
 
@@ -233,11 +234,13 @@ def test_batch_that_is_refused_is_updated_one_by_one(
     transport: Callable[[Vendor], Transport], scripted: ScriptedServer
 ) -> None:
     scripted.respond = batches(Reply(status=400, body={"message": "unknown id"}))
-    targets = [Target("", f"{number:024x}") for number in range(1, 4)]
     change = parse_stage_change("won")
+    targets = [Target("", f"{number:024x}", change=change) for number in range(1, 4)]
     updater = Updater.create(transport(TETHER), change, len(targets))
     assert updater.batch_size == 100
-    outcome = update_all(targets, updater, Progress(None, "c", targets, change, LOG), 1, lambda _count: None)
+    outcome = update_all(
+        targets, {change: updater}, Progress(None, "c", targets, LOG), 1, lambda _count: None
+    )
     assert outcome.updated == [0, 1, 2]
     assert [request.method for request in scripted.received] == [
         "GET",
@@ -266,3 +269,92 @@ def test_other_signs_of_an_outage_end_the_update(
         run(transport(TALKTOHUMANS), Store(), concurrency=1)
     assert not caught.value.permanent
     assert len(scripted.received) == 10
+
+
+class Journal:
+    """Records outcomes, until it breaks."""
+
+    def __init__(self, breaks_after: int = 10**9) -> None:
+        self.updated: list[int] = []
+        self.failed: dict[int, ContactsError] = {}
+        self.breaks_after = breaks_after
+
+    def record(self, updated: Sequence[int], failed: Mapping[int, ContactsError]) -> None:
+        if len(self.updated) + len(self.failed) >= self.breaks_after:
+            raise ContactsError("The database is down.", transient=True)
+        self.updated += updated
+        self.failed.update(failed)
+
+
+def test_every_target_gets_its_own_change(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.respond = updated
+    changes = [parse_tag_change(["VIP"]), parse_tag_change(remove=["VIP"])]
+    targets = [Target("", str(number), change=changes[number % 2]) for number in range(1, 11)]
+    opened = transport(TALKTOHUMANS)
+    updaters = {change: Updater.create(opened, change, 5) for change in changes}
+    outcome = update_all(targets, updaters, Progress(None, "c", targets, LOG), 4, lambda _count: None)
+    assert outcome.updated == list(range(10))
+    sent = {int(request.path.rpartition("/")[2]): json.loads(request.body) for request in scripted.received}
+    for number, body in sent.items():
+        assert body["tags"] == ({"remove": ["VIP"]} if number % 2 else {"add": [{"name": "VIP"}]})
+
+
+def test_skipped_targets_are_not_updated(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.respond = updated
+    opened = transport(TALKTOHUMANS)
+    updaters = {CHANGE: Updater.create(opened, CHANGE, 5)}
+    progress = Progress(None, "c", TARGETS, LOG)
+    outcome = update_all(TARGETS, updaters, progress, 4, lambda _count: None, skip={0, 7})
+    assert outcome.updated == [index for index in range(20) if index not in (0, 7)]
+    assert not {"/v1/contacts/1", "/v1/contacts/8"} & {request.path for request in scripted.received}
+
+
+def test_journal_has_every_outcome(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.respond = lambda request: (
+        Reply(status=404, body={"message": "gone"}) if request.path.endswith("/3") else updated(request)
+    )
+    journal = Journal()
+    updaters = {CHANGE: Updater.create(transport(TALKTOHUMANS), CHANGE, 20)}
+    progress = Progress(None, "c", TARGETS, LOG)
+    outcome = update_all(TARGETS, updaters, progress, 4, lambda _count: None, journal=journal)
+    assert sorted(journal.updated) == outcome.updated
+    assert journal.failed == outcome.failed
+    assert list(journal.failed) == [2]
+
+
+def test_error_that_ends_the_update_is_in_the_journal(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.respond = lambda request: Reply(status=401, body={"message": "no"})
+    journal = Journal()
+    updaters = {CHANGE: Updater.create(transport(TALKTOHUMANS), CHANGE, 20)}
+    with pytest.raises(AuthenticationError):
+        update_all(
+            TARGETS, updaters, Progress(None, "c", TARGETS, LOG), 1, lambda _count: None, journal=journal
+        )
+    assert [type(error) for error in journal.failed.values()] == [AuthenticationError]
+
+
+def test_journal_that_breaks_stops_the_update(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    """What is not in the journal is not progress either, so the next attempt updates and records it again."""
+    scripted.respond = updated
+    store = Store()
+    journal = Journal(breaks_after=5)
+    updaters = {CHANGE: Updater.create(transport(TALKTOHUMANS), CHANGE, 20)}
+    with pytest.raises(ContactsError, match="database is down"):
+        update_all(
+            TARGETS, updaters, Progress(store, "c", TARGETS, LOG), 1, lambda _count: None, journal=journal
+        )
+    again = Progress(store, "c", TARGETS, LOG)
+    assert again.done == journal.updated == [0, 1, 2, 3, 4]
+    assert len(scripted.received) <= 7
+    update_all(TARGETS, updaters, again, 1, lambda _count: None, journal=(second := Journal()))
+    assert second.updated == list(range(5, 20))

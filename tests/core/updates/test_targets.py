@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.core.updates.targets import parse_targets
+from airflow_provider_contacts.core.changes import Change, parse_tag_change
+from airflow_provider_contacts.core.updates.targets import compute_digest, parse_targets
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
 from tests.strategies import anything
@@ -78,3 +80,43 @@ def test_invalid_item_is_named_by_its_number(value: Any, message: str) -> None:
 def test_bad_account_is_never_dropped(account_id: Any) -> None:
     with pytest.raises(InvalidRequest, match="account"):
         parse_targets([{"contact_id": "1", "account_id": account_id}], TALKTOHUMANS)
+
+
+def split_change(fields: Mapping[str, object], where: str) -> tuple[Change, Mapping[str, object]]:
+    return parse_tag_change(fields.get("add", "VIP")), {"tags": fields.get("tags", ())}
+
+
+def test_changes_of_items() -> None:
+    items = [{"contact_id": "1", "account_id": "9", "add": "A"}, {"contact_id": "2", "add": ["B"]}, "3", "1"]
+    with pytest.raises(
+        InvalidRequest, match="An item of `contacts` is contact 1 again, with a different change"
+    ):
+        parse_targets(items, TALKTOHUMANS, split_change=split_change)
+    targets, duplicates = parse_targets([*items[:-1], items[1]], TALKTOHUMANS, split_change=split_change)
+    assert duplicates == 1
+    assert [str(target.change) for target in targets] == ["add 'A'", "add 'B'", "add 'VIP'"]
+
+
+def test_contact_with_two_changes_is_refused() -> None:
+    items = [{"contact_id": "1"}, {"contact_id": "2"}, {"contact_id": "1", "add": "Other"}]
+    with pytest.raises(
+        InvalidRequest, match="Item 3 of `contacts` is contact 1 again, with a different change"
+    ):
+        parse_targets(items, TALKTOHUMANS, split_change=split_change)
+
+
+def test_digest_is_of_connection_contacts_and_changes() -> None:
+    def digest(scope: str, *items: Mapping[str, object]) -> str:
+        return compute_digest(scope, parse_targets(list(items), TALKTOHUMANS, split_change=split_change)[0])
+
+    one: dict[str, object] = {"contact_id": "1"}
+    two: dict[str, object] = {"contact_id": "2"}
+    same = digest("c", one, two)
+    assert same == digest("c", two, one) == digest("c", {"contact_id": 1, "name": "Ada"}, two)
+    others = [
+        digest("d", one, two),
+        digest("c", one),
+        digest("c", one, {**two, "add": "Other"}),
+        digest("c", one, {**two, "account_id": "1"}),
+    ]
+    assert len({same, *others}) == 5

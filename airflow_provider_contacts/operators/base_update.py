@@ -1,0 +1,323 @@
+"""The base class of operators that update contacts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_contacts.core.changes import Change, ChangeKind
+from airflow_provider_contacts.core.logs import ProgressLog
+from airflow_provider_contacts.core.updates.targets import Target, compute_digest
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.links import ContactLink, push_contact_url
+from airflow_provider_contacts.operators.base import ContactsLike
+from airflow_provider_contacts.operators.literals import check_literals
+from airflow_provider_contacts.operators.sources import ContactSource
+from airflow_provider_contacts.operators.update_options import CHECKS, UpdateOptions, parse_options
+from airflow_provider_contacts.operators.update_plan import (
+    UpdatePlan,
+    change_of,
+    is_satisfied,
+    list_references,
+)
+from airflow_provider_contacts.operators.update_targets import read_targets
+from airflow_provider_contacts.retry import RetryPolicyOperator
+from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CONN_ID
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_contacts.core.updates.progress import Store
+    from airflow_provider_contacts.core.updates.run import Outcome, Updater
+    from airflow_provider_contacts.core.vendor import Vendor
+    from airflow_provider_contacts.safeguards.approval import Answer
+    from airflow_provider_contacts.safeguards.audit import AuditTrail
+
+__all__ = ["BaseUpdateOperator"]
+
+_MAX_CONTACTS_IN_LOG = 20
+
+
+class BaseUpdateOperator(RetryPolicyOperator):
+    """Change many contacts.
+
+    Contacts that are already up to date cost no request, and duplicates are updated once. Updates are idempotent, so
+    sending one twice is harmless. On Airflow 3.3 a retry continues where the previous attempt ended. After the task has
+    succeeded, clearing it repeats everything.
+
+    :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
+    :param contacts: what a listing, a filter or a sensor returned, ids, or a query (``SqlContacts``) or file
+        (``FileContacts``) that may also contain each contact's change. Templated.
+    :param preview: report what would change, and write nothing. Templated.
+    :param max_updates: fail before the first write if more contacts than this would change. Templated.
+    :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Authentication,
+        permission, quota and long rate-limit errors abort immediately in either mode, as do ten
+        contacts in a row that fail with an error that a retry may fix. Templated.
+    :param require_approval: wait for a person to approve the update, in Airflow's UI under Required Actions or through its API;
+        a number means only if more contacts than this would change. If the contacts or their changes are others when the task
+        resumes, it asks again. A rejected update is skipped. Templated.
+    :param approvers: ids of the only users who may approve; by default everyone who may edit the DAG run. Templated.
+    :param approval_timeout: after this duration, such as ``"24h"``, the update counts as rejected. By default it waits without
+        limit. Templated.
+    :param suppressions: ``<conn_id>.<table>`` of contacts that must not be contacted, as ``SuppressContactsOperator`` writes it.
+        They are not updated, in addition to those of ``[contacts] suppressions`` in Airflow's configuration. Templated.
+    :param secret_conn_id: connection whose password is the secret of ``suppressions``. Templated.
+    :param contacts_table: ``<conn_id>.<table>`` of exported contacts. It is where the e-mail address, phone number and LinkedIn
+        profile of references are looked up, to recognize suppressed contacts. Templated.
+    :param audit: ``<conn_id>.<table>`` that gets a row per contact and attempt, in addition to ``[contacts] audit``. Templated.
+    :return: ``{"updated", "unchanged", "suppressed", "failed"}``, each a list of references; those in ``failed`` have an
+        ``error`` too. With ``preview``, ``updated`` is empty and ``would_update`` lists what it would contain.
+    """
+
+    template_fields: Sequence[str] = (
+        "contacts_conn_id",
+        "contacts",
+        "preview",
+        "max_updates",
+        "on_failure",
+        "require_approval",
+        "approvers",
+        "approval_timeout",
+        "suppressions",
+        "secret_conn_id",
+        "contacts_table",
+        "audit",
+    )
+    ui_color = "#f1e4e4"
+    operator_extra_links = (ContactLink(),)
+    kind: ClassVar[ChangeKind]
+    # The columns of a query that contain each contact's change.
+    change_columns: ClassVar[Sequence[str]]
+
+    def __init__(
+        self,
+        *,
+        contacts_conn_id: str,
+        contacts: ContactsLike,
+        preview: bool | str = False,
+        max_updates: int | str = 1000,
+        on_failure: str = "fail",
+        require_approval: bool | int | str = False,
+        approvers: Sequence[str | Mapping[str, str]] | str = (),
+        approval_timeout: timedelta | str | None = None,
+        suppressions: str | None = None,
+        secret_conn_id: str = DEFAULT_SECRET_CONN_ID,
+        contacts_table: str | None = None,
+        audit: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # A downstream task can then use `task.output["updated"]`.
+        super().__init__(**{"multiple_outputs": True, **kwargs})
+        self.contacts_conn_id = contacts_conn_id
+        self.contacts = contacts
+        self.preview = preview
+        self.max_updates = max_updates
+        self.on_failure = on_failure
+        self.require_approval = require_approval
+        self.approvers = approvers
+        self.approval_timeout = approval_timeout
+        self.suppressions = suppressions
+        self.secret_conn_id = secret_conn_id
+        self.contacts_table = contacts_table
+        self.audit = audit
+        for name, check in CHECKS.items():
+            check_literals(self, check, getattr(self, name))
+
+    def needs_change(self) -> bool:
+        """Return whether the arguments must contain the change, because the contacts cannot."""
+        return self.has_change() or not isinstance(self.contacts, ContactSource)
+
+    def has_change(self) -> bool:
+        """Return whether the arguments contain the change, so that a query need not."""
+        raise NotImplementedError
+
+    def parse_change(self) -> Change:
+        """Validate the arguments and return the change."""
+        raise NotImplementedError
+
+    def parse_row_change(self, row: Mapping[str, object]) -> Change:
+        """Validate the columns of a query that contain a contact's change, and return the change."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> dict[str, list[dict[str, object]]]:
+        """Update the contacts."""
+        return self._run(context, None)
+
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any], displayed: str = ""
+    ) -> dict[str, list[dict[str, object]]]:
+        """Update the contacts if a person has approved it.
+
+        :param event: the answer.
+        :param displayed: the number of the request that the person saw.
+        """
+        from airflow_provider_contacts.safeguards.approval import parse_answer
+
+        return self._run(context, parse_answer(event, displayed))
+
+    def _run(self, context: Context, answer: Answer | None) -> dict[str, list[dict[str, object]]]:
+        push_contact_url(
+            context, None
+        )  # if the task fails, Airflow would log an error about the missing link
+        options = parse_options(self)
+        hook = ContactsHook.for_connection(self.contacts_conn_id)
+        hook.require_update_support(self.kind)
+        plan, duplicates = self._plan(hook.vendor, options)
+        to_update = plan.to_update
+        if len(to_update) > options.max_updates:
+            raise InvalidRequest(
+                f"{len(to_update)} contacts would be updated, more than max_updates ({options.max_updates}). Nothing was "
+                "written. Raise max_updates if this is intended."
+            )
+        updaters = self._create_updaters(hook, to_update)
+        self._log_plan(hook.vendor, plan, duplicates)
+        push_contact_url(context, plan.first_url)
+        result = plan.to_result(hook.vendor.name)
+        with self._open_trail(context, hook.vendor, plan.pending, options) as trail:
+            if options.preview:
+                self.log.info("This is a preview; nothing is written.")
+                trail.record_plan(plan.unchanged, plan.to_leave_alone, previewed=to_update)
+                return {**result, "would_update": list_references(hook.vendor.name, to_update)}
+            trail.approver = self._find_approver(context, hook, plan, options, answer)
+            trail.record_plan(plan.unchanged, plan.to_leave_alone)
+            return {**result, **self._update(context, hook, plan, updaters, trail)}
+
+    def _plan(self, vendor: Vendor, options: UpdateOptions) -> tuple[UpdatePlan, int]:
+        """Read the contacts, and decide what to do with each. Return also how many duplicates there were."""
+        from airflow_provider_contacts.safeguards.gate import open_gate
+
+        targets, duplicates = read_targets(self.contacts, self, vendor)
+        unchanged = [target for target in targets if is_satisfied(target)]
+        pending = [target for target in targets if not is_satisfied(target)]
+        gate = open_gate(options.suppressions, options.secret_conn_id, options.contacts_table, self.log)
+        suppressed = {
+            index
+            for index in gate.find_suppressed(pending, vendor.name)
+            if not vendor.updates.allows_suppressed(change_of(pending[index]))
+        }
+        return UpdatePlan(unchanged, pending, suppressed), duplicates
+
+    def _create_updaters(self, hook: ContactsHook[Any], targets: list[Target]) -> dict[Change, Updater]:
+        counts = Counter(map(change_of, targets))
+        if not counts and not isinstance(self.contacts, ContactSource):
+            counts[self.parse_change()] = 0  # an invalid change is an error even without contacts
+        return {change: hook.create_updater(change, count) for change, count in counts.items()}
+
+    def _log_plan(self, vendor: Vendor, plan: UpdatePlan, duplicates: int) -> None:
+        from airflow_provider_contacts.safeguards.request_text import describe_changes
+
+        to_update = plan.to_update
+        self.log.info(
+            "%s: %d contacts to update (%s), %d already up to date, %d suppressed, %d duplicates.",
+            vendor.title,
+            len(to_update),
+            ", ".join(describe_changes(to_update)) or "no change",
+            len(plan.unchanged),
+            len(plan.suppressed),
+            duplicates,
+        )
+
+    def _open_trail(
+        self, context: Context, vendor: Vendor, targets: list[Target], options: UpdateOptions
+    ) -> contextlib.AbstractContextManager[AuditTrail]:
+        from airflow_provider_contacts.safeguards.audit import Attempt, open_audit_trail
+        from airflow_provider_contacts.safeguards.configuration import find_audit_locations
+
+        attempt = Attempt.of_task(context, self.contacts_conn_id, vendor.name)
+        return open_audit_trail(find_audit_locations(options.audit), attempt, targets)
+
+    def _find_approver(
+        self,
+        context: Context,
+        hook: ContactsHook[Any],
+        plan: UpdatePlan,
+        options: UpdateOptions,
+        answer: Answer | None,
+    ) -> str | None:
+        """Return who has approved the update, or None if it needs no approval. If nobody has, ask, which ends this attempt."""
+        from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approval
+        from airflow_provider_contacts.safeguards.request_text import write_request
+
+        to_update = plan.to_update
+        if options.threshold is None or len(to_update) <= options.threshold or not to_update:
+            return None
+        request = ApprovalRequest.create(
+            compute_digest(_scope(hook), to_update),
+            partial(
+                write_request,
+                title=hook.vendor.title,
+                conn_id=self.contacts_conn_id,
+                targets=to_update,
+                unchanged=len(plan.unchanged),
+                suppressed=len(plan.suppressed),
+            ),
+        )
+        return require_approval(self, context, request, answer, options.approvers, options.approval_timeout)
+
+    def _update(
+        self,
+        context: Context,
+        hook: ContactsHook[Any],
+        plan: UpdatePlan,
+        updaters: Mapping[Change, Updater],
+        trail: AuditTrail,
+    ) -> dict[str, list[dict[str, object]]]:
+        from airflow_provider_contacts.core.updates.progress import Progress
+        from airflow_provider_contacts.core.updates.run import update_all
+        from airflow_provider_contacts.safeguards.approval import forget_approval
+
+        store: Store | None = dict(context).get("task_state_store")  # type: ignore[assignment]
+        progress = Progress(store, _scope(hook), plan.pending, self.log)
+        already_done = len(progress.done)
+        if already_done:
+            self.log.info("%d contacts were updated by the previous attempt.", already_done)
+        lines = ProgressLog(self.log, "Processed %d%s contacts, %.1f per second.")
+        outcome = update_all(
+            plan.pending,
+            updaters,
+            progress,
+            hook.settings.max_concurrency,
+            lambda count: lines.update(count - already_done, len(plan.to_update) - already_done),
+            skip=plan.suppressed,
+            journal=trail,
+        )
+        result = self._report(hook.vendor, outcome, plan)
+        progress.clear()
+        forget_approval(context, self.log)
+        return result
+
+    def _report(
+        self, vendor: Vendor, outcome: Outcome, plan: UpdatePlan
+    ) -> dict[str, list[dict[str, object]]]:
+        """Return the result of an update.
+
+        :raises ContactsError: if contacts failed and ``on_failure`` is ``fail``.
+        """
+        targets = plan.pending
+        failed = [
+            {**targets[index].reference(vendor.name), "error": f"{type(error).__name__}: {error}"}
+            for index, error in sorted(outcome.failed.items())
+        ]
+        self.log.info("%d contacts updated, %d failed.", len(outcome.updated), len(failed))
+        for one in failed[:_MAX_CONTACTS_IN_LOG]:
+            self.log.warning("Contact %s was not updated. %s", one["contact_id"], one["error"])
+        if failed and self.on_failure == "fail":
+            raise ContactsError(
+                f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; {len(outcome.updated)} were. The log names "
+                f"the first {_MAX_CONTACTS_IN_LOG}. {outcome.causes(targets)}",
+                transient=any(not error.permanent for error in outcome.failed.values()),
+            )
+        return {
+            "updated": list_references(vendor.name, [targets[index] for index in outcome.updated]),
+            "failed": failed,
+        }
+
+
+def _scope(hook: ContactsHook[Any]) -> str:
+    """Return what identifies the connection that contacts belong to."""
+    return f"{hook.vendor.name} {hook.settings.conn_id} {hook.settings.base_url}"

@@ -1,0 +1,80 @@
+"""The options of operators that update contacts, checked when the DAG is parsed and again when the task runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from airflow_provider_contacts.core.validation import parse_bool, parse_duration, parse_int, parse_text
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.safeguards.arguments import (
+    parse_approvers,
+    parse_optional_location,
+    parse_threshold,
+)
+from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CONN_ID
+
+if TYPE_CHECKING:
+    from airflow_provider_contacts.operators.base_update import BaseUpdateOperator
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UpdateOptions:
+    """The arguments after templates are rendered."""
+
+    preview: bool
+    max_updates: int
+    on_failure: str
+    threshold: int | None
+    approvers: list[dict[str, str]]
+    approval_timeout: timedelta | None
+    suppressions: str
+    secret_conn_id: str
+    contacts_table: str
+    audit: str
+
+
+def parse_on_failure(value: object) -> str:
+    """Return what to do about contacts that fail: ``fail`` or ``continue``.
+
+    :raises InvalidRequest: if it is something else.
+    """
+    if value not in ("fail", "continue"):
+        raise InvalidRequest("`on_failure` must be `fail` or `continue`.")
+    return str(value)
+
+
+# By argument.
+CHECKS: dict[str, Callable[[object], object]] = {
+    "preview": partial(parse_bool, "preview"),
+    "max_updates": partial(parse_int, "max_updates"),
+    "on_failure": parse_on_failure,
+    "require_approval": parse_threshold,
+    "approvers": parse_approvers,
+    "approval_timeout": partial(parse_duration, "approval_timeout"),
+    "suppressions": partial(parse_optional_location, "suppressions"),
+    "contacts_table": partial(parse_optional_location, "contacts_table"),
+    "audit": partial(parse_optional_location, "audit"),
+}
+
+
+def parse_options(operator: BaseUpdateOperator) -> UpdateOptions:
+    """Return the options of an operator whose templates are rendered.
+
+    :raises InvalidRequest: if one is invalid.
+    """
+    return UpdateOptions(
+        preview=parse_bool("preview", operator.preview),
+        max_updates=parse_int("max_updates", operator.max_updates),
+        on_failure=parse_on_failure(operator.on_failure),
+        threshold=parse_threshold(operator.require_approval),
+        approvers=parse_approvers(operator.approvers),
+        approval_timeout=parse_duration("approval_timeout", operator.approval_timeout),
+        suppressions=parse_text("suppressions", operator.suppressions),
+        secret_conn_id=parse_text("secret_conn_id", operator.secret_conn_id) or DEFAULT_SECRET_CONN_ID,
+        contacts_table=parse_text("contacts_table", operator.contacts_table),
+        audit=parse_text("audit", operator.audit),
+    )

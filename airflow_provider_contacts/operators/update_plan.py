@@ -1,0 +1,63 @@
+"""What an update does to each contact."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from airflow_provider_contacts.core.changes import Change
+from airflow_provider_contacts.core.updates.targets import Target
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UpdatePlan:
+    """What an update does to each contact.
+
+    :param unchanged: contacts that are up to date already.
+    :param pending: contacts that are not.
+    :param suppressed: indexes of the pending contacts that must not be contacted.
+    """
+
+    unchanged: list[Target]
+    pending: list[Target]
+    suppressed: Collection[int]
+
+    @property
+    def to_update(self) -> list[Target]:
+        """The contacts to write."""
+        return [target for index, target in enumerate(self.pending) if index not in self.suppressed]
+
+    @property
+    def first_url(self) -> object:
+        """The address of the first contact in the vendor's app, or None."""
+        return next((target.fields.get("url") for target in (*self.pending, *self.unchanged)), None)
+
+    @property
+    def to_leave_alone(self) -> list[Target]:
+        """The contacts that are suppressed."""
+        return [self.pending[index] for index in sorted(self.suppressed)]
+
+    def to_result(self, vendor: str) -> dict[str, list[dict[str, object]]]:
+        """Return the result of the update before anything is written."""
+        return {
+            "updated": [],
+            "unchanged": list_references(vendor, self.unchanged),
+            "suppressed": list_references(vendor, self.to_leave_alone),
+            "failed": [],
+        }
+
+
+def change_of(target: Target) -> Change:
+    """Return the change of a target that has one."""
+    assert target.change is not None
+    return target.change
+
+
+def is_satisfied(target: Target) -> bool:
+    """Return whether a contact is known to be up to date."""
+    return change_of(target).is_satisfied_by(target.fields)
+
+
+def list_references(vendor: str, targets: Iterable[Target]) -> list[dict[str, object]]:
+    """Return the references of contacts."""
+    return [{**target.reference(vendor)} for target in targets]

@@ -1,0 +1,294 @@
+"""Ask a person to approve an update, through Airflow's human-in-the-loop.
+
+An approval is bound to a number, which is a digest of the connection, the contacts and their changes. The number is on the
+form, so that an answer says what it is about: before Airflow 3.4, a task that asks again still shows its first request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_provider_contacts.core.logs import Log
+from airflow_provider_contacts.core.updates.progress import Store
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest, wrap_unexpected
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+APPROVE = "Approve"
+REJECT = "Reject"
+
+_FIELD = "request"
+_FIELD_HELP = (
+    "The number of the request that you approve. If the task has asked again, Airflow may still show its first request: the "
+    "task's log has the current one, with its number."
+)
+_STATE_KEY = "contacts-approval"
+_NUMBER_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """What a person is asked.
+
+    :param digest: of the connection, the contacts and their changes.
+    :param number: what the form shows of the digest.
+    :param body: Markdown, without personal data.
+    """
+
+    digest: str
+    number: str
+    subject: str
+    body: str
+
+    @classmethod
+    def create(cls, digest: str, write: Callable[..., tuple[str, str]]) -> ApprovalRequest:
+        """Return a request. Its number is the start of the digest.
+
+        :param write: takes the number, and returns the subject and the body.
+        """
+        number = digest[:_NUMBER_LENGTH]
+        return cls(digest, number, *write(number=number))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person answered.
+
+    :param number: of the request that the answer is about.
+    :param user: who answered, or None if the time was up.
+    """
+
+    is_approved: bool
+    number: str
+    user: str | None
+
+
+def parse_answer(event: Mapping[str, Any], displayed: str) -> Answer:
+    """Return the answer in the event that resumes a task.
+
+    :param displayed: the number of the request that Airflow displayed.
+    :raises ContactsError: if the event has no answer.
+    """
+    options = event.get("chosen_options")
+    if "error" in event or not options:
+        raise ContactsError(
+            f"Airflow reports no answer to the approval ({event.get('error_type', 'unknown')}). Nothing was written.",
+            transient=True,
+        )
+    number = (event.get("params_input") or {}).get(_FIELD) or displayed
+    user = event.get("responded_by_user")
+    return Answer(list(options) == [APPROVE], str(number).strip(), _name_of(user))
+
+
+def require_approval(
+    operator: BaseOperator,
+    context: Context,
+    request: ApprovalRequest,
+    answer: Answer | None,
+    approvers: Sequence[Mapping[str, str]],
+    timeout: timedelta | None,
+) -> str:
+    """Return who has approved a request. If nobody has, make the task wait for an answer, which ends this attempt.
+
+    It resumes in the operator's ``execute_complete``.
+
+    :param answer: the answer that resumed the task, or None.
+    :param approvers: the only users who may answer, as ``{"id", "name"}``, or none for all.
+    :param timeout: after this time, the request counts as rejected.
+    :raises AirflowSkipException: if the answer is no.
+    """
+    memory = ApprovalMemory(find_store(context), operator.log)
+    if answer is None:
+        if approver := memory.find_approver(request):
+            operator.log.info(
+                "Request %s was approved by %s in an earlier attempt.", request.number, approver
+            )
+            return approver
+        require_users(approvers, operator.log)
+    elif not answer.is_approved:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        reason = f"{answer.user} rejected the update" if answer.user else "Nobody approved the update in time"
+        raise AirflowSkipException(f"{reason}. Nothing was written.")
+    elif answer.number == request.number:
+        approver = answer.user or "unknown"
+        operator.log.info("Request %s was approved by %s.", request.number, approver)
+        memory.save(request, approver)
+        return approver
+    else:
+        operator.log.warning(
+            "%s approved request %s, but the contacts or their changes are others now: request %s. Nothing was written; asking "
+            "again.",
+            answer.user,
+            answer.number,
+            request.number,
+        )
+    return _ask(operator, context, request, approvers, timeout)
+
+
+def forget_approval(context: Context, log: Log) -> None:
+    """Forget an approval after the update, so that the same update needs a new one next time."""
+    ApprovalMemory(find_store(context), log).clear()
+
+
+def find_store(context: Context) -> Store | None:
+    """Return the state store of a task, which Airflow has since 3.3, or None."""
+    return dict(context).get("task_state_store")  # type: ignore[return-value]
+
+
+def _ask(
+    operator: BaseOperator,
+    context: Context,
+    request: ApprovalRequest,
+    approvers: Sequence[Mapping[str, str]],
+    timeout: timedelta | None,
+) -> NoReturn:
+    displayed = _send(context, request, approvers)
+    if displayed != request.number:
+        operator.log.warning(
+            "Airflow still shows an earlier request (%s). The current request is %s. To approve it, enter this number in the form:\n%s",
+            displayed or "without a number",
+            request.number,
+            request.body,
+        )
+    operator.log.info("Waiting for the approval of request %s.", request.number)
+    try:
+        from airflow.sdk.exceptions import TaskAwaitingInput
+    except ImportError:  # Airflow 3.2
+        _defer(operator, context, displayed, request, timeout)
+    raise TaskAwaitingInput(method_name="execute_complete", kwargs={"displayed": displayed}, timeout=timeout)
+
+
+def _send(context: Context, request: ApprovalRequest, approvers: Sequence[Mapping[str, str]]) -> str:
+    """Send the request, and return the number of the request that Airflow displays."""
+    from airflow.sdk.api.datamodels._generated import HITLUser
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
+
+    # Airflow's own function for this drops the response.
+    stored: Any = task_runner.SUPERVISOR_COMMS.send(
+        CreateHITLDetailPayload(
+            ti_id=context["ti"].id,
+            options=[APPROVE, REJECT],
+            subject=request.subject,
+            body=request.body,
+            defaults=[REJECT],
+            multiple=False,
+            params=_params(request.number),
+            assigned_users=[HITLUser(**user) for user in approvers],
+        )
+    )
+    field = (getattr(stored, "params", None) or {}).get(_FIELD)
+    return str(field.get("value") if isinstance(field, Mapping) else field or "")
+
+
+def _params(number: str) -> dict[str, Any]:
+    from airflow.sdk import Param
+
+    param = Param(number, type="string", title="Request", description=_FIELD_HELP)
+    return {_FIELD: param.serialize()}
+
+
+def _defer(
+    operator: BaseOperator,
+    context: Context,
+    displayed: str,
+    request: ApprovalRequest,
+    timeout: timedelta | None,
+) -> NoReturn:
+    from airflow.providers.standard.triggers.hitl import HITLTrigger
+    from airflow.sdk.timezone import utcnow
+
+    trigger = HITLTrigger(
+        ti_id=context["ti"].id,
+        options=[APPROVE, REJECT],
+        defaults=[REJECT],
+        params=_params(request.number),
+        multiple=False,
+        timeout_datetime=utcnow() + timeout if timeout else None,
+    )
+    operator.defer(trigger=trigger, method_name="execute_complete", kwargs={"displayed": displayed})
+
+
+class ApprovalMemory:
+    """Remembers an approval across attempts of a task, on Airflow 3.3.
+
+    It is not essential: without it, a retry asks again.
+
+    :param store: the task's state store, or None.
+    :param log: where a failing store is reported.
+    """
+
+    def __init__(self, store: Store | None, log: Log) -> None:
+        self._store = store
+        self._log = log
+
+    def find_approver(self, request: ApprovalRequest) -> str | None:
+        """Return who approved the request in an earlier attempt, or None."""
+        stored = self._call("read", lambda store: store.get(_STATE_KEY))
+        fields = stored if isinstance(stored, dict) else {}
+        approver = fields.get("approver")
+        return approver if fields.get("digest") == request.digest and isinstance(approver, str) else None
+
+    def save(self, request: ApprovalRequest, approver: str) -> None:
+        """Remember an approval."""
+        value = {"digest": request.digest, "approver": approver}
+        self._call("written", lambda store: store.set(_STATE_KEY, value))
+
+    def clear(self) -> None:
+        """Forget the approval, so that the same update needs a new one next time."""
+        if self._call("read", lambda store: store.get(_STATE_KEY)) is not None:
+            self._call("cleared", lambda store: store.delete(_STATE_KEY))
+
+    def _call(self, what: str, function: Any) -> object:
+        if self._store is None:
+            return None
+        try:
+            return function(self._store)
+        except Exception as error:
+            self._log.warning(
+                "The approval could not be %s in the task's state store. A retry may ask again. %s",
+                what,
+                wrap_unexpected(error),
+            )
+            return None
+
+
+def require_users(approvers: Sequence[Mapping[str, str]], log: Log) -> None:
+    """Check that users exist, as far as a task can know.
+
+    Airflow's simple auth manager has its users in the configuration. Others keep them where tasks have no access.
+
+    :raises InvalidRequest: if one of them does not exist.
+    """
+    from airflow.configuration import conf
+
+    if not approvers or not conf.get("core", "auth_manager", fallback="").endswith(".SimpleAuthManager"):
+        return
+    if conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False):
+        log.warning(
+            "Every user may approve: [core] simple_auth_manager_all_admins is set, so `approvers` has no effect."
+        )
+        return
+    known = {
+        user.partition(":")[0].strip()
+        for user in conf.get("core", "simple_auth_manager_users", fallback="").split(",")
+    }
+    unknown = [user["id"] for user in approvers if user["id"] not in known]
+    if unknown:
+        raise InvalidRequest(
+            f"Airflow has no user {', '.join(map(repr, unknown))}, so nobody could approve. Check `approvers`; nothing was written."
+        )
+
+
+def _name_of(user: object) -> str | None:
+    if user is None:
+        return None
+    parts = (
+        user if isinstance(user, Mapping) else {name: getattr(user, name, None) for name in ("id", "name")}
+    )
+    return str(parts.get("name") or parts.get("id") or "unknown")

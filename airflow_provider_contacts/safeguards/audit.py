@@ -1,0 +1,178 @@
+"""The audit: a row per contact and attempt of an update, in the user's database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Literal
+
+from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.databases.connecting import connect, transaction
+from airflow_provider_contacts.databases.dialects import build_column_types, require_schema_support
+from airflow_provider_contacts.databases.errors import database_errors
+from airflow_provider_contacts.databases.tables import ensure_table, parse_table_location, parse_table_name
+from airflow_provider_contacts.errors import ContactsError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from airflow.sdk import Context
+
+Outcome = Literal["updated", "unchanged", "suppressed", "failed", "previewed"]
+
+_ROWS_PER_INSERT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What all rows of one attempt of a task have in common."""
+
+    dag_id: str
+    task_id: str
+    run_id: str
+    map_index: int
+    try_number: int
+    contacts_conn_id: str
+    vendor: str
+
+    @classmethod
+    def of_task(cls, context: Context, contacts_conn_id: str, vendor: str) -> Attempt:
+        """Return the attempt that a task's context describes."""
+        ti = dict(context).get("ti")
+        return cls(
+            dag_id=getattr(ti, "dag_id", ""),
+            task_id=getattr(ti, "task_id", ""),
+            run_id=getattr(ti, "run_id", ""),
+            map_index=getattr(ti, "map_index", -1),
+            try_number=getattr(ti, "try_number", 1),
+            contacts_conn_id=contacts_conn_id,
+            vendor=vendor,
+        )
+
+
+def define_audit(name: str) -> sa.Table:
+    """Return the definition of the audit.
+
+    :param name: ``table`` or ``schema.table``.
+    """
+    import sqlalchemy as sa
+
+    schema, table_name = parse_table_name(name, "audit")
+    types = build_column_types()
+    texts = ("dag_id", "task_id", "run_id")
+    keys = ("contacts_conn_id", "vendor", "account_id", "contact_id")
+    return sa.Table(
+        table_name,
+        sa.MetaData(),
+        sa.Column("at", types["time"], nullable=False, index=True),
+        *(sa.Column(column, types["text"], nullable=False) for column in texts),
+        sa.Column("map_index", sa.Integer(), nullable=False),
+        sa.Column("try_number", sa.Integer(), nullable=False),
+        *(sa.Column(column, types["key"], nullable=False) for column in keys),
+        sa.Column("change", types["text"], nullable=False),
+        sa.Column("outcome", types["key"], nullable=False),
+        sa.Column("error", types["text"], nullable=True),
+        sa.Column("approver", types["text"], nullable=True),
+        schema=schema,
+        mysql_charset="utf8mb4",
+        mariadb_charset="utf8mb4",
+    )
+
+
+class AuditTrail:
+    """Writes the outcomes of one attempt to tables. Open it with :func:`open_audit_trail`.
+
+    :param tables: engines and tables; without any, nothing is written.
+    :param targets: the contacts that the attempt may update.
+    """
+
+    def __init__(
+        self, tables: Sequence[tuple[sa.Engine, sa.Table]], attempt: Attempt, targets: Sequence[Target]
+    ) -> None:
+        self._tables = tables
+        self._attempt = {name: getattr(attempt, name) for name in attempt.__slots__}
+        self._targets = targets
+        self.approver: str | None = None
+
+    def record(self, updated: Sequence[int], failed: Mapping[int, ContactsError]) -> None:
+        """Write that contacts were updated, and that others failed, by index into the targets."""
+        self._write(
+            [
+                *(self._row(self._targets[index], "updated") for index in updated),
+                *(
+                    self._row(self._targets[index], "failed", type(error).__name__)
+                    for index, error in failed.items()
+                ),
+            ]
+        )
+
+    def record_plan(
+        self, unchanged: Sequence[Target], suppressed: Sequence[Target], previewed: Sequence[Target] = ()
+    ) -> None:
+        """Write which contacts are not updated, and why."""
+        self._write(
+            [
+                *(self._row(target, "unchanged") for target in unchanged),
+                *(self._row(target, "suppressed") for target in suppressed),
+                *(self._row(target, "previewed") for target in previewed),
+            ]
+        )
+
+    def _row(self, target: Target, outcome: Outcome, error: str | None = None) -> dict[str, object]:
+        return {
+            **self._attempt,
+            "at": datetime.now(timezone.utc),
+            "account_id": target.account_id,
+            "contact_id": target.contact_id,
+            "change": str(target.change),
+            "outcome": outcome,
+            "error": error,
+            "approver": self.approver,
+        }
+
+    def _write(self, rows: list[dict[str, object]]) -> None:
+        for engine, table in self._tables:
+            with database_errors("The audit cannot be written, so the update stops"):
+                for start in range(0, len(rows), _ROWS_PER_INSERT):
+                    with transaction(engine) as connection:
+                        connection.execute(table.insert(), rows[start : start + _ROWS_PER_INSERT])
+
+
+@contextlib.contextmanager
+def open_table(location: str) -> Iterator[tuple[sa.Engine, sa.Table]]:
+    """Open the table of an audit for writing, and create it if it does not exist.
+
+    :param location: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
+    """
+    conn_id, name = parse_table_location(location, "audit")
+    with connect(conn_id) as engine:
+        table = define_audit(name)
+        require_schema_support(engine.dialect.name, table.schema)
+        with database_errors("The audit cannot be used, so nothing is written"):
+            ensure_table(engine, table, create=True)
+        yield engine, table
+
+
+@contextlib.contextmanager
+def open_audit_trail(
+    locations: Sequence[str], attempt: Attempt, targets: Sequence[Target]
+) -> Iterator[AuditTrail]:
+    """Open the audit of one attempt.
+
+    :param locations: the tables.
+    :raises ContactsError: if a table cannot be written, or does not fit.
+    """
+    with contextlib.ExitStack() as stack:
+        tables = [stack.enter_context(open_table(location)) for location in locations]
+        yield AuditTrail(tables, attempt, targets)
+
+
+def prune_audit(location: str, before: datetime) -> int:
+    """Delete the rows from before a time, and return how many there were."""
+    with (
+        open_table(location) as (engine, table),
+        database_errors("The audit cannot be pruned"),
+        transaction(engine) as connection,
+    ):
+        return connection.execute(table.delete().where(table.c.at < before)).rowcount

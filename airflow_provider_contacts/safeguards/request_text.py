@@ -1,0 +1,62 @@
+"""The text of an approval request. It has references and no personal data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from airflow_provider_contacts.core.updates.targets import Target
+
+_MAX_CONTACTS = 20
+_MAX_CHANGES = 10
+
+
+def describe_changes(targets: Sequence[Target]) -> list[str]:
+    """Return the changes to make as text, the most frequent first; with their counts if there are several."""
+    counts = Counter(str(target.change) for target in targets)
+    shown = [
+        change if len(counts) == 1 else f"{change} ({count})"
+        for change, count in counts.most_common(_MAX_CHANGES)
+    ]
+    more = len(counts) - len(shown)
+    return [*shown, f"and {more} other changes"] if more else shown
+
+
+def write_request(
+    *, title: str, conn_id: str, targets: Sequence[Target], unchanged: int, suppressed: int, number: str
+) -> tuple[str, str]:
+    """Return the subject and the body, in Markdown, of the request to update contacts.
+
+    :param title: the vendor's title.
+    :param targets: the contacts to update.
+    :param number: identifies the request.
+    """
+    noun = "contact" if len(targets) == 1 else "contacts"
+    lines = [
+        f"{title}, connection {_code(conn_id)}:",
+        "",
+        *(f"- {_code(change)}" for change in describe_changes(targets)),
+        "",
+        "| | contacts |",
+        "|---|---|",
+        f"| to update | {len(targets)} |",
+        f"| already up to date | {unchanged} |",
+        f"| suppressed, not updated | {suppressed} |",
+        "",
+        *(f"- {_link(target)}" for target in targets[:_MAX_CONTACTS]),
+    ]
+    if len(targets) > _MAX_CONTACTS:
+        lines.append(f"- and {len(targets) - _MAX_CONTACTS} more")
+    return f"Update {len(targets)} {noun} in {title}?", "\n".join([*lines, "", f"Request {_code(number)}"])
+
+
+def _link(target: Target) -> str:
+    name = _code("/".join(filter(None, (target.account_id, target.contact_id))))
+    url = target.fields.get("url")
+    # The address comes from the vendor, so only plain web URLs are linked.
+    is_plain = isinstance(url, str) and url.startswith("https://") and not set(url) & set(" ()<>\\\n\r\t\"'`")
+    return f"[{name}]({url})" if is_plain else name
+
+
+def _code(text: str) -> str:
+    return f"`{' '.join(text.replace('`', ' ').split())}`"

@@ -1,0 +1,232 @@
+"""The table of people who must not be contacted. It holds keyed hashes, and neither names nor addresses."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from airflow_provider_contacts.databases.connecting import connect, transaction
+from airflow_provider_contacts.databases.dialects import build_column_types, require_schema_support
+from airflow_provider_contacts.databases.errors import database_errors
+from airflow_provider_contacts.databases.tables import (
+    DIGEST_LENGTH,
+    ensure_table,
+    parse_table_location,
+    parse_table_name,
+    require_table,
+)
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.safeguards.keys import KeyHasher, find_secret
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+# The scope of a suppression at every vendor. Other scopes are the names of vendors.
+ALL = "all"
+
+# A row of this kind shows with which secret the others were hashed.
+_CHECK_KIND = "check"
+_CHECK_KEY = "check:contact_suppressions"
+_KEYS_PER_QUERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A row of the table.
+
+    :param until: when it ends, in UTC, or None.
+    """
+
+    key_hash: str
+    scope: str
+    since: datetime
+    until: datetime | None
+
+    def is_active(self, now: datetime) -> bool:
+        """Return whether it holds at a time."""
+        return self.until is None or now < self.until
+
+
+def define_suppressions(name: str) -> sa.Table:
+    """Return the definition of the table.
+
+    :param name: ``table`` or ``schema.table``.
+    """
+    import sqlalchemy as sa
+
+    schema, table_name = parse_table_name(name, "suppressions")
+    types = build_column_types()
+    return sa.Table(
+        table_name,
+        sa.MetaData(),
+        sa.Column("key_hash", sa.String(DIGEST_LENGTH), primary_key=True),
+        sa.Column("kind", types["key"], nullable=False),
+        sa.Column("scope", types["key"], primary_key=True),
+        sa.Column("reason", types["text"], nullable=True),
+        sa.Column("source", types["text"], nullable=True),
+        sa.Column("since", types["time"], primary_key=True),
+        sa.Column("until", types["time"], nullable=True),
+        sa.Column("ended_reason", types["text"], nullable=True),
+        sa.Column("ended_source", types["text"], nullable=True),
+        schema=schema,
+        mysql_charset="utf8mb4",
+        mariadb_charset="utf8mb4",
+    )
+
+
+class SuppressionList:
+    """The suppressions of one table. Open it with :func:`open_suppressions`."""
+
+    def __init__(self, engine: sa.Engine, table: sa.Table, hasher: KeyHasher) -> None:
+        self._engine = engine
+        self._table = table
+        self._hasher = hasher
+
+    def find_active(self, keys: Iterable[str], scopes: Sequence[str]) -> set[str]:
+        """Return the keys that are suppressed now.
+
+        :param keys: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys` returns them.
+        :param scopes: the scopes that count.
+        """
+        now = datetime.now(timezone.utc)
+        hashes = {self._hasher.hash(key): key for key in keys}
+        with (
+            database_errors("The suppressions cannot be read, so nothing is written"),
+            transaction(self._engine) as connection,
+        ):
+            return {
+                hashes[row.key_hash]
+                for row in self._select(connection, hashes)
+                if row.scope in scopes and row.is_active(now)
+            }
+
+    def add(
+        self, keys: Iterable[str], *, scope: str, reason: str, source: str, until: datetime | None
+    ) -> set[str]:
+        """Suppress keys, unless they are suppressed at least as long already, and return those that were new."""
+        now = datetime.now(timezone.utc)
+        hashes = {self._hasher.hash(key): key for key in keys}
+        with (
+            database_errors("Suppressing failed; nothing was written"),
+            transaction(self._engine) as connection,
+        ):
+            covered = {
+                row.key_hash
+                for row in self._select(connection, hashes)
+                if row.scope in (ALL, scope) and row.is_active(now) and _lasts_until(row, until)
+            }
+            new = {key_hash: key for key_hash, key in hashes.items() if key_hash not in covered}
+            rows = [
+                {
+                    "key_hash": key_hash,
+                    "kind": key.partition(":")[0],
+                    "scope": scope,
+                    "reason": reason,
+                    "source": source,
+                    "since": now,
+                    "until": until,
+                }
+                for key_hash, key in new.items()
+            ]
+            if rows:
+                connection.execute(self._table.insert(), rows)
+        return set(new.values())
+
+    def end(self, keys: Iterable[str], *, scope: str, reason: str, source: str) -> set[str]:
+        """End the suppressions of keys, and return the keys that had one. The rows stay.
+
+        :param scope: end those with this scope, or those with any scope if it is ``all``.
+        """
+        now = datetime.now(timezone.utc)
+        hashes = {self._hasher.hash(key): key for key in keys}
+        table = self._table
+        with database_errors("Allowing failed; nothing was written"), transaction(self._engine) as connection:
+            active = [
+                row
+                for row in self._select(connection, hashes)
+                if row.is_active(now) and scope in (ALL, row.scope)
+            ]
+            for row in active:
+                is_row = (table.c.key_hash == row.key_hash) & (table.c.scope == row.scope)
+                is_open = table.c.until.is_(None) | (table.c.until > now)
+                ended = {"until": now, "ended_reason": reason, "ended_source": source}
+                connection.execute(table.update().where(is_row, is_open).values(ended))
+        return {hashes[row.key_hash] for row in active}
+
+    def _select(self, connection: sa.Connection, hashes: Iterable[str]) -> Iterator[Suppression]:
+        import sqlalchemy as sa
+
+        columns = self._table.c
+        query = sa.select(columns.key_hash, columns.scope, columns.since, columns.until)
+        remaining = iter(hashes)
+        while chunk := list(islice(remaining, _KEYS_PER_QUERY)):
+            for key_hash, scope, since, until in connection.execute(
+                query.where(columns.key_hash.in_(chunk), columns.kind != _CHECK_KIND)
+            ):
+                yield Suppression(key_hash, scope, _in_utc(since), _in_utc(until) if until else None)
+
+    def require_secret(self, location: str, secret_conn_id: str, *, create: bool) -> None:
+        """Check that the table's hashes were made with the same secret.
+
+        :param create: whether to leave a mark for later checks in an empty table.
+        :raises InvalidRequest: if they were not.
+        """
+        import sqlalchemy as sa
+
+        table = self._table
+        mark = self._hasher.hash(_CHECK_KEY)
+        with (
+            database_errors("The suppressions cannot be read, so nothing is written"),
+            transaction(self._engine) as connection,
+        ):
+            marks = connection.scalars(sa.select(table.c.key_hash).where(table.c.kind == _CHECK_KIND)).all()
+            if mark in marks:
+                return
+            is_empty = not marks and connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
+            if not is_empty:
+                raise InvalidRequest(
+                    f"The suppressions in {location} were hashed with another secret than the password of connection "
+                    f"{secret_conn_id!r}, so they would not be recognized. Nothing was written. Restore the earlier password. To "
+                    "change the secret, suppress everyone again in a new table: hashes cannot be converted."
+                )
+            if create:
+                reason = "Shows whether the secret has changed."
+                values = {"key_hash": mark, "kind": _CHECK_KIND, "scope": _CHECK_KIND, "reason": reason}
+                connection.execute(table.insert(), {**values, "since": datetime.now(timezone.utc)})
+
+
+@contextlib.contextmanager
+def open_suppressions(location: str, secret_conn_id: str, *, create: bool) -> Iterator[SuppressionList]:
+    """Open a table of suppressions.
+
+    :param location: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
+    :param secret_conn_id: connection whose password is the secret of the hashes.
+    :param create: whether it is opened for writing, which creates the table if it does not exist.
+    :raises ContactsError: if the table cannot be read, does not fit, or was written with another secret.
+    """
+    conn_id, name = parse_table_location(location, "suppressions")
+    hasher = KeyHasher(find_secret(secret_conn_id))
+    with connect(conn_id) as engine:
+        table = define_suppressions(name)
+        require_schema_support(engine.dialect.name, table.schema)
+        with database_errors("The table of suppressions cannot be used, so nothing is written"):
+            if create:
+                ensure_table(engine, table, create=True)
+            else:
+                require_table(engine, table)
+        suppressions = SuppressionList(engine, table, hasher)
+        suppressions.require_secret(location, secret_conn_id, create=create)
+        yield suppressions
+
+
+def _lasts_until(row: Suppression, until: datetime | None) -> bool:
+    return row.until is None or (until is not None and row.until >= until)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Return a time of the database, which has no zone in some databases, in UTC."""
+    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
