@@ -201,3 +201,9 @@ def database(
         force = " WITH (FORCE)" if kind == "postgresql" else ""
         connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
     server.dispose()
+
+
+@pytest.fixture
+def secret(connect: Callable[..., str]) -> str:
+    """Define the connection of the secret of suppressions, and return its id."""
+    return connect("contacts_suppressions", conn_type="generic", password="secret-of-the-test")

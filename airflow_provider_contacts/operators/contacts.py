@@ -36,24 +36,38 @@ class ListContactsOperator(BaseContactsOperator):
     :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
     :param limit: stop after this many contacts. Templated.
     :param max_xcom_contacts: fail if there are more contacts than this; nothing is pushed to XCom then. Templated.
-    :return: a list of dicts with the fields of :class:`~airflow_provider_contacts.contact.Contact` except ``raw``;
-        times are ISO 8601 text.
+    :param references_only: return references only, so that no personal data is in XCom. They can be updated and waited for, but
+        not filtered. Templated.
+    :return: a list of dicts with the fields of :class:`~airflow_provider_contacts.contact.Contact` except ``raw``, or of
+        references; times are ISO 8601 text.
     :raises InvalidRequest: if a filter is invalid, or there are more contacts than ``max_xcom_contacts``.
     :raises ContactsError: for every other failure.
     """
 
-    template_fields: Sequence[str] = (*BaseContactsOperator.template_fields, "limit", "max_xcom_contacts")
+    template_fields: Sequence[str] = (
+        *BaseContactsOperator.template_fields,
+        "limit",
+        "max_xcom_contacts",
+        "references_only",
+    )
     ui_color = "#e8f1e4"
     operator_extra_links = (ContactLink(),)
 
     def __init__(
-        self, *, limit: int | str | None = None, max_xcom_contacts: int | str = 1000, **kwargs: Any
+        self,
+        *,
+        limit: int | str | None = None,
+        max_xcom_contacts: int | str = 1000,
+        references_only: bool | str = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.limit = limit
+        self.references_only = references_only
         self.max_xcom_contacts = max_xcom_contacts
         check_literals(self, partial(parse_optional_int, "limit"), limit)
         check_literals(self, partial(parse_int, "max_xcom_contacts"), max_xcom_contacts)
+        check_literals(self, partial(parse_bool, "references_only"), references_only)
 
     def execute(self, context: Context) -> list[dict[str, object]]:
         """List the contacts."""
@@ -62,22 +76,25 @@ class ListContactsOperator(BaseContactsOperator):
         )  # if the task fails, Airflow would log an error about the missing link
         limit = parse_optional_int("limit", self.limit)
         max_contacts = parse_int("max_xcom_contacts", self.max_xcom_contacts)
+        references_only = parse_bool("references_only", self.references_only)
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         contacts: list[dict[str, object]] = []
+        url = None
         for contact in hook.list_contacts(self.filters, condition=self.condition, limit=limit, raw=False):
             if len(contacts) == max_contacts:
                 raise InvalidRequest(
                     f"There are more than {max_contacts} contacts (max_xcom_contacts), too many for XCom. Write them "
                     "with ContactsToObjectStorageOperator, or set `limit` or `filters`."
                 )
-            contacts.append(contact.to_dict())
+            contacts.append({**contact.reference()} if references_only else contact.to_dict())
+            url = url or contact.url
         self.log.info(
             "%s: Listed %d contacts with %d requests.",
             hook.vendor.title,
             len(contacts),
             hook.requests_sent,
         )
-        push_contact_url(context, next((contact["url"] for contact in contacts), None))
+        push_contact_url(context, url)
         return contacts
 
 

@@ -35,9 +35,9 @@ def parse_approvers(value: object) -> list[dict[str, str]]:
     :param value: an id, or ``{"id", "name"}``, or several.
     :raises InvalidRequest: if it is something else.
     """
-    items = [value] if isinstance(value, str | Mapping) else value
-    if items in (None, [""]):
+    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         return []
+    items = [value] if isinstance(value, str | Mapping) else value
     if not isinstance(items, Sequence):
         raise InvalidRequest("`approvers` must be a list of user ids.")
     users = []

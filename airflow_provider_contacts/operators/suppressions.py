@@ -1,0 +1,248 @@
+"""Operators that write who must not be contacted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_contacts.conditions import parse_time
+from airflow_provider_contacts.core.validation import parse_text
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.hooks.registry import hook_classes
+from airflow_provider_contacts.operators.base import ContactsLike
+from airflow_provider_contacts.operators.literals import check_literals
+from airflow_provider_contacts.operators.sources import ContactSource
+from airflow_provider_contacts.retry import RetryPolicyOperator
+from airflow_provider_contacts.safeguards.arguments import parse_optional_location
+from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CONN_ID
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_contacts.safeguards.suppressions import SuppressionList
+
+__all__ = ["AllowContactsOperator", "SuppressContactsOperator"]
+
+_ALL_VENDORS = "all"
+
+
+class _SuppressionsOperator(RetryPolicyOperator):
+    """The arguments that both operators have."""
+
+    template_fields: Sequence[str] = ("contacts", "suppressions", "reason", "scope", "secret_conn_id")
+
+    def __init__(
+        self,
+        *,
+        contacts: ContactsLike,
+        suppressions: str,
+        reason: str,
+        scope: str = _ALL_VENDORS,
+        secret_conn_id: str = DEFAULT_SECRET_CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.contacts = contacts
+        self.suppressions = suppressions
+        self.reason = reason
+        self.scope = scope
+        self.secret_conn_id = secret_conn_id
+        check_literals(self, _parse_location, suppressions)
+        check_literals(self, _parse_reason, reason)
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Write the suppressions."""
+        from airflow_provider_contacts.safeguards.suppressions import open_suppressions
+
+        location = _parse_location(self.suppressions)
+        reason = _parse_reason(self.reason)
+        scope = _parse_scope(self.scope)
+        secret_conn_id = parse_text("secret_conn_id", self.secret_conn_id) or DEFAULT_SECRET_CONN_ID
+        self.check_arguments()
+        keys = _keys_of(self.contacts)
+        with open_suppressions(location, secret_conn_id, create=True) as suppressions:
+            return self.write(suppressions, keys, scope, reason, _source_of(context))
+
+    def check_arguments(self) -> None:
+        """Validate the arguments that the other operator does not have."""
+
+    def write(
+        self,
+        suppressions: SuppressionList,
+        keys: list[list[str]],
+        scope: str,
+        reason: str,
+        source: str,
+    ) -> dict[str, int]:
+        """Write the suppressions of contacts, and return the counts.
+
+        :param keys: the keys of each contact.
+        """
+        raise NotImplementedError
+
+
+class SuppressContactsOperator(_SuppressionsOperator):
+    """Write to a table that people must not be contacted.
+
+    The table holds hashes of e-mail addresses, phone numbers, LinkedIn profiles and references, made with a secret, so that it
+    reveals nobody. A contact who is suppressed already, at least as long, is not written again.
+
+    :param contacts: contacts, references, or a query (``SqlContacts``) or file (``FileContacts``) with the columns ``email``,
+        ``phone`` and ``country``, ``linkedin_url``, or ``vendor`` and ``contact_id``. Complete contacts are recognized at all
+        vendors, references only where they belong. Templated.
+    :param suppressions: ``<conn_id>.<table>``. The table is created if it does not exist. Templated.
+    :param reason: why, such as ``"unsubscribed"``. No personal data. Templated.
+    :param scope: a vendor's connection type, or ``all``. Templated.
+    :param until: when it ends: a time, or a duration from now such as ``"30d"``; by default it does not end. Templated.
+    :param secret_conn_id: connection whose password is the secret of the hashes. Templated.
+    :return: ``{"contacts", "suppressed", "unchanged"}``, numbers of contacts.
+    :raises InvalidRequest: if a contact has no key, or the table was written with another secret; nothing is written then.
+    """
+
+    template_fields: Sequence[str] = (*_SuppressionsOperator.template_fields, "until")
+    ui_color = "#f1e4ec"
+
+    def __init__(self, *, until: datetime | date | timedelta | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.until = until
+        check_literals(self, _parse_until, until)
+
+    def check_arguments(self) -> None:
+        """Check ``until``."""
+        _parse_until(self.until)
+
+    def write(
+        self,
+        suppressions: SuppressionList,
+        keys: list[list[str]],
+        scope: str,
+        reason: str,
+        source: str,
+    ) -> dict[str, int]:
+        """Suppress contacts."""
+        until = _parse_until(self.until)
+        new = suppressions.add(_flatten(keys), scope=scope, reason=reason, source=source, until=until)
+        return _count(self, keys, new, "suppressed")
+
+
+class AllowContactsOperator(_SuppressionsOperator):
+    """End suppressions, for example of a person who has subscribed again. Their rows stay, with the time and the reason.
+
+    :param contacts: as for :class:`SuppressContactsOperator`. Templated.
+    :param suppressions: ``<conn_id>.<table>``. Templated.
+    :param reason: why, such as ``"subscribed again"``. No personal data. Templated.
+    :param scope: end only suppressions with this scope; ``all`` ends them whatever their scope is. Templated.
+    :param secret_conn_id: connection whose password is the secret of the hashes. Templated.
+    :return: ``{"contacts", "allowed", "unchanged"}``, numbers of contacts.
+    :raises InvalidRequest: if a contact has no key, or the table was written with another secret.
+    """
+
+    ui_color = "#e4f1ec"
+
+    def write(
+        self,
+        suppressions: SuppressionList,
+        keys: list[list[str]],
+        scope: str,
+        reason: str,
+        source: str,
+    ) -> dict[str, int]:
+        """End the suppressions of contacts."""
+        ended = suppressions.end(_flatten(keys), scope=scope, reason=reason, source=source)
+        if scope != _ALL_VENDORS and (still := suppressions.find_active(_flatten(keys), (_ALL_VENDORS,))):
+            self.log.warning(
+                "%d of %d contacts stay suppressed at %s, by a suppression at all vendors.",
+                sum(not still.isdisjoint(one) for one in keys),
+                len(keys),
+                scope,
+            )
+        return _count(self, keys, ended, "allowed")
+
+
+def _count(
+    operator: _SuppressionsOperator, keys: list[list[str]], written: set[str], name: str
+) -> dict[str, int]:
+    changed = sum(not written.isdisjoint(one) for one in keys)
+    counts = {"contacts": len(keys), name: changed, "unchanged": len(keys) - changed}
+    operator.log.info("%d contacts: %d %s, %d unchanged.", len(keys), changed, name, len(keys) - changed)
+    return counts
+
+
+def _keys_of(contacts: object) -> list[list[str]]:
+    """Return the keys of each contact.
+
+    :raises InvalidRequest: if one has none.
+    """
+    from airflow_provider_contacts.safeguards.keys import find_keys
+
+    found = []
+    for number, item in enumerate(_items(contacts), start=1):
+        keys = find_keys(item) if isinstance(item, Mapping) else []
+        if not keys:
+            raise InvalidRequest(
+                f"Item {number} of `contacts` has no e-mail address, no phone number with a country, no LinkedIn profile, and no "
+                "`vendor` with a `contact_id`, so it could not be recognized. Nothing was written."
+            )
+        found.append(keys)
+    return found
+
+
+def _items(contacts: object) -> Iterable[object]:
+    if isinstance(contacts, ContactSource):
+        return contacts.read_rows()
+    if isinstance(contacts, str):
+        raise InvalidRequest(
+            "`contacts` is text. Pass `task.output`, or set render_template_as_native_obj=True on the DAG."
+        )
+    if isinstance(contacts, Mapping):
+        return [contacts]
+    if not isinstance(contacts, Iterable):
+        raise InvalidRequest("`contacts` must be a list of contacts or references.")
+    return contacts
+
+
+def _flatten(keys: list[list[str]]) -> list[str]:
+    return list(dict.fromkeys(key for one in keys for key in one))
+
+
+def _source_of(context: Context) -> str:
+    ti = dict(context).get("ti")
+    parts = (getattr(ti, name, "") for name in ("dag_id", "task_id", "run_id"))
+    return " / ".join(filter(None, parts))
+
+
+def _parse_location(value: object) -> str:
+    location = parse_optional_location("suppressions", value)
+    if not location:
+        raise InvalidRequest("`suppressions` is empty. Set it to a connection and a table.")
+    return location
+
+
+def _parse_reason(value: object) -> str:
+    reason = parse_text("reason", value)
+    if not reason:
+        raise InvalidRequest("`reason` is empty. Say why, without personal data.")
+    return reason
+
+
+def _parse_scope(value: object) -> str:
+    scope = parse_text("scope", value)
+    known = (_ALL_VENDORS, *hook_classes())
+    if scope not in known:
+        raise InvalidRequest(f"`scope` must be one of {', '.join(known)}.")
+    return scope
+
+
+def _parse_until(value: object) -> datetime | None:
+    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+        return None
+    try:
+        until = parse_time(value, "until", "from now")
+    except ValueError as error:
+        raise InvalidRequest(f"{error}.") from None
+    now = datetime.now(timezone.utc)
+    end = now + until if isinstance(until, timedelta) else until
+    if end <= now:
+        raise InvalidRequest("`until` is in the past.")
+    return end

@@ -1,0 +1,137 @@
+"""Operators that write who must not be contacted."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from airflow.sdk import DAG
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.operators.sources import FileContacts, SqlContacts
+from airflow_provider_contacts.operators.suppressions import AllowContactsOperator, SuppressContactsOperator
+from tests.conftest import Sandbox
+from tests.database import Database
+
+ADA = Contact("mailstand", "space_1", "contact_1", email="ada@example.com", phone="+12015550101").to_dict()
+EVE = Contact("mailstand", "space_1", "contact_2", email="eve@example.com").to_dict()
+
+
+def run(kind: type, database: Database, contacts: Any, **arguments: Any) -> dict[str, int]:
+    arguments = {
+        "reason": "unsubscribed",
+        "suppressions": f"{database.conn_id}.contact_suppressions",
+        **arguments,
+    }
+    with DAG("test", schedule=None):
+        operator = kind(task_id="suppress", contacts=contacts, **arguments)
+    operator.render_template_fields({"reason": "from a template"})
+    result: dict[str, int] = operator.execute({})
+    return result
+
+
+def suppress(database: Database, contacts: Any, **arguments: Any) -> dict[str, int]:
+    return run(SuppressContactsOperator, database, contacts, **arguments)
+
+
+def allow(database: Database, contacts: Any, **arguments: Any) -> dict[str, int]:
+    return run(AllowContactsOperator, database, contacts, **arguments)
+
+
+def stored(database: Database, columns: str = "kind, reason") -> list[tuple[Any, ...]]:
+    with database.engine.connect() as connection:
+        query = f"SELECT {columns} FROM contact_suppressions WHERE kind <> 'check' ORDER BY kind, since"
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def test_contacts_are_suppressed_once(database: Database, secret: str) -> None:
+    assert suppress(database, [ADA, EVE]) == {"contacts": 2, "suppressed": 2, "unchanged": 0}
+    assert suppress(database, [ADA, EVE]) == {"contacts": 2, "suppressed": 0, "unchanged": 2}
+    assert [kind for kind, _ in stored(database)] == ["email", "email", "phone", "reference", "reference"]
+    # A key that was not known before.
+    with_profile = {**ADA, "linkedin_url": "https://linkedin.com/in/ada"}
+    assert suppress(database, [with_profile])["suppressed"] == 1
+    assert [kind for kind, _ in stored(database)].count("linkedin") == 1
+
+
+def test_listed_contacts_and_references(sandbox: Sandbox, database: Database, secret: str) -> None:
+    contacts = [one.to_dict() for one in ContactsHook.for_connection("mailstand_default").list_contacts()]
+    assert suppress(database, contacts)["suppressed"] == len(contacts)
+    references = [{name: one[name] for name in ("vendor", "account_id", "contact_id")} for one in contacts]
+    assert suppress(database, references)["unchanged"] == len(contacts)
+
+
+def test_imported_lists(database: Database, secret: str, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("email,phone,country\nada@example.com,,\n,020 7946 0958,GB\n")
+    assert suppress(database, FileContacts(str(path)))["suppressed"] == 2
+    database.run("CREATE TABLE optouts (email VARCHAR(40))", "INSERT INTO optouts VALUES ('ADA@example.com')")
+    query = SqlContacts(database.conn_id, "SELECT email FROM optouts")
+    assert suppress(database, query) == {"contacts": 1, "suppressed": 0, "unchanged": 1}
+
+
+def test_allowing_keeps_the_history(database: Database, secret: str) -> None:
+    suppress(database, [ADA, EVE])
+    assert allow(database, [ADA], reason="subscribed again") == {"contacts": 1, "allowed": 1, "unchanged": 0}
+    assert allow(database, [ADA], reason="again") == {"contacts": 1, "allowed": 0, "unchanged": 1}
+    assert ("email", "subscribed again") in stored(database, "kind, ended_reason")
+    assert len(stored(database)) == 5
+    assert suppress(database, [ADA])["suppressed"] == 1
+
+
+def test_allowing_one_vendor_says_who_stays_suppressed(
+    database: Database, secret: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suppress(database, [ADA])
+    suppress(database, [ADA], scope="tether")
+    allow(database, [ADA], scope="tether", reason="asked for it")
+    assert "1 of 1 contacts stay suppressed at tether" in caplog.text + capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "until", ["30d", timedelta(days=30), "2999-01-01", date(2999, 1, 1), None, "", "None"]
+)
+def test_until(until: Any, database: Database, secret: str) -> None:
+    suppress(database, [EVE], until=until)
+    end = stored(database, "until")[0][0]
+    assert (end is None) == (until in (None, "", "None"))
+
+
+def test_templates(database: Database, secret: str) -> None:
+    suppress(database, [EVE], reason="{{ reason }}")
+    assert stored(database)[0][1] == "from a template"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"contacts": [ADA, {"name": "Bob"}]}, "Item 2 of `contacts` has no e-mail address"),
+        ({"contacts": ["contact_1"]}, "Item 1 of `contacts` has no e-mail address"),
+        ({"contacts": [{"phone": "020 7946 0958"}]}, "Item 1 of `contacts` has no e-mail address"),
+        ({"contacts": "[…]"}, "`contacts` is text"),
+        ({"contacts": 5}, "`contacts` must be a list"),
+        ({"scope": "mail"}, "`scope` must be one of all, "),
+        ({"reason": " "}, "`reason` is empty"),
+        ({"suppressions": ""}, "`suppressions` is empty"),
+        ({"suppressions": "warehouse"}, "`suppressions` must be a connection and a table"),
+        ({"until": "2020-01-01"}, "`until` is in the past"),
+        ({"until": "soon"}, "`until` must be a time such as .* from now such as"),
+        ({"until": datetime(2020, 1, 1, tzinfo=timezone.utc)}, "`until` is in the past"),
+    ],
+)
+def test_invalid_arguments(arguments: dict[str, Any], error: str, database: Database, secret: str) -> None:
+    with pytest.raises(InvalidRequest, match=error):
+        suppress(database, **{"contacts": [ADA], **arguments})
+    assert "contact_suppressions" not in sa.inspect(database.engine).get_table_names()
+
+
+def test_contact_without_keys_writes_nothing(database: Database, secret: str) -> None:
+    suppress(database, [EVE])
+    with pytest.raises(InvalidRequest, match="Item 2"):
+        suppress(database, [ADA, {"name": "Bob"}])
+    assert len(stored(database)) == 2

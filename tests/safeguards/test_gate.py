@@ -1,0 +1,100 @@
+"""Which contacts of an update are suppressed."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.safeguards.gate import open_gate
+from airflow_provider_contacts.safeguards.suppressions import open_suppressions
+from tests.conftest import Sandbox
+from tests.database import Database, load
+
+LOG = logging.getLogger("test")
+
+
+def suppress(database: Database, *keys: str, table: str = "contact_suppressions", scope: str = "all") -> str:
+    location = f"{database.conn_id}.{table}"
+    with open_suppressions(location, "contacts_suppressions", create=True) as suppressions:
+        suppressions.add(keys, scope=scope, reason="test", source="test", until=None)
+    return location
+
+
+def find(targets: list[Target], location: str, contacts_table: str = "", vendor: str = "tether") -> set[int]:
+    gate = open_gate(location, "contacts_suppressions", contacts_table, LOG)
+    return gate.find_suppressed(targets, vendor)
+
+
+def test_whole_contacts_are_recognized_by_every_key(database: Database, secret: str) -> None:
+    location = suppress(
+        database, "email:a@b.example", "phone:+12015550101", "linkedin:ada", "reference:tether/4"
+    )
+    targets = [
+        Target("o", "1", {"email": "A@b.example"}),
+        Target("o", "2", {"phone": "+1 201 555 0101"}),
+        Target("o", "3", {"linkedin_url": "https://linkedin.com/in/ada"}),
+        Target("", "4"),
+        Target("o", "5", {"email": "other@b.example"}),
+    ]
+    assert find(targets, location) == {0, 1, 2, 3}
+    assert find(targets, location, vendor="mailstand") == {0, 1, 2}
+
+
+def test_scope_of_another_vendor_does_not_count(database: Database, secret: str) -> None:
+    location = suppress(database, "email:a@b.example", scope="mailstand")
+    assert find([Target("o", "1", {"email": "a@b.example"})], location) == set()
+
+
+def test_references_are_looked_up_in_the_exported_table(
+    sandbox: Sandbox, database: Database, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(database, "tether")
+    contacts = [one for one in ContactsHook.for_connection("tether_default").list_contacts() if one.email]
+    location = suppress(database, f"email:{contacts[0].email}".lower())
+    targets = [Target("", one.contact_id) for one in contacts[:3]]
+    assert find(targets, location) == set()
+    assert find(targets, location, f"{database.conn_id}.contacts") == {0}
+    assert "not in the table" not in caplog.text
+    assert find([*targets, Target("", "f" * 24)], location, f"{database.conn_id}.contacts") == {0}
+    assert "1 of 4 contacts are not in the table of exported contacts" in caplog.text
+
+
+def test_both_tables_count(database: Database, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = suppress(database, "reference:tether/1")
+    configured = suppress(database, "reference:tether/2", table="company")
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS", configured)
+    targets = [Target("", str(number)) for number in range(1, 4)]
+    assert find(targets, own) == {0, 1}
+    assert find(targets, "") == {1}
+
+
+def test_without_a_table_nothing_is_suppressed() -> None:
+    assert find([Target("", "1")], "") == set()
+
+
+@pytest.mark.parametrize(
+    ("location", "contacts_table", "error"),
+    [
+        ("warehouse.nowhere", "", "The table 'nowhere' does not exist"),
+        ("nowhere.contact_suppressions", "", "'nowhere' does not exist"),
+        ("warehouse.contact_suppressions", "warehouse.nowhere", "cannot be read, so nothing is written"),
+    ],
+)
+def test_gate_that_cannot_be_read_is_an_error(
+    location: str, contacts_table: str, error: str, database: Database, secret: str
+) -> None:
+    suppress(database, "reference:tether/1")
+    with pytest.raises(ContactsError, match=error):
+        find([Target("", "2")], location, contacts_table)
+
+
+def test_another_secret_is_an_error(database: Database, secret: str, connect: Any) -> None:
+    location = suppress(database, "reference:tether/1")
+    connect("contacts_suppressions", conn_type="generic", password="another long text")
+    with pytest.raises(InvalidRequest, match="another secret"):
+        find([Target("", "1")], location)

@@ -1,0 +1,67 @@
+"""The text of an approval request."""
+
+from __future__ import annotations
+
+from airflow_provider_contacts.core.changes import parse_tag_change
+from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.safeguards.request_text import describe_changes, write_request
+
+
+def targets(count: int, url: object = None) -> list[Target]:
+    change = parse_tag_change(["VIP"])
+    fields = {"name": "Ada Lovelace", "email": "ada@example.com", "url": url}
+    return [Target("42", str(number), fields, change) for number in range(1, count + 1)]
+
+
+def write(found: list[Target]) -> tuple[str, str]:
+    return write_request(
+        title="TalkToHumans",
+        conn_id="talktohumans_default",
+        targets=found,
+        unchanged=3,
+        suppressed=2,
+        number="abc",
+    )
+
+
+def test_text() -> None:
+    subject, body = write(targets(1, "https://app.example/contacts/1"))
+    assert subject == "Update 1 contact in TalkToHumans?"
+    assert body == (
+        "TalkToHumans, connection `talktohumans_default`:\n\n"
+        "- `add 'VIP'`\n\n"
+        "| | contacts |\n|---|---|\n| to update | 1 |\n| already up to date | 3 |\n| suppressed, not updated | 2 |\n\n"
+        "- [`42/1`](https://app.example/contacts/1)\n\n"
+        "Request `abc`"
+    )
+
+
+def test_long_lists_are_cut() -> None:
+    _, body = write(targets(25))
+    assert body.count("- `42/") == 20
+    assert "- and 5 more" in body
+
+
+def test_text_has_no_personal_data_and_no_foreign_markup() -> None:
+    for url in (
+        "javascript:alert(1)",
+        "http://app.example",
+        "https://a.example/)[x](https://evil.example",
+        5,
+    ):
+        _, body = write(targets(1, url))
+        assert "- `42/1`\n" in body
+        assert "Ada" not in body
+        assert "example.com" not in body
+    odd = [Target("", "1", {}, parse_tag_change(["`](https://evil.example)\n# Title"]))]
+    _, body = write(odd)
+    assert "\n# Title" not in body
+    assert body.count("`") % 2 == 0
+
+
+def test_several_changes() -> None:
+    found = [Target("", str(number), {}, parse_tag_change([f"Tag {number % 12}"])) for number in range(13)]
+    assert describe_changes(found)[0] == "add 'Tag 0' (2)"
+    assert describe_changes(found)[-1] == "and 2 other changes"
+    assert describe_changes(found[:1]) == ["add 'Tag 0'"]
+    assert describe_changes([]) == []
