@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow.cli.cli_config import ActionCommand, Arg, CLICommand
+    from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand
 
 _CONDITIONS = (
     "replied, invitation_pending, connected, tagged:NAME, in_stage:NAME, opened, clicked, bounced, unsubscribed, "
@@ -28,6 +28,8 @@ def get_contacts_cli_commands() -> list[CLICommand]:
         _export_command(),
         _filters_command(),
         _conditions_command(),
+        _erase_command(),
+        _audit_commands(),
         _sandbox_command(),
     ]
     return [GroupCommand(name="contacts", help="Contacts of outreach tools", subcommands=commands)]
@@ -110,6 +112,52 @@ def _conditions_command() -> ActionCommand:
         func=_command("support", "print_conditions"),
         args=(_vendor_arg(), ARG_OUTPUT, ARG_VERBOSE),
     )
+
+
+def _erase_command() -> ActionCommand:
+    from airflow.cli.cli_config import ARG_VERBOSE, ARG_YES, ActionCommand, Arg
+
+    return ActionCommand(
+        name="erase",
+        help="Erase what a table of exported contacts says about a person",
+        func=_command("erase", "erase_person"),
+        args=(
+            Arg(("sql_conn_id",), metavar="CONN_ID", help="id of the connection of the database"),
+            Arg(("table",), help="the table, or schema.table"),
+            Arg(("--email",), help="e-mail address of the person"),
+            Arg(("--phone",), help="phone number of the person, with its country code"),
+            Arg(("--linkedin",), help="address of the person's LinkedIn profile"),
+            Arg(
+                ("--reference",),
+                metavar="VENDOR/ID",
+                help="one contact, such as tether/665f1c2e9b1d8a0012345678",
+            ),
+            Arg(("--suppressions",), metavar="CONN_ID.TABLE", help="suppress the person too, in this table"),
+            Arg(
+                ("--secret-conn-id",),
+                default="contacts_suppressions",
+                help="connection whose password is the secret of the suppressions (default: contacts_suppressions)",
+            ),
+            ARG_YES,
+            ARG_VERBOSE,
+        ),
+    )
+
+
+def _audit_commands() -> GroupCommand:
+    from airflow.cli.cli_config import ARG_VERBOSE, ActionCommand, Arg, GroupCommand
+
+    prune = ActionCommand(
+        name="prune",
+        help="Delete old rows",
+        func=_command("audit", "prune"),
+        args=(
+            Arg(("audit",), metavar="CONN_ID.TABLE", help="the audit, as update operators have it"),
+            Arg(("--keep",), required=True, help="how long to keep rows, such as 400d"),
+            ARG_VERBOSE,
+        ),
+    )
+    return GroupCommand(name="audit", help="The audit of updates", subcommands=[prune])
 
 
 def _sandbox_command() -> ActionCommand:

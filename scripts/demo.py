@@ -1,16 +1,18 @@
-"""Run three of the example DAGs and a sensor against the sandbox, in a separate Airflow, and show what they did."""
+"""Run five of the example DAGs and a sensor against the sandbox, in a separate Airflow, and show what they did."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +20,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from local_airflow import AIRFLOW, EXAMPLES, ROOT, environment, get_json, handle_signals, post_json, sandbox
+from local_airflow import (
+    AIRFLOW,
+    EXAMPLES,
+    ROOT,
+    api_server,
+    environment,
+    get_json,
+    handle_signals,
+    post_json,
+    sandbox,
+)
 from rich.console import Console
 
 HOME = ROOT / ".demo"
@@ -27,6 +39,7 @@ LOG = HOME / "airflow.log"
 MAX_CONTACTS_FOR_ALL_DAGS = 1000
 LOG_LINES_SHOWN = 15
 REPLY_TIMEOUT_SECONDS = 90
+APPROVAL_TIMEOUT_SECONDS = 120
 # What the demo shows of a contact.
 SHOWN_RAW = (
     "id",
@@ -126,8 +139,8 @@ def main() -> None:
         f"This demo simulates four outreach tools, with {contacts} fictional contacts each, and runs a separate Airflow in .demo."
     )
     say(
-        "It runs three of the example DAGs and a sensor. "
-        + ("It takes about a minute." if runs_all else "It takes a few minutes.")
+        "It runs five of the example DAGs and a sensor. "
+        + ("It takes about two minutes." if runs_all else "It takes a few minutes.")
     )
     started = time.monotonic()
     with LOG.open("w") as log, sandbox(contacts, env, log) as (base_url, connections):
@@ -137,12 +150,14 @@ def main() -> None:
             show_warehouse(env, log, base_url)
             show_tags(env, log, base_url)
             show_wait(env, log, base_url)
+            show_suppressions(env, log)
+            show_approval(env, log, base_url)
         violations = get_json(f"{base_url}/sandbox/violations")
     if violations:
         fail(f"the sandbox rejected requests: {violations[:3]}")
     say(f"\nDone in {time.monotonic() - started:.0f} s. Next:")
     say("  make ui                       the DAGs in Airflow's UI, with the sandbox's control page")
-    say("  example_dags/                 the DAGs; three of them ran here")
+    say("  example_dags/                 the DAGs; five of them ran here")
     say(f"  {LOG.relative_to(ROOT)}             Airflow's log of this run")
 
 
@@ -274,6 +289,74 @@ def show_wait(env: dict[str, str], log: IO[str], base_url: str) -> None:
     say(f"   The sensor returns a reference, without personal data: {json.dumps(found[0])}")
     if problems or {one["contact_id"] for one in found} != {contact["contact_id"]}:
         fail(problems[0] if problems else "the sensor returned another contact")
+
+
+def show_suppressions(env: dict[str, str], log: IO[str]) -> None:
+    """Suppress everyone who has opted out of e-mails."""
+    env["AIRFLOW_CONN_CONTACTS_SUPPRESSIONS"] = json.dumps(
+        {"conn_type": "generic", "password": secrets.token_hex(32)}
+    )
+    with step("5. contacts_optout_sync suppresses everyone who unsubscribed or bounced in Mailstand."):
+        run(["dags", "test", "contacts_optout_sync"], env, log)
+    written = xcoms(env, "contacts_optout_sync", "suppress_%")
+    count = sum(one["suppressed"] for one in written)
+    with closing(sqlite3.connect(HOME / "warehouse.db")) as database:
+        row = database.execute(
+            "SELECT kind, substr(key_hash, 1, 16), reason FROM contact_suppressions WHERE kind = 'email'"
+        ).fetchone()
+    say(f"\n   {count} people are suppressed at all vendors, as keyed hashes, such as:")
+    say(f"   {row[0]}  {row[1]}…  {row[2]}")
+
+
+def show_approval(env: dict[str, str], log: IO[str], base_url: str) -> None:
+    """Run a DAG that waits for an approval, approve it through Airflow's API, and show who was left alone."""
+    problems: list[str] = []
+    with step("6. contacts_approved_tagging asks before it tags the contacts who have replied."):
+        with api_server(env, log) as url:
+            thread = threading.Thread(target=approve, args=(url, problems), daemon=True)
+            thread.start()
+            run(["dags", "test", "contacts_approved_tagging"], env, log)
+            thread.join()
+    [result] = xcoms(env, "contacts_approved_tagging", "tag")
+    tagged = {
+        (one["account"]["account_id"], one["contact_id"])
+        for one in talktohumans_contacts(base_url)
+        if any(tag["name"] == "Follow up" for tag in one["tags"])
+    }
+    suppressed = {(one["account_id"], one["contact_id"]) for one in result["suppressed"]}
+    with closing(sqlite3.connect(HOME / "warehouse.db")) as database:
+        rows = database.execute(
+            "SELECT outcome, approver, count(*) FROM contact_audit WHERE task_id = 'tag' GROUP BY 1, 2 ORDER BY 1 DESC"
+        ).fetchall()
+    say(f"\n   {len(tagged)} contacts are tagged; {len(suppressed)} are suppressed and were left alone.")
+    for outcome, approver, count in rows:
+        say(f"   Audit:  {count} {outcome}, approved by {approver}")
+    if problems or not suppressed or tagged & suppressed or len(tagged) != len(result["updated"]):
+        fail(problems[0] if problems else "a suppressed contact was tagged, or the tags are wrong")
+
+
+def approve(url: str, problems: list[str]) -> None:
+    """Wait for the approval request of the demo, print it, and approve it."""
+    api = f"{url}/api/v2/dags/contacts_approved_tagging/dagRuns"
+    try:
+        token = get_json(f"{url}/auth/token")["access_token"]
+        request: dict[str, Any] = {}
+        end = time.monotonic() + APPROVAL_TIMEOUT_SECONDS
+        while not request and time.monotonic() < end:
+            time.sleep(0.5)
+            listing = urllib.request.Request(
+                f"{api}/~/hitlDetails", headers={"Authorization": f"Bearer {token}"}
+            )
+            request = next(iter(get_json(listing)["hitl_details"]), {})
+        say(f"\n   Airflow asks: {request['subject']}")
+        for line in request["body"].splitlines()[:8]:
+            say(f"   | {line}")
+        say("   | …\n   It is approved through Airflow's API.")
+        run_id = urllib.parse.quote(request["task_instance"]["dag_run_id"])
+        answer = f"{api}/{run_id}/taskInstances/tag/-1/hitlDetails"
+        post_json(answer, {"chosen_options": ["Approve"]}, method="PATCH", token=token)
+    except (OSError, KeyError) as error:
+        problems.append(f"the request could not be approved ({type(error).__name__})")
 
 
 if __name__ == "__main__":

@@ -142,6 +142,26 @@ def standalone(
 
 
 @contextlib.contextmanager
+def api_server(env: dict[str, str], log: IO[str]) -> Iterator[str]:
+    """Run Airflow's API server without login, on an existing database, and provide its address when it answers."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    process = subprocess.Popen(
+        [*AIRFLOW, "api-server", *options],
+        env={**env, "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        wait_for("Airflow answers", lambda: _answers(f"{url}/api/v2/monitor/health"), process)
+        yield url
+    finally:
+        stop(process)
+
+
+@contextlib.contextmanager
 def examples(home: Path, contacts: int) -> Iterator[tuple[str, str, subprocess.Popen[bytes]]]:
     """Run Airflow with the example DAGs; provide its address, the sandbox's, and Airflow's process."""
     copy_examples(home / "dags", home / "contacts")
@@ -210,9 +230,16 @@ def get_json(url: str | urllib.request.Request) -> Any:
         return json.load(response)
 
 
-def post_json(url: str, body: Any) -> Any:
-    """Send JSON, and return the JSON of the response."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+def post_json(url: str, body: Any, *, method: str = "POST", token: str = "") -> Any:
+    """Send JSON, and return the JSON of the response.
+
+    :param token: of Airflow's API, or empty.
+    """
+    headers = {
+        "Content-Type": "application/json",
+        **({"Authorization": f"Bearer {token}"} if token else {}),
+    }
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
     with _DIRECT.open(request, timeout=30) as response:
         return json.load(response)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.databases.dialects import lock_contacts
 from airflow_provider_contacts.transfers.bulk import insert_rows, mark_removed, update_rows
+from airflow_provider_contacts.transfers.digests import ERASED
 from airflow_provider_contacts.transfers.removals import RemovalLimit
 from airflow_provider_contacts.transfers.staging import StagedEntry, Staging
 
@@ -55,6 +56,12 @@ class _Difference:
     gone: list[str]
 
 
+def lock_id_of(table: sa.Table, vendor: str, account_id: str) -> int:
+    """Return the number of the lock for the rows of an account."""
+    identity = hashlib.sha256(f"{table.fullname} {vendor} {account_id}".encode()).digest()
+    return int.from_bytes(identity[:8], "big", signed=True)
+
+
 @dataclass(slots=True, kw_only=True)
 class Merge:
     """Compares staged contacts with the table by digest, and writes what differs.
@@ -84,7 +91,7 @@ class Merge:
         """
         accounts = sorted(self.staging.accounts.items())
         with engine.connect() as connection:
-            locks = [self._lock_id(account_id) for account_id, _ in accounts]
+            locks = [lock_id_of(self.table, self.vendor, account_id) for account_id, _ in accounts]
             with lock_contacts(connection, locks):
                 differences = [self._compare(connection, *account) for account in accounts]
                 self._check_removals(differences)
@@ -118,10 +125,6 @@ class Merge:
             listed = len(self.staging.accounts[difference.account_id])
             limit.check(listed=listed, present=difference.present, gone=len(difference.gone))
 
-    def _lock_id(self, account_id: str) -> int:
-        identity = hashlib.sha256(f"{self.table.fullname} {self.vendor} {account_id}".encode()).digest()
-        return int.from_bytes(identity[:8], "big", signed=True)
-
     def _compare(
         self, connection: sa.Connection, account_id: str, contacts: Mapping[str, StagedEntry]
     ) -> _Difference:
@@ -140,7 +143,9 @@ class Merge:
             if entry is not None:
                 known.add(contact_id)
                 # A row that is marked as removed is written even if its digest is the same: the contact is back.
-                if not is_newer and (is_removed or not is_unchanged(entry, stored)):
+                if is_newer or stored == ERASED:
+                    continue
+                if is_removed or not is_unchanged(entry, stored):
                     changed.append(entry)
             elif marks_removed and not is_removed and not is_newer and contact_id not in without_account:
                 gone.append(contact_id)

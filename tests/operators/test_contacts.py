@@ -32,6 +32,13 @@ def test_returns_every_contact(vendor: str, sandbox: Sandbox) -> None:
     json.dumps(contacts)
 
 
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_references_only(vendor: str, sandbox: Sandbox) -> None:
+    contacts = run({"yes": True}, contacts_conn_id=f"{vendor}_default", references_only="{{ yes }}")
+    assert {(contact["account_id"], contact["contact_id"]) for contact in contacts} == sandbox.keys(vendor)
+    assert all(contact.keys() == {"vendor", "account_id", "contact_id"} for contact in contacts)
+
+
 def test_templates(sandbox: Sandbox) -> None:
     contacts = run(
         {"conn": "mailstand_default", "most": 3, "yes": True},

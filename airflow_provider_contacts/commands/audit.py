@@ -1,0 +1,25 @@
+"""``airflow contacts audit``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import datetime, timezone
+
+from airflow_provider_contacts.commands.arguments import use_connections
+from airflow_provider_contacts.commands.output import count_of
+from airflow_provider_contacts.core.validation import parse_duration
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.safeguards.audit import prune_audit
+
+
+def prune(args: Namespace) -> None:
+    """Delete the rows of an audit that are older than a duration, and print how many there were."""
+    try:
+        use_connections()
+        keep = parse_duration("keep", args.keep)
+        if keep is None:
+            raise InvalidRequest("--keep must be a duration such as 400d.")
+        count = prune_audit(args.audit, datetime.now(timezone.utc) - keep)
+        print(f"Deleted {count_of(count, 'row')} older than {args.keep}.")  # noqa: T201
+    except ContactsError as error:
+        raise SystemExit(str(error)) from None

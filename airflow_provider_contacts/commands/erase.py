@@ -1,0 +1,87 @@
+"""``airflow contacts erase``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from airflow_provider_contacts.commands.arguments import use_connections
+from airflow_provider_contacts.commands.output import count_of, print_note
+from airflow_provider_contacts.databases.connecting import connect
+from airflow_provider_contacts.databases.errors import database_errors
+from airflow_provider_contacts.databases.tables import require_table
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.safeguards.keys import find_keys
+from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
+from airflow_provider_contacts.transfers.erasing import Person, erase, find_person
+from airflow_provider_contacts.transfers.table import define_table
+
+_REASON = "erased"
+_SOURCE = "airflow contacts erase"
+
+
+def erase_person(args: Namespace) -> None:
+    """Erase a person's rows in a table of exported contacts, and print what was done."""
+    try:
+        use_connections()
+        wanted = _parse_keys(args)
+        table = define_table(args.table)
+        with connect(args.sql_conn_id) as engine, database_errors("Erasing failed"):
+            require_table(engine, table)
+            person = find_person(engine, table, wanted)
+            _print_found(person)
+            if not person.rows or not (args.yes or _confirm(len(person.rows))):
+                print("Nothing was erased.")  # noqa: T201
+                return
+            if args.suppressions:
+                _suppress(args, [*wanted, *person.keys])
+            count = erase(engine, table, person.rows)
+        print(f"Erased {count_of(count, 'row')}. Exports do not fill them again.")  # noqa: T201
+        vendors = ", ".join(sorted({vendor for vendor, *_ in person.rows}))
+        print_note(f"Delete the contact at these vendors too: {vendors}. Files and XCom are not covered.")
+    except ContactsError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _parse_keys(args: Namespace) -> list[str]:
+    fields = {"email": args.email, "phone": args.phone, "linkedin_url": args.linkedin}
+    given = {name: value for name, value in fields.items() if value}
+    if args.reference:
+        vendor, _, contact_id = args.reference.partition("/")
+        given.update({"vendor": vendor, "contact_id": contact_id})
+    if not given:
+        raise InvalidRequest("Set --email, --phone, --linkedin or --reference.")
+    keys = find_keys(given)
+    expected = sum(name in given for name in (*fields, "contact_id"))
+    if len(keys) < expected:
+        raise InvalidRequest(
+            "An argument is invalid. --phone needs a number with its country code, such as +12015550101, --linkedin the address of "
+            "a profile, and --reference a vendor and a contact id, such as tether/665f1c2e9b1d8a0012345678."
+        )
+    return keys
+
+
+def _print_found(person: Person) -> None:
+    for row in person.rows:
+        print("/".join(filter(None, row)))  # noqa: T201
+    if person.related:
+        print_note(
+            f"{count_of(len(person.related), 'other row')} with the same e-mail address, phone number or LinkedIn profile as one of "
+            f"these: {_list(person.related)}. To erase one that is the same person, use --reference."
+        )
+
+
+def _list(rows: Sequence[tuple[str, str, str]]) -> str:
+    shown = [f"{vendor}/{contact_id}" for vendor, _, contact_id in rows[:10]]
+    more = len(rows) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _confirm(count: int) -> bool:
+    return input(f"Erase {count_of(count, 'row')}? This cannot be undone. [y/N] ").strip().lower() == "y"
+
+
+def _suppress(args: Namespace, keys: Sequence[str]) -> None:
+    with open_suppressions(args.suppressions, args.secret_conn_id, create=True) as suppressions:
+        suppressions.add(keys, scope=ALL, reason=_REASON, source=_SOURCE, until=None)
+    print("Suppressed the person.")  # noqa: T201

@@ -1,0 +1,83 @@
+"""Erasing a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.commands.conftest import Airflow
+from tests.conftest import Sandbox
+from tests.database import Database, load
+
+
+@pytest.fixture
+def row(sandbox: Sandbox, database: Database, secret: str) -> dict[str, Any]:
+    """Load contacts, and return one with an e-mail address."""
+    load(database, "mailstand")
+    return next(row for row in database.rows() if row["email"])
+
+
+def erased(database: Database) -> list[str]:
+    return [row["contact_id"] for row in database.rows() if row["digest"] == "erased"]
+
+
+def test_erase(row: dict[str, Any], database: Database, airflow: Airflow) -> None:
+    arguments = ("erase", database.conn_id, "contacts", "--email", row["email"].upper(), "--yes")
+    code, out, err = airflow(*arguments)
+    assert code == 0, err
+    assert out == (
+        f"mailstand/{row['account_id']}/{row['contact_id']}\nErased 1 row. Exports do not fill them again.\n"
+    )
+    assert "Delete the contact at these vendors too: mailstand." in err
+    assert erased(database) == [row["contact_id"]]
+    # The address is not known any more.
+    assert airflow(*arguments)[1] == "Nothing was erased.\n"
+
+
+def test_erased_person_can_be_suppressed(row: dict[str, Any], database: Database, airflow: Airflow) -> None:
+    location = f"{database.conn_id}.contact_suppressions"
+    code, out, err = airflow(
+        "erase", database.conn_id, "contacts", "--reference", f"mailstand/{row['contact_id']}", "--yes",
+        "--suppressions", location,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "Suppressed the person." in out
+    with database.engine.connect() as connection:
+        kinds = connection.exec_driver_sql("SELECT kind, reason FROM contact_suppressions").fetchall()
+    assert {("email", "erased"), ("reference", "erased")} <= {tuple(one) for one in kinds}
+
+
+@pytest.mark.parametrize(("answer", "count"), [("n", 0), ("", 0), ("y", 1)])
+def test_confirmation(
+    answer: str, count: int, row: dict[str, Any], database: Database, airflow: Airflow, monkeypatch: Any
+) -> None:
+    questions: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or answer)
+    airflow("erase", database.conn_id, "contacts", "--email", row["email"])
+    assert questions == ["Erase 1 row? This cannot be undone. [y/N] "]
+    assert len(erased(database)) == count
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Set --email, --phone, --linkedin or --reference"),
+        (("--phone", "12345"), "An argument is invalid. --phone needs a number with its country code"),
+        (("--linkedin", "https://example.com"), "An argument is invalid"),
+        (("--reference", "tether"), "An argument is invalid"),
+        (("--email", "ada"), "An argument is invalid"),
+    ],
+)
+def test_invalid_arguments(
+    arguments: tuple[str, ...], message: str, row: dict[str, Any], database: Database, airflow: Airflow
+) -> None:
+    code, _, err = airflow("erase", database.conn_id, "contacts", "--yes", *arguments)
+    assert code == 1
+    assert message in err
+    assert erased(database) == []
+
+
+def test_unknown_table(database: Database, airflow: Airflow) -> None:
+    code, _, err = airflow("erase", database.conn_id, "nowhere", "--yes", "--email", "ada@example.com")
+    assert (code, "The table 'nowhere' does not exist" in err) == (1, True)
