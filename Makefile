@@ -13,7 +13,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check
 	provider-info constraints clean
 
 help:
-	@echo "make demo           export, tag and wait against the sandbox, and show the result (DEMO_CONTACTS=250)"
+	@echo "make demo           export, tag, wait and approve against the sandbox, and show the result (DEMO_CONTACTS=250)"
 	@echo "make ui             Airflow's UI with the example DAGs and the sandbox, until Ctrl-C"
 	@echo "make docs           the documentation site, in site/"
 	@echo "make screenshots    the pictures of the documentation"
@@ -21,7 +21,7 @@ help:
 	@echo "make test           lint, types, import layers and tests"
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
 	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
-	@echo "make test-airflow   killed tasks, 250 waiting sensors and a watcher on a real Airflow"
+	@echo "make test-airflow   approvals, killed tasks, 250 waiting sensors and a watcher on a real Airflow"
 	@echo "make test-databases the tests of tables on PostgreSQL and MariaDB too"
 	@echo "make benchmark      time and memory compared with other tools; writes docs/performance.md"
 	@echo "make provider-info  generate get_provider_info.py from the vendor files"
@@ -95,9 +95,11 @@ test-faults: setup
 	$(BIN)/pytest -n auto tests_faults
 	$(BIN)/python -m tests_faults.matrix
 
-# A real Airflow: kills tasks halfway through an update; lets 250 sensors wait, and counts what that costs; kills workers,
-# the scheduler and the triggerer at random moments.
-test-airflow: setup
+# A real Airflow: approves, rejects and interrupts updates, also on the oldest Airflow; kills tasks halfway through an update; lets
+# 250 sensors wait, and counts what that costs; kills workers, the scheduler and the triggerer at random moments.
+test-airflow: setup .venv-3.2.0/.ready
+	$(BIN)/python tests_airflow/approvals.py
+	.venv-3.2.0/bin/python tests_airflow/approvals.py
 	$(BIN)/python tests_airflow/kills.py
 	$(BIN)/python tests_airflow/waits.py
 	$(BIN)/python tests_airflow/chaos.py

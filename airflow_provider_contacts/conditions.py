@@ -56,8 +56,8 @@ _FINAL_INVITATION_STATES = frozenset(
 )
 
 
-_DURATION = re.compile(r"(\d{1,6})\s?([mhdw])", re.ASCII)
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"(\d{1,6})\s?([smhdw])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MAX_DURATION = timedelta(days=36_525)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 

@@ -58,28 +58,40 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Mailstand",
                 "python-modules": [
+                    "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
+                    "airflow_provider_contacts.operators.sources",
+                    "airflow_provider_contacts.operators.suppressions",
                     "airflow_provider_contacts.operators.updates",
                 ],
             },
             {
                 "integration-name": "TalkToHumans",
                 "python-modules": [
+                    "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
+                    "airflow_provider_contacts.operators.sources",
+                    "airflow_provider_contacts.operators.suppressions",
                     "airflow_provider_contacts.operators.updates",
                 ],
             },
             {
                 "integration-name": "Tether",
                 "python-modules": [
+                    "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
+                    "airflow_provider_contacts.operators.sources",
+                    "airflow_provider_contacts.operators.suppressions",
                     "airflow_provider_contacts.operators.updates",
                 ],
             },
             {
                 "integration-name": "Thoughtly",
                 "python-modules": [
+                    "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
+                    "airflow_provider_contacts.operators.sources",
+                    "airflow_provider_contacts.operators.suppressions",
                     "airflow_provider_contacts.operators.updates",
                 ],
             },
@@ -460,6 +472,50 @@ def get_provider_info() -> dict[str, Any]:
                 },
             },
         ],
+        "config": {
+            "contacts": {
+                "description": "Safeguards for updates of contacts in outreach tools.",
+                "options": {
+                    "suppressions": {
+                        "description": "Table of people who must not "
+                        "be contacted, as "
+                        "``<conn_id>.<table>``. It "
+                        "applies to every update.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "warehouse.contact_suppressions",
+                        "default": "",
+                    },
+                    "suppressions_secret_conn_id": {
+                        "description": "Connection whose password is the secret of ``suppressions``.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "contacts_suppressions",
+                        "default": "",
+                    },
+                    "contacts_table": {
+                        "description": "Table of exported "
+                        "contacts, as "
+                        "``<conn_id>.<table>``, to "
+                        "recognize suppressed "
+                        "references.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "warehouse.contacts",
+                        "default": "",
+                    },
+                    "audit": {
+                        "description": "Table that gets a row per contact "
+                        "and attempt of every update, as "
+                        "``<conn_id>.<table>``.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "warehouse.contact_audit",
+                        "default": "",
+                    },
+                },
+            }
+        },
         "extra-links": ["airflow_provider_contacts.links.ContactLink"],
         "asset-uris": [
             {

@@ -311,12 +311,12 @@ def show_suppressions(env: dict[str, str], log: IO[str]) -> None:
 def show_approval(env: dict[str, str], log: IO[str], base_url: str) -> None:
     """Run a DAG that waits for an approval, approve it through Airflow's API, and show who was left alone."""
     problems: list[str] = []
-    with step("6. contacts_approved_tagging asks before it tags the contacts who have replied."):
-        with api_server(env, log) as url:
-            thread = threading.Thread(target=approve, args=(url, problems), daemon=True)
-            thread.start()
-            run(["dags", "test", "contacts_approved_tagging"], env, log)
-            thread.join()
+    title = "6. contacts_approved_tagging asks before it tags the contacts who have replied."
+    with step(title), api_server(env, log) as url:
+        thread = threading.Thread(target=approve, args=(url, problems), daemon=True)
+        thread.start()
+        run(["dags", "test", "contacts_approved_tagging"], env, log)
+        thread.join()
     [result] = xcoms(env, "contacts_approved_tagging", "tag")
     tagged = {
         (one["account"]["account_id"], one["contact_id"])
@@ -330,7 +330,7 @@ def show_approval(env: dict[str, str], log: IO[str], base_url: str) -> None:
         ).fetchall()
     say(f"\n   {len(tagged)} contacts are tagged; {len(suppressed)} are suppressed and were left alone.")
     for outcome, approver, count in rows:
-        say(f"   Audit:  {count} {outcome}, approved by {approver}")
+        say(f"   Audit:  {count} {outcome}{(approver and f', approved by {approver}') or ''}")
     if problems or not suppressed or tagged & suppressed or len(tagged) != len(result["updated"]):
         fail(problems[0] if problems else "a suppressed contact was tagged, or the tags are wrong")
 

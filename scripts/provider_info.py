@@ -101,6 +101,33 @@ def connection_type(vendor: Vendor, hook_class: type) -> dict[str, Any]:
     }
 
 
+def configuration() -> dict[str, Any]:
+    """Return the section of Airflow's configuration."""
+    descriptions = {
+        "suppressions": "Table of people who must not be contacted, as ``<conn_id>.<table>``. It applies to every update.",
+        "suppressions_secret_conn_id": "Connection whose password is the secret of ``suppressions``.",
+        "contacts_table": "Table of exported contacts, as ``<conn_id>.<table>``, to recognize suppressed references.",
+        "audit": "Table that gets a row per contact and attempt of every update, as ``<conn_id>.<table>``.",
+    }
+    examples = {
+        "suppressions": "warehouse.contact_suppressions",
+        "suppressions_secret_conn_id": "contacts_suppressions",
+        "contacts_table": "warehouse.contacts",
+        "audit": "warehouse.contact_audit",
+    }
+    options = {
+        name: {
+            "description": description,
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": examples[name],
+            "default": "",
+        }
+        for name, description in descriptions.items()
+    }
+    return {"description": "Safeguards for updates of contacts in outreach tools.", "options": options}
+
+
 def provider_info() -> dict[str, Any]:
     """Return the metadata, without the version."""
     hooks = {
@@ -136,6 +163,7 @@ def provider_info() -> dict[str, Any]:
             for title in titles
         ],
         "connection-types": [connection_type(hook_class.vendor, hook_class) for hook_class in hooks.values()],
+        "config": {"contacts": configuration()},
         "extra-links": [f"{PACKAGE}.links.ContactLink"],
         "asset-uris": [
             {

@@ -30,6 +30,8 @@ def test_every_command_has_help() -> None:
         "export",
         "filters",
         "conditions",
+        "erase",
+        "audit",
         "sandbox",
     ]
     assert all(one.help for one in group.subcommands)

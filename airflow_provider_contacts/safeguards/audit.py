@@ -128,7 +128,7 @@ class AuditTrail:
             "change": str(target.change),
             "outcome": outcome,
             "error": error,
-            "approver": self.approver,
+            "approver": self.approver if outcome in ("updated", "failed") else None,
         }
 
     def _write(self, rows: list[dict[str, object]]) -> None:
