@@ -16,7 +16,7 @@ _IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
 
 @dataclass(frozen=True, slots=True)
 class KeyHasher:
-    """Hashes keys with a secret, so that the table does not reveal whom it is about.
+    """Hashes keys with a secret, so that the table reveals no identities.
 
     :param secret: the secret. It is not part of the repr.
     """

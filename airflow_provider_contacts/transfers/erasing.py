@@ -27,7 +27,7 @@ class Person:
 
     :param rows: keys of rows that have one of the wanted identity keys.
     :param keys: all identity keys of these rows.
-    :param related: keys of other rows that share one of them, and may belong to somebody else.
+    :param related: keys of other rows that share one of them, and may belong to another person.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)

@@ -55,7 +55,7 @@ def test_query_writes_nothing(database: Database) -> None:
             "SELECT 1 FROM nowhere WHERE email = 'ada@example.com'",
             "The query of connection 'warehouse' failed",
         ),
-        ("SELEKT ada@example.com", "The query of connection 'warehouse' failed"),
+        ("CHOOSE ada@example.com", "The query of connection 'warehouse' failed"),
         ("SELECT 1 AS a, 2 AS A", "two columns with the same name: a, a"),
     ],
 )

@@ -64,7 +64,7 @@ def test_without_tables_nothing_is_written() -> None:
 
 
 def test_text_of_notes_is_not_written(database: Database) -> None:
-    targets = [Target("", "1", {}, parse_notes_change({"told": "a secret"}))]
+    targets = [Target("", "1", {}, parse_notes_change({"text": "a secret"}))]
     with open_audit_trail([location(database)], ATTEMPT, targets) as trail:
         trail.record([0], {})
     [row] = database.rows("contact_audit")
