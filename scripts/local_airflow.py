@@ -169,6 +169,8 @@ def examples(home: Path, contacts: int) -> Iterator[tuple[str, str, subprocess.P
     with (home / "sandbox.log").open("w") as log, sandbox(contacts, env, log) as (sandbox_url, connections):
         warehouse = {"conn_type": "sqlite", "host": str(home / "warehouse.db")}
         connections["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(warehouse)
+        secret = {"conn_type": "generic", "password": secrets.token_hex(32)}
+        connections["AIRFLOW_CONN_CONTACTS_SUPPRESSIONS"] = json.dumps(secret)
         with standalone(home, env, connections) as (url, process):
             yield url, sandbox_url, process
 

@@ -68,13 +68,21 @@ class Airflow:
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
 
-    def run(self, dag_id: str) -> str:
-        """Run a DAG to its end, and return the id of the run."""
+    def start(self, dag_id: str) -> str:
+        """Start a DAG, and return the id of the run."""
         wait_for(f"{dag_id} is parsed", lambda: self._find_dag(dag_id))
         self._call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
-        run_id = str(
-            self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"]
-        )
+        run = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
+        return str(run["dag_run_id"])
+
+    def wait_for_task(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        """Wait until a task has a state."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        wait_for(f"{task_id} is {state}", lambda: self._call("GET", path)["state"] == state)
+
+    def run(self, dag_id: str) -> str:
+        """Run a DAG to its end, and return the id of the run."""
+        run_id = self.start(dag_id)
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
         wait_for(f"{dag_id} ends", lambda: self._call("GET", path)["state"] in ("success", "failed"))
         state = self._call("GET", path)["state"]
@@ -134,6 +142,18 @@ def take_form(driver: webdriver.Chrome, airflow: Airflow, vendor: str, title: st
         save(driver, "form_extra_fields", find(driver, "[role=dialog]"))
 
 
+def take_approval(driver: webdriver.Chrome, airflow: Airflow) -> None:
+    """Take a picture of the request that a task waits for."""
+    airflow.run("contacts_optout_sync")
+    dag_id = "contacts_approved_tagging"
+    run_id = airflow.start(dag_id)
+    airflow.wait_for_task(dag_id, run_id, "tag", "awaiting_input")
+    driver.set_window_size(1250, 960)
+    driver.get(f"{airflow.url}/dags/{dag_id}/runs/{run_id}/tasks/tag/required_actions")
+    find(driver, "input[value]")
+    save(driver, "approval")
+
+
 def click_button(driver: webdriver.Chrome, text: str) -> None:
     """Click a button; retry if the page renders it anew."""
 
@@ -169,6 +189,7 @@ def main() -> None:
         airflow = Airflow(url)
         for dag_id in GRAPHS:
             take_graph(driver, airflow, dag_id)
+        take_approval(driver, airflow)
         for vendor in list_vendors():
             take_form(driver, airflow, vendor.name, vendor.title)
         take_sandbox(driver, sandbox_url)

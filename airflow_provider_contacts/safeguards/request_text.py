@@ -31,6 +31,7 @@ def write_request(
     :param targets: the contacts to update.
     :param number: identifies the request.
     """
+    more = len(targets) - _MAX_CONTACTS
     noun = "contact" if len(targets) == 1 else "contacts"
     lines = [
         f"{title}, connection {_code(conn_id)}:",
@@ -43,11 +44,11 @@ def write_request(
         f"| already up to date | {unchanged} |",
         f"| suppressed, not updated | {suppressed} |",
         "",
-        *(f"- {_link(target)}" for target in targets[:_MAX_CONTACTS]),
+        f"{', '.join(map(_link, targets[:_MAX_CONTACTS]))}{f' and {more} more' if more > 0 else ''}",
+        "",
+        f"Request {_code(number)}",
     ]
-    if len(targets) > _MAX_CONTACTS:
-        lines.append(f"- and {len(targets) - _MAX_CONTACTS} more")
-    return f"Update {len(targets)} {noun} in {title}?", "\n".join([*lines, "", f"Request {_code(number)}"])
+    return f"Update {len(targets)} {noun} in {title}?", "\n".join(lines)
 
 
 def _link(target: Target) -> str:

@@ -31,15 +31,15 @@ def test_text() -> None:
         "TalkToHumans, connection `talktohumans_default`:\n\n"
         "- `add 'VIP'`\n\n"
         "| | contacts |\n|---|---|\n| to update | 1 |\n| already up to date | 3 |\n| suppressed, not updated | 2 |\n\n"
-        "- [`42/1`](https://app.example/contacts/1)\n\n"
+        "[`42/1`](https://app.example/contacts/1)\n\n"
         "Request `abc`"
     )
 
 
 def test_long_lists_are_cut() -> None:
     _, body = write(targets(25))
-    assert body.count("- `42/") == 20
-    assert "- and 5 more" in body
+    assert body.count("`42/") == 20
+    assert "`42/20` and 5 more\n" in body
 
 
 def test_text_has_no_personal_data_and_no_foreign_markup() -> None:
@@ -50,7 +50,7 @@ def test_text_has_no_personal_data_and_no_foreign_markup() -> None:
         5,
     ):
         _, body = write(targets(1, url))
-        assert "- `42/1`\n" in body
+        assert "\n`42/1`\n" in body
         assert "Ada" not in body
         assert "example.com" not in body
     odd = [Target("", "1", {}, parse_tag_change(["`](https://evil.example)\n# Title"]))]
