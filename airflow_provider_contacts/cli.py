@@ -119,7 +119,7 @@ def _erase_command() -> ActionCommand:
 
     return ActionCommand(
         name="erase",
-        help="Erase what a table of exported contacts says about a person",
+        help="Erase a person's data from a table of exported contacts",
         func=_command("erase", "erase_person"),
         args=(
             Arg(("sql_conn_id",), metavar="CONN_ID", help="id of the connection of the database"),
@@ -152,7 +152,11 @@ def _audit_commands() -> GroupCommand:
         help="Delete old rows",
         func=_command("audit", "prune"),
         args=(
-            Arg(("audit",), metavar="CONN_ID.TABLE", help="the audit, as update operators have it"),
+            Arg(
+                ("audit",),
+                metavar="CONN_ID.TABLE",
+                help="table of the audit, as in the argument `audit` of the update operators",
+            ),
             Arg(("--keep",), required=True, help="how long to keep rows, such as 400d"),
             ARG_VERBOSE,
         ),

@@ -201,7 +201,7 @@ class _TakesSeveralNames(type(msgspec.Struct)):  # type: ignore[misc]
 class InStage(
     Condition, frozen=True, tag="in_stage", forbid_unknown_fields=True, metaclass=_TakesSeveralNames
 ):
-    """The contact is in a stage with this name, or one of these names; case is ignored.
+    """The contact is in one of the stages with these names; case is ignored.
 
     :param name: a name, or several: ``InStage("Interested", "Nurture")``.
     """
@@ -259,12 +259,12 @@ class Unsubscribed(Condition, frozen=True, tag="unsubscribed", forbid_unknown_fi
 class LastInteraction(
     Condition, frozen=True, tag="last_interaction", forbid_unknown_fields=True, omit_defaults=True
 ):
-    """The last interaction with the contact, in either direction, was in a period.
+    """The last interaction with the contact, in either direction, was in the given period.
 
-    Without a last interaction it is unknown, because vendors do not say whether there was none.
+    It is unknown if the record has no last interaction, because vendors do not report whether there was none.
 
-    :param before: it was before this time: a time, a date, or a duration before now such as ``30d``.
-    :param after: it was after this time.
+    :param before: match interactions before this time: a time, a date, or a duration before now such as ``30d``.
+    :param after: match interactions after this time.
     """
 
     before: TimeLike | None = None
@@ -399,10 +399,10 @@ def _normalize_time(condition: Condition, field: str) -> None:
     """
     value = getattr(condition, field)
     if value is not None:
-        msgspec.structs.force_setattr(condition, field, parse_time(value, field, "before now"))
+        msgspec.structs.force_setattr(condition, field, parse_time_or_duration(value, field, "before now"))
 
 
-def parse_time(value: object, field: str, relation: str) -> datetime | timedelta:
+def parse_time_or_duration(value: object, field: str, relation: str) -> datetime | timedelta:
     """Return a time in UTC, or a duration.
 
     :param field: the field's name, for messages.

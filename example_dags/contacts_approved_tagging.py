@@ -1,4 +1,4 @@
-"""Tag contacts who have replied, after a person has approved it.
+"""Tag contacts who have replied, after a person approves the update.
 
 `preview` records in the audit what would change. `tag` asks for an approval, in Airflow's UI under Required Actions, and then
 writes exactly what was approved. People who are suppressed are not tagged. `report` logs what was done.

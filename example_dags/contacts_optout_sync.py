@@ -1,4 +1,4 @@
-"""Suppress everyone who has unsubscribed from, or whose address bounced in, Mailstand's e-mails.
+"""Suppress everyone who unsubscribed from Mailstand's e-mails or whose address bounced.
 
 Mailstand moves contacts who unsubscribe to the stage Do Not Contact, whatever the campaign. Their e-mail addresses, phone numbers and
 LinkedIn profiles are suppressed at all vendors, as keyed hashes. Update operators with this table skip them; see

@@ -328,7 +328,7 @@ def show_approval(env: dict[str, str], log: IO[str], base_url: str) -> None:
         rows = database.execute(
             "SELECT outcome, approver, count(*) FROM contact_audit WHERE task_id = 'tag' GROUP BY 1, 2 ORDER BY 1 DESC"
         ).fetchall()
-    say(f"\n   {len(tagged)} contacts are tagged; {len(suppressed)} are suppressed and were left alone.")
+    say(f"\n   {len(tagged)} contacts are tagged; {len(suppressed)} are suppressed and were skipped.")
     for outcome, approver, count in rows:
         say(f"   Audit:  {count} {outcome}{(approver and f', approved by {approver}') or ''}")
     if problems or not suppressed or tagged & suppressed or len(tagged) != len(result["updated"]):
@@ -348,10 +348,13 @@ def approve(url: str, problems: list[str]) -> None:
                 f"{api}/~/hitlDetails", headers={"Authorization": f"Bearer {token}"}
             )
             request = next(iter(get_json(listing)["hitl_details"]), {})
+        if not request:
+            problems.append(f"no approval request arrived within {APPROVAL_TIMEOUT_SECONDS} s")
+            return
         say(f"\n   Airflow asks: {request['subject']}")
         for line in request["body"].splitlines()[:8]:
             say(f"   | {line}")
-        say("   | …\n   It is approved through Airflow's API.")
+        say("   | …\n   The demo approves it through Airflow's API.")
         run_id = urllib.parse.quote(request["task_instance"]["dag_run_id"])
         answer = f"{api}/{run_id}/taskInstances/tag/-1/hitlDetails"
         post_json(answer, {"chosen_options": ["Approve"]}, method="PATCH", token=token)

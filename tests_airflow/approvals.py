@@ -22,8 +22,8 @@ from airflow_provider_contacts.sandbox.app import create_app, create_state, runn
 from airflow_provider_contacts.sandbox.state import Fault, State
 
 DAG_ID = "approved_update"
-# The state of a task that waits for a person.
 HAS_STATE_STORE = airflow_version >= "3.3"
+# The state of a task that waits for a person.
 WAITING = "awaiting_input" if HAS_STATE_STORE else "deferred"
 WAREHOUSE = HOME / "warehouse.db"
 

@@ -18,12 +18,12 @@ def open_hook(conn_id: str) -> ContactsHook[Any]:
 
     :raises InvalidConnection: if it does not exist, or a setting is invalid.
     """
-    use_connections()
+    enable_database_connections()
     return ContactsHook.for_connection(conn_id, log=_stderr_log())
 
 
-def use_connections() -> None:
-    """Let lookups find the connections in Airflow's database, which commands otherwise do not."""
+def enable_database_connections() -> None:
+    """Make lookups find the connections in Airflow's database, which they otherwise do not in commands."""
     # Airflow has no public way to do this (seen in 3.3.2: `ensure_secrets_backend_loaded`).
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 

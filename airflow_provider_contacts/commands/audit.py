@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from datetime import datetime, timezone
 
-from airflow_provider_contacts.commands.arguments import use_connections
+from airflow_provider_contacts.commands.arguments import enable_database_connections
 from airflow_provider_contacts.commands.output import count_of
-from airflow_provider_contacts.core.validation import parse_duration
+from airflow_provider_contacts.core.validation import parse_optional_duration
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.safeguards.audit import prune_audit
 
@@ -15,8 +15,8 @@ from airflow_provider_contacts.safeguards.audit import prune_audit
 def prune(args: Namespace) -> None:
     """Delete the rows of an audit that are older than a duration, and print how many there were."""
     try:
-        use_connections()
-        keep = parse_duration("keep", args.keep)
+        enable_database_connections()
+        keep = parse_optional_duration("keep", args.keep)
         if keep is None:
             raise InvalidRequest("--keep must be a duration such as 400d.")
         count = prune_audit(args.audit, datetime.now(timezone.utc) - keep)

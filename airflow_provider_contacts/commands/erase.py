@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from airflow_provider_contacts.commands.arguments import use_connections
+from airflow_provider_contacts.commands.arguments import enable_database_connections
 from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
@@ -16,6 +16,13 @@ from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppress
 from airflow_provider_contacts.transfers.erasing import Person, erase, find_person
 from airflow_provider_contacts.transfers.table import define_table
 
+# By argument, which has the name of the key's kind.
+_PROBLEMS = {
+    "email": "--email is not an e-mail address.",
+    "phone": "--phone is not a phone number with a country code, such as +12015550101.",
+    "linkedin": "--linkedin is not the address of a profile, such as https://www.linkedin.com/in/ana-patel-1.",
+    "reference": "--reference is not a vendor and a contact id, such as tether/665f1c2e9b1d8a0012345678.",
+}
 _REASON = "erased"
 _SOURCE = "airflow contacts erase"
 
@@ -23,15 +30,18 @@ _SOURCE = "airflow contacts erase"
 def erase_person(args: Namespace) -> None:
     """Erase a person's rows in a table of exported contacts, and print what was done."""
     try:
-        use_connections()
+        enable_database_connections()
         wanted = _parse_keys(args)
         table = define_table(args.table)
         with connect(args.sql_conn_id) as engine, database_errors("Erasing failed"):
             require_table(engine, table)
             person = find_person(engine, table, wanted)
             _print_found(person)
-            if not person.rows or not (args.yes or _confirm(len(person.rows))):
-                print("Nothing was erased.")  # noqa: T201
+            if not person.rows:
+                print("No row matches. Nothing was erased or suppressed.")  # noqa: T201
+                return
+            if not (args.yes or _confirm(len(person.rows))):
+                print("Nothing was erased or suppressed.")  # noqa: T201
                 return
             if args.suppressions:
                 _suppress(args, [*wanted, *person.keys])
@@ -52,12 +62,10 @@ def _parse_keys(args: Namespace) -> list[str]:
     if not given:
         raise InvalidRequest("Set --email, --phone, --linkedin or --reference.")
     keys = find_keys(given)
-    expected = sum(name in given for name in (*fields, "contact_id"))
-    if len(keys) < expected:
-        raise InvalidRequest(
-            "An argument is invalid. --phone needs a number with its country code, such as +12015550101, --linkedin the address of "
-            "a profile, and --reference a vendor and a contact id, such as tether/665f1c2e9b1d8a0012345678."
-        )
+    found = {key.partition(":")[0] for key in keys}
+    for name, problem in _PROBLEMS.items():
+        if getattr(args, name) and name not in found:
+            raise InvalidRequest(problem)
     return keys
 
 
@@ -66,8 +74,8 @@ def _print_found(person: Person) -> None:
         print("/".join(filter(None, row)))  # noqa: T201
     if person.related:
         print_note(
-            f"{count_of(len(person.related), 'other row')} with the same e-mail address, phone number or LinkedIn profile as one of "
-            f"these: {_list(person.related)}. To erase one that is the same person, use --reference."
+            f"Not erased: {count_of(len(person.related), 'other row')} with the same e-mail address, phone number or LinkedIn profile "
+            f"as one of these: {_list(person.related)}. If one belongs to the same person, erase it with --reference."
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TypeGuard
 
-from airflow_provider_contacts.conditions import parse_time
+from airflow_provider_contacts.conditions import parse_time_or_duration
 from airflow_provider_contacts.errors import InvalidRequest
 
 _SHORT_VALUE = re.compile(r"[a-z]{1,12}|-?[0-9]{1,4}", re.ASCII)
@@ -57,8 +57,8 @@ def parse_int(name: str, value: object, *, minimum: int = 1) -> int:
     return number
 
 
-def parse_text(name: str, value: object) -> str:
-    """Return a templated text; None, and the text ``None``, is empty.
+def parse_optional_text(name: str, value: object) -> str:
+    """Return a templated text without spaces around it; None, and the text ``None``, is empty.
 
     :param name: the argument's name, for messages.
     :raises InvalidRequest: if it is something else.
@@ -71,7 +71,7 @@ def parse_text(name: str, value: object) -> str:
     return "" if text == "None" else text
 
 
-def parse_duration(name: str, value: object) -> timedelta | None:
+def parse_optional_duration(name: str, value: object) -> timedelta | None:
     """Return a templated duration; None, and text that is empty or ``None``, is None.
 
     :param name: the argument's name, for messages.
@@ -80,7 +80,7 @@ def parse_duration(name: str, value: object) -> timedelta | None:
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         return None
     try:
-        duration = parse_time(value, name, "of")
+        duration = parse_time_or_duration(value, name, "of")
     except ValueError:
         duration = None
     if not isinstance(duration, timedelta):

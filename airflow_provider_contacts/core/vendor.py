@@ -143,8 +143,7 @@ class UpdateSupport:
         vendor needs it. It runs once, before the first contact.
     :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were changed.
     :param bulk_limit: how many ids ``bulk_stage`` takes.
-    :param allows_suppressed: returns whether a change only stops contacting a person, so that it is made even to those who
-        must not be contacted.
+    :param only_stops_outreach: returns whether a change only stops outreach. Such a change is made to suppressed contacts too.
     """
 
     check_ids: Callable[[str, str], None] = lambda _contact_id, _account_id: None
@@ -154,7 +153,7 @@ class UpdateSupport:
     resolve_stage: Callable[[StageChange, int], Flow[StageChange]] | None = None
     bulk_stage: Callable[[list[str], StageChange], Flow[None]] | None = None
     bulk_limit: int = 1
-    allows_suppressed: Callable[[Change], bool] = lambda _change: False
+    only_stops_outreach: Callable[[Change], bool] = lambda _change: False
 
     def supports(self, kind: ChangeKind) -> bool:
         """Return whether contacts can be changed in this way."""

@@ -23,7 +23,7 @@ def parse_table_name(name: object, argument: str = "table") -> tuple[str | None,
     """
     parts = name.strip().split(".") if isinstance(name, str) else []
     if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
-        raise InvalidRequest(f"`{argument}` must be a name, or schema.name.")
+        raise InvalidRequest(f"`{argument}` must be `table` or `schema.table`.")
     *schema, table_name = parts
     return (schema[0] if schema else None), table_name
 
@@ -36,11 +36,14 @@ def parse_table_location(value: object, argument: str) -> tuple[str, str]:
     :raises InvalidRequest: if it is something else.
     """
     conn_id, _, table = value.strip().partition(".") if isinstance(value, str) else ("", "", "")
-    if not conn_id or not table:
+    try:
+        parse_table_name(table, argument)
+    except InvalidRequest:
+        conn_id = ""
+    if not conn_id:
         raise InvalidRequest(
-            f"`{argument}` must be a connection and a table, such as `warehouse.{argument}` or `warehouse.schema.{argument}`."
+            f"`{argument}` must be `<conn_id>.<table>` or `<conn_id>.<schema>.<table>`, such as `warehouse.{argument}`."
         )
-    parse_table_name(table, argument)
     return conn_id, table
 
 
@@ -48,7 +51,7 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
     """Create the table, or add the columns that a later version introduced, and verify that it can be written.
 
     :param create: whether the table may be created or altered.
-    :raises InvalidRequest: if it does not exist and may not be created, or its columns do not fit.
+    :raises InvalidRequest: if it does not exist and may not be created, or is incompatible.
     """
     import sqlalchemy as sa
 
@@ -75,20 +78,25 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
 def require_table(engine: sa.Engine, table: sa.Table) -> None:
     """Verify a table that is only read.
 
-    :raises InvalidRequest: if it does not exist, or its columns do not fit.
+    :raises InvalidRequest: if it does not exist, or is incompatible.
     """
     import sqlalchemy as sa
 
     inspector = sa.inspect(engine)
     if not inspector.has_table(table.name, schema=table.schema):
-        raise InvalidRequest(f"The table {table.name!r} does not exist.")
+        raise InvalidRequest(
+            f"The table {table.name!r} does not exist, so nothing was written. Check its name, or create it with the operator that "
+            "writes it."
+        )
     _verify(inspector, table)
 
 
 def _verify(inspector: sa.Inspector, table: sa.Table) -> None:
     problems = [*_column_problems(inspector, table), *_key_problems(inspector, table)]
     if problems:
-        raise InvalidRequest(f"The table {table.name!r} is incompatible: {'; '.join(problems)}.")
+        raise InvalidRequest(
+            f"The table {table.name!r} is incompatible: {'; '.join(problems)}. Change these columns, or use another table."
+        )
 
 
 def _add_columns(engine: sa.Engine, inspector: sa.Inspector, table: sa.Table) -> bool:
@@ -129,7 +137,7 @@ def _column_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
     problems = (
         ("missing columns", missing),
         ("columns of another type", mistyped),
-        ("NOT NULL columns that contacts may leave empty", not_nullable),
+        ("columns that must allow NULL", not_nullable),
         ("additional required columns without a default", required_extra),
     )
     return [f"{problem}: {', '.join(names)}" for problem, names in problems if names]

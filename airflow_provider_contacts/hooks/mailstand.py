@@ -352,7 +352,7 @@ MAILSTAND = Vendor(
         check_ids=_check_ids,
         stage=_update_stage,
         resolve_stage=_resolve_stage,
-        allows_suppressed=_is_do_not_contact,
+        only_stops_outreach=_is_do_not_contact,
     ),
     rates=((100, 15.0),),
     probe=_probe,

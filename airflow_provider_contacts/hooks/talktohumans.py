@@ -215,7 +215,7 @@ def _invitation_filters(_condition: Condition, wanted: bool) -> Filters | None:
     return {"invitation_status": "pending"} if wanted else None
 
 
-def _is_any_invitation(condition: Condition) -> bool:
+def _has_no_arguments(condition: Condition) -> bool:
     return condition == InvitationPending()
 
 
@@ -312,7 +312,7 @@ TALKTOHUMANS = Vendor(
         conditions={
             "replied": ConditionSupport(explain_unsupported=_explain_unsupported_replied),
             "invitation_pending": ConditionSupport(
-                to_filters=_invitation_filters, is_exact=_is_any_invitation
+                to_filters=_invitation_filters, is_exact=_has_no_arguments
             ),
             "connected": ConditionSupport.from_filters(
                 {"relationship_status": "connected"}, is_on_record=False

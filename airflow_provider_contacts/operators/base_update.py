@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_contacts.core.updates.run import Outcome, Updater
     from airflow_provider_contacts.core.vendor import Vendor
     from airflow_provider_contacts.safeguards.approval import Answer
-    from airflow_provider_contacts.safeguards.audit import AuditTrail
+    from airflow_provider_contacts.safeguards.audit import AuditWriter
 
 __all__ = ["BaseUpdateOperator"]
 
@@ -59,8 +59,8 @@ class BaseUpdateOperator(RetryPolicyOperator):
         permission, quota and long rate-limit errors abort immediately in either mode, as do ten
         contacts in a row that fail with an error that a retry may fix. Templated.
     :param require_approval: wait for a person to approve the update, in Airflow's UI under Required Actions or through its API;
-        a number means only if more contacts than this would change. If the contacts or their changes are others when the task
-        resumes, it asks again. A rejected update is skipped. Templated.
+        a number means only if more contacts than this would change. If the contacts or their changes have changed when the
+        task resumes, it asks again. A rejected update is skipped. Templated.
     :param approvers: ids of the only users who may approve; by default everyone who may edit the DAG run. Templated.
     :param approval_timeout: after this duration, such as ``"24h"``, the update counts as rejected. By default it waits without
         limit. Templated.
@@ -128,8 +128,8 @@ class BaseUpdateOperator(RetryPolicyOperator):
         for name, check in CHECKS.items():
             check_literals(self, check, getattr(self, name))
 
-    def needs_change(self) -> bool:
-        """Return whether the arguments must contain the change, because the contacts cannot."""
+    def reads_change_from_arguments(self) -> bool:
+        """Return whether to read the change from the arguments, not from the rows of ``contacts``."""
         return self.has_change() or not isinstance(self.contacts, ContactSource)
 
     def has_change(self) -> bool:
@@ -178,14 +178,14 @@ class BaseUpdateOperator(RetryPolicyOperator):
         self._log_plan(hook.vendor, plan, duplicates)
         push_contact_url(context, plan.first_url)
         result = plan.to_result(hook.vendor.name)
-        with self._open_trail(context, hook.vendor, plan.pending, options) as trail:
+        with self._open_audit_writer(context, hook.vendor, plan.pending, options) as audit_writer:
             if options.preview:
                 self.log.info("This is a preview; nothing is written.")
-                trail.record_plan(plan.unchanged, plan.to_leave_alone, previewed=to_update)
+                audit_writer.record_plan(plan.unchanged, plan.suppressed, previewed=to_update)
                 return {**result, "would_update": list_references(hook.vendor.name, to_update)}
-            trail.approver = self._find_approver(context, hook, plan, options, answer)
-            trail.record_plan(plan.unchanged, plan.to_leave_alone)
-            return {**result, **self._update(context, hook, plan, updaters, trail)}
+            audit_writer.approver = self._require_approver(context, hook, plan, options, answer)
+            audit_writer.record_plan(plan.unchanged, plan.suppressed)
+            return {**result, **self._update(context, hook, plan, updaters, audit_writer)}
 
     def _plan(self, vendor: Vendor, options: UpdateOptions) -> tuple[UpdatePlan, int]:
         """Read the contacts, and decide what to do with each. Return also how many duplicates there were."""
@@ -198,7 +198,7 @@ class BaseUpdateOperator(RetryPolicyOperator):
         suppressed = {
             index
             for index in gate.find_suppressed(pending, vendor.name)
-            if not vendor.updates.allows_suppressed(change_of(pending[index]))
+            if not vendor.updates.only_stops_outreach(change_of(pending[index]))
         }
         return UpdatePlan(unchanged, pending, suppressed), duplicates
 
@@ -218,20 +218,20 @@ class BaseUpdateOperator(RetryPolicyOperator):
             len(to_update),
             ", ".join(describe_changes(to_update)) or "no change",
             len(plan.unchanged),
-            len(plan.suppressed),
+            len(plan.suppressed_indexes),
             duplicates,
         )
 
-    def _open_trail(
+    def _open_audit_writer(
         self, context: Context, vendor: Vendor, targets: list[Target], options: UpdateOptions
-    ) -> contextlib.AbstractContextManager[AuditTrail]:
-        from airflow_provider_contacts.safeguards.audit import Attempt, open_audit_trail
+    ) -> contextlib.AbstractContextManager[AuditWriter]:
+        from airflow_provider_contacts.safeguards.audit import Attempt, open_audit_writer
         from airflow_provider_contacts.safeguards.configuration import find_audit_locations
 
-        attempt = Attempt.of_task(context, self.contacts_conn_id, vendor.name)
-        return open_audit_trail(find_audit_locations(options.audit), attempt, targets)
+        attempt = Attempt.from_context(context, self.contacts_conn_id, vendor.name)
+        return open_audit_writer(find_audit_locations(options.audit), attempt, targets)
 
-    def _find_approver(
+    def _require_approver(
         self,
         context: Context,
         hook: ContactsHook[Any],
@@ -239,8 +239,8 @@ class BaseUpdateOperator(RetryPolicyOperator):
         options: UpdateOptions,
         answer: Answer | None,
     ) -> str | None:
-        """Return who has approved the update, or None if it needs no approval. If nobody has, ask, which ends this attempt."""
-        from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approval
+        """Return the approver of the update, or None if it needs none. Without an approval, let the task wait for one."""
+        from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approver
         from airflow_provider_contacts.safeguards.request_text import write_request
 
         to_update = plan.to_update
@@ -254,10 +254,10 @@ class BaseUpdateOperator(RetryPolicyOperator):
                 conn_id=self.contacts_conn_id,
                 targets=to_update,
                 unchanged=len(plan.unchanged),
-                suppressed=len(plan.suppressed),
+                suppressed=len(plan.suppressed_indexes),
             ),
         )
-        return require_approval(self, context, request, answer, options.approvers, options.approval_timeout)
+        return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 
     def _update(
         self,
@@ -265,7 +265,7 @@ class BaseUpdateOperator(RetryPolicyOperator):
         hook: ContactsHook[Any],
         plan: UpdatePlan,
         updaters: Mapping[Change, Updater],
-        trail: AuditTrail,
+        audit_writer: AuditWriter,
     ) -> dict[str, list[dict[str, object]]]:
         from airflow_provider_contacts.core.updates.progress import Progress
         from airflow_provider_contacts.core.updates.run import update_all
@@ -275,7 +275,7 @@ class BaseUpdateOperator(RetryPolicyOperator):
         progress = Progress(store, _scope(hook), plan.pending, self.log)
         already_done = len(progress.done)
         if already_done:
-            self.log.info("%d contacts were updated by the previous attempt.", already_done)
+            self.log.info("Skipping %d contacts that a previous attempt updated.", already_done)
         lines = ProgressLog(self.log, "Processed %d%s contacts, %.1f per second.")
         outcome = update_all(
             plan.pending,
@@ -283,8 +283,8 @@ class BaseUpdateOperator(RetryPolicyOperator):
             progress,
             hook.settings.max_concurrency,
             lambda count: lines.update(count - already_done, len(plan.to_update) - already_done),
-            skip=plan.suppressed,
-            journal=trail,
+            skip=plan.suppressed_indexes,
+            journal=audit_writer,
         )
         result = self._report(hook.vendor, outcome, plan)
         progress.clear()
@@ -308,8 +308,8 @@ class BaseUpdateOperator(RetryPolicyOperator):
             self.log.warning("Contact %s was not updated. %s", one["contact_id"], one["error"])
         if failed and self.on_failure == "fail":
             raise ContactsError(
-                f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; {len(outcome.updated)} were. The log names "
-                f"the first {_MAX_CONTACTS_IN_LOG}. {outcome.causes(targets)}",
+                f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; {len(outcome.updated)} were updated. The log "
+                f"lists the first {_MAX_CONTACTS_IN_LOG} failures. {outcome.causes(targets)}",
                 transient=any(not error.permanent for error in outcome.failed.values()),
             )
         return {

@@ -107,14 +107,16 @@ class FileContacts(ContactSource):
                 lines = io.TextIOWrapper(file, "utf-8-sig", newline="")
                 rows = _csv_rows(lines) if path.endswith(".csv") else _json_rows(lines)
                 for number, row in enumerate(rows, start=1):
-                    yield _parse_lists(_checked(row, number))
+                    yield _parse_lists(_check_row(row, f"Row {number} of {self}"))
         except OSError as error:
             raise ContactsError(
-                f"The file of FileContacts cannot be read ({type(error).__name__}). Check its path.",
+                f"{self} cannot be read ({type(error).__name__}). Check its path.",
                 transient=not isinstance(error, FileNotFoundError | PermissionError),
             ) from None
-        except (UnicodeDecodeError, csv.Error):
-            raise InvalidRequest("The file of FileContacts is not a valid CSV file in UTF-8.") from None
+        except UnicodeDecodeError:
+            raise InvalidRequest(f"{self} is not UTF-8. Save the file as UTF-8.") from None
+        except csv.Error:
+            raise InvalidRequest(f"{self} is not valid CSV. Check its quotes.") from None
 
 
 def _csv_rows(lines: io.TextIOWrapper) -> Iterator[object]:
@@ -131,10 +133,12 @@ def _json_rows(lines: io.TextIOWrapper) -> Iterator[object]:
             yield None
 
 
-def _checked(row: object, number: int) -> dict[str, object]:
-    # csv.DictReader puts what a row has too many under None, and None into fields that it lacks.
-    if not isinstance(row, dict) or None in row:
-        raise InvalidRequest(f"Row {number} of the file of FileContacts is invalid.")
+def _check_row(row: object, where: str) -> dict[str, object]:
+    if not isinstance(row, dict):
+        raise InvalidRequest(f"{where} is not a JSON object.")
+    # csv.DictReader puts the values that have no name under None.
+    if None in row:
+        raise InvalidRequest(f"{where} has more values than the header. Quote values that contain commas.")
     return {str(name).strip().lower(): value for name, value in row.items()}
 
 

@@ -1,4 +1,4 @@
-"""Operators that write who must not be contacted."""
+"""Operators that suppress contacts and end suppressions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.conditions import parse_time
-from airflow_provider_contacts.core.validation import parse_text
+from airflow_provider_contacts.conditions import parse_time_or_duration
+from airflow_provider_contacts.core.validation import parse_optional_text
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.operators.base import ContactsLike
@@ -28,7 +28,7 @@ _ALL_VENDORS = "all"
 
 
 class _SuppressionsOperator(RetryPolicyOperator):
-    """The arguments that both operators have."""
+    """Base class of the operators that write suppressions."""
 
     template_fields: Sequence[str] = ("contacts", "suppressions", "reason", "scope", "secret_conn_id")
 
@@ -58,14 +58,14 @@ class _SuppressionsOperator(RetryPolicyOperator):
         location = _parse_location(self.suppressions)
         reason = _parse_reason(self.reason)
         scope = _parse_scope(self.scope)
-        secret_conn_id = parse_text("secret_conn_id", self.secret_conn_id) or DEFAULT_SECRET_CONN_ID
+        secret_conn_id = parse_optional_text("secret_conn_id", self.secret_conn_id) or DEFAULT_SECRET_CONN_ID
         self.check_arguments()
-        keys = _keys_of(self.contacts)
+        keys = _find_keys(self.contacts)
         with open_suppressions(location, secret_conn_id, create=True) as suppressions:
-            return self.write(suppressions, keys, scope, reason, _source_of(context))
+            return self.write(suppressions, keys, scope, reason, _describe_source(context))
 
     def check_arguments(self) -> None:
-        """Validate the arguments that the other operator does not have."""
+        """Validate the arguments that only the subclass has."""
 
     def write(
         self,
@@ -83,10 +83,10 @@ class _SuppressionsOperator(RetryPolicyOperator):
 
 
 class SuppressContactsOperator(_SuppressionsOperator):
-    """Write to a table that people must not be contacted.
+    """Suppress contacts: add them to a table of people who must not be contacted.
 
-    The table holds hashes of e-mail addresses, phone numbers, LinkedIn profiles and references, made with a secret, so that it
-    reveals nobody. A contact who is suppressed already, at least as long, is not written again.
+    The table holds hashes of e-mail addresses, phone numbers, LinkedIn profiles and references, made with a secret, so
+    it contains no readable personal data. A contact who is suppressed already, at least as long, is not written again.
 
     :param contacts: contacts, references, or a query (``SqlContacts``) or file (``FileContacts``) with the columns ``email``,
         ``phone`` and ``country``, ``linkedin_url``, or ``vendor`` and ``contact_id``. Complete contacts are recognized at all
@@ -122,7 +122,7 @@ class SuppressContactsOperator(_SuppressionsOperator):
     ) -> dict[str, int]:
         """Suppress contacts."""
         until = _parse_until(self.until)
-        new = suppressions.add(_flatten(keys), scope=scope, reason=reason, source=source, until=until)
+        new = suppressions.add(_flatten_keys(keys), scope=scope, reason=reason, source=source, until=until)
         return _count(self, keys, new, "suppressed")
 
 
@@ -149,8 +149,10 @@ class AllowContactsOperator(_SuppressionsOperator):
         source: str,
     ) -> dict[str, int]:
         """End the suppressions of contacts."""
-        ended = suppressions.end(_flatten(keys), scope=scope, reason=reason, source=source)
-        if scope != _ALL_VENDORS and (still := suppressions.find_active(_flatten(keys), (_ALL_VENDORS,))):
+        ended = suppressions.end(_flatten_keys(keys), scope=scope, reason=reason, source=source)
+        if scope != _ALL_VENDORS and (
+            still := suppressions.find_active(_flatten_keys(keys), (_ALL_VENDORS,))
+        ):
             self.log.warning(
                 "%d of %d contacts stay suppressed at %s, by a suppression at all vendors.",
                 sum(not still.isdisjoint(one) for one in keys),
@@ -169,7 +171,7 @@ def _count(
     return counts
 
 
-def _keys_of(contacts: object) -> list[list[str]]:
+def _find_keys(contacts: object) -> list[list[str]]:
     """Return the keys of each contact.
 
     :raises InvalidRequest: if one has none.
@@ -202,11 +204,11 @@ def _items(contacts: object) -> Iterable[object]:
     return contacts
 
 
-def _flatten(keys: list[list[str]]) -> list[str]:
+def _flatten_keys(keys: list[list[str]]) -> list[str]:
     return list(dict.fromkeys(key for one in keys for key in one))
 
 
-def _source_of(context: Context) -> str:
+def _describe_source(context: Context) -> str:
     ti = dict(context).get("ti")
     parts = (getattr(ti, name, "") for name in ("dag_id", "task_id", "run_id"))
     return " / ".join(filter(None, parts))
@@ -220,14 +222,14 @@ def _parse_location(value: object) -> str:
 
 
 def _parse_reason(value: object) -> str:
-    reason = parse_text("reason", value)
+    reason = parse_optional_text("reason", value)
     if not reason:
         raise InvalidRequest("`reason` is empty. Say why, without personal data.")
     return reason
 
 
 def _parse_scope(value: object) -> str:
-    scope = parse_text("scope", value)
+    scope = parse_optional_text("scope", value)
     known = (_ALL_VENDORS, *hook_classes())
     if scope not in known:
         raise InvalidRequest(f"`scope` must be one of {', '.join(known)}.")
@@ -238,7 +240,7 @@ def _parse_until(value: object) -> datetime | None:
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         return None
     try:
-        until = parse_time(value, "until", "from now")
+        until = parse_time_or_duration(value, "until", "from now")
     except ValueError as error:
         raise InvalidRequest(f"{error}.") from None
     now = datetime.now(timezone.utc)

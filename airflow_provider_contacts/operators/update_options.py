@@ -8,7 +8,12 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_provider_contacts.core.validation import parse_bool, parse_duration, parse_int, parse_text
+from airflow_provider_contacts.core.validation import (
+    parse_bool,
+    parse_int,
+    parse_optional_duration,
+    parse_optional_text,
+)
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.safeguards.arguments import (
     parse_approvers,
@@ -54,7 +59,7 @@ CHECKS: dict[str, Callable[[object], object]] = {
     "on_failure": parse_on_failure,
     "require_approval": parse_threshold,
     "approvers": parse_approvers,
-    "approval_timeout": partial(parse_duration, "approval_timeout"),
+    "approval_timeout": partial(parse_optional_duration, "approval_timeout"),
     "suppressions": partial(parse_optional_location, "suppressions"),
     "contacts_table": partial(parse_optional_location, "contacts_table"),
     "audit": partial(parse_optional_location, "audit"),
@@ -72,9 +77,10 @@ def parse_options(operator: BaseUpdateOperator) -> UpdateOptions:
         on_failure=parse_on_failure(operator.on_failure),
         threshold=parse_threshold(operator.require_approval),
         approvers=parse_approvers(operator.approvers),
-        approval_timeout=parse_duration("approval_timeout", operator.approval_timeout),
-        suppressions=parse_text("suppressions", operator.suppressions),
-        secret_conn_id=parse_text("secret_conn_id", operator.secret_conn_id) or DEFAULT_SECRET_CONN_ID,
-        contacts_table=parse_text("contacts_table", operator.contacts_table),
-        audit=parse_text("audit", operator.audit),
+        approval_timeout=parse_optional_duration("approval_timeout", operator.approval_timeout),
+        suppressions=parse_optional_text("suppressions", operator.suppressions),
+        secret_conn_id=parse_optional_text("secret_conn_id", operator.secret_conn_id)
+        or DEFAULT_SECRET_CONN_ID,
+        contacts_table=parse_optional_text("contacts_table", operator.contacts_table),
+        audit=parse_optional_text("audit", operator.audit),
     )

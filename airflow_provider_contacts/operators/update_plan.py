@@ -15,17 +15,17 @@ class UpdatePlan:
 
     :param unchanged: contacts that are up to date already.
     :param pending: contacts that are not.
-    :param suppressed: indexes of the pending contacts that must not be contacted.
+    :param suppressed_indexes: indexes of the pending contacts that must not be contacted.
     """
 
     unchanged: list[Target]
     pending: list[Target]
-    suppressed: Collection[int]
+    suppressed_indexes: Collection[int]
 
     @property
     def to_update(self) -> list[Target]:
         """The contacts to write."""
-        return [target for index, target in enumerate(self.pending) if index not in self.suppressed]
+        return [target for index, target in enumerate(self.pending) if index not in self.suppressed_indexes]
 
     @property
     def first_url(self) -> object:
@@ -33,16 +33,16 @@ class UpdatePlan:
         return next((target.fields.get("url") for target in (*self.pending, *self.unchanged)), None)
 
     @property
-    def to_leave_alone(self) -> list[Target]:
-        """The contacts that are suppressed."""
-        return [self.pending[index] for index in sorted(self.suppressed)]
+    def suppressed(self) -> list[Target]:
+        """The pending contacts that must not be contacted."""
+        return [self.pending[index] for index in sorted(self.suppressed_indexes)]
 
     def to_result(self, vendor: str) -> dict[str, list[dict[str, object]]]:
         """Return the result of the update before anything is written."""
         return {
             "updated": [],
             "unchanged": list_references(vendor, self.unchanged),
-            "suppressed": list_references(vendor, self.to_leave_alone),
+            "suppressed": list_references(vendor, self.suppressed),
             "failed": [],
         }
 

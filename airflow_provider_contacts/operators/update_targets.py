@@ -59,11 +59,11 @@ def _check_columns(source: object, arguments: ChangeArguments, columns: set[str]
     clashing = [name for name in own if name != "stage"]
     if arguments.has_change() and clashing:
         raise InvalidRequest(
-            f"{source} has the column `{clashing[0]}`, but the operator has the change as an argument. Leave one of them out."
+            f"{source} has the column `{clashing[0]}`, and the operator sets the change too. Remove the column or the argument."
         )
     if not arguments.has_change() and not own:
         names = " or ".join(f"`{name}`" for name in arguments.change_columns)
-        raise InvalidRequest(f"Set {names}, or let {source} have such a column.")
+        raise InvalidRequest(f"No change is set. Set {names}, or add such a column to {source}.")
 
 
 def _split_row(

@@ -66,7 +66,7 @@ class UpdateContactTagsOperator(BaseUpdateOperator):
         self.add = add
         self.remove = remove
         self.replace = replace
-        if self.needs_change():
+        if self.reads_change_from_arguments():
             check_literals(self, parse_tag_change, add, remove, replace)
 
     def has_change(self) -> bool:
@@ -112,7 +112,7 @@ class UpdateContactNotesOperator(BaseUpdateOperator):
     def __init__(self, *, notes: object = msgspec.UNSET, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.notes = notes
-        if self.needs_change():
+        if self.reads_change_from_arguments():
             check_literals(self, _check_notes, notes)
 
     def has_change(self) -> bool:
@@ -127,7 +127,7 @@ class UpdateContactNotesOperator(BaseUpdateOperator):
         """Return the change in the column ``notes``."""
         notes = row.get("notes")
         if notes is None:
-            raise InvalidRequest("`notes` is null. An empty text clears the notes.")
+            raise InvalidRequest("`notes` is null. Use an empty text to clear the notes.")
         return parse_notes_change(notes)
 
 
@@ -162,7 +162,7 @@ class UpdateContactStageOperator(BaseUpdateOperator):
         super().__init__(**kwargs)
         self.stage = stage
         self.campaign = campaign
-        if self.needs_change():
+        if self.reads_change_from_arguments():
             check_literals(self, parse_stage_change, stage, campaign)
 
     def has_change(self) -> bool:
@@ -191,4 +191,6 @@ def _names(value: object, column: str) -> object:
     try:
         return json.loads(value)
     except ValueError:
-        raise InvalidRequest(f"`{column}` starts like a JSON list but is not one.") from None
+        raise InvalidRequest(
+            f'`{column}` is not a valid JSON list. Write one name, or a list such as ["VIP", "Hot lead"].'
+        ) from None

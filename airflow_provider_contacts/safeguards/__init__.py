@@ -1,1 +1,1 @@
-"""What protects people and proves what was done: suppressions, the audit, and approvals."""
+"""Approvals, suppressions, and the audit of updates."""

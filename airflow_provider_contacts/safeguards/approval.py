@@ -1,4 +1,4 @@
-"""Ask a person to approve an update, through Airflow's human-in-the-loop.
+"""Ask a person to approve an update, through Airflow's human-in-the-loop feature.
 
 An approval is bound to a number, which is a digest of the connection, the contacts and their changes. The number is on the
 form, so that an answer says what it is about: before Airflow 3.4, a task that asks again still shows its first request.
@@ -76,7 +76,8 @@ def parse_answer(event: Mapping[str, Any], displayed: str) -> Answer:
     options = event.get("chosen_options")
     if "error" in event or not options:
         raise ContactsError(
-            f"Airflow reports no answer to the approval ({event.get('error_type', 'unknown')}). Nothing was written.",
+            f"Airflow resumed the task without an answer to the approval request ({event.get('error_type', 'unknown')}). Nothing was "
+            "written. A retry asks again.",
             transient=True,
         )
     number = (event.get("params_input") or {}).get(_FIELD) or displayed
@@ -84,7 +85,7 @@ def parse_answer(event: Mapping[str, Any], displayed: str) -> Answer:
     return Answer(list(options) == [APPROVE], str(number).strip(), _name_of(user))
 
 
-def require_approval(
+def require_approver(
     operator: BaseOperator,
     context: Context,
     request: ApprovalRequest,
@@ -92,14 +93,15 @@ def require_approval(
     approvers: Sequence[Mapping[str, str]],
     timeout: timedelta | None,
 ) -> str:
-    """Return who has approved a request. If nobody has, make the task wait for an answer, which ends this attempt.
+    """Return the approver of a request. Without an approval, send the request and let the task wait for an answer.
 
-    It resumes in the operator's ``execute_complete``.
+    The task resumes in the operator's ``execute_complete``.
 
     :param answer: the answer that resumed the task, or None.
     :param approvers: the only users who may answer, as ``{"id", "name"}``, or none for all.
     :param timeout: after this time, the request counts as rejected.
     :raises AirflowSkipException: if the answer is no.
+    :raises TaskAwaitingInput: if the task has to wait (``TaskDeferred`` on Airflow 3.2).
     """
     memory = ApprovalMemory(find_store(context), operator.log)
     if answer is None:
@@ -108,7 +110,7 @@ def require_approval(
                 "Request %s was approved by %s in an earlier attempt.", request.number, approver
             )
             return approver
-        require_users(approvers, operator.log)
+        require_known_approvers(approvers, operator.log)
     elif not answer.is_approved:
         from airflow.sdk.exceptions import AirflowSkipException
 
@@ -121,9 +123,9 @@ def require_approval(
         return approver
     else:
         operator.log.warning(
-            "%s approved request %s, but the contacts or their changes are others now: request %s. Nothing was written; asking "
-            "again.",
-            answer.user,
+            "%s approved request %s, but the contacts or their changes have changed since. Nothing was written. Asking again, as "
+            "request %s.",
+            answer.user or "An unknown user",
             answer.number,
             request.number,
         )
@@ -258,7 +260,7 @@ class ApprovalMemory:
             return None
 
 
-def require_users(approvers: Sequence[Mapping[str, str]], log: Log) -> None:
+def require_known_approvers(approvers: Sequence[Mapping[str, str]], log: Log) -> None:
     """Check that users exist, as far as a task can know.
 
     Airflow's simple auth manager has its users in the configuration. Others keep them where tasks have no access.
@@ -281,7 +283,8 @@ def require_users(approvers: Sequence[Mapping[str, str]], log: Log) -> None:
     unknown = [user["id"] for user in approvers if user["id"] not in known]
     if unknown:
         raise InvalidRequest(
-            f"Airflow has no user {', '.join(map(repr, unknown))}, so nobody could approve. Check `approvers`; nothing was written."
+            f"`approvers` contains users that Airflow does not know: {', '.join(map(repr, unknown))}. Nothing was written. Use names of "
+            "[core] simple_auth_manager_users."
         )
 
 

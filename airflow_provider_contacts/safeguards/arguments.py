@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from airflow_provider_contacts.core.validation import parse_text
+from airflow_provider_contacts.core.validation import parse_optional_text
 from airflow_provider_contacts.databases.tables import parse_table_location
 from airflow_provider_contacts.errors import InvalidRequest
 
 
 def parse_threshold(value: object) -> int | None:
-    """Return above how many contacts an approval is required, or None for never.
+    """Return how many contacts may change without approval, or None if approval is never required.
 
     :param value: a templated boolean, or a number of contacts.
     :raises InvalidRequest: if it is something else.
@@ -66,7 +66,7 @@ def parse_optional_location(argument: str, value: object) -> str:
     :param argument: the argument's name, for messages.
     :raises InvalidRequest: if it is something else.
     """
-    text = parse_text(argument, value)
+    text = parse_optional_text(argument, value)
     if text:
         parse_table_location(text, argument)
     return text

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-Outcome = Literal["updated", "unchanged", "suppressed", "failed", "previewed"]
+RowOutcome = Literal["updated", "unchanged", "suppressed", "failed", "previewed"]
 
 _ROWS_PER_INSERT = 1000
 
@@ -37,7 +37,7 @@ class Attempt:
     vendor: str
 
     @classmethod
-    def of_task(cls, context: Context, contacts_conn_id: str, vendor: str) -> Attempt:
+    def from_context(cls, context: Context, contacts_conn_id: str, vendor: str) -> Attempt:
         """Return the attempt that a task's context describes."""
         ti = dict(context).get("ti")
         return cls(
@@ -65,7 +65,7 @@ def define_audit(name: str) -> sa.Table:
     return sa.Table(
         table_name,
         sa.MetaData(),
-        sa.Column("at", types["time"], nullable=False, index=True),
+        sa.Column("recorded_at", types["time"], nullable=False, index=True),
         *(sa.Column(column, types["text"], nullable=False) for column in texts),
         sa.Column("map_index", sa.Integer(), nullable=False),
         sa.Column("try_number", sa.Integer(), nullable=False),
@@ -80,8 +80,8 @@ def define_audit(name: str) -> sa.Table:
     )
 
 
-class AuditTrail:
-    """Writes the outcomes of one attempt to tables. Open it with :func:`open_audit_trail`.
+class AuditWriter:
+    """Writes the outcomes of one attempt to tables. Open it with :func:`open_audit_writer`.
 
     :param tables: engines and tables; without any, nothing is written.
     :param targets: the contacts that the attempt may update.
@@ -119,10 +119,10 @@ class AuditTrail:
             ]
         )
 
-    def _row(self, target: Target, outcome: Outcome, error: str | None = None) -> dict[str, object]:
+    def _row(self, target: Target, outcome: RowOutcome, error: str | None = None) -> dict[str, object]:
         return {
             **self._attempt,
-            "at": datetime.now(timezone.utc),
+            "recorded_at": datetime.now(timezone.utc),
             "account_id": target.account_id,
             "contact_id": target.contact_id,
             "change": str(target.change),
@@ -140,39 +140,45 @@ class AuditTrail:
 
 
 @contextlib.contextmanager
-def open_table(location: str) -> Iterator[tuple[sa.Engine, sa.Table]]:
-    """Open the table of an audit for writing, and create it if it does not exist.
+def _open_audit(location: str, *, create: bool) -> Iterator[tuple[sa.Engine, sa.Table]]:
+    """Open the table of an audit for writing.
 
     :param location: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
+    :param create: whether to create the table if it does not exist.
     """
     conn_id, name = parse_table_location(location, "audit")
     with connect(conn_id) as engine:
         table = define_audit(name)
         require_schema_support(engine.dialect.name, table.schema)
         with database_errors("The audit cannot be used, so nothing is written"):
-            ensure_table(engine, table, create=True)
+            ensure_table(engine, table, create=create)
         yield engine, table
 
 
 @contextlib.contextmanager
-def open_audit_trail(
+def open_audit_writer(
     locations: Sequence[str], attempt: Attempt, targets: Sequence[Target]
-) -> Iterator[AuditTrail]:
+) -> Iterator[AuditWriter]:
     """Open the audit of one attempt.
 
     :param locations: the tables.
-    :raises ContactsError: if a table cannot be written, or does not fit.
+    :raises ContactsError: if a table cannot be written, or is incompatible.
     """
     with contextlib.ExitStack() as stack:
-        tables = [stack.enter_context(open_table(location)) for location in locations]
-        yield AuditTrail(tables, attempt, targets)
+        tables = [stack.enter_context(_open_audit(location, create=True)) for location in locations]
+        yield AuditWriter(tables, attempt, targets)
 
 
 def prune_audit(location: str, before: datetime) -> int:
-    """Delete the rows from before a time, and return how many there were."""
+    """Delete the rows that are older than a time.
+
+    :param location: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
+    :return: how many rows were deleted.
+    :raises ContactsError: if the table does not exist or cannot be written.
+    """
     with (
-        open_table(location) as (engine, table),
+        _open_audit(location, create=False) as (engine, table),
         database_errors("The audit cannot be pruned"),
         transaction(engine) as connection,
     ):
-        return connection.execute(table.delete().where(table.c.at < before)).rowcount
+        return connection.execute(table.delete().where(table.c.recorded_at < before)).rowcount

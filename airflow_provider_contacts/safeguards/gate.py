@@ -67,10 +67,10 @@ class Gate:
         missing = len(bare - rows.keys())
         if missing:
             self.log.warning(
-                "%d of %d contacts are not in the table of exported contacts. Whether they are suppressed is checked by their "
-                "references only.",
+                "%d of %d references are not in the contacts table. Suppressions of their e-mail address, phone number or LinkedIn "
+                "profile are not recognized. Export these contacts first.",
                 missing,
-                len(targets),
+                len(bare),
             )
         return rows
 

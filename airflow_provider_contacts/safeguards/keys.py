@@ -38,8 +38,8 @@ def find_secret(conn_id: str) -> str:
     secret = find_connection(conn_id).password
     if not secret:
         raise InvalidConnection(
-            f"Connection {conn_id!r} has no password. Suppressions are hashed with it. Enter a long random text, and keep it: "
-            "with another one, no suppression is recognized."
+            f"Connection {conn_id!r} has no password. It is the secret that suppressions are hashed with. Enter a long random text "
+            "and keep it: hashes made with another secret do not match."
         )
     return secret
 

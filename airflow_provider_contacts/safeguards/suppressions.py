@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # The scope of a suppression at every vendor. Other scopes are the names of vendors.
 ALL = "all"
 
-# A row of this kind shows with which secret the others were hashed.
+# The check row shows with which secret the others were hashed.
 _CHECK_KIND = "check"
 _CHECK_KEY = "check:contact_suppressions"
 _KEYS_PER_QUERY = 500
@@ -107,11 +107,18 @@ class SuppressionList:
     def add(
         self, keys: Iterable[str], *, scope: str, reason: str, source: str, until: datetime | None
     ) -> set[str]:
-        """Suppress keys, unless they are suppressed at least as long already, and return those that were new."""
+        """Suppress keys, unless they are suppressed at least as long already.
+
+        :param scope: a vendor, or ``all``.
+        :param reason: why, without personal data.
+        :param source: what wrote it, such as a DAG and a task.
+        :param until: when it ends, in UTC, or None.
+        :return: the keys that were not suppressed before.
+        """
         now = datetime.now(timezone.utc)
         hashes = {self._hasher.hash(key): key for key in keys}
         with (
-            database_errors("Suppressing failed; nothing was written"),
+            database_errors("The suppressions could not be added; nothing was written"),
             transaction(self._engine) as connection,
         ):
             covered = {
@@ -144,7 +151,10 @@ class SuppressionList:
         now = datetime.now(timezone.utc)
         hashes = {self._hasher.hash(key): key for key in keys}
         table = self._table
-        with database_errors("Allowing failed; nothing was written"), transaction(self._engine) as connection:
+        with (
+            database_errors("The suppressions could not be ended; nothing was written"),
+            transaction(self._engine) as connection,
+        ):
             active = [
                 row
                 for row in self._select(connection, hashes)
@@ -169,33 +179,33 @@ class SuppressionList:
             ):
                 yield Suppression(key_hash, scope, _in_utc(since), _in_utc(until) if until else None)
 
-    def require_secret(self, location: str, secret_conn_id: str, *, create: bool) -> None:
+    def verify_secret(self, location: str, secret_conn_id: str, *, write_check_row: bool) -> None:
         """Check that the table's hashes were made with the same secret.
 
-        :param create: whether to leave a mark for later checks in an empty table.
+        :param write_check_row: whether to write the check row if the table is empty.
         :raises InvalidRequest: if they were not.
         """
         import sqlalchemy as sa
 
         table = self._table
-        mark = self._hasher.hash(_CHECK_KEY)
+        check = self._hasher.hash(_CHECK_KEY)
         with (
             database_errors("The suppressions cannot be read, so nothing is written"),
             transaction(self._engine) as connection,
         ):
-            marks = connection.scalars(sa.select(table.c.key_hash).where(table.c.kind == _CHECK_KIND)).all()
-            if mark in marks:
+            checks = connection.scalars(sa.select(table.c.key_hash).where(table.c.kind == _CHECK_KIND)).all()
+            if check in checks:
                 return
-            is_empty = not marks and connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
+            is_empty = not checks and connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
             if not is_empty:
                 raise InvalidRequest(
                     f"The suppressions in {location} were hashed with another secret than the password of connection "
-                    f"{secret_conn_id!r}, so they would not be recognized. Nothing was written. Restore the earlier password. To "
-                    "change the secret, suppress everyone again in a new table: hashes cannot be converted."
+                    f"{secret_conn_id!r}, so suppressed contacts would not be recognized. Nothing was written. Restore the earlier "
+                    "password, or suppress everyone again in a new table: hashes cannot be converted."
                 )
-            if create:
+            if write_check_row:
                 reason = "Shows whether the secret has changed."
-                values = {"key_hash": mark, "kind": _CHECK_KIND, "scope": _CHECK_KIND, "reason": reason}
+                values = {"key_hash": check, "kind": _CHECK_KIND, "scope": _CHECK_KIND, "reason": reason}
                 connection.execute(table.insert(), {**values, "since": datetime.now(timezone.utc)})
 
 
@@ -206,7 +216,7 @@ def open_suppressions(location: str, secret_conn_id: str, *, create: bool) -> It
     :param location: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
     :param secret_conn_id: connection whose password is the secret of the hashes.
     :param create: whether it is opened for writing, which creates the table if it does not exist.
-    :raises ContactsError: if the table cannot be read, does not fit, or was written with another secret.
+    :raises ContactsError: if the table cannot be read, is incompatible, or was written with another secret.
     """
     conn_id, name = parse_table_location(location, "suppressions")
     hasher = KeyHasher(find_secret(secret_conn_id))
@@ -219,7 +229,7 @@ def open_suppressions(location: str, secret_conn_id: str, *, create: bool) -> It
             else:
                 require_table(engine, table)
         suppressions = SuppressionList(engine, table, hasher)
-        suppressions.require_secret(location, secret_conn_id, create=create)
+        suppressions.verify_secret(location, secret_conn_id, write_check_row=create)
         yield suppressions
 
 

@@ -1,4 +1,4 @@
-"""Erase what a table of exported contacts says about a person."""
+"""Erase a person's data from a table of exported contacts."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ class Person:
 
 
 def find_person(engine: sa.Engine, table: sa.Table, wanted: Iterable[str]) -> Person:
-    """Find the rows that have one of some identity keys. Every row is read.
+    """Find the rows that have any of the given identity keys. Every row is read.
 
     :param wanted: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys` returns them.
+    :return: these rows, and others that share a key with them.
     """
     wanted = frozenset(wanted)
     person = Person()
@@ -56,9 +57,11 @@ def find_person(engine: sa.Engine, table: sa.Table, wanted: Iterable[str]) -> Pe
 
 
 def erase(engine: sa.Engine, table: sa.Table, rows: Iterable[tuple[str, str, str]]) -> int:
-    """Empty all columns of rows except their key and the times of this package, and return how many there were.
+    """Empty all columns of rows except their key and the times of this package.
 
     Exports do not fill these rows again.
+
+    :return: how many rows there were.
     """
     now = datetime.now(timezone.utc)
     empty: dict[str, object] = {column.name: None for column in COLUMNS if column.nullable}

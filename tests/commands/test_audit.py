@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.safeguards.audit import Attempt, open_audit_trail
+from airflow_provider_contacts.safeguards.audit import Attempt, open_audit_writer
 from tests.commands.conftest import Airflow
 from tests.database import Database
 
@@ -16,9 +16,9 @@ def test_prune(database: Database, airflow: Airflow) -> None:
     attempt = Attempt(
         dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=1, contacts_conn_id="c", vendor="tether"
     )
-    with open_audit_trail([location], attempt, targets) as trail:
-        trail.record([0, 1, 2], {})
-    database.run("UPDATE contact_audit SET at = '2020-01-01 00:00:00.000000' WHERE contact_id = '1'")
+    with open_audit_writer([location], attempt, targets) as audit_writer:
+        audit_writer.record([0, 1, 2], {})
+    database.run("UPDATE contact_audit SET recorded_at = '2020-01-01 00:00:00.000000' WHERE contact_id = '1'")
     assert airflow("audit", "prune", location, "--keep", "400d")[1] == "Deleted 1 row older than 400d.\n"
     assert len(database.rows("contact_audit")) == 2
 

@@ -32,7 +32,7 @@ def test_erase(row: dict[str, Any], database: Database, airflow: Airflow) -> Non
     assert "Delete the contact at these vendors too: mailstand." in err
     assert erased(database) == [row["contact_id"]]
     # The address is not known any more.
-    assert airflow(*arguments)[1] == "Nothing was erased.\n"
+    assert airflow(*arguments)[1] == "No row matches. Nothing was erased or suppressed.\n"
 
 
 def test_erased_person_can_be_suppressed(row: dict[str, Any], database: Database, airflow: Airflow) -> None:
@@ -63,10 +63,10 @@ def test_confirmation(
     ("arguments", "message"),
     [
         ((), "Set --email, --phone, --linkedin or --reference"),
-        (("--phone", "12345"), "An argument is invalid. --phone needs a number with its country code"),
-        (("--linkedin", "https://example.com"), "An argument is invalid"),
-        (("--reference", "tether"), "An argument is invalid"),
-        (("--email", "ada"), "An argument is invalid"),
+        (("--phone", "12345"), "--phone is not a phone number with a country code"),
+        (("--linkedin", "https://example.com"), "--linkedin is not the address of a profile"),
+        (("--reference", "tether"), "--reference is not a vendor and a contact id"),
+        (("--email", "ada"), "--email is not an e-mail address"),
     ],
 )
 def test_invalid_arguments(

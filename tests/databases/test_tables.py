@@ -42,7 +42,7 @@ def test_table_with_wrong_columns_is_rejected(
         ("vendor TEXT, replied TEXT, opened_at INTEGER", "columns of another type: replied, opened_at"),
         ("vendor INTEGER", "columns of another type: vendor"),
         ("vendor TEXT, must INTEGER NOT NULL", "required columns without a default: must"),
-        ("vendor TEXT, company TEXT NOT NULL", "that contacts may leave empty: company"),
+        ("vendor TEXT, company TEXT NOT NULL", "columns that must allow NULL: company"),
         ("vendor TEXT, digest VARCHAR(10)", "columns of another type: digest"),
         ("vendor TEXT, contact_id CHAR(100)", "columns of another type: contact_id"),
     ],

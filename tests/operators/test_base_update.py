@@ -195,7 +195,7 @@ class TestAudit:
     def test_table_that_does_not_fit_stops_before_the_first_write(
         self, sandbox: Sandbox, database: Database
     ) -> None:
-        database.run("CREATE TABLE contact_audit (at VARCHAR(10))")
+        database.run("CREATE TABLE contact_audit (recorded_at VARCHAR(10))")
         with pytest.raises(InvalidRequest, match="incompatible"):
             tag(listed(), audit=f"{database.conn_id}.contact_audit").execute(context())
         assert not written(sandbox)
@@ -265,7 +265,7 @@ class TestApproval:
         assert tag(contacts, require_approval=True, preview=True).execute(context())["would_update"]
         assert asked.count == 1
 
-    def test_changed_contacts_are_asked_again(self, sandbox: Sandbox, asked: Approvals) -> None:
+    def test_changed_contacts_need_a_new_approval(self, sandbox: Sandbox, asked: Approvals) -> None:
         contacts = listed()
         with pytest.raises(TaskAwaitingInput):
             tag(contacts[:3], require_approval=True).execute(context())
@@ -348,17 +348,19 @@ class TestApproval:
         operator.execute_complete(context(), answer(), displayed=asked.number)
         assert {row["approver"] for row in database.rows("contact_audit")} == {"Ada"}
 
-    def test_unknown_approvers_are_refused(
+    def test_unknown_approvers_are_rejected(
         self, sandbox: Sandbox, asked: Approvals, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "ada:admin,bob:viewer")
-        with pytest.raises(InvalidRequest, match="Airflow has no user 'eve', so nobody could approve"):
+        with pytest.raises(
+            InvalidRequest, match="`approvers` contains users that Airflow does not know: 'eve'"
+        ):
             tag(listed()[:3], require_approval=True, approvers=["ada", "eve"]).execute(context())
         assert asked.count == 0
 
     def test_event_without_an_answer(self, sandbox: Sandbox, asked: Approvals) -> None:
         operator = tag(listed()[:3], require_approval=True)
-        with pytest.raises(ContactsError, match="no answer to the approval"):
+        with pytest.raises(ContactsError, match="without an answer to the approval request"):
             operator.execute_complete(context(), {"error": "x", "error_type": "unknown"}, displayed="")
         assert not written(sandbox)
 
@@ -439,15 +441,27 @@ class TestRows:
                 {"add": "A"},
                 "no column `contact_id`. Its columns are: id",
             ),
-            (UpdateContactTagsOperator, "contact_id", "'1'", {}, "Set `add` or `remove`, or let SqlContacts"),
-            (UpdateContactStageOperator, "contact_id", "'1'", {}, "Set `stage`, or let SqlContacts"),
+            (
+                UpdateContactTagsOperator,
+                "contact_id",
+                "'1'",
+                {},
+                "No change is set. Set `add` or `remove`, or add such a column to SqlContacts",
+            ),
+            (
+                UpdateContactStageOperator,
+                "contact_id",
+                "'1'",
+                {},
+                "No change is set. Set `stage`, or add such a column to SqlContacts",
+            ),
             (UpdateContactNotesOperator, "contact_id, notes", "'1', NULL", {}, "Item 1 .*: `notes` is null"),
             (
                 UpdateContactNotesOperator,
                 "contact_id, notes",
                 "'1', '1'",
                 {"notes": None},
-                "has the column `notes`",
+                "has the column `notes`, and the operator sets the change too",
             ),
             (
                 UpdateContactStageOperator,
@@ -463,7 +477,13 @@ class TestRows:
                 {},
                 "Item 1 .*: There is nothing to change",
             ),
-            (UpdateContactTagsOperator, "contact_id, add_", "'1', '[A'", {}, "`add` starts like a JSON list"),
+            (
+                UpdateContactTagsOperator,
+                "contact_id, add_",
+                "'1', '[A'",
+                {},
+                "`add` is not a valid JSON list",
+            ),
         ],
     )
     def test_queries_that_do_not_fit(
@@ -491,7 +511,7 @@ class TestRows:
             operator.execute({})
         assert not written(sandbox)
 
-    def test_contact_with_two_changes_is_refused(self, sandbox: Sandbox, database: Database) -> None:
+    def test_contact_with_two_changes_is_rejected(self, sandbox: Sandbox, database: Database) -> None:
         contact_id = sandbox.state.tables["tether"].rows[0].contact_id
         self.table(
             database,
@@ -499,7 +519,7 @@ class TestRows:
             f"'{contact_id}', 'Qualified'",
             f"'{contact_id}', 'Lost'",
         )
-        with pytest.raises(InvalidRequest, match=f"is contact {contact_id} again, with a different change"):
+        with pytest.raises(InvalidRequest, match=f"repeats contact {contact_id} with a different change"):
             make(UpdateContactStageOperator, "tether", self.query(database)).execute({})
         assert not written(sandbox, "tether")
 

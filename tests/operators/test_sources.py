@@ -100,10 +100,10 @@ def test_rows_of_a_file_of_json_lines(tmp_path: Path) -> None:
     ("name", "content", "error"),
     [
         ("list.txt", b"", "must end in .csv or .jsonl"),
-        ("list.csv", b"a,b\n1,2,3\n", "Row 1 of the file"),
-        ("list.csv", b"email\n\xff\xfe\n", "not a valid CSV file in UTF-8"),
-        ("list.jsonl", b'{"a": 1}\n[1]\n', "Row 2 of the file"),
-        ("list.jsonl", b"ada@example.com\n", "Row 1 of the file"),
+        ("list.csv", b"a,b\n1,2,3\n", r"Row 1 of FileContacts\('list\.(csv|jsonl)'\)"),
+        ("list.csv", b"email\n\xff\xfe\n", "is not UTF-8. Save the file as UTF-8"),
+        ("list.jsonl", b'{"a": 1}\n[1]\n', "Row 2 of FileContacts.*is not a JSON object"),
+        ("list.jsonl", b"ada@example.com\n", r"Row 1 of FileContacts\('list\.(csv|jsonl)'\)"),
         ("missing.csv", None, r"cannot be read \(FileNotFoundError\)"),
     ],
 )

@@ -118,7 +118,7 @@ def test_templates(database: Database, secret: str) -> None:
         ({"scope": "mail"}, "`scope` must be one of all, "),
         ({"reason": " "}, "`reason` is empty"),
         ({"suppressions": ""}, "`suppressions` is empty"),
-        ({"suppressions": "warehouse"}, "`suppressions` must be a connection and a table"),
+        ({"suppressions": "warehouse"}, "`suppressions` must be `<conn_id>"),
         ({"until": "2020-01-01"}, "`until` is in the past"),
         ({"until": "soon"}, "`until` must be a time such as .* from now such as"),
         ({"until": datetime(2020, 1, 1, tzinfo=timezone.utc)}, "`until` is in the past"),

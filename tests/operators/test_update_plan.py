@@ -16,7 +16,7 @@ def target(number: int, **fields: object) -> Target:
 def test_plan() -> None:
     plan = UpdatePlan([target(1)], [target(2), target(3, url="https://a.example"), target(4)], {2})
     assert [one.contact_id for one in plan.to_update] == ["2", "3"]
-    assert [one.contact_id for one in plan.to_leave_alone] == ["4"]
+    assert [one.contact_id for one in plan.suppressed] == ["4"]
     result = plan.to_result("tether")
     assert {name: [one["contact_id"] for one in found] for name, found in result.items()} == {
         "updated": [],

@@ -14,7 +14,7 @@ from airflow_provider_contacts.safeguards.approval import (
     ApprovalMemory,
     ApprovalRequest,
     parse_answer,
-    require_users,
+    require_known_approvers,
 )
 from tests.approvals import answer
 from tests.stores import Store
@@ -46,7 +46,7 @@ def test_answers(event: dict[str, Any], expected: Answer) -> None:
 
 @pytest.mark.parametrize("event", [{}, {"chosen_options": []}, {"error": "x", "error_type": "validation"}])
 def test_events_without_an_answer(event: dict[str, Any]) -> None:
-    with pytest.raises(ContactsError, match="no answer to the approval") as caught:
+    with pytest.raises(ContactsError, match="without an answer to the approval request") as caught:
         parse_answer(event, "shown")
     assert caught.value.transient
 
@@ -76,8 +76,8 @@ def test_users_of_other_auth_managers_are_not_known(
 ) -> None:
     eve = [{"id": "eve", "name": "eve"}]
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
-    require_users(eve, LOG)
+    require_known_approvers(eve, LOG)
     assert "so `approvers` has no effect" in caplog.text
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
     monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "company.auth.CompanyAuthManager")
-    require_users(eve, LOG)
+    require_known_approvers(eve, LOG)

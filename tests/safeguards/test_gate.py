@@ -59,9 +59,9 @@ def test_references_are_looked_up_in_the_exported_table(
     targets = [Target("", one.contact_id) for one in contacts[:3]]
     assert find(targets, location) == set()
     assert find(targets, location, f"{database.conn_id}.contacts") == {0}
-    assert "not in the table" not in caplog.text
+    assert "not in the contacts table" not in caplog.text
     assert find([*targets, Target("", "f" * 24)], location, f"{database.conn_id}.contacts") == {0}
-    assert "1 of 4 contacts are not in the table of exported contacts" in caplog.text
+    assert "1 of 4 references are not in the contacts table" in caplog.text
 
 
 def test_both_tables_count(database: Database, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,9 +55,7 @@ def test_hashes_depend_on_the_secret() -> None:
 
 def test_secret_of_a_connection(connect: Callable[..., str]) -> None:
     assert find_secret(connect("has_one", conn_type="generic", password="a long text")) == "a long text"
-    with pytest.raises(
-        InvalidConnection, match="'has_none' has no password. Suppressions are hashed with it"
-    ):
+    with pytest.raises(InvalidConnection, match="'has_none' has no password. It is the secret"):
         find_secret(connect("has_none", conn_type="generic"))
     with pytest.raises(InvalidConnection, match="'missing' does not exist"):
         find_secret("missing")

@@ -54,7 +54,7 @@ def test_suppressed_keys_are_found(opened: Any, database: Database) -> None:
     }
 
 
-def test_table_reveals_nobody(opened: Any, database: Database) -> None:
+def test_table_contains_no_personal_data(opened: Any, database: Database) -> None:
     with opened() as suppressions:
         add(suppressions, *KEYS)
     text = repr(rows(database))
@@ -72,7 +72,7 @@ def test_scopes(opened: Any) -> None:
         assert add(suppressions, "email:a@b.example", scope="mailstand") == set()
 
 
-def test_pauses(opened: Any, database: Database) -> None:
+def test_suppressions_end_at_until(opened: Any, database: Database) -> None:
     now = datetime.now(timezone.utc)
     with opened() as suppressions:
         add(suppressions, "email:a@b.example", until=now + timedelta(hours=1))
@@ -122,7 +122,7 @@ def test_many_keys(opened: Any) -> None:
         assert add(suppressions, *keys) == set()
 
 
-def test_another_secret_is_refused(opened: Any, connect: Callable[..., str]) -> None:
+def test_another_secret_is_rejected(opened: Any, connect: Callable[..., str]) -> None:
     with opened() as suppressions:
         add(suppressions, *KEYS)
     other = connect("other_secret", conn_type="generic", password="another long text")
@@ -137,7 +137,7 @@ def test_another_secret_is_refused(opened: Any, connect: Callable[..., str]) -> 
         opened(True, empty).__enter__()
 
 
-def test_rows_without_a_mark_of_the_secret_are_refused(opened: Any, database: Database) -> None:
+def test_rows_without_a_mark_of_the_secret_are_rejected(opened: Any, database: Database) -> None:
     with opened() as suppressions:
         add(suppressions, *KEYS)
     database.run("DELETE FROM contact_suppressions WHERE kind = 'check'")
@@ -158,7 +158,7 @@ def test_tables_that_cannot_be_used(opened: Any, database: Database, secret: str
             InvalidRequest, match="The table 'contact_suppressions' is incompatible: missing columns"
         ):
             opened(create).__enter__()
-    with pytest.raises(InvalidRequest, match="`suppressions` must be a connection and a table"):
+    with pytest.raises(InvalidRequest, match="`suppressions` must be `<conn_id>"):
         open_suppressions("contact_suppressions", secret, create=True).__enter__()
     with pytest.raises(ContactsError, match="Connection 'nowhere' does not exist"):
         open_suppressions("nowhere.contact_suppressions", secret, create=True).__enter__()

@@ -76,7 +76,7 @@ def test_rows_that_share_a_key_are_reported(sandbox: Sandbox, database: Database
     assert both.related == []
 
 
-def test_nobody(sandbox: Sandbox, database: Database) -> None:
+def test_no_matching_rows(sandbox: Sandbox, database: Database) -> None:
     load(database, "tether")
     person = find(database, "email:nobody@example.com")
     assert (person.rows, person.keys, person.related) == ([], set(), [])

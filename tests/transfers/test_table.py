@@ -21,5 +21,5 @@ def test_columns() -> None:
 
 @pytest.mark.parametrize("name", ["", "a.b.c", ".a", "a.", None, 5, "a\nb"])
 def test_invalid_names(name: object) -> None:
-    with pytest.raises(InvalidRequest, match="`table` must be a name"):
+    with pytest.raises(InvalidRequest, match="`table` must be `table` or `schema.table`"):
         define_table(name)

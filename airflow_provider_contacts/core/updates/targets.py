@@ -90,7 +90,7 @@ def parse_targets(
 def _require_same_change(one: Target, other: Target, where: str) -> None:
     if one.change != other.change:
         raise InvalidRequest(
-            f"{where} is contact {other.contact_id} again, with a different change. Nothing was written."
+            f"{where} repeats contact {other.contact_id} with a different change. Nothing was written. List each contact once."
         )
 
 

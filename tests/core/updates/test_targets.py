@@ -89,7 +89,7 @@ def split_change(fields: Mapping[str, object], where: str) -> tuple[Change, Mapp
 def test_changes_of_items() -> None:
     items = [{"contact_id": "1", "account_id": "9", "add": "A"}, {"contact_id": "2", "add": ["B"]}, "3", "1"]
     with pytest.raises(
-        InvalidRequest, match="An item of `contacts` is contact 1 again, with a different change"
+        InvalidRequest, match="An item of `contacts` repeats contact 1 with a different change"
     ):
         parse_targets(items, TALKTOHUMANS, split_change=split_change)
     targets, duplicates = parse_targets([*items[:-1], items[1]], TALKTOHUMANS, split_change=split_change)
@@ -97,10 +97,10 @@ def test_changes_of_items() -> None:
     assert [str(target.change) for target in targets] == ["add 'A'", "add 'B'", "add 'VIP'"]
 
 
-def test_contact_with_two_changes_is_refused() -> None:
+def test_contact_with_two_changes_is_rejected() -> None:
     items = [{"contact_id": "1"}, {"contact_id": "2"}, {"contact_id": "1", "add": "Other"}]
     with pytest.raises(
-        InvalidRequest, match="Item 3 of `contacts` is contact 1 again, with a different change"
+        InvalidRequest, match="Item 3 of `contacts` repeats contact 1 with a different change"
     ):
         parse_targets(items, TALKTOHUMANS, split_change=split_change)
 
