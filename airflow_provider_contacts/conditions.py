@@ -257,7 +257,12 @@ class Unsubscribed(Condition, frozen=True, tag="unsubscribed", forbid_unknown_fi
 
 
 class LastInteraction(
-    Condition, frozen=True, tag="last_interaction", forbid_unknown_fields=True, omit_defaults=True
+    Condition,
+    frozen=True,
+    kw_only=True,
+    tag="last_interaction",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
 ):
     """The last interaction with the contact, in either direction, was in the given period.
 
@@ -275,6 +280,17 @@ class LastInteraction(
         _normalize_time(self, "after")
         if self.before is None and self.after is None:
             raise ValueError("set `before`, `after` or both")
+        # A time and a duration cannot be compared: their order changes with time.
+        if isinstance(self.before, timedelta) and isinstance(self.after, timedelta):
+            is_empty = self.after <= self.before
+        else:
+            is_empty = (
+                isinstance(self.before, datetime)
+                and isinstance(self.after, datetime)
+                and self.after >= self.before
+            )
+        if is_empty:
+            raise ValueError("`after` must be earlier than `before`")
 
     def evaluate(self, contact: Contact) -> bool | None:
         moment = contact.last_interaction_at
@@ -413,9 +429,9 @@ def parse_time_or_duration(value: object, field: str, relation: str) -> datetime
     if isinstance(parsed, date) and not isinstance(parsed, datetime):
         parsed = datetime.combine(parsed, datetime.min.time())
     if isinstance(parsed, datetime):
-        moment = parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
         # Airflow passes times of pendulum's class, which msgspec does not encode.
-        return moment if type(moment) is datetime else datetime.fromisoformat(moment.isoformat())
+        moment = datetime.fromisoformat(parsed.isoformat())
+        return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     if isinstance(parsed, timedelta) and timedelta() < parsed < _MAX_DURATION:
         return timedelta(seconds=parsed.total_seconds())
     hint = ". Airflow renders a template only in a condition's JSON" if "{{" in str(value) else ""

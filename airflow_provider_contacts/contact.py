@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import TypedDict
 from urllib.parse import unquote, urlsplit
 
@@ -160,9 +161,8 @@ def _e164(phone: str, country: str | None) -> str | None:
     import phonenumbers  # takes 30 ms to import, and few callers ask for identity keys
 
     region = (country or "").strip().upper()
-    region = _REGION_ALIASES.get(region, region)
     if region not in phonenumbers.SUPPORTED_REGIONS:
-        region = ""
+        region = _regions_by_name().get(region, "")
     try:
         number = phonenumbers.parse(phone, region or None)
     except phonenumbers.NumberParseException:
@@ -170,6 +170,19 @@ def _e164(phone: str, country: str | None) -> str | None:
     if not phonenumbers.is_valid_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+@lru_cache(maxsize=1)
+def _regions_by_name() -> dict[str, str]:
+    """Return region codes by the English name of the country, in capital letters."""
+    from phonenumbers.geodata.locale import LOCALE_DATA
+
+    regions = dict(_REGION_ALIASES)
+    for region, names in LOCALE_DATA.items():
+        name = names.get("en", "")
+        # The data says "*de" for "as in German".
+        regions[(names.get(name[1:], "") if name.startswith("*") else name).upper()] = region
+    return regions
 
 
 def _linkedin_handle(url: str) -> str | None:

@@ -35,7 +35,9 @@ leaves: st.SearchStrategy[Condition] = st.one_of(
         older_than=times | durations,
         invitation_type=st.none() | st.sampled_from(["sent", "RECEIVED"]),
     ),
-    st.builds(LastInteraction, before=times | durations, after=st.just(NOW) | durations),
+    st.builds(lambda moment: LastInteraction(before=moment), st.just(NOW) | durations),
+    st.builds(lambda moment: LastInteraction(after=moment), st.just(NOW) | durations),
+    st.builds(lambda moment: LastInteraction(after=NOW, before=moment), durations),
     st.sampled_from([Connected(), Opened(), Clicked(), Bounced(), Unsubscribed(), HasPhone()]),
     st.builds(Tagged, name=st.sampled_from(["VIP", "vip", "Möglich"])),
     st.lists(st.sampled_from(["Interested", "INTERESTED", "Straße", "STRASSE"]), min_size=1).map(

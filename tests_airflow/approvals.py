@@ -100,7 +100,7 @@ class Run:
         """Return the number of the current request in the task's log."""
         logs = sorted((HOME / "airflow" / "logs").rglob(f"*run_id={self.name}/**/*.log"))
         lines = [line for path in logs for line in path.read_text().splitlines()]
-        marks = [line.partition("Waiting for the approval of request ")[2][:12] for line in lines]
+        marks = [line.partition("Waiting for the approval of request ")[2][:32] for line in lines]
         return [mark for mark in marks if mark][-1]
 
     def kill(self) -> None:

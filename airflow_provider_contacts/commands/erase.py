@@ -11,6 +11,7 @@ from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
 from airflow_provider_contacts.transfers.erasing import Person, erase, find_person
@@ -37,15 +38,21 @@ def erase_person(args: Namespace) -> None:
             require_table(engine, table)
             person = find_person(engine, table, wanted)
             _print_found(person)
-            if not person.rows:
-                print("No row matches. Nothing was erased or suppressed.")  # noqa: T201
-                return
-            if not (args.yes or _confirm(len(person.rows))):
+            if person.rows and not (args.yes or _confirm(len(person.rows))):
                 print("Nothing was erased or suppressed.")  # noqa: T201
                 return
             if args.suppressions:
                 _suppress(args, [*wanted, *person.keys])
-            count = erase(engine, table, person.rows)
+            if not person.rows:
+                print("No row matches. Nothing was erased.")  # noqa: T201
+                return
+            erased = set(person.rows)
+            erase(engine, table, erased)
+            # An export may have written another row meanwhile.
+            while later := set(find_person(engine, table, wanted).rows) - erased:
+                erase(engine, table, later)
+                erased |= later
+            count = len(erased)
         print(f"Erased {count_of(count, 'row')}. Exports do not fill them again.")  # noqa: T201
         vendors = ", ".join(sorted({vendor for vendor, *_ in person.rows}))
         print_note(f"Delete the contact at these vendors too: {vendors}. Files and XCom are not covered.")
@@ -57,7 +64,10 @@ def _parse_keys(args: Namespace) -> list[str]:
     fields = {"email": args.email, "phone": args.phone, "linkedin_url": args.linkedin}
     given = {name: value for name, value in fields.items() if value}
     if args.reference:
-        vendor, _, contact_id = args.reference.partition("/")
+        # As this command prints them, with the account in between, or without it.
+        vendor, *_, contact_id = args.reference.strip().split("/") if "/" in args.reference else ("", "")
+        if vendor not in hook_classes():
+            raise InvalidRequest(f"{_PROBLEMS['reference']} Known vendors: {', '.join(hook_classes())}.")
         given.update({"vendor": vendor, "contact_id": contact_id})
     if not given:
         raise InvalidRequest("Set --email, --phone, --linkedin or --reference.")
@@ -86,10 +96,15 @@ def _list(rows: Sequence[tuple[str, str, str]]) -> str:
 
 
 def _confirm(count: int) -> bool:
-    return input(f"Erase {count_of(count, 'row')}? This cannot be undone. [y/N] ").strip().lower() == "y"
+    try:
+        answer = input(f"Erase {count_of(count, 'row')}? This cannot be undone. [y/N] ")
+    except EOFError:
+        raise InvalidRequest("There is no terminal to confirm it. Use --yes.") from None
+    return answer.strip().lower() == "y"
 
 
 def _suppress(args: Namespace, keys: Sequence[str]) -> None:
     with open_suppressions(args.suppressions, args.secret_conn_id, create=True) as suppressions:
         suppressions.add(keys, scope=ALL, reason=_REASON, source=_SOURCE, until=None)
-    print("Suppressed the person.")  # noqa: T201
+    kinds = dict.fromkeys(key.partition(":")[0] for key in keys)
+    print(f"Suppressed the person by: {', '.join(kinds)}.")  # noqa: T201

@@ -114,6 +114,14 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f" Did you mean `{close}`?" if close else ""
 
 
+def list_names(names: Iterable[object]) -> str:
+    """Return names of columns for a message. Those that are not identifiers may be values, so they are only counted."""
+    texts = sorted(map(str, names))
+    shown = [text for text in texts if text.isidentifier() and text.isascii()]
+    hidden = len(texts) - len(shown)
+    return (", ".join(shown) or "none") + (f" and {hidden} with other names" if hidden else "")
+
+
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is closest to a misspelled one, or None."""
     return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.databases.dialects import is_mysql
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.connections import find_connection
@@ -61,6 +62,8 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
+        elif is_mysql(engine.dialect.name):
+            connection.exec_driver_sql("SET time_zone = '+00:00'")
         yield connection
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Digests and keyed hashes, in hexadecimal.
 DIGEST_LENGTH = 64
+# In place of a digest, in rows of people whose data was erased.
+ERASED = "erased"
 
 
 def parse_table_name(name: object, argument: str = "table") -> tuple[str | None, str]:
@@ -47,10 +49,11 @@ def parse_table_location(value: object, argument: str) -> tuple[str, str]:
     return conn_id, table
 
 
-def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
+def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_only: bool = False) -> None:
     """Create the table, or add the columns that a later version introduced, and verify that it can be written.
 
     :param create: whether the table may be created or altered.
+    :param append_only: whether rows are only inserted.
     :raises InvalidRequest: if it does not exist and may not be created, or is incompatible.
     """
     import sqlalchemy as sa
@@ -72,7 +75,7 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool) -> None:
         inspector = sa.inspect(engine)
     _verify(inspector, table)
     if engine.dialect.name != "sqlite":
-        _require_write_permission(engine, table)
+        _require_write_permission(engine, table, append_only=append_only)
 
 
 def require_table(engine: sa.Engine, table: sa.Table) -> None:
@@ -166,14 +169,15 @@ def _key_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
     return [] if any(set(key) == set(wanted) for key in keys) else [f"no unique key on {', '.join(wanted)}"]
 
 
-def _require_write_permission(engine: sa.Engine, table: sa.Table) -> None:
+def _require_write_permission(engine: sa.Engine, table: sa.Table, *, append_only: bool) -> None:
     """Raise the database's error if writing is not allowed, before anything is read. No row is changed."""
     import sqlalchemy as sa
 
     with engine.connect() as connection:
         no_rows = sa.select(table).where(sa.false())
         connection.execute(table.insert().from_select(list(table.c), no_rows))
-        connection.execute(table.update().where(sa.false()).values({list(table.c)[-1]: None}))
+        if not append_only:
+            connection.execute(table.update().where(sa.false()).values({list(table.c)[-1]: None}))
         connection.rollback()
 
 

@@ -18,7 +18,13 @@ from airflow_provider_contacts.links import ContactLink, push_contact_url
 from airflow_provider_contacts.operators.base import ContactsLike
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.operators.sources import ContactSource
-from airflow_provider_contacts.operators.update_options import CHECKS, UpdateOptions, parse_options
+from airflow_provider_contacts.operators.update_options import (
+    CHECKS,
+    SAFEGUARDS,
+    UpdateOptions,
+    is_nothing,
+    parse_options,
+)
 from airflow_provider_contacts.operators.update_plan import (
     UpdatePlan,
     change_of,
@@ -127,6 +133,8 @@ class BaseUpdateOperator(RetryPolicyOperator):
         self.audit = audit
         for name, check in CHECKS.items():
             check_literals(self, check, getattr(self, name))
+        # A template that renders to nothing must not switch a safeguard off.
+        self.required_arguments = tuple(name for name in SAFEGUARDS if not is_nothing(getattr(self, name)))
 
     def reads_change_from_arguments(self) -> bool:
         """Return whether to read the change from the arguments, not from the rows of ``contacts``."""
@@ -156,9 +164,11 @@ class BaseUpdateOperator(RetryPolicyOperator):
         :param event: the answer.
         :param displayed: the number of the request that the person saw.
         """
-        from airflow_provider_contacts.safeguards.approval import parse_answer
+        from airflow_provider_contacts.safeguards.approval import parse_answer, skip_if_rejected
 
-        return self._run(context, parse_answer(event, displayed))
+        answer = parse_answer(event, displayed)
+        skip_if_rejected(context, answer, self.log)
+        return self._run(context, answer)
 
     def _run(self, context: Context, answer: Answer | None) -> dict[str, list[dict[str, object]]]:
         push_contact_url(
@@ -195,10 +205,11 @@ class BaseUpdateOperator(RetryPolicyOperator):
         unchanged = [target for target in targets if is_satisfied(target)]
         pending = [target for target in targets if not is_satisfied(target)]
         gate = open_gate(options.suppressions, options.secret_conn_id, options.contacts_table, self.log)
+        must_not = gate.find_suppressed(targets, vendor.name)
         suppressed = {
             index
-            for index in gate.find_suppressed(pending, vendor.name)
-            if not vendor.updates.only_stops_outreach(change_of(pending[index]))
+            for index, target in enumerate(pending)
+            if target.contact_id in must_not and not vendor.updates.only_stops_outreach(change_of(target))
         }
         return UpdatePlan(unchanged, pending, suppressed), duplicates
 
@@ -287,8 +298,8 @@ class BaseUpdateOperator(RetryPolicyOperator):
             journal=audit_writer,
         )
         result = self._report(hook.vendor, outcome, plan)
-        progress.clear()
         forget_approval(context, self.log)
+        progress.clear()
         return result
 
     def _report(
@@ -312,8 +323,11 @@ class BaseUpdateOperator(RetryPolicyOperator):
                 f"lists the first {_MAX_CONTACTS_IN_LOG} failures. {outcome.causes(targets)}",
                 transient=any(not error.permanent for error in outcome.failed.values()),
             )
+        # A contact that was suppressed after an earlier attempt had updated it is updated.
+        suppressed = sorted(set(plan.suppressed_indexes) - set(outcome.updated))
         return {
             "updated": list_references(vendor.name, [targets[index] for index in outcome.updated]),
+            "suppressed": list_references(vendor.name, [targets[index] for index in suppressed]),
             "failed": failed,
         }
 

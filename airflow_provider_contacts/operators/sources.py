@@ -73,7 +73,7 @@ class SqlContacts(ContactSource):
             names = [str(name).lower() for name in result.keys()]  # noqa: SIM118 - not a mapping
             if len(set(names)) < len(names):
                 raise InvalidRequest(
-                    f"The query of connection {self.conn_id!r} returns two columns with the same name: {', '.join(names)}."
+                    f"The query of connection {self.conn_id!r} returns several columns with the same name. Give them other names."
                 )
             while rows := result.fetchmany(_ROWS_PER_FETCH):
                 for row in rows:
@@ -105,7 +105,7 @@ class FileContacts(ContactSource):
             with ObjectStoragePath(path).open("rb") as file:
                 # A byte order mark, as spreadsheets write it, is not part of the first name.
                 lines = io.TextIOWrapper(file, "utf-8-sig", newline="")
-                rows = _csv_rows(lines) if path.endswith(".csv") else _json_rows(lines)
+                rows = _csv_rows(lines, self) if path.endswith(".csv") else _json_rows(lines)
                 for number, row in enumerate(rows, start=1):
                     yield _parse_lists(_check_row(row, f"Row {number} of {self}"))
         except OSError as error:
@@ -119,27 +119,37 @@ class FileContacts(ContactSource):
             raise InvalidRequest(f"{self} is not valid CSV. Check its quotes.") from None
 
 
-def _csv_rows(lines: io.TextIOWrapper) -> Iterator[object]:
-    for row in csv.DictReader(lines, strict=True):
+def _csv_rows(lines: io.TextIOWrapper, source: ContactSource) -> Iterator[object]:
+    reader = csv.reader(lines, strict=True)
+    names = [name.strip().lower() for name in next(reader, [])]
+    if len(set(names)) < len(names):
+        raise InvalidRequest(f"{source} has several columns with the same name. Give them other names.")
+    for number, values in enumerate(reader, start=1):
+        if not values:
+            continue  # an empty line
+        if len(values) != len(names):
+            raise InvalidRequest(
+                f"Row {number} of {source} has {len(values)} values, but the header has {len(names)}. Quote values that contain commas."
+            )
         # A CSV file has no other way to leave a field out.
-        yield {name: None if value == "" else value for name, value in row.items()}
+        yield {name: value or None for name, value in zip(names, values, strict=True)}
 
 
 def _json_rows(lines: io.TextIOWrapper) -> Iterator[object]:
     for line in lines:
         try:
             yield json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield None
 
 
 def _check_row(row: object, where: str) -> dict[str, object]:
     if not isinstance(row, dict):
         raise InvalidRequest(f"{where} is not a JSON object.")
-    # csv.DictReader puts the values that have no name under None.
-    if None in row:
-        raise InvalidRequest(f"{where} has more values than the header. Quote values that contain commas.")
-    return {str(name).strip().lower(): value for name, value in row.items()}
+    found = {str(name).strip().lower(): value for name, value in row.items()}
+    if len(found) < len(row):
+        raise InvalidRequest(f"{where} has several fields with the same name. Give them other names.")
+    return found
 
 
 def _to_plain(value: object) -> object:

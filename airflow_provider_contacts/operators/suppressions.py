@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.conditions import parse_time_or_duration
-from airflow_provider_contacts.core.validation import parse_optional_text
+from airflow_provider_contacts.core.logs import Log
+from airflow_provider_contacts.core.validation import list_names, parse_optional_text
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.operators.base import ContactsLike
@@ -31,6 +33,7 @@ class _SuppressionsOperator(RetryPolicyOperator):
     """Base class of the operators that write suppressions."""
 
     template_fields: Sequence[str] = ("contacts", "suppressions", "reason", "scope", "secret_conn_id")
+    creates_table: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -60,8 +63,8 @@ class _SuppressionsOperator(RetryPolicyOperator):
         scope = _parse_scope(self.scope)
         secret_conn_id = parse_optional_text("secret_conn_id", self.secret_conn_id) or DEFAULT_SECRET_CONN_ID
         self.check_arguments()
-        keys = _find_keys(self.contacts)
-        with open_suppressions(location, secret_conn_id, create=True) as suppressions:
+        keys = _find_keys(self.contacts, self.log)
+        with open_suppressions(location, secret_conn_id, create=self.creates_table) as suppressions:
             return self.write(suppressions, keys, scope, reason, _describe_source(context))
 
     def check_arguments(self) -> None:
@@ -102,11 +105,12 @@ class SuppressContactsOperator(_SuppressionsOperator):
 
     template_fields: Sequence[str] = (*_SuppressionsOperator.template_fields, "until")
     ui_color = "#f1e4ec"
+    creates_table = True
 
     def __init__(self, *, until: datetime | date | timedelta | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.until = until
-        check_literals(self, _parse_until, until)
+        check_literals(self, _parse_end, until)
 
     def check_arguments(self) -> None:
         """Check ``until``."""
@@ -171,23 +175,52 @@ def _count(
     return counts
 
 
-def _find_keys(contacts: object) -> list[list[str]]:
+def _find_keys(contacts: object, log: Log) -> list[list[str]]:
     """Return the keys of each contact.
 
     :raises InvalidRequest: if one has none.
     """
-    from airflow_provider_contacts.safeguards.keys import find_keys
+    from airflow_provider_contacts.safeguards.keys import find_keys, list_unreadable_fields
 
+    unreadable: Counter[str] = Counter()
     found = []
     for number, item in enumerate(_items(contacts), start=1):
-        keys = find_keys(item) if isinstance(item, Mapping) else []
+        where = f"Item {number} of `contacts`"
+        fields: Mapping[str, object] = item if isinstance(item, Mapping) else {}
+        keys = find_keys(fields)
         if not keys:
             raise InvalidRequest(
-                f"Item {number} of `contacts` has no e-mail address, no phone number with a country, no LinkedIn profile, and no "
-                "`vendor` with a `contact_id`, so it could not be recognized. Nothing was written."
+                f"{where} has no e-mail address, no phone number with a country, no LinkedIn profile, and no `vendor` with a "
+                f"`contact_id`, so it could not be recognized. Nothing was written. Its fields are: {list_names(fields)}."
             )
+        _check_reference(fields, where)
+        for name in list_unreadable_fields(fields):
+            unreadable[name] += 1
         found.append(keys)
+    if not found:
+        log.warning("There are no contacts. Nothing is written.")
+    for name, count in unreadable.items():
+        log.warning(
+            "%d contacts have a value of `%s` that cannot be normalized. They are recognized by their other keys only.",
+            count,
+            name,
+        )
     return found
+
+
+def _check_reference(item: Mapping[str, object], where: str) -> None:
+    """Check the reference of a contact. One that no vendor has would suppress nobody."""
+    if not item.get("vendor") or item.get("contact_id") is None:
+        return
+    hook_class = hook_classes().get(str(item["vendor"]).strip())
+    if hook_class is None:
+        raise InvalidRequest(
+            f"{where} has an unknown `vendor`. Known vendors: {', '.join(hook_classes())}. Nothing was written."
+        )
+    try:
+        hook_class.vendor.updates.check_ids(str(item["contact_id"]).strip(), "")
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{where}: {error} Nothing was written.") from None
 
 
 def _items(contacts: object) -> Iterable[object]:
@@ -236,15 +269,20 @@ def _parse_scope(value: object) -> str:
     return scope
 
 
-def _parse_until(value: object) -> datetime | None:
+def _parse_end(value: object) -> datetime | None:
+    """Return a time in UTC, or None for never."""
     if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
         return None
     try:
         until = parse_time_or_duration(value, "until", "from now")
     except ValueError as error:
         raise InvalidRequest(f"{error}.") from None
-    now = datetime.now(timezone.utc)
-    end = now + until if isinstance(until, timedelta) else until
-    if end <= now:
+    return datetime.now(timezone.utc) + until if isinstance(until, timedelta) else until
+
+
+def _parse_until(value: object) -> datetime | None:
+    end = _parse_end(value)
+    # Not checked when the DAG is parsed: it would stop importing one day.
+    if end is not None and end <= datetime.now(timezone.utc):
         raise InvalidRequest("`until` is in the past.")
     return end

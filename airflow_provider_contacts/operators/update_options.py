@@ -42,6 +42,16 @@ class UpdateOptions:
     audit: str
 
 
+# Arguments that protect people.
+SAFEGUARDS = ("require_approval", "approvers", "suppressions", "contacts_table", "audit")
+
+
+def is_nothing(value: object) -> bool:
+    """Return whether a rendered value says nothing. False is a value."""
+    text = value.strip() if isinstance(value, str) else value
+    return text is None or text in ("", "None") or (isinstance(text, list | tuple) and not any(text))
+
+
 def parse_on_failure(value: object) -> str:
     """Return what to do about contacts that fail: ``fail`` or ``continue``.
 
@@ -69,8 +79,14 @@ CHECKS: dict[str, Callable[[object], object]] = {
 def parse_options(operator: BaseUpdateOperator) -> UpdateOptions:
     """Return the options of an operator whose templates are rendered.
 
-    :raises InvalidRequest: if one is invalid.
+    :raises InvalidRequest: if one is invalid, or a safeguard that was set has become empty.
     """
+    for name in operator.required_arguments:
+        if is_nothing(getattr(operator, name)):
+            raise InvalidRequest(
+                f"`{name}` is set on the operator but has become empty, so nothing was written. Check its template. To switch it off, "
+                "leave the argument out."
+            )
     return UpdateOptions(
         preview=parse_bool("preview", operator.preview),
         max_updates=parse_int("max_updates", operator.max_updates),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.updates.targets import Target, parse_targets
+from airflow_provider_contacts.core.validation import list_names
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.sources import ContactSource
 
@@ -51,9 +52,7 @@ def read_targets(contacts: object, arguments: ChangeArguments, vendor: Vendor) -
 
 def _check_columns(source: object, arguments: ChangeArguments, columns: set[str]) -> None:
     if "contact_id" not in columns:
-        raise InvalidRequest(
-            f"{source} has no column `contact_id`. Its columns are: {', '.join(sorted(columns))}."
-        )
+        raise InvalidRequest(f"{source} has no column `contact_id`. Its columns are: {list_names(columns)}.")
     own = [name for name in arguments.change_columns if name in columns]
     # The column `stage` may be the contact's stage as it is now.
     clashing = [name for name in own if name != "stage"]
@@ -61,9 +60,14 @@ def _check_columns(source: object, arguments: ChangeArguments, columns: set[str]
         raise InvalidRequest(
             f"{source} has the column `{clashing[0]}`, and the operator sets the change too. Remove the column or the argument."
         )
+    if not arguments.has_change() and "stage" in own and "digest" in columns:
+        raise InvalidRequest(
+            f"{source} has the columns of exported contacts, whose `stage` is the present stage. Set `stage` on the operator, or "
+            "select only `contact_id` and the new stage as `stage`."
+        )
     if not arguments.has_change() and not own:
-        names = " or ".join(f"`{name}`" for name in arguments.change_columns)
-        raise InvalidRequest(f"No change is set. Set {names}, or add such a column to {source}.")
+        wanted = " or ".join(f"`{name}`" for name in arguments.change_columns)
+        raise InvalidRequest(f"No change is set. Set {wanted}, or add such a column to {source}.")
 
 
 def _split_row(

@@ -66,12 +66,13 @@ class UpdateContactTagsOperator(BaseUpdateOperator):
         self.add = add
         self.remove = remove
         self.replace = replace
+        self._has_change = bool(add or remove) or replace is not None
         if self.reads_change_from_arguments():
             check_literals(self, parse_tag_change, add, remove, replace)
 
     def has_change(self) -> bool:
-        """Return whether ``add``, ``remove`` or ``replace`` is set."""
-        return bool(self.add or self.remove) or self.replace is not None
+        """Return whether ``add``, ``remove`` or ``replace`` was set, whatever a template has rendered to."""
+        return self._has_change
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""
@@ -112,12 +113,13 @@ class UpdateContactNotesOperator(BaseUpdateOperator):
     def __init__(self, *, notes: object = msgspec.UNSET, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.notes = notes
+        self._has_change = notes is not msgspec.UNSET
         if self.reads_change_from_arguments():
             check_literals(self, _check_notes, notes)
 
     def has_change(self) -> bool:
-        """Return whether ``notes`` is set. None clears the notes."""
-        return self.notes is not msgspec.UNSET
+        """Return whether ``notes`` was set. None clears the notes."""
+        return self._has_change
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""
@@ -162,12 +164,13 @@ class UpdateContactStageOperator(BaseUpdateOperator):
         super().__init__(**kwargs)
         self.stage = stage
         self.campaign = campaign
+        self._has_change = stage is not None
         if self.reads_change_from_arguments():
             check_literals(self, parse_stage_change, stage, campaign)
 
     def has_change(self) -> bool:
-        """Return whether ``stage`` is set."""
-        return self.stage is not None
+        """Return whether ``stage`` was set, whatever a template has rendered to."""
+        return self._has_change
 
     def parse_change(self) -> Change:
         """Validate the arguments and return the change."""

@@ -27,7 +27,9 @@ _FIELD_HELP = (
     "task's log has the current one, with its number."
 )
 _STATE_KEY = "contacts-approval"
-_NUMBER_LENGTH = 12
+# In hexadecimal. With a shorter number, a harmless and a harmful update could be prepared to have the same one.
+_NUMBER_LENGTH = 32
+_ASKS_AGAIN = "A retry asks again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,21 @@ def parse_answer(event: Mapping[str, Any], displayed: str) -> Answer:
     return Answer(list(options) == [APPROVE], str(number).strip(), _name_of(user))
 
 
+def skip_if_rejected(context: Context, answer: Answer, log: Log) -> None:
+    """Skip the task if the answer is no.
+
+    :raises AirflowSkipException: if it is.
+    """
+    if answer.is_approved:
+        return
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    # Otherwise, the same contacts would not be asked about again after an earlier approval.
+    forget_approval(context, log)
+    reason = f"{answer.user} rejected the update" if answer.user else "Nobody approved the update in time"
+    raise AirflowSkipException(f"{reason}. Nothing was written.")
+
+
 def require_approver(
     operator: BaseOperator,
     context: Context,
@@ -100,7 +117,6 @@ def require_approver(
     :param answer: the answer that resumed the task, or None.
     :param approvers: the only users who may answer, as ``{"id", "name"}``, or none for all.
     :param timeout: after this time, the request counts as rejected.
-    :raises AirflowSkipException: if the answer is no.
     :raises TaskAwaitingInput: if the task has to wait (``TaskDeferred`` on Airflow 3.2).
     """
     memory = ApprovalMemory(find_store(context), operator.log)
@@ -111,11 +127,6 @@ def require_approver(
             )
             return approver
         require_known_approvers(approvers, operator.log)
-    elif not answer.is_approved:
-        from airflow.sdk.exceptions import AirflowSkipException
-
-        reason = f"{answer.user} rejected the update" if answer.user else "Nobody approved the update in time"
-        raise AirflowSkipException(f"{reason}. Nothing was written.")
     elif answer.number == request.number:
         approver = answer.user or "unknown"
         operator.log.info("Request %s was approved by %s.", request.number, approver)
@@ -231,7 +242,7 @@ class ApprovalMemory:
 
     def find_approver(self, request: ApprovalRequest) -> str | None:
         """Return who approved the request in an earlier attempt, or None."""
-        stored = self._call("read", lambda store: store.get(_STATE_KEY))
+        stored = self._call("read", _ASKS_AGAIN, lambda store: store.get(_STATE_KEY))
         fields = stored if isinstance(stored, dict) else {}
         approver = fields.get("approver")
         return approver if fields.get("digest") == request.digest and isinstance(approver, str) else None
@@ -239,22 +250,25 @@ class ApprovalMemory:
     def save(self, request: ApprovalRequest, approver: str) -> None:
         """Remember an approval."""
         value = {"digest": request.digest, "approver": approver}
-        self._call("written", lambda store: store.set(_STATE_KEY, value))
+        self._call("written", _ASKS_AGAIN, lambda store: store.set(_STATE_KEY, value))
 
     def clear(self) -> None:
         """Forget the approval, so that the same update needs a new one next time."""
-        if self._call("read", lambda store: store.get(_STATE_KEY)) is not None:
-            self._call("cleared", lambda store: store.delete(_STATE_KEY))
+        consequence = "If this task is cleared, it may repeat the update without asking."
+        # Overwritten first: an approval must not stay if it cannot be deleted.
+        self._call("cleared", consequence, lambda store: store.set(_STATE_KEY, {}))
+        self._call("cleared", "It is empty.", lambda store: store.delete(_STATE_KEY))
 
-    def _call(self, what: str, function: Any) -> object:
+    def _call(self, what: str, consequence: str, function: Callable[[Store], object]) -> object:
         if self._store is None:
             return None
         try:
             return function(self._store)
         except Exception as error:
             self._log.warning(
-                "The approval could not be %s in the task's state store. A retry may ask again. %s",
+                "The approval could not be %s in the task's state store. %s %s",
                 what,
+                consequence,
                 wrap_unexpected(error),
             )
             return None

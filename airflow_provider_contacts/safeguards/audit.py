@@ -151,7 +151,7 @@ def _open_audit(location: str, *, create: bool) -> Iterator[tuple[sa.Engine, sa.
         table = define_audit(name)
         require_schema_support(engine.dialect.name, table.schema)
         with database_errors("The audit cannot be used, so nothing is written"):
-            ensure_table(engine, table, create=create)
+            ensure_table(engine, table, create=create, append_only=True)
         yield engine, table
 
 

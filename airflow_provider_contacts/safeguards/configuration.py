@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.safeguards.arguments import parse_optional_location
+
 SECTION = "contacts"
 DEFAULT_SECRET_CONN_ID = "contacts_suppressions"  # noqa: S105 - the id of a connection
 
@@ -13,6 +16,18 @@ def read_option(name: str) -> str:
     return (conf.get(SECTION, name, fallback="") or "").strip()
 
 
+def read_location(name: str) -> str:
+    """Return a table of Airflow's configuration, as ``<conn_id>.<table>``, or an empty string.
+
+    :raises InvalidRequest: if it is something else.
+    """
+    location = read_option(name)
+    try:
+        return parse_optional_location(name, location)
+    except InvalidRequest as error:
+        raise error.at(f"[{SECTION}] in Airflow's configuration") from None
+
+
 def find_suppression_locations(suppressions: str, secret_conn_id: str) -> list[tuple[str, str]]:
     """Return the tables of suppressions that an update has to respect, each with the connection of its secret.
 
@@ -20,7 +35,7 @@ def find_suppression_locations(suppressions: str, secret_conn_id: str) -> list[t
     :param secret_conn_id: the connection of its secret.
     """
     locations = [(suppressions, secret_conn_id)] if suppressions else []
-    if configured := read_option("suppressions"):
+    if configured := read_location("suppressions"):
         locations.append((configured, read_option("suppressions_secret_conn_id") or DEFAULT_SECRET_CONN_ID))
     return list(dict.fromkeys(locations))
 
@@ -30,4 +45,4 @@ def find_audit_locations(audit: str) -> list[str]:
 
     :param audit: the operator's own table, or empty.
     """
-    return list(dict.fromkeys(filter(None, (audit, read_option("audit")))))
+    return list(dict.fromkeys(filter(None, (audit, read_location("audit")))))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.validation import is_int
-from airflow_provider_contacts.errors import InvalidConnection
+from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
 
 _IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
+_MIN_SECRET_LENGTH = 16
+_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
+_NAME_AND_ADDRESS = re.compile(r"[^<>@]*<([^<>]+)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +47,70 @@ def find_secret(conn_id: str) -> str:
             f"Connection {conn_id!r} has no password. It is the secret that suppressions are hashed with. Enter a long random text "
             "and keep it: hashes made with another secret do not match."
         )
+    if len(secret) < _MIN_SECRET_LENGTH:
+        raise InvalidConnection(
+            f"The password of connection {conn_id!r} is shorter than {_MIN_SECRET_LENGTH} characters. Hashes of phone numbers could be "
+            "reversed by guessing it. Enter a long random text."
+        )
     return secret
 
 
 def find_keys(fields: Mapping[str, object], vendor: str = "") -> list[str]:
     """Return the keys of a contact: of its e-mail address, phone number and LinkedIn profile, and of its reference.
 
-    The account is not part of the reference, because a contact with the same id in another account of the vendor is the
-    same person.
+    A phone number that can be read in two ways has two keys. The account is not part of the reference, because a contact with
+    the same id in another account of the vendor is the same person.
 
     :param fields: the contact's fields, as far as they are known.
     :param vendor: the vendor, if the fields do not name it.
+    :raises InvalidRequest: if a field has a type that cannot be an address or a number.
     """
-    email, phone, country, linkedin_url = (_text(fields.get(name)) for name in _IDENTITY_FIELDS)
-    contact = Contact("", "", "", email=email, phone=phone, country=country, linkedin_url=linkedin_url)
+    email, phone, country, linkedin_url = (_to_text(name, fields.get(name)) for name in _IDENTITY_FIELDS)
+    contact = Contact(
+        "", "", "", email=_normalize_email(email), phone=phone, country=country, linkedin_url=linkedin_url
+    )
     keys = list(contact.identity_keys())
+    keys += [key for key in _international_keys(phone) if key not in keys]
     contact_id = fields.get("contact_id")
-    vendor = str(fields.get("vendor") or vendor)
-    if vendor and (is_int(contact_id) or (isinstance(contact_id, str) and contact_id)):
-        keys.append(f"reference:{vendor}/{contact_id}")
+    vendor = str(fields.get("vendor") or vendor).strip()
+    if vendor and (is_int(contact_id) or (isinstance(contact_id, str) and contact_id.strip())):
+        keys.append(f"reference:{vendor}/{str(contact_id).strip()}")
     return keys
 
 
-def _text(value: object) -> str | None:
-    return value.strip() if isinstance(value, str) else None
+def list_unreadable_fields(fields: Mapping[str, object]) -> list[str]:
+    """Return the names of fields that are not empty and have no key, such as a phone number without a country."""
+    kinds = {key.partition(":")[0] for key in find_keys(fields)}
+    by_field = {"email": "email", "phone": "phone", "linkedin_url": "linkedin"}
+    return [name for name, kind in by_field.items() if fields.get(name) and kind not in kinds]
 
 
-def has_identity(fields: Mapping[str, object]) -> bool:
-    """Return whether more is known of a contact than its reference."""
-    return any(fields.get(name) for name in _IDENTITY_FIELDS if name != "country")
+def _to_text(name: str, value: object) -> str | None:
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if is_int(value):
+        value = str(value)
+    if value is None or isinstance(value, str):
+        return value.strip() if value else None
+    raise InvalidRequest(f"A contact has a value of `{name}` that is not text. Nothing was written.")
+
+
+def _normalize_email(text: str | None) -> str | None:
+    """Return an address in the form that is hashed, or None if the text is not one address."""
+    plain = "".join(char for char in text or "" if unicodedata.category(char) != "Cf")
+    plain = unicodedata.normalize("NFC", plain).strip().removeprefix("mailto:")
+    if found := _NAME_AND_ADDRESS.fullmatch(plain):
+        plain = found[1]
+    if not _ADDRESS.fullmatch(plain):
+        return None
+    user, _, domain = plain.rpartition("@")
+    with contextlib.suppress(UnicodeError):
+        domain = domain.encode("idna").decode()
+    return f"{user}@{domain}".lower()
+
+
+def _international_keys(phone: str | None) -> tuple[str, ...]:
+    """Return the key of a number whose country code has no plus sign, as Mailstand writes them: ``1 (202) 555-0180``."""
+    if phone is None or phone.startswith(("+", "00")):
+        return ()
+    return Contact("", "", "", phone=f"+{phone}").identity_keys()

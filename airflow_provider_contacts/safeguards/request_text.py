@@ -9,6 +9,7 @@ from airflow_provider_contacts.core.updates.targets import Target
 
 _MAX_CONTACTS = 20
 _MAX_CHANGES = 10
+_UNSAFE_CHARACTERS = frozenset(" ()<>\\\n\r\t\"'`")
 
 
 def describe_changes(targets: Sequence[Target]) -> list[str]:
@@ -54,9 +55,10 @@ def write_request(
 def _link(target: Target) -> str:
     name = _code("/".join(filter(None, (target.account_id, target.contact_id))))
     url = target.fields.get("url")
-    # The address comes from the vendor, so only plain web URLs are linked.
-    is_plain = isinstance(url, str) and url.startswith("https://") and not set(url) & set(" ()<>\\\n\r\t\"'`")
-    return f"[{name}]({url})" if is_plain else name
+    if not isinstance(url, str) or not url.startswith("https://") or set(url) & _UNSAFE_CHARACTERS:
+        return name
+    # A URL in the vendor's app contains the contact's id. Another one, such as a profile, may contain a name.
+    return f"[{name}]({url})" if target.contact_id in url else name
 
 
 def _code(text: str) -> str:

@@ -31,6 +31,7 @@ ALL = "all"
 # The check row shows with which secret the others were hashed.
 _CHECK_KIND = "check"
 _CHECK_KEY = "check:contact_suppressions"
+_CHECK_TIME = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _KEYS_PER_QUERY = 500
 
 
@@ -193,8 +194,8 @@ class SuppressionList:
             database_errors("The suppressions cannot be read, so nothing is written"),
             transaction(self._engine) as connection,
         ):
-            checks = connection.scalars(sa.select(table.c.key_hash).where(table.c.kind == _CHECK_KIND)).all()
-            if check in checks:
+            checks = connection.scalars(sa.select(table.c.source).where(table.c.kind == _CHECK_KIND)).all()
+            if set(checks) == {check}:
                 return
             is_empty = not checks and connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
             if not is_empty:
@@ -204,9 +205,16 @@ class SuppressionList:
                     "password, or suppress everyone again in a new table: hashes cannot be converted."
                 )
             if write_check_row:
-                reason = "Shows whether the secret has changed."
-                values = {"key_hash": check, "kind": _CHECK_KIND, "scope": _CHECK_KIND, "reason": reason}
-                connection.execute(table.insert(), {**values, "since": datetime.now(timezone.utc)})
+                # Its key is constant, so that two tasks with different secrets cannot both write one.
+                values = {
+                    "key_hash": _CHECK_KIND,
+                    "kind": _CHECK_KIND,
+                    "scope": _CHECK_KIND,
+                    "reason": "Shows whether the secret has changed.",
+                    "source": check,
+                    "since": _CHECK_TIME,
+                }
+                connection.execute(table.insert(), values)
 
 
 @contextlib.contextmanager
@@ -224,10 +232,13 @@ def open_suppressions(location: str, secret_conn_id: str, *, create: bool) -> It
         table = define_suppressions(name)
         require_schema_support(engine.dialect.name, table.schema)
         with database_errors("The table of suppressions cannot be used, so nothing is written"):
-            if create:
-                ensure_table(engine, table, create=True)
-            else:
-                require_table(engine, table)
+            try:
+                if create:
+                    ensure_table(engine, table, create=True)
+                else:
+                    require_table(engine, table)
+            except InvalidRequest as error:
+                raise error.at(f"Suppressions {location}") from None
         suppressions = SuppressionList(engine, table, hasher)
         suppressions.verify_secret(location, secret_conn_id, write_check_row=create)
         yield suppressions

@@ -18,9 +18,6 @@ from airflow_provider_contacts.transfers.columns import FIRST_COLUMNS
 
 DIGEST_BYTES = 24
 
-# In place of a digest, in rows of people whose data was erased. They are not written again.
-ERASED = "erased"
-
 _VERSION = "3"
 _ENCODER = msgspec.json.Encoder()
 # Cut off from the end, so that a field that a later version adds changes the digests of the contacts that have it, and no others.

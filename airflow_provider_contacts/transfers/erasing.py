@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.databases.dialects import lock_contacts
+from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.digests import ERASED
 from airflow_provider_contacts.transfers.merge import lock_id_of
 from airflow_provider_contacts.transfers.table import KEY
 

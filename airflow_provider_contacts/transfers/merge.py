@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.databases.dialects import lock_contacts
+from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.transfers.bulk import insert_rows, mark_removed, update_rows
-from airflow_provider_contacts.transfers.digests import ERASED
 from airflow_provider_contacts.transfers.removals import RemovalLimit
 from airflow_provider_contacts.transfers.staging import StagedEntry, Staging
 

@@ -32,7 +32,7 @@ def test_erase(row: dict[str, Any], database: Database, airflow: Airflow) -> Non
     assert "Delete the contact at these vendors too: mailstand." in err
     assert erased(database) == [row["contact_id"]]
     # The address is not known any more.
-    assert airflow(*arguments)[1] == "No row matches. Nothing was erased or suppressed.\n"
+    assert airflow(*arguments)[1] == "No row matches. Nothing was erased.\n"
 
 
 def test_erased_person_can_be_suppressed(row: dict[str, Any], database: Database, airflow: Airflow) -> None:
@@ -42,7 +42,7 @@ def test_erased_person_can_be_suppressed(row: dict[str, Any], database: Database
         "--suppressions", location,
     )  # fmt: skip
     assert code == 0, err
-    assert "Suppressed the person." in out
+    assert "Suppressed the person by: " in out
     with database.engine.connect() as connection:
         kinds = connection.exec_driver_sql("SELECT kind, reason FROM contact_suppressions").fetchall()
     assert {("email", "erased"), ("reference", "erased")} <= {tuple(one) for one in kinds}

@@ -56,7 +56,7 @@ def test_query_writes_nothing(database: Database) -> None:
             "The query of connection 'warehouse' failed",
         ),
         ("CHOOSE ada@example.com", "The query of connection 'warehouse' failed"),
-        ("SELECT 1 AS a, 2 AS A", "two columns with the same name: a, a"),
+        ("SELECT 1 AS a, 2 AS A", "several columns with the same name"),
     ],
 )
 def test_invalid_queries(sql: str, error: str, database: Database) -> None:

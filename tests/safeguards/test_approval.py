@@ -68,7 +68,7 @@ def test_memory() -> None:
 
 def test_requests_are_numbered_by_their_digest() -> None:
     request = ApprovalRequest.create("0123456789abcdef", lambda number: ("subject", f"body {number}"))
-    assert (request.number, request.body) == ("0123456789ab", "body 0123456789ab")
+    assert (request.number, request.body) == ("0123456789abcdef", "body 0123456789abcdef")
 
 
 def test_users_of_other_auth_managers_are_not_known(

@@ -25,7 +25,7 @@ def suppress(database: Database, *keys: str, table: str = "contact_suppressions"
     return location
 
 
-def find(targets: list[Target], location: str, contacts_table: str = "", vendor: str = "tether") -> set[int]:
+def find(targets: list[Target], location: str, contacts_table: str = "", vendor: str = "tether") -> set[str]:
     gate = open_gate(location, "contacts_suppressions", contacts_table, LOG)
     return gate.find_suppressed(targets, vendor)
 
@@ -41,8 +41,8 @@ def test_whole_contacts_are_recognized_by_every_key(database: Database, secret: 
         Target("", "4"),
         Target("o", "5", {"email": "other@b.example"}),
     ]
-    assert find(targets, location) == {0, 1, 2, 3}
-    assert find(targets, location, vendor="mailstand") == {0, 1, 2}
+    assert find(targets, location) == {"1", "2", "3", "4"}
+    assert find(targets, location, vendor="mailstand") == {"1", "2", "3"}
 
 
 def test_scope_of_another_vendor_does_not_count(database: Database, secret: str) -> None:
@@ -58,9 +58,11 @@ def test_references_are_looked_up_in_the_exported_table(
     location = suppress(database, f"email:{contacts[0].email}".lower())
     targets = [Target("", one.contact_id) for one in contacts[:3]]
     assert find(targets, location) == set()
-    assert find(targets, location, f"{database.conn_id}.contacts") == {0}
+    assert find(targets, location, f"{database.conn_id}.contacts") == {contacts[0].contact_id}
     assert "not in the contacts table" not in caplog.text
-    assert find([*targets, Target("", "f" * 24)], location, f"{database.conn_id}.contacts") == {0}
+    assert find([*targets, Target("", "f" * 24)], location, f"{database.conn_id}.contacts") == {
+        contacts[0].contact_id
+    }
     assert "1 of 4 references are not in the contacts table" in caplog.text
 
 
@@ -69,8 +71,8 @@ def test_both_tables_count(database: Database, secret: str, monkeypatch: pytest.
     configured = suppress(database, "reference:tether/2", table="company")
     monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS", configured)
     targets = [Target("", str(number)) for number in range(1, 4)]
-    assert find(targets, own) == {0, 1}
-    assert find(targets, "") == {1}
+    assert find(targets, own) == {"1", "2"}
+    assert find(targets, "") == {"2"}
 
 
 def test_without_a_table_nothing_is_suppressed() -> None:
@@ -98,3 +100,40 @@ def test_another_secret_is_an_error(database: Database, secret: str, connect: An
     connect("contacts_suppressions", conn_type="generic", password="another long text")
     with pytest.raises(InvalidRequest, match="another secret"):
         find([Target("", "1")], location)
+
+
+def test_what_duplicates_say_counts(database: Database, secret: str) -> None:
+    location = suppress(database, "email:a@b.example", "email:c@d.example")
+    targets = [
+        Target("o", "1", {}, other_fields=({"email": "a@b.example"},)),
+        Target("one", "2", {"email": "c@d.example"}),
+        Target("two", "2"),
+        Target("o", "3", {"email": "e@f.example"}),
+    ]
+    assert find(targets, location) == {"1", "2"}
+
+
+def test_every_contact_is_looked_up_in_the_exported_table(
+    sandbox: Sandbox, database: Database, secret: str
+) -> None:
+    load(database, "tether")
+    [contact, *_] = [
+        one for one in ContactsHook.for_connection("tether_default").list_contacts() if one.email
+    ]
+    location = suppress(database, f"email:{contact.email}".lower())
+    table = f"{database.conn_id}.contacts"
+    assert find([Target("", contact.contact_id, {"phone": "n/a"})], location, table) == {contact.contact_id}
+
+
+def test_configured_table_of_contacts_cannot_be_replaced(
+    sandbox: Sandbox, database: Database, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(database, "tether")
+    load(database, "tether", table="empty", condition={"condition": "in_stage", "name": "nowhere"})
+    [contact, *_] = [
+        one for one in ContactsHook.for_connection("tether_default").list_contacts() if one.email
+    ]
+    location = suppress(database, f"email:{contact.email}".lower())
+    monkeypatch.setenv("AIRFLOW__CONTACTS__CONTACTS_TABLE", f"{database.conn_id}.contacts")
+    targets = [Target("", contact.contact_id)]
+    assert find(targets, location, f"{database.conn_id}.empty") == {contact.contact_id}

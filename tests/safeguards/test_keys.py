@@ -6,8 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_contacts.errors import InvalidConnection
-from airflow_provider_contacts.safeguards.keys import KeyHasher, find_keys, find_secret, has_identity
+from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
+from airflow_provider_contacts.safeguards.keys import (
+    KeyHasher,
+    find_keys,
+    find_secret,
+    list_unreadable_fields,
+)
 
 
 def test_keys_of_a_contact() -> None:
@@ -38,6 +43,7 @@ def test_keys_of_a_contact() -> None:
         ({"contact_id": True}, "tether", []),
         ({"phone": "12345"}, "", []),
         ({"email": None, "phone": 5, "linkedin_url": "https://example.com"}, "", []),
+        ({"contact_id": " 7 ", "vendor": " tether "}, "", ["reference:tether/7"]),
         ({}, "tether", []),
     ],
 )
@@ -54,13 +60,71 @@ def test_hashes_depend_on_the_secret() -> None:
 
 
 def test_secret_of_a_connection(connect: Callable[..., str]) -> None:
-    assert find_secret(connect("has_one", conn_type="generic", password="a long text")) == "a long text"
+    assert (
+        find_secret(connect("has_one", conn_type="generic", password="a long random text"))
+        == "a long random text"
+    )
     with pytest.raises(InvalidConnection, match="'has_none' has no password. It is the secret"):
         find_secret(connect("has_none", conn_type="generic"))
+    with pytest.raises(InvalidConnection, match="shorter than 16 characters"):
+        find_secret(connect("short", conn_type="generic", password="short"))
     with pytest.raises(InvalidConnection, match="'missing' does not exist"):
         find_secret("missing")
 
 
-def test_has_identity() -> None:
-    assert has_identity({"email": "a@b.example"})
-    assert not has_identity({"contact_id": "1", "country": "US", "name": "Ada", "email": None})
+def test_unreadable_fields() -> None:
+    assert list_unreadable_fields({"email": "n/a", "phone": "12", "linkedin_url": "-"}) == [
+        "email",
+        "phone",
+        "linkedin_url",
+    ]
+    assert list_unreadable_fields({"email": "a@b.example", "phone": None, "linkedin_url": ""}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ADA@Example.com",
+        " ada@example.com ",
+        "mailto:ada@example.com",
+        "Ada Lovelace <ada@example.com>",
+        "\ufeffada@exam\u200bple.com",
+    ],
+)
+def test_spellings_of_an_address(text: str) -> None:
+    assert find_keys({"email": text}) == ["email:ada@example.com"]
+
+
+def test_international_domains_and_composed_letters() -> None:
+    assert find_keys({"email": "zo\u00eb@m\u00fcnchen.example"}) == find_keys(
+        {"email": "zoe\u0308@xn--mnchen-3ya.example"}
+    )
+
+
+@pytest.mark.parametrize("text", ["a@b.example; c@d.example", "a@b@c", "ada", "", "<a@b.example> c"])
+def test_text_that_is_not_one_address(text: str) -> None:
+    assert find_keys({"email": text}) == []
+
+
+@pytest.mark.parametrize(
+    ("phone", "country", "keys"),
+    [
+        ("1 (202) 555-0180", "Germany", ["phone:+12025550180"]),
+        ("1 (202) 555-0180", None, ["phone:+12025550180"]),
+        (12025550180, None, ["phone:+12025550180"]),
+        ("(202) 555-0180", "United States", ["phone:+12025550180"]),
+        ("(202) 555-0180", "USA", ["phone:+12025550180"]),
+        ("020 7946 0958", "united kingdom", ["phone:+442079460958"]),
+        ("+1 202 555 0180", "Germany", ["phone:+12025550180"]),
+        ("(202) 555-0180", None, []),
+    ],
+)
+def test_phone_numbers(phone: object, country: str | None, keys: list[str]) -> None:
+    assert find_keys({"phone": phone, "country": country}) == keys
+
+
+@pytest.mark.parametrize("value", [["a@b.example"], {"value": "a@b.example"}, 1.5, True])
+def test_other_types_are_rejected(value: object) -> None:
+    with pytest.raises(InvalidRequest, match="`email` that is not text"):
+        find_keys({"email": value})
+    assert find_keys({"email": b"ada@example.com"}) == ["email:ada@example.com"]

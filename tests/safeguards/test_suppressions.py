@@ -162,3 +162,15 @@ def test_tables_that_cannot_be_used(opened: Any, database: Database, secret: str
         open_suppressions("contact_suppressions", secret, create=True).__enter__()
     with pytest.raises(ContactsError, match="Connection 'nowhere' does not exist"):
         open_suppressions("nowhere.contact_suppressions", secret, create=True).__enter__()
+
+
+def test_two_secrets_cannot_both_be_valid(
+    opened: Any, database: Database, connect: Callable[..., str]
+) -> None:
+    with opened():
+        pass
+    columns = "key_hash, kind, scope, source, since"
+    with pytest.raises(sa.exc.IntegrityError):
+        database.run(
+            f"INSERT INTO contact_suppressions ({columns}) SELECT key_hash, kind, scope, 'another', since FROM contact_suppressions"
+        )

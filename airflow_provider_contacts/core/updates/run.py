@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -161,18 +162,33 @@ def update_all(
             for batch, error in results:
                 if error is not None:
                     waiting.extendleft(failures.handle(batch, error))
+            failures.raise_fatal()
             report(len(outcome.updated) + len(outcome.failed))
-    finally:
+    except BaseException:
+        # What was written when an error ended the update is still remembered. That error matters more than one here.
         stop.set()
-        # What was written when an error ended the update is still remembered.
         finished, _ = wait(in_flight, timeout=_SHUTDOWN_GRACE_SECONDS)
-        late = [index for future in finished if future.exception() is None for index in in_flight[future]]
-        if late:
-            if journal is not None:
-                journal.record(late, {})
-            progress.add(late)
+        with contextlib.suppress(ContactsError):
+            _record_late([(in_flight[future], future.exception()) for future in finished], progress, journal)
+        raise
     outcome.updated.sort()
     return outcome
+
+
+def _record_late(
+    results: list[tuple[list[int], BaseException | None]], progress: Progress, journal: Journal | None
+) -> None:
+    written = [index for batch, error in results if error is None for index in batch]
+    failed = {
+        index: wrap_unexpected(error)
+        for batch, error in results
+        if isinstance(error, Exception)
+        for index in batch
+    }
+    if journal is not None and (written or failed):
+        journal.record(written, failed)
+    if written:
+        progress.add(written)
 
 
 def _change_of(target: Target) -> Change:
@@ -203,12 +219,15 @@ class _Failures:
     count: int
     journal: Journal | None
     in_a_row: int = 0
+    fatal: list[ContactsError] = field(default_factory=list)
+
+    def raise_fatal(self) -> None:
+        """Raise the first error that ends the whole update, after all results of a round are recorded."""
+        if self.fatal:
+            raise self.fatal[0]
 
     def handle(self, batch: list[int], error: BaseException) -> list[list[int]]:
-        """Record a failed request, and return what to try instead: the contacts of a rejected batch, one by one.
-
-        :raises BaseException: if the error ends the whole update.
-        """
+        """Record a failed request, and return what to try instead: the contacts of a rejected batch, one by one."""
         if not isinstance(error, Exception):
             raise error
         error = wrap_unexpected(error)
@@ -217,13 +236,17 @@ class _Failures:
         if self.journal is not None:
             self.journal.record((), dict.fromkeys(batch, error))
         if error.aborts_bulk_update:
-            raise error
+            self.fatal.append(error)
+            return []
         # More requests would only add to the vendor's load. Airflow's retry continues where this attempt ends.
         self.in_a_row = 0 if error.permanent else self.in_a_row + len(batch)
         if self.in_a_row >= _MAX_FAILURES_IN_A_ROW:
-            raise error.at(
-                f"The update has stopped, because {self.in_a_row} contacts in a row failed. {len(self.outcome.updated)} of "
-                f"{self.count} contacts were updated, and a retry continues from there"
+            self.fatal.append(
+                error.at(
+                    f"The update has stopped, because {self.in_a_row} contacts in a row failed. {len(self.outcome.updated)} of "
+                    f"{self.count} contacts were updated, and a retry continues from there"
+                )
             )
+            return []
         self.outcome.failed.update(dict.fromkeys(batch, error))
         return []

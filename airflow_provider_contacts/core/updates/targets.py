@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from airflow_provider_contacts.core.vendor import Vendor
 
 
+# What databases index, and so what an audit can store.
+_MAX_ID_LENGTH = 255
+
 # Takes the fields of an item, and where the item is, for messages.
 SplitChange: TypeAlias = "Callable[[Mapping[str, object], str], tuple[Change, Mapping[str, object]]]"
 
@@ -28,12 +31,14 @@ class Target:
 
     :param fields: the contact's fields, if they are known.
     :param change: the change to make, if there is one.
+    :param other_fields: the fields of duplicates, which may say more about the person.
     """
 
     account_id: str
     contact_id: str
     fields: Mapping[str, object] = field(default_factory=dict)
     change: Change | None = None
+    other_fields: tuple[Mapping[str, object], ...] = ()
 
     def reference(self, vendor: str) -> Reference:
         """Return the reference of the contact."""
@@ -76,15 +81,28 @@ def parse_targets(
             change, fields = split_change(target.fields, where)
             target = replace(target, change=change, fields=fields)
         key = (target.account_id, target.contact_id)
-        duplicates += key in found
-        _require_same_change(found.setdefault(key, target), target, where)
+        if key in found:
+            duplicates += 1
+            _require_same_change(found[key], target, where)
+            target = _merge(found[key], target)
+        found[key] = target
     # A bare id is the same contact as a reference with that id, if there is exactly one such reference.
     accounts = Counter(contact_id for account_id, contact_id in found if account_id)
-    with_account = {contact_id: target for (account_id, contact_id), target in found.items() if account_id}
+    with_account = {contact_id: key for key in found if (contact_id := key[1]) and key[0]}
     bare = [key for key in found if not key[0] and accounts[key[1]] == 1]
     for key in bare:
-        _require_same_change(with_account[key[1]], found.pop(key), f"An item of `{argument}`")
+        target = found.pop(key)
+        same = with_account[target.contact_id]
+        _require_same_change(found[same], target, f"An item of `{argument}`")
+        found[same] = _merge(found[same], target)
     return list(found.values()), duplicates + len(bare)
+
+
+def _merge(one: Target, other: Target) -> Target:
+    """Return the first target, with what the other one says about the person."""
+    if not other.fields and not other.other_fields:
+        return one
+    return replace(one, other_fields=(*one.other_fields, other.fields, *other.other_fields))
 
 
 def _require_same_change(one: Target, other: Target, where: str) -> None:
@@ -121,10 +139,11 @@ def _parse_target(item: object, where: str, vendor: Vendor) -> Target:
     contact_id = target.contact_id
     if contact_id in ("", "None"):
         raise InvalidRequest(f"{where} is empty. A template may have rendered to an empty string.")
-    if "@" in contact_id or any(char.isspace() for char in contact_id):
-        raise InvalidRequest(
-            f"{where} is not a contact id but an e-mail address or other text. Pass the vendor's id."
-        )
+    for one in (contact_id, target.account_id):
+        if "@" in one or any(char.isspace() for char in one) or len(one) > _MAX_ID_LENGTH:
+            raise InvalidRequest(
+                f"{where} has an id that is an e-mail address or other text. Pass the vendor's id."
+            )
     try:
         vendor.updates.check_ids(contact_id, target.account_id)
     except InvalidRequest as error:
