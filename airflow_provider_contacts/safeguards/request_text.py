@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -58,7 +59,8 @@ def _link(target: Target) -> str:
     if not isinstance(url, str) or not url.startswith("https://") or set(url) & _UNSAFE_CHARACTERS:
         return name
     # A URL in the vendor's app contains the contact's id. Another one, such as a profile, may contain a name.
-    return f"[{name}]({url})" if target.contact_id in url else name
+    has_id = re.search(rf"(?<![^\W_]){re.escape(target.contact_id)}(?![^\W_])", url)
+    return f"[{name}]({url})" if has_id else name
 
 
 def _code(text: str) -> str:

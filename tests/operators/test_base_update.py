@@ -158,6 +158,30 @@ class TestSuppressions:
         sent = {entry["path"].rpartition("/")[2] for entry in sandbox.requests("talktohumans")[before:]}
         assert not sent & {one["contact_id"] for one in (contacts[0], *contacts[5:8])}
 
+    @pytest.mark.parametrize("rendered", [None, "", "None"])
+    @pytest.mark.parametrize(
+        "name", ["suppressions", "audit", "approvers", "require_approval", "contacts_table"]
+    )
+    def test_template_that_renders_to_nothing_is_an_error(
+        self, name: str, rendered: Any, sandbox: Sandbox
+    ) -> None:
+        operator = tag(listed()[:3], **{name: "{{ database }}"})
+        setattr(operator, name, rendered)
+        with pytest.raises(InvalidRequest, match=f"`{name}` is set on the operator but has become empty"):
+            operator.execute(context())
+        assert not written(sandbox)
+
+    def test_what_duplicates_say_counts(self, sandbox: Sandbox, database: Database, secret: str) -> None:
+        contact = next(one for one in listed("tether") if one["email"])
+        location = suppress(database, [{"email": contact["email"]}])
+        for items in (
+            [reference(contact), contact],
+            [contact["contact_id"], contact],
+            [contact, reference(contact)],
+        ):
+            operator = make(UpdateContactStageOperator, "tether", items, stage="Lost", suppressions=location)
+            assert len(operator.execute({})["suppressed"]) == 1
+
 
 class TestAudit:
     def outcomes(self, database: Database, try_number: int = 1) -> list[tuple[str, str]]:
@@ -256,6 +280,35 @@ class TestApproval:
         with pytest.raises(AirflowSkipException, match=reason):
             operator.execute_complete(context(), answer("Reject", user), displayed=asked.number)
         assert not written(sandbox)
+
+    def test_rejection_counts_even_if_no_approval_is_needed_any_more(
+        self, sandbox: Sandbox, database: Database, secret: str, asked: Approvals
+    ) -> None:
+        contacts = listed()[:3]
+        location = suppress(database, listed()[10:11])
+        operator = tag(contacts, require_approval=2, suppressions=location)
+        with pytest.raises(TaskAwaitingInput):
+            operator.execute(context())
+        suppress(database, contacts[:1])
+        with pytest.raises(AirflowSkipException):
+            operator.execute_complete(context(), answer("Reject"), displayed=asked.number)
+        assert not written(sandbox)
+
+    def test_rejection_forgets_an_earlier_approval(self, sandbox: Sandbox, asked: Approvals) -> None:
+        store = Store()
+        operator = tag(listed()[:3], require_approval=True)
+        with pytest.raises(TaskAwaitingInput):
+            operator.execute(context(task_state_store=store))
+        sandbox.connect("talktohumans", extra={"retry_limit": 0})
+        sandbox.fail("talktohumans", method="PATCH", status=500, times=10**6)
+        with pytest.raises(ContactsError):
+            operator.execute_complete(context(task_state_store=store), answer(), displayed=asked.number)
+        with pytest.raises(AirflowSkipException):
+            operator.execute_complete(
+                context(task_state_store=store), answer("Reject"), displayed=asked.number
+            )
+        with pytest.raises(TaskAwaitingInput):
+            operator.execute(context(task_state_store=store))
 
     def test_threshold(self, sandbox: Sandbox, asked: Approvals) -> None:
         contacts = listed()

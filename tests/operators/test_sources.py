@@ -100,6 +100,10 @@ def test_rows_of_a_file_of_json_lines(tmp_path: Path) -> None:
     ("name", "content", "error"),
     [
         ("list.txt", b"", "must end in .csv or .jsonl"),
+        ("list.csv", b"a,A\n1,2\n", "several columns with the same name"),
+        ("list.csv", b"a,b\n1\n", "Row 1 of .* has 1 values, but the header has 2"),
+        ("list.jsonl", b'{"a": 1, "A": 2}\n', "several fields with the same name"),
+        ("list.jsonl", b"[" * 100_000, "is not a JSON object"),
         ("list.csv", b"a,b\n1,2,3\n", r"Row 1 of FileContacts\('list\.(csv|jsonl)'\)"),
         ("list.csv", b"email\n\xff\xfe\n", "is not UTF-8. Save the file as UTF-8"),
         ("list.jsonl", b'{"a": 1}\n[1]\n', "Row 2 of FileContacts.*is not a JSON object"),

@@ -115,6 +115,18 @@ def test_templates(database: Database, secret: str) -> None:
         ({"contacts": [{"phone": "020 7946 0958"}]}, "Item 1 of `contacts` has no e-mail address"),
         ({"contacts": "[…]"}, "`contacts` is text"),
         ({"contacts": 5}, "`contacts` must be a list"),
+        (
+            {"contacts": [{"vendor": "TalkToHumans", "contact_id": "1"}]},
+            "Item 1 .* has an unknown `vendor`. Known vendors",
+        ),
+        (
+            {"contacts": [{"vendor": "tether", "contact_id": "A" * 24}]},
+            "Item 1 .*: A Tether contact id must consist of 24",
+        ),
+        (
+            {"contacts": [{"Email Address": "ada@example.com", "mail": "x"}]},
+            "Its fields are: mail and 1 with other names",
+        ),
         ({"scope": "mail"}, "`scope` must be one of all, "),
         ({"reason": " "}, "`reason` is empty"),
         ({"suppressions": ""}, "`suppressions` is empty"),
@@ -135,3 +147,37 @@ def test_contact_without_keys_writes_nothing(database: Database, secret: str) ->
     with pytest.raises(InvalidRequest, match="Item 2"):
         suppress(database, [ADA, {"name": "Bob"}])
     assert len(stored(database)) == 2
+
+
+def test_fields_that_cannot_be_normalized_are_reported(
+    database: Database, secret: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suppress(database, [{**EVE, "phone": "020 7946 0958"}, {**ADA, "email": "n/a"}])
+    log = caplog.text + capsys.readouterr().out
+    assert "1 contacts have a value of `phone` that cannot be normalized" in log
+    assert "1 contacts have a value of `email` that cannot be normalized" in log
+
+
+def test_times_with_an_offset_are_stored_in_utc(database: Database, secret: str) -> None:
+    offset = timezone(timedelta(hours=-8))
+    until = (datetime.now(timezone.utc) + timedelta(hours=1)).astimezone(offset)
+    for value in (until, until.isoformat()):
+        suppress(database, [EVE], until=value)
+        end = stored(database, "until")[0][0]
+        end = end if isinstance(end, datetime) else datetime.fromisoformat(end)
+        end = end if end.tzinfo else end.replace(tzinfo=timezone.utc)
+        assert abs(end - until) < timedelta(seconds=1)
+
+
+def test_literal_end_may_pass(database: Database) -> None:
+    """Otherwise, the DAG file would stop importing on that day."""
+    arguments = {"contacts": [EVE], "suppressions": "warehouse.s", "reason": "x"}
+    with DAG("test", schedule=None):
+        SuppressContactsOperator(task_id="past", until="2020-01-01", **arguments)
+        with pytest.raises(InvalidRequest, match="`until` must be a time"):
+            SuppressContactsOperator(task_id="invalid", until="soon", **arguments)
+
+
+def test_allowing_creates_no_table(database: Database, secret: str) -> None:
+    with pytest.raises(InvalidRequest, match="does not exist"):
+        allow(database, [EVE])

@@ -137,3 +137,32 @@ def test_configured_table_of_contacts_cannot_be_replaced(
     monkeypatch.setenv("AIRFLOW__CONTACTS__CONTACTS_TABLE", f"{database.conn_id}.contacts")
     targets = [Target("", contact.contact_id)]
     assert find(targets, location, f"{database.conn_id}.empty") == {contact.contact_id}
+
+
+def test_erased_people_are_suppressed(sandbox: Sandbox, database: Database, secret: str) -> None:
+    """Whether they have opted out cannot be looked up any more."""
+    load(database, "tether")
+    [contact, *_] = [
+        one for one in ContactsHook.for_connection("tether_default").list_contacts() if one.email
+    ]
+    location = suppress(database, f"email:{contact.email}".lower())
+    database.run(
+        f"UPDATE contacts SET digest = 'erased', email = NULL, phone = NULL WHERE contact_id = '{contact.contact_id}'"
+    )
+    targets = [Target("", contact.contact_id)]
+    assert find(targets, location, f"{database.conn_id}.contacts") == {contact.contact_id}
+
+
+def test_configured_table_is_named_in_errors(
+    database: Database, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS", "contact_suppressions")
+    with pytest.raises(
+        InvalidRequest, match=r"\[contacts\] in Airflow's configuration: `suppressions` must be"
+    ):
+        find([Target("", "1")], "")
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS", "warehouse.nowhere")
+    with pytest.raises(
+        InvalidRequest, match="Suppressions warehouse.nowhere: The table 'nowhere' does not exist"
+    ):
+        find([Target("", "1")], "")

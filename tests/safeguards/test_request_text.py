@@ -47,6 +47,7 @@ def test_text_has_no_personal_data_and_no_foreign_markup() -> None:
         "javascript:alert(1)",
         "http://app.example",
         "https://a.example/)[x](https://evil.example",
+        "https://www.linkedin.com/in/ana-silva-1980",
         5,
     ):
         _, body = write(targets(1, url))

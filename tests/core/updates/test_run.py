@@ -341,6 +341,36 @@ def test_error_that_ends_the_update_is_in_the_journal(
     assert [type(error) for error in journal.failed.values()] == [AuthenticationError]
 
 
+def test_requests_in_flight_are_in_the_journal_after_an_error_that_ends_the_update(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    together = threading.Barrier(4, timeout=5)
+
+    def respond(request: ReceivedRequest) -> Reply:
+        together.wait()
+        if request.path.endswith("/1"):
+            return Reply(status=401, body={"message": "no"})
+        time.sleep(0.2)
+        return (
+            Reply(status=404, body={"message": "gone"}) if request.path.endswith("/2") else updated(request)
+        )
+
+    scripted.respond = respond
+    journal = Journal()
+    store = Store()
+    updaters = {CHANGE: Updater.create(transport(TALKTOHUMANS), CHANGE, 20)}
+    with pytest.raises(AuthenticationError):
+        update_all(
+            TARGETS, updaters, Progress(store, "c", TARGETS, LOG), 4, lambda _count: None, journal=journal
+        )
+    assert sorted(journal.updated) == [2, 3]
+    assert {index: type(error).__name__ for index, error in journal.failed.items()} == {
+        0: "AuthenticationError",
+        1: "NotFound",
+    }
+    assert Progress(store, "c", TARGETS, LOG).done == [2, 3]
+
+
 def test_journal_that_breaks_stops_the_update(
     transport: Callable[[Vendor], Transport], scripted: ScriptedServer
 ) -> None:
