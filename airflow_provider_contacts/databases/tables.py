@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.errors import InvalidRequest
@@ -28,6 +28,26 @@ def parse_table_name(name: object, argument: str = "table") -> tuple[str | None,
         raise InvalidRequest(f"`{argument}` must be `table` or `schema.table`.")
     *schema, table_name = parts
     return (schema[0] if schema else None), table_name
+
+
+def build_table(name: object, columns: Iterable[sa.Column[Any]], argument: str = "table") -> sa.Table:
+    """Return the definition of a table.
+
+    :param name: ``table`` or ``schema.table``.
+    :param argument: the argument's name, for messages.
+    :raises InvalidRequest: if the name is neither.
+    """
+    import sqlalchemy as sa
+
+    schema, table_name = parse_table_name(name, argument)
+    return sa.Table(
+        table_name,
+        sa.MetaData(),
+        *columns,
+        schema=schema,
+        mysql_charset="utf8mb4",
+        mariadb_charset="utf8mb4",
+    )
 
 
 def parse_table_location(value: object, argument: str) -> tuple[str, str]:

@@ -298,7 +298,8 @@ class BaseUpdateOperator(RetryPolicyOperator):
             journal=audit_writer,
         )
         result = self._report(hook.vendor, outcome, plan)
-        forget_approval(context, self.log)
+        if audit_writer.approver is not None:
+            forget_approval(context, self.log)
         progress.clear()
         return result
 

@@ -209,7 +209,7 @@ def _find_keys(contacts: object, log: Log) -> list[list[str]]:
 
 
 def _check_reference(item: Mapping[str, object], where: str) -> None:
-    """Check the reference of a contact. One that no vendor has would suppress nobody."""
+    """Check the reference of a contact: an invalid one would never match."""
     if not item.get("vendor") or item.get("contact_id") is None:
         return
     hook_class = hook_classes().get(str(item["vendor"]).strip())

@@ -98,7 +98,7 @@ def skip_if_rejected(context: Context, answer: Answer, log: Log) -> None:
 
     # Otherwise, the same contacts would not be asked about again after an earlier approval.
     forget_approval(context, log)
-    reason = f"{answer.user} rejected the update" if answer.user else "Nobody approved the update in time"
+    reason = f"{answer.user} rejected the update" if answer.user else "No one approved the update in time"
     raise AirflowSkipException(f"{reason}. Nothing was written.")
 
 

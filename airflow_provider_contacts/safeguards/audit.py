@@ -12,7 +12,7 @@ from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.dialects import build_column_types, require_schema_support
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import ensure_table, parse_table_location, parse_table_name
+from airflow_provider_contacts.databases.tables import build_table, ensure_table, parse_table_location
 from airflow_provider_contacts.errors import ContactsError
 
 if TYPE_CHECKING:
@@ -58,13 +58,10 @@ def define_audit(name: str) -> sa.Table:
     """
     import sqlalchemy as sa
 
-    schema, table_name = parse_table_name(name, "audit")
     types = build_column_types()
     texts = ("dag_id", "task_id", "run_id")
     keys = ("contacts_conn_id", "vendor", "account_id", "contact_id")
-    return sa.Table(
-        table_name,
-        sa.MetaData(),
+    columns = [
         sa.Column("recorded_at", types["time"], nullable=False, index=True),
         *(sa.Column(column, types["text"], nullable=False) for column in texts),
         sa.Column("map_index", sa.Integer(), nullable=False),
@@ -74,10 +71,8 @@ def define_audit(name: str) -> sa.Table:
         sa.Column("outcome", types["key"], nullable=False),
         sa.Column("error", types["text"], nullable=True),
         sa.Column("approver", types["text"], nullable=True),
-        schema=schema,
-        mysql_charset="utf8mb4",
-        mariadb_charset="utf8mb4",
-    )
+    ]
+    return build_table(name, columns, "audit")
 
 
 class AuditWriter:

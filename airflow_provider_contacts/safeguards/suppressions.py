@@ -14,9 +14,9 @@ from airflow_provider_contacts.databases.dialects import build_column_types, req
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import (
     DIGEST_LENGTH,
+    build_table,
     ensure_table,
     parse_table_location,
-    parse_table_name,
     require_table,
 )
 from airflow_provider_contacts.errors import InvalidRequest
@@ -59,11 +59,8 @@ def define_suppressions(name: str) -> sa.Table:
     """
     import sqlalchemy as sa
 
-    schema, table_name = parse_table_name(name, "suppressions")
     types = build_column_types()
-    return sa.Table(
-        table_name,
-        sa.MetaData(),
+    columns = [
         sa.Column("key_hash", sa.String(DIGEST_LENGTH), primary_key=True),
         sa.Column("kind", types["key"], nullable=False),
         sa.Column("scope", types["key"], primary_key=True),
@@ -73,10 +70,8 @@ def define_suppressions(name: str) -> sa.Table:
         sa.Column("until", types["time"], nullable=True),
         sa.Column("ended_reason", types["text"], nullable=True),
         sa.Column("ended_source", types["text"], nullable=True),
-        schema=schema,
-        mysql_charset="utf8mb4",
-        mariadb_charset="utf8mb4",
-    )
+    ]
+    return build_table(name, columns, "suppressions")
 
 
 class SuppressionList:

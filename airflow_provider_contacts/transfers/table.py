@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.databases.dialects import build_column_types
-from airflow_provider_contacts.databases.tables import DIGEST_LENGTH, parse_table_name
+from airflow_provider_contacts.databases.tables import DIGEST_LENGTH, build_table
 from airflow_provider_contacts.transfers.columns import COLUMNS
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ def define_table(name: object) -> sa.Table:
     """
     import sqlalchemy as sa
 
-    schema, table_name = parse_table_name(name)
     types = build_column_types()
     own_columns = [
         sa.Column(
@@ -41,12 +40,4 @@ def define_table(name: object) -> sa.Table:
         sa.Column("changed_at", types["time"], nullable=False),
         sa.Column("removed_at", types["time"], nullable=True),
     ]
-    return sa.Table(
-        table_name,
-        sa.MetaData(),
-        *own_columns,
-        *bookkeeping_columns,
-        schema=schema,
-        mysql_charset="utf8mb4",
-        mariadb_charset="utf8mb4",
-    )
+    return build_table(name, [*own_columns, *bookkeeping_columns])

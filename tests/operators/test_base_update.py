@@ -271,7 +271,7 @@ class TestApproval:
         assert operator.execute_complete(context(), answer(), displayed=asked.number)["updated"]
 
     @pytest.mark.parametrize(
-        ("user", "reason"), [("Ada", "Ada rejected the update"), (None, "Nobody approved the update in time")]
+        ("user", "reason"), [("Ada", "Ada rejected the update"), (None, "No one approved the update in time")]
     )
     def test_rejected(self, user: str | None, reason: str, sandbox: Sandbox, asked: Approvals) -> None:
         operator = tag(listed()[:3], require_approval="True")
