@@ -139,16 +139,23 @@ def _parse_target(item: object, where: str, vendor: Vendor) -> Target:
     contact_id = target.contact_id
     if contact_id in ("", "None"):
         raise InvalidRequest(f"{where} is empty. A template may have rendered to an empty string.")
-    for one in (contact_id, target.account_id):
-        if "@" in one or any(char.isspace() for char in one) or len(one) > _MAX_ID_LENGTH:
-            raise InvalidRequest(
-                f"{where} has an id that is an e-mail address or other text. Pass the vendor's id."
-            )
+    if _is_other_text(contact_id):
+        raise InvalidRequest(
+            f"{where} is not a contact id but an e-mail address or other text. Pass the vendor's id."
+        )
+    if _is_other_text(target.account_id):
+        raise InvalidRequest(
+            f"{where} has an `account_id` that is an e-mail address or other text. Pass the vendor's id."
+        )
     try:
         vendor.updates.check_ids(contact_id, target.account_id)
     except InvalidRequest as error:
         raise InvalidRequest(f"{where}: {error}") from None
     return target
+
+
+def _is_other_text(text: str) -> bool:
+    return "@" in text or any(char.isspace() for char in text) or len(text) > _MAX_ID_LENGTH
 
 
 def _from_mapping(item: Mapping[str, object], where: str, vendor: Vendor) -> Target:

@@ -342,23 +342,29 @@ def test_error_that_ends_the_update_is_in_the_journal(
 
 
 def test_requests_in_flight_are_in_the_journal_after_an_error_that_ends_the_update(
-    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+    scripted: ScriptedServer,
 ) -> None:
-    together = threading.Barrier(4, timeout=5)
+    all_arrived = threading.Event()
+    rejected = threading.Event()
 
     def respond(request: ReceivedRequest) -> Reply:
-        together.wait()
+        if len(scripted.received) >= 4:
+            all_arrived.set()
         if request.path.endswith("/1"):
+            all_arrived.wait(5)
+            rejected.set()
             return Reply(status=401, body={"message": "no"})
-        time.sleep(0.2)
-        return (
-            Reply(status=404, body={"message": "gone"}) if request.path.endswith("/2") else updated(request)
-        )
+        rejected.wait(5)
+        time.sleep(0.2)  # so that the rejection arrives first
+        gone = request.path.endswith("/2")
+        return Reply(status=404, body={"message": "gone"}) if gone else updated(request)
 
     scripted.respond = respond
     journal = Journal()
     store = Store()
-    updaters = {CHANGE: Updater.create(transport(TALKTOHUMANS), CHANGE, 20)}
+    # A connection of its own, because all requests of a connection share its limit in a process.
+    settings = Settings(conn_id="own", base_url=scripted.url, password="secret-of-the-test", retry_limit=0)
+    updaters = {CHANGE: Updater.create(Transport(TALKTOHUMANS, settings, LOG), CHANGE, 20)}
     with pytest.raises(AuthenticationError):
         update_all(
             TARGETS, updaters, Progress(store, "c", TARGETS, LOG), 4, lambda _count: None, journal=journal
