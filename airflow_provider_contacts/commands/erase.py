@@ -99,7 +99,7 @@ def _confirm(count: int) -> bool:
     try:
         answer = input(f"Erase {count_of(count, 'row')}? This cannot be undone. [y/N] ")
     except EOFError:
-        raise InvalidRequest("There is no terminal to confirm it. Use --yes.") from None
+        raise InvalidRequest("The confirmation needs a terminal. Use --yes.") from None
     return answer.strip().lower() == "y"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.core.changes import Change, ChangeKind
 from airflow_provider_contacts.core.logs import ProgressLog
-from airflow_provider_contacts.core.updates.targets import Target, compute_digest
+from airflow_provider_contacts.core.updates.targets import Target, change_of, compute_digest
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
@@ -27,7 +27,6 @@ from airflow_provider_contacts.operators.update_options import (
 )
 from airflow_provider_contacts.operators.update_plan import (
     UpdatePlan,
-    change_of,
     is_satisfied,
     list_references,
 )
@@ -38,7 +37,6 @@ from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CO
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_contacts.core.updates.progress import Store
     from airflow_provider_contacts.core.updates.run import Outcome, Updater
     from airflow_provider_contacts.core.vendor import Vendor
     from airflow_provider_contacts.safeguards.approval import Answer
@@ -280,10 +278,9 @@ class BaseUpdateOperator(RetryPolicyOperator):
     ) -> dict[str, list[dict[str, object]]]:
         from airflow_provider_contacts.core.updates.progress import Progress
         from airflow_provider_contacts.core.updates.run import update_all
-        from airflow_provider_contacts.safeguards.approval import forget_approval
+        from airflow_provider_contacts.safeguards.approval import find_store, forget_approval
 
-        store: Store | None = dict(context).get("task_state_store")  # type: ignore[assignment]
-        progress = Progress(store, _scope(hook), plan.pending, self.log)
+        progress = Progress(find_store(context), _scope(hook), plan.pending, self.log)
         already_done = len(progress.done)
         if already_done:
             self.log.info("Skipping %d contacts that a previous attempt updated.", already_done)

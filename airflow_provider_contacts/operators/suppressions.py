@@ -198,7 +198,7 @@ def _find_keys(contacts: object, log: Log) -> list[list[str]]:
             unreadable[name] += 1
         found.append(keys)
     if not found:
-        log.warning("There are no contacts. Nothing is written.")
+        log.warning("`contacts` is empty, so nothing is written.")
     for name, count in unreadable.items():
         log.warning(
             "%d contacts have a value of `%s` that cannot be normalized. They are recognized by their other keys only.",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from airflow_provider_contacts.core.changes import Change
-from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.core.updates.targets import Target, change_of
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,12 +44,6 @@ class UpdatePlan:
             "suppressed": list_references(vendor, self.suppressed),
             "failed": [],
         }
-
-
-def change_of(target: Target) -> Change:
-    """Return the change of a target that has one."""
-    assert target.change is not None
-    return target.change
 
 
 def is_satisfied(target: Target) -> bool:

@@ -44,7 +44,6 @@ class Suppression:
 
     key_hash: str
     scope: str
-    since: datetime
     until: datetime | None
 
     def is_active(self, now: datetime) -> bool:
@@ -167,13 +166,13 @@ class SuppressionList:
         import sqlalchemy as sa
 
         columns = self._table.c
-        query = sa.select(columns.key_hash, columns.scope, columns.since, columns.until)
+        query = sa.select(columns.key_hash, columns.scope, columns.until)
         remaining = iter(hashes)
         while chunk := list(islice(remaining, _KEYS_PER_QUERY)):
-            for key_hash, scope, since, until in connection.execute(
+            for key_hash, scope, until in connection.execute(
                 query.where(columns.key_hash.in_(chunk), columns.kind != _CHECK_KIND)
             ):
-                yield Suppression(key_hash, scope, _in_utc(since), _in_utc(until) if until else None)
+                yield Suppression(key_hash, scope, _in_utc(until) if until else None)
 
     def verify_secret(self, location: str, secret_conn_id: str, *, write_check_row: bool) -> None:
         """Check that the table's hashes were made with the same secret.

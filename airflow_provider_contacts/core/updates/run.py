@@ -17,7 +17,7 @@ from airflow_provider_contacts.core.changes import Change, NotesChange, StageCha
 from airflow_provider_contacts.core.http.client import Transport
 from airflow_provider_contacts.core.request import Flow
 from airflow_provider_contacts.core.updates.progress import Progress
-from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.core.updates.targets import Target, change_of
 from airflow_provider_contacts.core.workers import submit
 from airflow_provider_contacts.errors import ContactsError, wrap_unexpected
 
@@ -147,7 +147,7 @@ def update_all(
         while waiting or in_flight:
             while waiting and len(in_flight) < max_concurrency:
                 batch = waiting.popleft()
-                updater = updaters[_change_of(targets[batch[0]])]
+                updater = updaters[change_of(targets[batch[0]])]
                 request = partial(updater.update_batch, [targets[index] for index in batch], stop)
                 in_flight[submit(request, "contacts-update")] = batch
             finished, _ = wait(in_flight, return_when=FIRST_COMPLETED)
@@ -191,20 +191,15 @@ def _record_late(
         progress.add(written)
 
 
-def _change_of(target: Target) -> Change:
-    assert target.change is not None
-    return target.change
-
-
 def _batches(
     targets: list[Target], updaters: Mapping[Change, Updater], finished: set[int]
 ) -> list[list[int]]:
     """Divide the remaining targets into batches with the same change, each as large as one request may be."""
     numbers = {change: number for number, change in enumerate(updaters)}
     remaining = [index for index in range(len(targets)) if index not in finished]
-    remaining.sort(key=lambda index: numbers[_change_of(targets[index])])
+    remaining.sort(key=lambda index: numbers[change_of(targets[index])])
     batches = []
-    for change, group in groupby(remaining, key=lambda index: _change_of(targets[index])):
+    for change, group in groupby(remaining, key=lambda index: change_of(targets[index])):
         indexes = list(group)
         size = updaters[change].batch_size
         batches += [indexes[start : start + size] for start in range(0, len(indexes), size)]

@@ -45,6 +45,12 @@ class Target:
         return {"vendor": vendor, "account_id": self.account_id, "contact_id": self.contact_id}
 
 
+def change_of(target: Target) -> Change:
+    """Return the change of a target that has one."""
+    assert target.change is not None
+    return target.change
+
+
 def compute_digest(scope: str, targets: Iterable[Target]) -> str:
     """Return a digest of an update: of the connection, the contacts in any order, and their changes.
 
