@@ -108,7 +108,7 @@ def test_unsupported_condition_is_rejected_before_a_request(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_pushdown_returns_the_same_contacts(vendor: str, data: st.DataObject, sandbox: Sandbox) -> None:
-    """Pushdown returns the same contacts as evaluating the condition on all contacts."""
+    """Pushdown returns the same contacts as evaluating the condition on all contacts, or says that none can be tested."""
     leaves = [condition for condition, filters, _ in TRUTHS[vendor] if not filters]
     # Inside `not` and `any`, records have to report a condition.
     answers = next(one for one in list_vendors() if one.name == vendor).contacts.conditions
@@ -133,7 +133,12 @@ def test_pushdown_returns_the_same_contacts(vendor: str, data: st.DataObject, sa
     sandbox.connect(vendor, extra={"requests_per_minute": 100_000})
     hook = ContactsHook.for_connection(CASES[vendor].conn_id)
     plain = [contact for contact in hook.list_contacts(filters) if condition.matches(contact)]
-    assert keys(list(hook.list_contacts(filters, condition=condition))) == keys(plain)
+    try:
+        found = list(hook.list_contacts(filters, condition=condition))
+    except UnansweredCondition:
+        # A filter can leave only contacts whose records do not report the rest: pending invitations have no interaction.
+        found = []
+    assert keys(found) == keys(plain)
 
 
 class TestPushing:
