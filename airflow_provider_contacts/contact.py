@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import TypedDict
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from airflow_provider_contacts.identity_keys import normalize_email, normalize_linkedin, normalize_phone
+
 __all__ = ["FIELDS", "Contact", "Reference"]
 
-# Vendors' samples use these instead of ISO 3166 alpha-2 codes.
-_REGION_ALIASES = {"USA": "US", "UK": "GB"}
 _REFERENCE_FIELDS = ("vendor", "account_id", "contact_id")
 # The fields that conditions look at, and of which an empty value means no. `replied` has a value for unknown.
 _FIELDS_OF_CONDITIONS = (
@@ -140,60 +138,17 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     def identity_keys(self) -> tuple[str, ...]:
         """Return keys that are equal for the same person across vendors.
 
-        Keys look like ``email:<lower-case address>``, ``phone:<E.164>`` and ``linkedin:<lower-case handle>``. A phone
-        number without a country code needs a ``country`` that names its region. An invalid number has no key.
+        Keys look like ``email:<lower-case address, ASCII domain>``, ``phone:<E.164>`` and ``linkedin:<lower-case handle>``. A
+        phone number without a country code needs a ``country`` that names its region. An invalid address or number has no
+        key.
         """
-        keys = []
-        if self.email and "@" in self.email:
-            keys.append(f"email:{self.email.strip().lower()}")
-        if self.phone and (number := _e164(self.phone, self.country)):
-            keys.append(f"phone:{number}")
-        if self.linkedin_url and (handle := _linkedin_handle(self.linkedin_url)):
-            keys.append(f"linkedin:{handle}")
-        return tuple(keys)
+        found = (
+            ("email", normalize_email(self.email)),
+            ("phone", normalize_phone(self.phone, self.country)),
+            ("linkedin", normalize_linkedin(self.linkedin_url)),
+        )
+        return tuple(f"{kind}:{value}" for kind, value in found if value)
 
 
 # The keys of `Contact.to_dict()`, in order.
 FIELDS = tuple(name for name in Contact.__struct_fields__ if name != "raw")
-
-
-def _e164(phone: str, country: str | None) -> str | None:
-    import phonenumbers  # takes 30 ms to import, and few callers ask for identity keys
-
-    region = (country or "").strip().upper()
-    if region not in phonenumbers.SUPPORTED_REGIONS:
-        region = _regions_by_name().get(region, "")
-    try:
-        number = phonenumbers.parse(phone, region or None)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_valid_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-@lru_cache(maxsize=1)
-def _regions_by_name() -> dict[str, str]:
-    """Return region codes by the English name of the country, in capital letters."""
-    from phonenumbers.geodata.locale import LOCALE_DATA
-
-    regions = dict(_REGION_ALIASES)
-    for region, names in LOCALE_DATA.items():
-        name = names.get("en", "")
-        # The data says "*de" for "as in German".
-        regions[(names.get(name[1:], "") if name.startswith("*") else name).upper()] = region
-    return regions
-
-
-def _linkedin_handle(url: str) -> str | None:
-    try:
-        parts = urlsplit(url if "//" in url else f"//{url}")
-    except ValueError:
-        return None
-    host = (parts.hostname or "").lower()
-    if host != "linkedin.com" and not host.endswith(".linkedin.com"):
-        return None
-    folder, _, rest = parts.path.strip("/").partition("/")
-    if folder.lower() != "in" or not rest:
-        return None
-    return unquote(rest.split("/")[0]).lower() or None

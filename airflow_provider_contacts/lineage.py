@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
-    from airflow.sdk import Asset, BaseHook
+    from airflow.sdk import Asset, BaseHook, BaseOperator, Context
 
-__all__ = ["collect_read", "collect_write", "contacts_uri", "create_asset", "sanitize_uri"]
+__all__ = [
+    "add_asset_metadata",
+    "collect_read",
+    "collect_write",
+    "contacts_uri",
+    "create_asset",
+    "sanitize_uri",
+]
 
 
 def contacts_uri(vendor: str, base_url: str) -> str:
@@ -55,3 +62,13 @@ def collect_write(hook: BaseHook, uri: str) -> None:
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
     get_hook_lineage_collector().add_output_asset(hook, uri=uri)
+
+
+def add_asset_metadata(operator: BaseOperator, context: Context, metadata: Mapping[str, Any]) -> None:
+    """Add metadata, such as counts, to the events of a task's outlet assets."""
+    from airflow.sdk import Asset
+
+    events: Any = dict(context).get("outlet_events")
+    for outlet in operator.outlets if events is not None else ():
+        if isinstance(outlet, Asset):
+            events[outlet].extra.update(metadata)

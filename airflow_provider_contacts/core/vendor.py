@@ -8,7 +8,14 @@ from typing import Any
 
 from airflow_provider_contacts.conditions import Condition, InStage, Tagged
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.changes import Change, ChangeKind, NotesChange, StageChange, TagChange
+from airflow_provider_contacts.core.changes import (
+    CHANGE_KINDS,
+    Change,
+    ChangeKind,
+    NotesChange,
+    StageChange,
+    TagChange,
+)
 from airflow_provider_contacts.core.connection_form import ConnectionForm
 from airflow_provider_contacts.core.error_bodies import ErrorFormat
 from airflow_provider_contacts.core.filters import Filters
@@ -144,6 +151,7 @@ class UpdateSupport:
     :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were changed.
     :param bulk_limit: how many ids ``bulk_stage`` takes.
     :param only_stops_outreach: returns whether a change only stops outreach. Such a change is made to suppressed contacts too.
+    :param mildest_stop: the mildest documented change that stops outreach to a contact, or None if an author has to choose one.
     """
 
     check_ids: Callable[[str, str], None] = lambda _contact_id, _account_id: None
@@ -154,6 +162,12 @@ class UpdateSupport:
     bulk_stage: Callable[[list[str], StageChange], Flow[None]] | None = None
     bulk_limit: int = 1
     only_stops_outreach: Callable[[Change], bool] = lambda _change: False
+    mildest_stop: Change | None = None
+
+    @property
+    def kinds(self) -> list[ChangeKind]:
+        """The kinds of changes that can be made."""
+        return [kind for kind in CHANGE_KINDS if self.supports(kind)]
 
     def supports(self, kind: ChangeKind) -> bool:
         """Return whether contacts can be changed in this way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
@@ -68,6 +69,11 @@ def _for_mysql(usual: Any, mysql_type: Any) -> Any:
     for dialect in _MYSQL:
         usual = usual.with_variant(mysql_type, dialect)
     return usual
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a time of the database, which has no zone in some databases, in UTC."""
+    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def create_temporary_table(

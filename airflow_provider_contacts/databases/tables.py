@@ -95,7 +95,7 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_onl
         inspector = sa.inspect(engine)
     _verify(inspector, table)
     if engine.dialect.name != "sqlite":
-        _require_write_permission(engine, table, append_only=append_only)
+        require_write_permission(engine, table, append_only=append_only)
 
 
 def require_table(engine: sa.Engine, table: sa.Table) -> None:
@@ -189,7 +189,7 @@ def _key_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
     return [] if any(set(key) == set(wanted) for key in keys) else [f"no unique key on {', '.join(wanted)}"]
 
 
-def _require_write_permission(engine: sa.Engine, table: sa.Table, *, append_only: bool) -> None:
+def require_write_permission(engine: sa.Engine, table: sa.Table, *, append_only: bool) -> None:
     """Raise the database's error if writing is not allowed, before anything is read. No row is changed."""
     import sqlalchemy as sa
 

@@ -353,6 +353,8 @@ MAILSTAND = Vendor(
         stage=_update_stage,
         resolve_stage=_resolve_stage,
         only_stops_outreach=_is_do_not_contact,
+        # Do Not Contact is for people who have asked for it: https://mailstand.readme.io/reference/edit-contact
+        mildest_stop=StageChange("Not Interested", "all"),
     ),
     rates=((100, 15.0),),
     probe=_probe,

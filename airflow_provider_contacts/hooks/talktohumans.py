@@ -321,7 +321,13 @@ TALKTOHUMANS = Vendor(
             "last_interaction": ConditionSupport(),
         },
     ),
-    updates=UpdateSupport(check_ids=_check_ids, tags=_update_tags, notes=_update_notes),
+    updates=UpdateSupport(
+        check_ids=_check_ids,
+        tags=_update_tags,
+        notes=_update_notes,
+        # The API cannot end a sequence.
+        mildest_stop=TagChange(add=(("Stop outreach", None),)),
+    ),
 )
 
 

@@ -16,9 +16,9 @@ from airflow_provider_contacts.operators.literals import check_filters, check_li
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import XComArg
+    from airflow.sdk import Context, XComArg
 
-__all__ = ["BaseContactsOperator", "ContactsLike", "FiltersLike", "TagsLike"]
+__all__ = ["BaseContactsOperator", "ContactsLike", "FiltersLike", "TagsLike", "describe_task"]
 
 # Ids, references or contacts: a list, the output of an upstream task, or a template that renders to a list.
 ContactsLike: TypeAlias = "Sequence[str | int | Reference | Mapping[str, object]] | XComArg | str"
@@ -52,3 +52,10 @@ class BaseContactsOperator(RetryPolicyOperator):
         self.condition: Any = to_templatable(condition)
         check_literals(self, check_filters, self.filters)
         check_literals(self, parse_condition, self.condition)
+
+
+def describe_task(context: Context) -> str:
+    """Return DAG, task and run of a task instance, as text."""
+    ti = dict(context).get("ti")
+    parts = (getattr(ti, name, "") for name in ("dag_id", "task_id", "run_id"))
+    return " / ".join(filter(None, parts))

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.core.changes import Change, ChangeKind
-from airflow_provider_contacts.core.logs import ProgressLog
 from airflow_provider_contacts.core.updates.targets import Target, change_of, compute_digest
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
-from airflow_provider_contacts.operators.base import ContactsLike
+from airflow_provider_contacts.operators.guarded import GuardedOperator
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.operators.sources import ContactSource
-from airflow_provider_contacts.operators.update_options import (
-    CHECKS,
-    SAFEGUARDS,
-    UpdateOptions,
-    is_nothing,
-    parse_options,
-)
+from airflow_provider_contacts.operators.update_options import UpdateOptions, parse_options
 from airflow_provider_contacts.operators.update_plan import (
     UpdatePlan,
     is_satisfied,
     list_references,
 )
+from airflow_provider_contacts.operators.update_run import list_failures, open_audit, scope_of, write_updates
 from airflow_provider_contacts.operators.update_targets import read_targets
-from airflow_provider_contacts.retry import RetryPolicyOperator
-from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CONN_ID
+from airflow_provider_contacts.safeguards.arguments import parse_optional_location
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -47,7 +38,7 @@ __all__ = ["BaseUpdateOperator"]
 _MAX_CONTACTS_IN_LOG = 20
 
 
-class BaseUpdateOperator(RetryPolicyOperator):
+class BaseUpdateOperator(GuardedOperator):
     """Change many contacts.
 
     Contacts that are already up to date cost no request, and duplicates are updated once. Updates are idempotent, so
@@ -80,18 +71,10 @@ class BaseUpdateOperator(RetryPolicyOperator):
 
     template_fields: Sequence[str] = (
         "contacts_conn_id",
-        "contacts",
-        "preview",
-        "max_updates",
-        "on_failure",
-        "require_approval",
-        "approvers",
-        "approval_timeout",
-        "suppressions",
-        "secret_conn_id",
+        *GuardedOperator.template_fields,
         "contacts_table",
-        "audit",
     )
+    safeguards = (*GuardedOperator.safeguards, "contacts_table")
     ui_color = "#f1e4e4"
     operator_extra_links = (ContactLink(),)
     kind: ClassVar[ChangeKind]
@@ -102,37 +85,13 @@ class BaseUpdateOperator(RetryPolicyOperator):
         self,
         *,
         contacts_conn_id: str,
-        contacts: ContactsLike,
-        preview: bool | str = False,
-        max_updates: int | str = 1000,
-        on_failure: str = "fail",
-        require_approval: bool | int | str = False,
-        approvers: Sequence[str | Mapping[str, str]] | str = (),
-        approval_timeout: timedelta | str | None = None,
-        suppressions: str | None = None,
-        secret_conn_id: str = DEFAULT_SECRET_CONN_ID,
         contacts_table: str | None = None,
-        audit: str | None = None,
         **kwargs: Any,
     ) -> None:
-        # A downstream task can then use `task.output["updated"]`.
-        super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.contacts_conn_id = contacts_conn_id
-        self.contacts = contacts
-        self.preview = preview
-        self.max_updates = max_updates
-        self.on_failure = on_failure
-        self.require_approval = require_approval
-        self.approvers = approvers
-        self.approval_timeout = approval_timeout
-        self.suppressions = suppressions
-        self.secret_conn_id = secret_conn_id
         self.contacts_table = contacts_table
-        self.audit = audit
-        for name, check in CHECKS.items():
-            check_literals(self, check, getattr(self, name))
-        # A template that renders to nothing must not switch a safeguard off.
-        self.required_arguments = tuple(name for name in SAFEGUARDS if not is_nothing(getattr(self, name)))
+        super().__init__(**kwargs)
+        self.contacts_conn_id = contacts_conn_id
+        check_literals(self, _parse_contacts_table, contacts_table)
 
     def reads_change_from_arguments(self) -> bool:
         """Return whether to read the change from the arguments, not from the rows of ``contacts``."""
@@ -154,20 +113,6 @@ class BaseUpdateOperator(RetryPolicyOperator):
         """Update the contacts."""
         return self._run(context, None)
 
-    def execute_complete(
-        self, context: Context, event: Mapping[str, Any], displayed: str = ""
-    ) -> dict[str, list[dict[str, object]]]:
-        """Update the contacts if a person has approved it.
-
-        :param event: the answer.
-        :param displayed: the number of the request that the person saw.
-        """
-        from airflow_provider_contacts.safeguards.approval import parse_answer, skip_if_rejected
-
-        answer = parse_answer(event, displayed)
-        skip_if_rejected(context, answer, self.log)
-        return self._run(context, answer)
-
     def _run(self, context: Context, answer: Answer | None) -> dict[str, list[dict[str, object]]]:
         push_contact_url(
             context, None
@@ -186,7 +131,7 @@ class BaseUpdateOperator(RetryPolicyOperator):
         self._log_plan(hook.vendor, plan, duplicates)
         push_contact_url(context, plan.first_url)
         result = plan.to_result(hook.vendor.name)
-        with self._open_audit_writer(context, hook.vendor, plan.pending, options) as audit_writer:
+        with open_audit(context, hook, plan.pending, options.audit) as audit_writer:
             if options.preview:
                 self.log.info("This is a preview; nothing is written.")
                 audit_writer.record_plan(plan.unchanged, plan.suppressed, previewed=to_update)
@@ -200,16 +145,9 @@ class BaseUpdateOperator(RetryPolicyOperator):
         from airflow_provider_contacts.safeguards.gate import open_gate
 
         targets, duplicates = read_targets(self.contacts, self, vendor)
-        unchanged = [target for target in targets if is_satisfied(target)]
-        pending = [target for target in targets if not is_satisfied(target)]
-        gate = open_gate(options.suppressions, options.secret_conn_id, options.contacts_table, self.log)
-        must_not = gate.find_suppressed(targets, vendor.name)
-        suppressed = {
-            index
-            for index, target in enumerate(pending)
-            if target.contact_id in must_not and not vendor.updates.only_stops_outreach(change_of(target))
-        }
-        return UpdatePlan(unchanged, pending, suppressed), duplicates
+        contacts_table = _parse_contacts_table(self.contacts_table)
+        gate = open_gate(options.suppressions, options.secret_conn_id, contacts_table, self.log)
+        return UpdatePlan.create(targets, vendor, gate, is_satisfied), duplicates
 
     def _create_updaters(self, hook: ContactsHook[Any], targets: list[Target]) -> dict[Change, Updater]:
         counts = Counter(map(change_of, targets))
@@ -231,15 +169,6 @@ class BaseUpdateOperator(RetryPolicyOperator):
             duplicates,
         )
 
-    def _open_audit_writer(
-        self, context: Context, vendor: Vendor, targets: list[Target], options: UpdateOptions
-    ) -> contextlib.AbstractContextManager[AuditWriter]:
-        from airflow_provider_contacts.safeguards.audit import Attempt, open_audit_writer
-        from airflow_provider_contacts.safeguards.configuration import find_audit_locations
-
-        attempt = Attempt.from_context(context, self.contacts_conn_id, vendor.name)
-        return open_audit_writer(find_audit_locations(options.audit), attempt, targets)
-
     def _require_approver(
         self,
         context: Context,
@@ -250,22 +179,20 @@ class BaseUpdateOperator(RetryPolicyOperator):
     ) -> str | None:
         """Return the approver of the update, or None if it needs none. Without an approval, let the task wait for one."""
         from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approver
-        from airflow_provider_contacts.safeguards.request_text import write_request
+        from airflow_provider_contacts.safeguards.request_text import Section, write_request
 
         to_update = plan.to_update
         if options.threshold is None or len(to_update) <= options.threshold or not to_update:
             return None
-        request = ApprovalRequest.create(
-            compute_digest(_scope(hook), to_update),
-            partial(
-                write_request,
-                title=hook.vendor.title,
-                conn_id=self.contacts_conn_id,
-                targets=to_update,
-                unchanged=len(plan.unchanged),
-                suppressed=len(plan.suppressed_indexes),
-            ),
+        section = Section(
+            hook.vendor.title,
+            self.contacts_conn_id,
+            to_update,
+            unchanged=len(plan.unchanged),
+            suppressed=len(plan.suppressed_indexes),
         )
+        digest = compute_digest(scope_of(hook), to_update)
+        request = ApprovalRequest.create([digest], partial(write_request, [section]))
         return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 
     def _update(
@@ -276,24 +203,9 @@ class BaseUpdateOperator(RetryPolicyOperator):
         updaters: Mapping[Change, Updater],
         audit_writer: AuditWriter,
     ) -> dict[str, list[dict[str, object]]]:
-        from airflow_provider_contacts.core.updates.progress import Progress
-        from airflow_provider_contacts.core.updates.run import update_all
         from airflow_provider_contacts.safeguards.approval import find_store, forget_approval
 
-        progress = Progress(find_store(context), _scope(hook), plan.pending, self.log)
-        already_done = len(progress.done)
-        if already_done:
-            self.log.info("Skipping %d contacts that a previous attempt updated.", already_done)
-        lines = ProgressLog(self.log, "Processed %d%s contacts, %.1f per second.")
-        outcome = update_all(
-            plan.pending,
-            updaters,
-            progress,
-            hook.settings.max_concurrency,
-            lambda count: lines.update(count - already_done, len(plan.to_update) - already_done),
-            skip=plan.suppressed_indexes,
-            journal=audit_writer,
-        )
+        outcome, progress = write_updates(hook, plan, updaters, find_store(context), audit_writer, self.log)
         result = self._report(hook.vendor, outcome, plan)
         if audit_writer.approver is not None:
             forget_approval(context, self.log)
@@ -308,10 +220,7 @@ class BaseUpdateOperator(RetryPolicyOperator):
         :raises ContactsError: if contacts failed and ``on_failure`` is ``fail``.
         """
         targets = plan.pending
-        failed = [
-            {**targets[index].reference(vendor.name), "error": f"{type(error).__name__}: {error}"}
-            for index, error in sorted(outcome.failed.items())
-        ]
+        failed = list_failures(vendor.name, plan, outcome)
         self.log.info("%d contacts updated, %d failed.", len(outcome.updated), len(failed))
         for one in failed[:_MAX_CONTACTS_IN_LOG]:
             self.log.warning("Contact %s was not updated. %s", one["contact_id"], one["error"])
@@ -330,6 +239,5 @@ class BaseUpdateOperator(RetryPolicyOperator):
         }
 
 
-def _scope(hook: ContactsHook[Any]) -> str:
-    """Return what identifies the connection that contacts belong to."""
-    return f"{hook.vendor.name} {hook.settings.conn_id} {hook.settings.base_url}"
+def _parse_contacts_table(value: object) -> str:
+    return parse_optional_location("contacts_table", value)

@@ -10,12 +10,11 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
+from airflow_provider_contacts.databases.rows import parse_lists
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 
 __all__ = ["ContactSource", "FileContacts", "SqlContacts"]
 
-# Lists are JSON text in tables and CSV files.
-_LIST_COLUMNS = ("tags", "unknown_fields")
 _ROWS_PER_FETCH = 1000
 
 
@@ -77,7 +76,7 @@ class SqlContacts(ContactSource):
                 )
             while rows := result.fetchmany(_ROWS_PER_FETCH):
                 for row in rows:
-                    yield _parse_lists(dict(zip(names, map(_to_plain, row), strict=True)))
+                    yield parse_lists(dict(zip(names, map(_to_plain, row), strict=True)))
 
 
 class FileContacts(ContactSource):
@@ -107,7 +106,7 @@ class FileContacts(ContactSource):
                 lines = io.TextIOWrapper(file, "utf-8-sig", newline="")
                 rows = _csv_rows(lines, self) if path.endswith(".csv") else _json_rows(lines)
                 for number, row in enumerate(rows, start=1):
-                    yield _parse_lists(_check_row(row, f"Row {number} of {self}"))
+                    yield parse_lists(_check_row(row, f"Row {number} of {self}"))
         except OSError as error:
             raise ContactsError(
                 f"{self} cannot be read ({type(error).__name__}). Check its path.",
@@ -158,14 +157,3 @@ def _to_plain(value: object) -> object:
         return str(value)
     is_whole = isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value()
     return int(value) if is_whole else value  # type: ignore[call-overload]
-
-
-def _parse_lists(row: dict[str, object]) -> dict[str, object]:
-    for name in _LIST_COLUMNS:
-        text = row.get(name)
-        if isinstance(text, str):
-            try:
-                row[name] = json.loads(text)
-            except ValueError:
-                del row[name]  # then it is not known
-    return row

@@ -12,7 +12,7 @@ from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.validation import list_names, parse_optional_text
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
-from airflow_provider_contacts.operators.base import ContactsLike
+from airflow_provider_contacts.operators.base import ContactsLike, describe_task
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.operators.sources import ContactSource
 from airflow_provider_contacts.retry import RetryPolicyOperator
@@ -65,7 +65,7 @@ class _SuppressionsOperator(RetryPolicyOperator):
         self.check_arguments()
         keys = _find_keys(self.contacts, self.log)
         with open_suppressions(location, secret_conn_id, create=self.creates_table) as suppressions:
-            return self.write(suppressions, keys, scope, reason, _describe_source(context))
+            return self.write(suppressions, keys, scope, reason, describe_task(context))
 
     def check_arguments(self) -> None:
         """Validate the arguments that only the subclass has."""
@@ -239,12 +239,6 @@ def _items(contacts: object) -> Iterable[object]:
 
 def _flatten_keys(keys: list[list[str]]) -> list[str]:
     return list(dict.fromkeys(key for one in keys for key in one))
-
-
-def _describe_source(context: Context) -> str:
-    ti = dict(context).get("ti")
-    parts = (getattr(ti, name, "") for name in ("dag_id", "task_id", "run_id"))
-    return " / ".join(filter(None, parts))
 
 
 def _parse_location(value: object) -> str:

@@ -23,7 +23,7 @@ from airflow_provider_contacts.safeguards.arguments import (
 from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CONN_ID
 
 if TYPE_CHECKING:
-    from airflow_provider_contacts.operators.base_update import BaseUpdateOperator
+    from airflow_provider_contacts.operators.guarded import GuardedOperator
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,12 +38,7 @@ class UpdateOptions:
     approval_timeout: timedelta | None
     suppressions: str
     secret_conn_id: str
-    contacts_table: str
     audit: str
-
-
-# Arguments that protect people.
-SAFEGUARDS = ("require_approval", "approvers", "suppressions", "contacts_table", "audit")
 
 
 def is_nothing(value: object) -> bool:
@@ -71,12 +66,11 @@ CHECKS: dict[str, Callable[[object], object]] = {
     "approvers": parse_approvers,
     "approval_timeout": partial(parse_optional_duration, "approval_timeout"),
     "suppressions": partial(parse_optional_location, "suppressions"),
-    "contacts_table": partial(parse_optional_location, "contacts_table"),
     "audit": partial(parse_optional_location, "audit"),
 }
 
 
-def parse_options(operator: BaseUpdateOperator) -> UpdateOptions:
+def parse_options(operator: GuardedOperator) -> UpdateOptions:
     """Return the options of an operator whose templates are rendered.
 
     :raises InvalidRequest: if one is invalid, or a safeguard that was set has become empty.
@@ -97,6 +91,5 @@ def parse_options(operator: BaseUpdateOperator) -> UpdateOptions:
         suppressions=parse_optional_text("suppressions", operator.suppressions),
         secret_conn_id=parse_optional_text("secret_conn_id", operator.secret_conn_id)
         or DEFAULT_SECRET_CONN_ID,
-        contacts_table=parse_optional_text("contacts_table", operator.contacts_table),
         audit=parse_optional_text("audit", operator.audit),
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.core.updates.targets import Target, change_of
+
+if TYPE_CHECKING:
+    from airflow_provider_contacts.core.vendor import Vendor
+    from airflow_provider_contacts.safeguards.gate import Gate
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -20,6 +25,25 @@ class UpdatePlan:
     unchanged: list[Target]
     pending: list[Target]
     suppressed_indexes: Collection[int]
+
+    @classmethod
+    def create(
+        cls, targets: Sequence[Target], vendor: Vendor, gate: Gate, is_done: Callable[[Target], bool]
+    ) -> UpdatePlan:
+        """Decide what to do with each contact.
+
+        :param gate: knows the contacts that must not be contacted.
+        :param is_done: returns whether a contact needs no update.
+        """
+        unchanged = [target for target in targets if is_done(target)]
+        pending = [target for target in targets if not is_done(target)]
+        must_not = gate.find_suppressed(targets, vendor.name)
+        suppressed = {
+            index
+            for index, target in enumerate(pending)
+            if target.contact_id in must_not and not vendor.updates.only_stops_outreach(change_of(target))
+        }
+        return cls(unchanged, pending, suppressed)
 
     @property
     def to_update(self) -> list[Target]:

@@ -6,6 +6,7 @@ form, so that an answer says what it is about: before Airflow 3.4, a task that a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,24 +37,26 @@ _ASKS_AGAIN = "A retry asks again."
 class ApprovalRequest:
     """What a person is asked.
 
-    :param digest: of the connection, the contacts and their changes.
-    :param number: what the form shows of the digest.
+    :param digests: one per connection, of the connection, the contacts and their changes.
+    :param number: what the form shows of the digests.
     :param body: Markdown, without personal data.
     """
 
-    digest: str
+    digests: tuple[str, ...]
     number: str
     subject: str
     body: str
 
     @classmethod
-    def create(cls, digest: str, write: Callable[..., tuple[str, str]]) -> ApprovalRequest:
-        """Return a request. Its number is the start of the digest.
+    def create(cls, digests: Sequence[str], write: Callable[..., tuple[str, str]]) -> ApprovalRequest:
+        """Return a request. Its number is the start of the digest of the digests, or of the only one.
 
         :param write: takes the number, and returns the subject and the body.
         """
-        number = digest[:_NUMBER_LENGTH]
-        return cls(digest, number, *write(number=number))
+        sorted_digests = sorted(digests)
+        whole = hashlib.sha256("".join(sorted_digests).encode()).hexdigest()
+        number = (sorted_digests[0] if len(sorted_digests) == 1 else whole)[:_NUMBER_LENGTH]
+        return cls(tuple(sorted_digests), number, *write(number=number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,15 +244,21 @@ class ApprovalMemory:
         self._log = log
 
     def find_approver(self, request: ApprovalRequest) -> str | None:
-        """Return who approved the request in an earlier attempt, or None."""
+        """Return who approved the request in an earlier attempt, or None.
+
+        Of a request that was about several connections, some may be done by now.
+        """
         stored = self._call("read", _ASKS_AGAIN, lambda store: store.get(_STATE_KEY))
         fields = stored if isinstance(stored, dict) else {}
+        approved = fields.get("digests")
         approver = fields.get("approver")
-        return approver if fields.get("digest") == request.digest and isinstance(approver, str) else None
+        if not isinstance(approved, list) or not isinstance(approver, str):
+            return None
+        return approver if set(request.digests) <= set(approved) else None
 
     def save(self, request: ApprovalRequest, approver: str) -> None:
         """Remember an approval."""
-        value = {"digest": request.digest, "approver": approver}
+        value = {"digests": list(request.digests), "approver": approver}
         self._call("written", _ASKS_AGAIN, lambda store: store.set(_STATE_KEY, value))
 
     def clear(self) -> None:

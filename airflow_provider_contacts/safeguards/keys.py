@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
+from airflow_provider_contacts.identity_keys import list_phone_readings, normalize_email, normalize_linkedin
 
 _IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
 _MIN_SECRET_LENGTH = 16
-_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
-_NAME_AND_ADDRESS = re.compile(r"[^<>@]*<([^<>]+)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +61,12 @@ def find_keys(fields: Mapping[str, object], vendor: str = "") -> list[str]:
     :raises InvalidRequest: if a field has a type that cannot be an address or a number.
     """
     email, phone, country, linkedin_url = (_to_text(name, fields.get(name)) for name in _IDENTITY_FIELDS)
-    contact = Contact(
-        "", "", "", email=_normalize_email(email), phone=phone, country=country, linkedin_url=linkedin_url
+    found = (
+        ("email", [normalize_email(email)]),
+        ("phone", list_phone_readings(phone, country)),
+        ("linkedin", [normalize_linkedin(linkedin_url)]),
     )
-    keys = list(contact.identity_keys())
-    keys += [key for key in _international_keys(phone) if key not in keys]
+    keys = [f"{kind}:{value}" for kind, values in found for value in values if value]
     contact_id = fields.get("contact_id")
     vendor = str(fields.get("vendor") or vendor).strip()
     if vendor and (is_int(contact_id) or (isinstance(contact_id, str) and contact_id.strip())):
@@ -93,24 +89,3 @@ def _to_text(name: str, value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value.strip() if value else None
     raise InvalidRequest(f"A contact has a value of `{name}` that is not text. Nothing was written.")
-
-
-def _normalize_email(text: str | None) -> str | None:
-    """Return an address in the form that is hashed, or None if the text is not one address."""
-    plain = "".join(char for char in text or "" if unicodedata.category(char) != "Cf")
-    plain = unicodedata.normalize("NFC", plain).strip().removeprefix("mailto:")
-    if found := _NAME_AND_ADDRESS.fullmatch(plain):
-        plain = found[1]
-    if not _ADDRESS.fullmatch(plain):
-        return None
-    user, _, domain = plain.rpartition("@")
-    with contextlib.suppress(UnicodeError):
-        domain = domain.encode("idna").decode()
-    return f"{user}@{domain}".lower()
-
-
-def _international_keys(phone: str | None) -> tuple[str, ...]:
-    """Return the key of a number whose country code has no plus sign, as Mailstand writes them: ``1 (202) 555-0180``."""
-    if phone is None or phone.startswith(("+", "00")):
-        return ()
-    return Contact("", "", "", phone=f"+{phone}").identity_keys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from airflow_provider_contacts.core.updates.targets import Target
 
@@ -24,33 +25,49 @@ def describe_changes(targets: Sequence[Target]) -> list[str]:
     return [*shown, f"and {more} other changes"] if more else shown
 
 
-def write_request(
-    *, title: str, conn_id: str, targets: Sequence[Target], unchanged: int, suppressed: int, number: str
-) -> tuple[str, str]:
-    """Return the subject and the body, in Markdown, of the request to update contacts.
+@dataclass(frozen=True, slots=True, repr=False)
+class Section:
+    """The part of a request that is about one connection.
 
     :param title: the vendor's title.
     :param targets: the contacts to update.
+    """
+
+    title: str
+    conn_id: str
+    targets: Sequence[Target]
+    unchanged: int
+    suppressed: int
+
+    def to_lines(self) -> list[str]:
+        """Return the lines of the section, in Markdown."""
+        more = len(self.targets) - _MAX_CONTACTS
+        return [
+            f"{self.title}, connection {_code(self.conn_id)}:",
+            "",
+            *(f"- {_code(change)}" for change in describe_changes(self.targets)),
+            "",
+            "| | contacts |",
+            "|---|---|",
+            f"| to update | {len(self.targets)} |",
+            f"| already up to date | {self.unchanged} |",
+            f"| suppressed, not updated | {self.suppressed} |",
+            "",
+            f"{', '.join(map(_link, self.targets[:_MAX_CONTACTS]))}{f' and {more} more' if more > 0 else ''}",
+            "",
+        ]
+
+
+def write_request(sections: Sequence[Section], *, number: str) -> tuple[str, str]:
+    """Return the subject and the body, in Markdown, of the request to update contacts.
+
     :param number: identifies the request.
     """
-    more = len(targets) - _MAX_CONTACTS
-    noun = "contact" if len(targets) == 1 else "contacts"
-    lines = [
-        f"{title}, connection {_code(conn_id)}:",
-        "",
-        *(f"- {_code(change)}" for change in describe_changes(targets)),
-        "",
-        "| | contacts |",
-        "|---|---|",
-        f"| to update | {len(targets)} |",
-        f"| already up to date | {unchanged} |",
-        f"| suppressed, not updated | {suppressed} |",
-        "",
-        f"{', '.join(map(_link, targets[:_MAX_CONTACTS]))}{f' and {more} more' if more > 0 else ''}",
-        "",
-        f"Request {_code(number)}",
-    ]
-    return f"Update {len(targets)} {noun} in {title}?", "\n".join(lines)
+    count = sum(len(section.targets) for section in sections)
+    noun = "contact" if count == 1 else "contacts"
+    titles = dict.fromkeys(section.title for section in sections)
+    lines = [line for section in sections for line in section.to_lines()]
+    return f"Update {count} {noun} in {', '.join(titles)}?", "\n".join([*lines, f"Request {_code(number)}"])
 
 
 def _link(target: Target) -> str:

@@ -10,7 +10,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.databases.connecting import connect, transaction
-from airflow_provider_contacts.databases.dialects import build_column_types, require_schema_support
+from airflow_provider_contacts.databases.dialects import (
+    build_column_types,
+    in_utc,
+    require_schema_support,
+)
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import (
     DIGEST_LENGTH,
@@ -172,7 +176,7 @@ class SuppressionList:
             for key_hash, scope, until in connection.execute(
                 query.where(columns.key_hash.in_(chunk), columns.kind != _CHECK_KIND)
             ):
-                yield Suppression(key_hash, scope, _in_utc(until) if until else None)
+                yield Suppression(key_hash, scope, in_utc(until) if until else None)
 
     def verify_secret(self, location: str, secret_conn_id: str, *, write_check_row: bool) -> None:
         """Check that the table's hashes were made with the same secret.
@@ -240,8 +244,3 @@ def open_suppressions(location: str, secret_conn_id: str, *, create: bool) -> It
 
 def _lasts_until(row: Suppression, until: datetime | None) -> bool:
     return row.until is None or (until is not None and row.until >= until)
-
-
-def _in_utc(moment: datetime) -> datetime:
-    """Return a time of the database, which has no zone in some databases, in UTC."""
-    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

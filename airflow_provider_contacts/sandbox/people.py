@@ -76,6 +76,14 @@ _AREA_CODES = (
     702,
 )
 
+# Among every 40 people, some look like others, for tests of recognizing people: two share the phone of an office, two a mailbox, one has
+# the name of the previous person, and one a former number of the next person.
+_PEOPLE_PER_TRAP = 40
+_SHARED_PHONE = (7, 8)
+_SHARED_MAILBOX = (17, 18)
+_NAMESAKE = 27
+_RECYCLED_PHONE = 37
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -104,18 +112,35 @@ class Person:
     @property
     def email(self) -> str:
         """An address in a domain that is reserved for examples (RFC 2606)."""
+        if self.number % _PEOPLE_PER_TRAP in _SHARED_MAILBOX:
+            return f"info@company-{self._first_of(_SHARED_MAILBOX)}.example"
         return f"{self.handle.replace('-', '.')}@contacts.example"
 
     @property
     def phone(self) -> str:
         """An E.164 number from the range that is reserved for fiction."""
-        area = _AREA_CODES[self.number // 100 % len(_AREA_CODES)]
-        return f"+1{area}55501{self.number % 100:02d}"
+        if self.number % _PEOPLE_PER_TRAP in _SHARED_PHONE:
+            return _phone_of(self._first_of(_SHARED_PHONE))
+        return _phone_of(self.number)
+
+    @property
+    def old_phone(self) -> str:
+        """The number in records that are out of date: one person's number belongs to the next person by now."""
+        return _phone_of(self.number + 1) if self.number % _PEOPLE_PER_TRAP == _RECYCLED_PHONE else self.phone
+
+    def _first_of(self, pair: tuple[int, int]) -> int:
+        return self.number - self.number % _PEOPLE_PER_TRAP + pair[0]
+
+
+def _phone_of(number: int) -> str:
+    area = _AREA_CODES[number // 100 % len(_AREA_CODES)]
+    return f"+1{area}55501{number % 100:02d}"
 
 
 def find_person(number: int, seed: int) -> Person:
     """Return person ``number`` of the population ``seed``."""
-    pick = random.Random(f"{seed}:{number}")
+    is_namesake = number % _PEOPLE_PER_TRAP == _NAMESAKE
+    pick = random.Random(f"{seed}:{number - is_namesake}")
     first_names, last_names, companies, places = pick.choice(_REGIONS)
     first, _, first_ascii = pick.choice(first_names.split("|")).partition(":")
     last, _, last_ascii = pick.choice(last_names.split("|")).partition(":")

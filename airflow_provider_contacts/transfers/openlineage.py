@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.lineage import add_asset_metadata
 from airflow_provider_contacts.transfers.columns import COLUMNS
 
 if TYPE_CHECKING:
@@ -35,15 +36,8 @@ class Export:
 
     def emit_asset_metadata(self, operator: BaseOperator, context: Context) -> None:
         """Add the counts to the events of the task's outlet assets."""
-        from airflow.sdk import Asset
-
-        events: Any = dict(context).get("outlet_events")
-        if events is None:
-            return
         metadata = {key: self.summary[key] for key in _KEYS_IN_ASSET_EVENTS if key in self.summary}
-        for outlet in operator.outlets:
-            if isinstance(outlet, Asset):
-                events[outlet].extra.update(metadata)
+        add_asset_metadata(operator, context, metadata)
 
     def openlineage_facets(self) -> OperatorLineage[Any, Any] | None:
         """Return input and output datasets, schema and counts, or None if OpenLineage is not installed."""

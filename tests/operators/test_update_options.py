@@ -26,7 +26,7 @@ def test_defaults() -> None:
     assert (options.preview, options.max_updates, options.on_failure) == (False, 1000, "fail")
     assert options.approvers == []
     assert options.approval_timeout is None
-    assert (options.suppressions, options.contacts_table, options.audit) == ("", "", "")
+    assert (options.suppressions, options.audit) == ("", "")
     assert options.secret_conn_id == "contacts_suppressions"
 
 
@@ -65,7 +65,7 @@ def test_rendered_templates() -> None:
 )
 def test_invalid_literals_fail_when_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
     [name] = arguments
-    assert name in CHECKS
+    assert name in (*CHECKS, "contacts_table")
     with pytest.raises(InvalidRequest, match=f"`{name}`"):
         make(**arguments)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_provider_contacts.core.logs import Log
@@ -25,6 +26,29 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Delete the stored value."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOfConnection:
+    """The part of a store that belongs to one connection, for tasks that update contacts of several."""
+
+    store: Store
+    conn_id: str
+
+    def get(self, key: str) -> object:
+        """Return the stored value, or None."""
+        return self.store.get(self._own(key))
+
+    def set(self, key: str, value: object) -> None:
+        """Store a JSON value."""
+        self.store.set(self._own(key), value)
+
+    def delete(self, key: str) -> None:
+        """Delete the stored value."""
+        self.store.delete(self._own(key))
+
+    def _own(self, key: str) -> str:
+        return f"{key}-{self.conn_id}"
 
 
 class Progress:

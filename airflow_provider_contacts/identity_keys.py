@@ -1,0 +1,124 @@
+"""The values by which a person is recognized across vendors, in one spelling each."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import unicodedata
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
+
+_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
+_NAME_AND_ADDRESS = re.compile(r"[^<>@]*<([^<>]+)>")
+# A country code in front of a number, without a plus sign, as Mailstand writes it: `1 (202) 555-0180`.
+_COUNTRY_CODE = re.compile(r"([1-9][0-9]{0,2}) ?\(")
+# Vendors' samples use these instead of ISO 3166 alpha-2 codes.
+_REGION_ALIASES = {"USA": "US", "UK": "GB"}
+
+
+def normalize_email(text: str | None) -> str | None:
+    """Return an address in lower case and with an ASCII domain (IDNA), or None if the text is not one address."""
+    if not text:
+        return None
+    plain = text
+    if not text.isascii():
+        plain = "".join(char for char in text if unicodedata.category(char) != "Cf")
+        plain = unicodedata.normalize("NFC", plain)
+    plain = plain.strip().removeprefix("mailto:")
+    if found := _NAME_AND_ADDRESS.fullmatch(plain):
+        plain = found[1]
+    if not _ADDRESS.fullmatch(plain):
+        return None
+    if plain.isascii():
+        return plain.lower()
+    user, _, domain = plain.rpartition("@")
+    with contextlib.suppress(UnicodeError):
+        domain = domain.encode("idna").decode()
+    return f"{user}@{domain}".lower()
+
+
+def normalize_phone(phone: str | None, country: str | None, default_region: str = "") -> str | None:
+    """Return a number in E.164, or None if it is invalid, or has no country.
+
+    :param country: name or code of the contact's country.
+    :param default_region: ISO 3166 alpha-2 code of the country of numbers without one.
+    """
+    if not phone:
+        return None
+    return _read_country_code(phone) or _to_e164(phone, find_region(country) or default_region)
+
+
+def list_phone_readings(phone: str | None, country: str | None) -> list[str]:
+    """Return all numbers that a text may mean, in E.164: also one that starts with its country code, without a plus sign."""
+    if not phone:
+        return []
+    readings = [normalize_phone(phone, country), _to_e164(phone, find_region(country))]
+    if not phone.startswith(("+", "00")):
+        readings.append(_to_e164(f"+{phone}", ""))
+    return list(dict.fromkeys(filter(None, readings)))
+
+
+def normalize_linkedin(url: str | None) -> str | None:
+    """Return the handle of a LinkedIn profile in lower case, or None if the text is not the address of a profile."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+    except ValueError:
+        return None
+    host = (parts.hostname or "").lower()
+    if host != "linkedin.com" and not host.endswith(".linkedin.com"):
+        return None
+    folder, _, rest = parts.path.strip("/").partition("/")
+    if folder.lower() != "in" or not rest:
+        return None
+    return unquote(rest.split("/")[0]).lower() or None
+
+
+def find_region(country: str | None) -> str:
+    """Return the ISO 3166 alpha-2 code of a country, by its code or English name, or an empty string."""
+    return _find_region((country or "").strip().upper()) if country else ""
+
+
+@lru_cache(maxsize=1024)
+def _find_region(country: str) -> str:
+    import phonenumbers
+
+    return country if country in phonenumbers.SUPPORTED_REGIONS else _regions_by_name().get(country, "")
+
+
+def _to_e164(phone: str, region: str) -> str | None:
+    import phonenumbers  # takes 30 ms to import, and few callers need it
+
+    try:
+        number = phonenumbers.parse(phone, region or None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _read_country_code(phone: str) -> str | None:
+    """Return a number whose first group of digits is its country code, in E.164, or None."""
+    text = phone.strip()
+    found = _COUNTRY_CODE.match(text)
+    number = _to_e164(f"+{text}", "") if found else None
+    if found is None or number is None:
+        return None
+    import phonenumbers
+
+    return number if phonenumbers.parse(number).country_code == int(found[1]) else None
+
+
+@lru_cache(maxsize=1)
+def _regions_by_name() -> dict[str, str]:
+    """Return region codes by the English name of the country, in capital letters."""
+    from phonenumbers.geodata.locale import LOCALE_DATA
+
+    regions = dict(_REGION_ALIASES)
+    for region, names in LOCALE_DATA.items():
+        name = names.get("en", "")
+        # The data says "*de" for "as in German".
+        regions[(names.get(name[1:], "") if name.startswith("*") else name).upper()] = region
+    return regions

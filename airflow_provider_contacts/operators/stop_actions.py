@@ -1,0 +1,178 @@
+"""What to do at each connection to stop outreach to a person."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_provider_contacts.core.changes import (
+    Change,
+    StageChange,
+    parse_notes_change,
+    parse_stage_change,
+    parse_tag_change,
+)
+from airflow_provider_contacts.core.validation import list_names
+from airflow_provider_contacts.core.vendor import Vendor
+from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
+
+_WORDS = ("default", "manual", "suppress")
+_CHANGE_KEYS = {
+    "tags": ("add_tags", "remove_tags"),
+    "notes": ("notes",),
+    "stage": ("stage", "campaign"),
+}
+_KEYS = (*(key for keys in _CHANGE_KEYS.values() for key in keys), "action", "accounts")
+_EXAMPLES = {
+    "tags": '{"add_tags": ["Replied elsewhere"]}',
+    "notes": '{"notes": {}}',
+    "stage": '{"stage": "Lost"}',
+}
+_EXPECTED = 'Write "default", "manual", "suppress", or one change, such as {"stage": "Lost"} or {"add_tags": ["Replied elsewhere"]}.'
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StopAction:
+    """What to do with the contacts of a connection.
+
+    :param word: ``change``; ``default`` until the vendor is known; ``suppress`` adds them to the suppressions; ``manual`` only
+        reports them.
+    :param change: the change, if the word is ``change``.
+    :param accounts: the only accounts that the connection has, or none for all.
+    """
+
+    word: str
+    change: Change | None = None
+    accounts: Collection[str] = ()
+
+    @property
+    def digest(self) -> str:
+        """A digest of the change, by which a contact is known to have been stopped already."""
+        change = json.dumps(self.change.to_json() if self.change else None)
+        return hashlib.sha256(change.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        return str(self.change) if self.change else self.word
+
+
+def parse_actions(value: object) -> dict[str, StopAction]:
+    """Return the action of each connection, as far as it is known without the vendor.
+
+    :param value: by connection, ``default``, ``manual``, ``suppress``, or a mapping with the keys of a change.
+    :raises InvalidRequest: if an action is invalid.
+    """
+    if not isinstance(value, Mapping) or not value:
+        raise InvalidRequest(
+            '`actions` must be a mapping of connections to actions, such as {"tether_default": {"stage": "Lost"}}.'
+        )
+    actions: dict[str, StopAction] = {}
+    for conn_id, given in value.items():
+        if not isinstance(conn_id, str) or not conn_id.strip():
+            raise InvalidRequest("`actions` has a key that is not the id of a connection.")
+        try:
+            actions[conn_id.strip()] = _parse_action(given)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"The action of {conn_id!r} is invalid. {error}") from None
+    if len(actions) < len(value):
+        raise InvalidRequest("`actions` has two actions for one connection.")
+    return actions
+
+
+def adapt_actions(actions: Mapping[str, StopAction], vendors: Mapping[str, Vendor]) -> dict[str, StopAction]:
+    """Return the actions as the vendors can do them, before any request.
+
+    :param vendors: the vendor of each connection.
+    :raises UnsupportedByVendor: if a vendor's API cannot make a change; the message says which changes it can make.
+    :raises InvalidRequest: if it is unclear which connection a vendor's contacts belong to.
+    """
+    adapted = {conn_id: _adapt(action, vendors[conn_id], conn_id) for conn_id, action in actions.items()}
+    by_vendor: dict[str, list[str]] = defaultdict(list)
+    for conn_id in actions:
+        by_vendor[vendors[conn_id].name].append(conn_id)
+    for conn_ids in by_vendor.values():
+        if len(conn_ids) == 1:
+            continue
+        title = vendors[conn_ids[0]].title
+        accounts = [account for conn_id in conn_ids for account in actions[conn_id].accounts]
+        if not all(actions[conn_id].accounts for conn_id in conn_ids) or len(set(accounts)) < len(accounts):
+            raise InvalidRequest(
+                f"`actions` has several connections of {title}: {', '.join(conn_ids)}. Give each one its own `accounts`, such as "
+                '{"stage": "Lost", "accounts": ["space_1"]}.'
+            )
+    return adapted
+
+
+def find_connection_of(
+    vendor: str, account_id: str, actions: Mapping[str, StopAction], vendors: Mapping[str, Vendor]
+) -> str | None:
+    """Return the connection whose action applies to the contacts of an account, or None."""
+    for conn_id, action in actions.items():
+        if vendors[conn_id].name == vendor and (not action.accounts or account_id in action.accounts):
+            return conn_id
+    return None
+
+
+def _parse_action(given: object) -> StopAction:
+    options = {"action": given} if isinstance(given, str) else given
+    if not isinstance(options, Mapping):
+        raise InvalidRequest(_EXPECTED)
+    if unknown := [key for key in options if key not in _KEYS]:
+        raise InvalidRequest(f"It has unknown keys: {list_names(unknown)}. Known keys: {', '.join(_KEYS)}.")
+    kinds = [kind for kind, keys in _CHANGE_KEYS.items() if any(key in options for key in keys)]
+    if len(kinds) + ("action" in options) > 1:
+        raise InvalidRequest(
+            f"It has several changes ({', '.join(kinds)}), but a contact gets one. {_EXPECTED}"
+        )
+    accounts = _parse_accounts(options.get("accounts", ()))
+    if kinds:
+        return StopAction("change", _parse_change(kinds[0], options), accounts)
+    word = options.get("action")
+    if word not in _WORDS:
+        raise InvalidRequest(_EXPECTED)
+    return StopAction(str(word), accounts=accounts)
+
+
+def _parse_change(kind: str, options: Mapping[Any, Any]) -> Change:
+    if kind == "tags":
+        return parse_tag_change(options.get("add_tags", ()), options.get("remove_tags", ()))
+    if kind == "notes":
+        return parse_notes_change(options["notes"])
+    return parse_stage_change(options.get("stage"), options.get("campaign"))
+
+
+def _parse_accounts(value: object) -> tuple[str, ...]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list | tuple | set) or not all(
+        isinstance(one, str) and one.strip() for one in items
+    ):
+        raise InvalidRequest("`accounts` must be a list of account ids.")
+    return tuple(one.strip() for one in items)
+
+
+def _adapt(action: StopAction, vendor: Vendor, conn_id: str) -> StopAction:
+    updates = vendor.updates
+    change = action.change
+    if action.word == "default":
+        if not updates.kinds:
+            return replace(action, word="manual")
+        if updates.mildest_stop is None:
+            raise InvalidRequest(
+                f"The action of {conn_id!r} is `default`, but {vendor.title} has no change that stops outreach everywhere. Name one, such "
+                f"as {_EXAMPLES[updates.kinds[0]]}."
+            )
+        return replace(action, word="change", change=updates.mildest_stop)
+    if change is None:
+        return action
+    if not updates.supports(change.kind):
+        able = f"change {' and '.join(updates.kinds)}" if updates.kinds else "change nothing"
+        raise UnsupportedByVendor(
+            f"The action of {conn_id!r} changes the {change.kind}, but {vendor.title}'s API can {able}. Use that, or `manual` or `suppress`."
+        )
+    mildest = updates.mildest_stop
+    if isinstance(change, StageChange) and isinstance(mildest, StageChange) and change.campaign is None:
+        return replace(action, change=replace(change, campaign=mildest.campaign))
+    return action

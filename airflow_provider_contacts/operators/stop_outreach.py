@@ -1,0 +1,243 @@
+"""Operator that stops outreach to people at all other vendors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_contacts.core.updates.targets import compute_digest
+from airflow_provider_contacts.core.validation import parse_optional_duration
+from airflow_provider_contacts.databases.tables import parse_table_name
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.operators.base import ContactsLike
+from airflow_provider_contacts.operators.guarded import GuardedOperator
+from airflow_provider_contacts.operators.literals import check_literals
+from airflow_provider_contacts.operators.stop_actions import StopAction, adapt_actions, parse_actions
+from airflow_provider_contacts.operators.update_options import UpdateOptions, parse_options
+from airflow_provider_contacts.operators.update_run import scope_of
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from airflow.sdk import Context, XComArg
+
+    from airflow_provider_contacts.contact import Reference
+    from airflow_provider_contacts.operators.stop_plan import StopPlan
+    from airflow_provider_contacts.people.tables import PeopleTables
+    from airflow_provider_contacts.safeguards.approval import Answer
+    from airflow_provider_contacts.safeguards.gate import Gate
+
+__all__ = ["StopOutreachOperator"]
+
+_OUTCOMES = ("updated", "unchanged", "suppressed", "failed", "would_update", "manual", "removed")
+
+
+class StopOutreachOperator(GuardedOperator):
+    """Stop outreach to people at the other vendors, for example because they replied or opted out at one.
+
+    Looks up the people of the given contacts in the table that ``ResolvePeopleOperator`` writes, and does what ``actions`` says to their
+    contacts in all other accounts. A contact is changed once by each action: what others do with it later is not undone. If one
+    vendor fails, the others are done first, and a retry does only what is left.
+
+    :param contacts: references of the contacts who replied, such as an event, a sensor or a listing returns them, or a query
+        (``SqlContacts``) with the columns ``vendor``, ``account_id`` and ``contact_id``. Templated.
+    :param sql_conn_id: connection of the database with the tables of people and of exported contacts. Templated.
+    :param actions: by connection, one of ``{"stage": name}``, ``{"add_tags": names, "remove_tags": names}``, ``{"notes": …}``,
+        ``"suppress"`` (add them to ``suppressions`` at this vendor), ``"manual"`` (only report them) and ``"default"`` (the mildest
+        change that the API documents). Several connections of one vendor need the key ``accounts``. Templated.
+    :param people_table: table of people. Templated.
+    :param contacts_table: table of exported contacts. Templated.
+    :param max_age: fail if contacts have changed for longer than this, such as ``"1d"``, without the people being resolved again. By
+        default this is a warning. Templated.
+    :param preview: report what would be done, and write nothing. This is the default. Templated.
+    :param max_updates: fail before the first write if more contacts than this would change. Templated.
+    :param on_failure: ``fail`` or ``continue``, after all contacts have been tried. Templated.
+    :param require_approval: wait for a person to approve, always or above a number of contacts. Templated.
+    :param approvers: ids of the only users who may approve. Templated.
+    :param approval_timeout: how long to wait for the approval, such as ``"24h"``. Templated.
+    :param suppressions: ``<conn_id>.<table>`` of contacts that must not be contacted, and to which ``"suppress"`` adds. Templated.
+    :param secret_conn_id: connection whose password is the secret of ``suppressions``. Templated.
+    :param audit: ``<conn_id>.<table>`` that gets a row per changed contact and attempt. Templated.
+    :return: ``people``: for each person ``person_id``, ``matched_on`` (kinds of keys) and ``actions``, each a reference with
+        ``contacts_conn_id``, ``action`` and ``outcome``; ``unmatched``: references that belong to no person; and ``updated``,
+        ``unchanged``, ``suppressed``, ``failed``, ``would_update``, ``manual`` and ``removed`` (at their vendor), lists of references.
+    :raises UnsupportedByVendor: if a vendor's API cannot do an action; nothing is requested then.
+    """
+
+    template_fields: Sequence[str] = (
+        *GuardedOperator.template_fields,
+        "sql_conn_id",
+        "actions",
+        "people_table",
+        "contacts_table",
+        "max_age",
+    )
+    ui_color = "#f1e4e4"
+
+    def __init__(
+        self,
+        *,
+        contacts: ContactsLike,
+        sql_conn_id: str,
+        actions: Mapping[str, str | Mapping[str, object]] | XComArg | str,
+        people_table: str = "contact_people",
+        contacts_table: str = "contacts",
+        max_age: timedelta | str | None = None,
+        preview: bool | str = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(contacts=contacts, preview=preview, **kwargs)
+        self.sql_conn_id = sql_conn_id
+        # Templates replace it before it is used.
+        self.actions: Any = actions
+        self.people_table = people_table
+        self.contacts_table = contacts_table
+        self.max_age = max_age
+        check_literals(self, parse_actions, actions)
+        check_literals(self, partial(parse_optional_duration, "max_age"), max_age)
+        for name in ("people_table", "contacts_table"):
+            check_literals(self, partial(_check_table, name), getattr(self, name))
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Stop outreach to the people."""
+        return self._run(context, None)
+
+    def _run(self, context: Context, answer: Answer | None) -> dict[str, Any]:
+        from airflow_provider_contacts.operators.stop_plan import read_references
+        from airflow_provider_contacts.operators.stop_run import StopRun
+        from airflow_provider_contacts.people.tables import open_people
+
+        options = parse_options(self)
+        hooks, actions = self._parse_actions(options)
+        references = read_references(self.contacts)
+        with open_people(self.sql_conn_id, self.people_table, self.contacts_table, create=False) as (
+            engine,
+            tables,
+        ):
+            plan = self._plan(engine, tables, hooks, actions, references)
+            run = StopRun(plan, options, context, engine, tables.people, self.log)
+            run.prepare(partial(self._open_gate, options))
+            if options.preview:
+                run.preview()
+            else:
+                run.write(self._require_approver(context, plan, options, answer))
+        return self._report(context, plan, options)
+
+    def _parse_actions(
+        self, options: UpdateOptions
+    ) -> tuple[dict[str, ContactsHook[Any]], dict[str, StopAction]]:
+        """Return the hook and the action of each connection, without any request."""
+        parsed = parse_actions(self.actions)
+        hooks = {conn_id: ContactsHook.for_connection(conn_id, log=self.log) for conn_id in parsed}
+        actions = adapt_actions(parsed, {conn_id: hook.vendor for conn_id, hook in hooks.items()})
+        if not options.suppressions and any(action.word == "suppress" for action in actions.values()):
+            raise InvalidRequest(
+                "The action `suppress` needs `suppressions`, the table to add the contacts to, such as `warehouse.contact_suppressions`."
+            )
+        return hooks, actions
+
+    def _plan(
+        self,
+        engine: sa.Engine,
+        tables: PeopleTables,
+        hooks: Mapping[str, ContactsHook[Any]],
+        actions: Mapping[str, StopAction],
+        references: Sequence[Reference],
+    ) -> StopPlan:
+        """Look up the people of the references, and decide what to do with their contacts."""
+        from airflow_provider_contacts.databases.connecting import transaction
+        from airflow_provider_contacts.databases.errors import database_errors
+        from airflow_provider_contacts.operators.stop_plan import StopPlan
+        from airflow_provider_contacts.people.lookup import find_delay, find_people
+
+        with (
+            database_errors("The people cannot be read, so nothing is written"),
+            transaction(engine) as connection,
+        ):
+            self._check_delay(find_delay(connection, tables))
+            people, unmatched = find_people(connection, tables, references)
+        if unmatched:
+            self.log.warning(
+                "%d of %d references belong to no person in %r. Export the contacts and resolve the people first.",
+                len(unmatched),
+                len(references),
+                self.people_table,
+            )
+        return StopPlan.create(people, unmatched, actions, hooks)
+
+    def _check_delay(self, delay: timedelta | None) -> None:
+        max_age = parse_optional_duration("max_age", self.max_age)
+        if delay is None:
+            raise InvalidRequest(
+                f"The people in {self.people_table!r} were never resolved from contacts. Run ResolvePeopleOperator first. Nothing was written."
+            )
+        if max_age is not None and delay > max_age:
+            raise InvalidRequest(
+                f"Contacts have changed for {delay} without the people in {self.people_table!r} being resolved again, longer than max_age "
+                f"({max_age}). Run ResolvePeopleOperator first. Nothing was written."
+            )
+        if delay:
+            self.log.warning(
+                "Contacts have changed for %s without the people in %r being resolved again. Run ResolvePeopleOperator after every export.",
+                delay,
+                self.people_table,
+            )
+
+    def _open_gate(self, options: UpdateOptions) -> Gate:
+        from airflow_provider_contacts.safeguards.gate import open_gate
+
+        contacts = f"{self.sql_conn_id}.{self.contacts_table}"
+        return open_gate(options.suppressions, options.secret_conn_id, contacts, self.log)
+
+    def _require_approver(
+        self, context: Context, plan: StopPlan, options: UpdateOptions, answer: Answer | None
+    ) -> str | None:
+        """Return the approver, or None if no one has to approve. Without an approval, let the task wait for one."""
+        from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approver
+        from airflow_provider_contacts.safeguards.request_text import write_request
+
+        to_change = [one for one in plan.connections if one.targets_to_change]
+        count = plan.count_changes()
+        if options.threshold is None or count <= options.threshold or not count:
+            return None
+        digests = [compute_digest(scope_of(one.hook), one.targets_to_change) for one in to_change]
+        request = ApprovalRequest.create(
+            digests, partial(write_request, [one.to_section() for one in to_change])
+        )
+        return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
+
+    def _report(self, context: Context, plan: StopPlan, options: UpdateOptions) -> dict[str, Any]:
+        """Return the result.
+
+        :raises ContactsError: if contacts failed and ``on_failure`` is ``fail``.
+        """
+        from airflow_provider_contacts.safeguards.approval import forget_approval
+
+        by_outcome = plan.list_by_outcome()
+        self.log.info(
+            "%d people, %d references without one. Contacts: %s.",
+            len(plan.people),
+            len(plan.unmatched),
+            ", ".join(f"{len(found)} {name.replace('_', ' ')}" for name, found in by_outcome.items())
+            or "none",
+        )
+        errors = [error for one in plan.connections for error in one.errors]
+        if errors and options.on_failure == "fail":
+            raise ContactsError(
+                f"Outreach could not be stopped to {len(by_outcome['failed'])} contacts; {len(by_outcome['updated'])} were updated. A "
+                f"retry does only what is left. {' '.join(one.describe_errors() for one in plan.connections if one.errors)}",
+                transient=any(not error.permanent for error in errors),
+            )
+        if not options.preview and options.threshold is not None:
+            forget_approval(context, self.log)
+        return {
+            "people": plan.describe_people(),
+            "unmatched": plan.unmatched,
+            **{name: by_outcome.get(name, []) for name in _OUTCOMES},
+        }
+
+
+def _check_table(argument: str, value: object) -> None:
+    parse_table_name(value, argument)

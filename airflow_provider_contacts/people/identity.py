@@ -1,0 +1,267 @@
+"""Group contacts by the person, with what their records say and without any I/O.
+
+Contacts belong to one person if they share a LinkedIn profile, an e-mail address or a phone number. Many such keys are shared by
+strangers: role mailboxes, the phone of an office, a number that was given to someone else. A key that would merge strangers is set aside:
+it joins nothing, and the reason is reported.
+
+Keys join from the most to the least reliable kind, and a key of one kind must not contradict the kinds before it: an address joins
+contacts with one LinkedIn profile only, and a number joins contacts with one profile and one address only. What is joined depends on the
+set of contacts, and not on their order.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from airflow_provider_contacts.identity_keys import normalize_email, normalize_linkedin, normalize_phone
+from airflow_provider_contacts.people.unsuitable import is_role_mailbox, is_test_phone
+
+Kind = Literal["linkedin", "email", "phone"]
+# From the most to the least reliable.
+KINDS: tuple[Kind, ...] = ("linkedin", "email", "phone")
+
+Reason = Literal["invalid", "role_mailbox", "test_number", "too_many_contacts", "contradiction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one person may have.
+
+    :param max_contacts_per_key: a key that more contacts share is set aside.
+    :param max_contacts_per_person: keys that would join more contacts are set aside.
+    :param max_emails_per_person: keys that would join contacts with more different e-mail addresses are set aside.
+    """
+
+    max_contacts_per_key: int = 20
+    max_contacts_per_person: int = 30
+    max_emails_per_person: int = 3
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Grouping:
+    """Which contacts belong to one person, by the position in which they were added.
+
+    :param group_of: for each contact, the smallest position of a contact of the same person.
+    :param matched_on: for each contact, the kinds of keys that it shares with others of the person, joined by commas.
+    :param set_aside: for each contact, its keys that were set aside, as ``kind:reason``, joined by commas.
+    :param counts: how many different keys were set aside, by ``kind:reason``. Invalid values count once per contact.
+    """
+
+    group_of: Sequence[int]
+    matched_on: Sequence[str]
+    set_aside: Sequence[str]
+    counts: Mapping[str, int]
+
+
+class ContactGrouper:
+    """Collects the keys of contacts, and groups the contacts. Its memory is proportional to the number of keys."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._keys: dict[Kind, list[str | None]] = {kind: [] for kind in KINDS}
+        self._set_aside: dict[Kind, dict[int, Reason]] = {kind: {} for kind in KINDS}
+
+    def add(
+        self,
+        *,
+        email: str | None,
+        phone: str | None,
+        country: str | None,
+        linkedin_url: str | None,
+        default_region: str = "",
+    ) -> None:
+        """Add a contact.
+
+        :param default_region: ISO 3166 alpha-2 code of the country of its phone number, if the contact has no country.
+        """
+        address = normalize_email(email)
+        number = normalize_phone(phone, country, default_region)
+        self._add_key("linkedin", linkedin_url, normalize_linkedin(linkedin_url), None)
+        self._add_key(
+            "email", email, address, "role_mailbox" if address and is_role_mailbox(address) else None
+        )
+        self._add_key("phone", phone, number, "test_number" if number and is_test_phone(number) else None)
+
+    def _add_key(self, kind: Kind, given: str | None, key: str | None, problem: Reason | None) -> None:
+        keys = self._keys[kind]
+        if key is None and given and given.strip():
+            problem = "invalid"
+        if problem is not None:
+            self._set_aside[kind][len(keys)] = problem
+        keys.append(key)
+
+    def group(self) -> Grouping:
+        """Group the contacts that were added."""
+        groups = _Groups(self._keys)
+        count = len(self._keys["email"])
+        # One bit per kind.
+        matched = bytearray(count)
+        for bit, kind in enumerate(KINDS):
+            for contacts in self._find_joining(kind, groups):
+                groups.join(contacts)
+                for contact in contacts:
+                    matched[contact] |= 1 << bit
+        texts = [
+            ",".join(kind for bit, kind in enumerate(KINDS) if mask >> bit & 1)
+            for mask in range(1 << len(KINDS))
+        ]
+        return Grouping(
+            [groups.find(contact) for contact in range(count)],
+            [texts[mask] for mask in matched],
+            [self._describe_set_aside(contact) for contact in range(count)],
+            self._count_set_aside(),
+        )
+
+    def _find_joining(self, kind: Kind, groups: _Groups) -> list[list[int]]:
+        """Return the contacts of each key of a kind that joins them. Set the other shared keys aside."""
+        candidates: list[list[int]] = []
+        for contacts in self._list_shared(kind):
+            if len(contacts) > self._limits.max_contacts_per_key:
+                self._put_aside(kind, contacts, "too_many_contacts")
+            elif problem := self._find_problem(kind, groups, groups.find_all(contacts)):
+                self._put_aside(kind, contacts, problem)
+            else:
+                candidates.append(contacts)
+        # Keys that are fine one by one can join too much together. Then none of them does, whatever their order is.
+        together = _Union(len(self._keys[kind]))
+        for contacts in candidates:
+            together.join(groups.find_all(contacts))
+        members: dict[int, set[int]] = defaultdict(set)
+        for contacts in candidates:
+            found = groups.find_all(contacts)
+            members[together.find(found.copy().pop())] |= found
+        problems = {root: self._find_problem(kind, groups, found) for root, found in members.items()}
+        joining: list[list[int]] = []
+        for contacts in candidates:
+            found = groups.find_all(contacts)
+            problem = problems[together.find(found.copy().pop())]
+            if problem is None or len(found) == 1:
+                joining.append(contacts)
+            else:
+                self._put_aside(kind, contacts, problem)
+        return joining
+
+    def _list_shared(self, kind: Kind) -> Iterator[list[int]]:
+        """Yield the contacts of each key that several contacts have and that is not set aside."""
+        keys = self._keys[kind]
+        set_aside = self._set_aside[kind]
+        order = [contact for contact, key in enumerate(keys) if key is not None and contact not in set_aside]
+        order.sort(key=lambda contact: keys[contact] or "")
+        for _, contacts in groupby(order, key=keys.__getitem__):
+            shared = list(contacts)
+            if len(shared) > 1:
+                yield shared
+
+    def _find_problem(self, kind: Kind, groups: _Groups, found: set[int]) -> Reason | None:
+        """Return why a key of a kind must not join groups, or None."""
+        if len(found) == 1:
+            return None
+        if groups.count_contacts(found) > self._limits.max_contacts_per_person:
+            return "too_many_contacts"
+        contradicts_profile = kind != "linkedin" and groups.differ("linkedin", found)
+        contradicts_email = kind == "phone" and groups.differ("email", found)
+        has_too_many_emails = len(groups.list_keys("email", found)) > self._limits.max_emails_per_person
+        return "contradiction" if contradicts_profile or contradicts_email or has_too_many_emails else None
+
+    def _put_aside(self, kind: Kind, contacts: Iterable[int], reason: Reason) -> None:
+        self._set_aside[kind].update(dict.fromkeys(contacts, reason))
+
+    def _describe_set_aside(self, contact: int) -> str:
+        found = ((kind, self._set_aside[kind].get(contact)) for kind in KINDS)
+        return ",".join(f"{kind}:{reason}" for kind, reason in found if reason)
+
+    def _count_set_aside(self) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for kind in KINDS:
+            keys = self._keys[kind]
+            found = {(reason, keys[contact] or contact) for contact, reason in self._set_aside[kind].items()}
+            counts.update(f"{kind}:{reason}" for reason, _ in found)
+        return dict(sorted(counts.items()))
+
+
+class _Union:
+    """Sets of numbers that can be joined (union-find). A set is known by its smallest number."""
+
+    def __init__(self, count: int) -> None:
+        self._parents = array("L", range(count))
+
+    def find(self, number: int) -> int:
+        """Return the smallest number of the set that contains a number."""
+        parents = self._parents
+        while (parent := parents[number]) != number:
+            parents[number] = parents[parent]
+            number = parent
+        return number
+
+    def join(self, numbers: Iterable[int]) -> int:
+        """Join the sets of some numbers, and return the smallest number of the new set."""
+        roots = {self.find(number) for number in numbers}
+        smallest = min(roots)
+        for root in roots:
+            self._parents[root] = smallest
+        return smallest
+
+
+class _Groups:
+    """Contacts that are known to be of one person. A group is known by its smallest position.
+
+    :param keys: by kind, the key of each contact.
+    """
+
+    def __init__(self, keys: Mapping[Kind, Sequence[str | None]]) -> None:
+        self._own_keys = keys
+        self._union = _Union(len(keys["email"]))
+        self._sizes: dict[int, int] = {}
+        # Only of groups that have other keys than their first contact.
+        self._keys: dict[Kind, dict[int, frozenset[str]]] = {"linkedin": {}, "email": {}}
+
+    def find(self, contact: int) -> int:
+        """Return the group of a contact."""
+        return self._union.find(contact)
+
+    def find_all(self, contacts: Iterable[int]) -> set[int]:
+        """Return the groups of contacts."""
+        return {self._union.find(contact) for contact in contacts}
+
+    def count_contacts(self, groups: Iterable[int]) -> int:
+        """Return how many contacts groups have."""
+        return sum(self._sizes.get(group, 1) for group in groups)
+
+    def list_keys(self, kind: Kind, groups: Iterable[int]) -> frozenset[str]:
+        """Return the different keys of groups, also of those that are set aside."""
+        return frozenset[str]().union(*(self._keys_of(kind, group) for group in groups))
+
+    def differ(self, kind: Kind, groups: Iterable[int]) -> bool:
+        """Return whether several groups have keys of a kind, and not the same one."""
+        found = [keys for group in groups if (keys := self._keys_of(kind, group))]
+        return len(found) > 1 and len(frozenset[str]().union(*found)) > 1
+
+    def join(self, contacts: Iterable[int]) -> None:
+        """Join the groups of contacts."""
+        groups = self.find_all(contacts)
+        if len(groups) == 1:
+            return
+        size = self.count_contacts(groups)
+        keys = {kind: self.list_keys(kind, groups) for kind in self._keys}
+        joined = self._union.join(groups)
+        for group in groups:
+            self._sizes.pop(group, None)
+            for kept in self._keys.values():
+                kept.pop(group, None)
+        self._sizes[joined] = size
+        for kind, found in keys.items():
+            if found != self._own_key(kind, joined):
+                self._keys[kind][joined] = found
+
+    def _keys_of(self, kind: Kind, group: int) -> frozenset[str]:
+        found = self._keys[kind].get(group)
+        return self._own_key(kind, group) if found is None else found
+
+    def _own_key(self, kind: Kind, contact: int) -> frozenset[str]:
+        key = self._own_keys[kind][contact]
+        return frozenset() if key is None else frozenset((key,))

@@ -1,0 +1,183 @@
+"""Look people up by references to their contacts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.databases.dialects import in_utc
+from airflow_provider_contacts.databases.rows import parse_lists
+from airflow_provider_contacts.people.tables import (
+    CONTACTS_CHANGED_AT,
+    PeopleTables,
+    find_last_change,
+    is_present,
+    is_same_contact,
+)
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_IDS_PER_QUERY = 500
+_FIELDS = ("email", "phone", "country", "linkedin_url", "tags", "unknown_fields", "stage", "url")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PersonContact:
+    """A contact of a person.
+
+    :param is_present: whether it was neither removed at its vendor nor erased.
+    :param fields: what the table of exported contacts says about it.
+    :param stopped_with: digest of the change that stopped outreach to it, or None.
+    """
+
+    vendor: str
+    account_id: str
+    contact_id: str
+    matched_on: str
+    set_aside: str
+    is_present: bool
+    fields: Mapping[str, object]
+    stopped_with: str | None
+
+    def reference(self) -> Reference:
+        """Return the reference of the contact."""
+        return {"vendor": self.vendor, "account_id": self.account_id, "contact_id": self.contact_id}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Person:
+    """The contacts of a person, sorted by vendor, account and id.
+
+    :param found_by: those of the contacts that the person was looked up by.
+    """
+
+    person_id: str
+    contacts: list[PersonContact] = field(default_factory=list)
+    found_by: list[PersonContact] = field(default_factory=list)
+
+    @property
+    def matched_on(self) -> list[str]:
+        """The kinds of keys that the contacts share."""
+        return sorted({kind for one in self.contacts for kind in one.matched_on.split(",") if kind})
+
+
+def find_people(
+    connection: sa.Connection, tables: PeopleTables, references: Sequence[Reference]
+) -> tuple[list[Person], list[Reference]]:
+    """Return the people of contacts, sorted by id, and the references that belong to none.
+
+    A reference without an account stands for the contacts with its id in all accounts of the vendor.
+    """
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for reference in references:
+        wanted[reference["vendor"]].add(reference["contact_id"])
+    person_of: dict[tuple[str, str, str], str] = {}
+    for vendor, ids in wanted.items():
+        person_of.update(_find_ids(connection, tables.people, vendor, ids))
+    found = {person.person_id: person for person in _read_people(connection, tables, set(person_of.values()))}
+    names = {(one["vendor"], one["account_id"], one["contact_id"]) for one in references}
+    for person in found.values():
+        person.found_by.extend(
+            one
+            for one in person.contacts
+            if not names.isdisjoint(
+                ((one.vendor, one.account_id, one.contact_id), (one.vendor, "", one.contact_id))
+            )
+        )
+    known = {name for key in person_of for name in (key, (key[0], "", key[2]))}
+    unmatched = [
+        one for one in references if (one["vendor"], one["account_id"], one["contact_id"]) not in known
+    ]
+    # The same contact id may belong to other people in other accounts.
+    return [person for _, person in sorted(found.items()) if person.found_by], unmatched
+
+
+def find_delay(connection: sa.Connection, tables: PeopleTables) -> timedelta | None:
+    """Return for how long contacts have changed without the people being resolved again, or None if that was never done."""
+    import sqlalchemy as sa
+
+    state = tables.state
+    row = connection.execute(
+        sa.select(state.c.moment).where(state.c.name == CONTACTS_CHANGED_AT)
+    ).one_or_none()
+    if row is None:
+        return None
+    changed_at = find_last_change(connection, tables.contacts)
+    if changed_at is None:
+        return timedelta()
+    resolved: datetime | None = in_utc(row.moment) if row.moment else None
+    return max(changed_at - resolved, timedelta()) if resolved else None
+
+
+def _find_ids(
+    connection: sa.Connection, people: sa.Table, vendor: str, contact_ids: Iterable[str]
+) -> dict[tuple[str, str, str], str]:
+    import sqlalchemy as sa
+
+    found: dict[tuple[str, str, str], str] = {}
+    columns = people.c
+    query = sa.select(columns.account_id, columns.contact_id, columns.person_id).where(
+        columns.vendor == vendor
+    )
+    remaining = iter(sorted(contact_ids))
+    while part := list(islice(remaining, _IDS_PER_QUERY)):
+        for account_id, contact_id, person_id in connection.execute(
+            query.where(columns.contact_id.in_(part))
+        ):
+            found[vendor, account_id, contact_id] = person_id
+    return found
+
+
+def _read_people(
+    connection: sa.Connection, tables: PeopleTables, person_ids: Collection[str]
+) -> list[Person]:
+    import sqlalchemy as sa
+
+    contacts, people = tables.contacts, tables.people
+    own = [
+        people.c[name]
+        for name in (
+            "person_id",
+            "vendor",
+            "account_id",
+            "contact_id",
+            "matched_on",
+            "set_aside",
+            "stopped_with",
+        )
+    ]  # fmt: skip - a list of names
+    query = (
+        sa.select(
+            *own,
+            sa.case((contacts.c.contact_id.is_not(None) & is_present(contacts), 1), else_=0).label(
+                "is_present"
+            ),
+            *(contacts.c[name] for name in _FIELDS),
+        )
+        .select_from(people.outerjoin(contacts, is_same_contact(people, contacts)))
+        .order_by(people.c.vendor, people.c.account_id, people.c.contact_id)
+    )
+    found: dict[str, Person] = {}
+    remaining = iter(sorted(person_ids))
+    while part := list(islice(remaining, _IDS_PER_QUERY)):
+        for row in connection.execute(query.where(people.c.person_id.in_(part))).mappings():
+            person = found.setdefault(row["person_id"], Person(row["person_id"]))
+            person.contacts.append(
+                PersonContact(
+                    row["vendor"],
+                    row["account_id"],
+                    row["contact_id"],
+                    row["matched_on"],
+                    row["set_aside"],
+                    bool(row["is_present"]),
+                    parse_lists({name: row[name] for name in _FIELDS}),
+                    row["stopped_with"],
+                )
+            )
+    return list(found.values())

@@ -1,0 +1,224 @@
+"""Resolve the people of a table of exported contacts, and write what has changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from airflow_provider_contacts.databases.dialects import in_utc, lock_contacts
+from airflow_provider_contacts.people.identity import ContactGrouper, Grouping, Limits
+from airflow_provider_contacts.people.person_ids import Assignment, PersonId, assign_ids
+from airflow_provider_contacts.people.tables import (
+    CONTACTS_CHANGED_AT,
+    IDENTITY_COLUMNS,
+    KEY,
+    PeopleTables,
+    find_last_change,
+    is_present,
+    is_same_contact,
+)
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+Regions: TypeAlias = Callable[[str], str]
+
+_ROWS_PER_FETCH = 1000
+# Does not occur in ids.
+_SEPARATOR = "\x1f"
+
+
+class _Row(NamedTuple):
+    """What the table of people says about a contact."""
+
+    person: PersonId
+    matched_on: str
+    set_aside: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Counts of one run.
+
+    :param by_channels: how many people have contacts at one vendor, at two, and so on.
+    :param set_aside: how many keys were set aside, by ``kind:reason``.
+    :param merged: how many ids are not used any more, because their contacts belong to a person with another id.
+    :param split: how many ids had contacts that now belong to several people.
+    :param written: how many rows were inserted, changed or deleted.
+    """
+
+    contacts: int
+    people: int
+    by_channels: Mapping[str, int]
+    set_aside: Mapping[str, int]
+    merged: int
+    split: int
+    written: int
+
+
+@dataclass(slots=True, repr=False)
+class _Contacts:
+    """The contacts in the order in which they were read, and what the table of people says about them."""
+
+    references: list[str] = field(default_factory=list)
+    previous: list[_Row | None] = field(default_factory=list)
+
+    def add(self, reference: str, row: _Row | None) -> None:
+        self.references.append(reference)
+        self.previous.append(row)
+
+
+def resolve_people(engine: sa.Engine, tables: PeopleTables, limits: Limits, regions: Regions) -> Resolution:
+    """Resolve the people of all contacts that are present, in one transaction.
+
+    :param regions: returns, for a vendor, the code of the country of phone numbers without one, or an empty string.
+    """
+    contacts, people = tables.contacts, tables.people
+    grouper = ContactGrouper(limits)
+    with engine.connect() as connection, lock_contacts(connection, [_lock_id_of(people)]):
+        # First: contacts that are exported while this runs count as newer.
+        changed_at = find_last_change(connection, contacts)
+        found = _read(connection, contacts, people, grouper, regions)
+        grouping = grouper.group()
+        previous = [row and row.person for row in found.previous]
+        assignment = assign_ids(grouping.group_of, found.references, previous, datetime.now(timezone.utc))
+        written = _write(connection, people, found, grouping, assignment)
+        written += _delete_missing(connection, contacts, people)
+        _write_state(connection, tables.state, changed_at)
+        connection.commit()
+    return Resolution(
+        contacts=len(found.references),
+        people=len(assignment.ids),
+        by_channels=_count_channels(found.references, grouping.group_of),
+        set_aside=grouping.counts,
+        merged=assignment.merged,
+        split=assignment.split,
+        written=written,
+    )
+
+
+def _lock_id_of(people: sa.Table) -> int:
+    return int.from_bytes(
+        hashlib.sha256(f"people {people.fullname}".encode()).digest()[:8], "big", signed=True
+    )
+
+
+def _read(
+    connection: sa.Connection,
+    contacts: sa.Table,
+    people: sa.Table,
+    grouper: ContactGrouper,
+    regions: Regions,
+) -> _Contacts:
+    """Read all contacts that are present, each with its row in the table of people."""
+    import sqlalchemy as sa
+
+    columns = [contacts.c[name] for name in (*KEY, *IDENTITY_COLUMNS)]
+    own = [people.c[name] for name in ("person_id", "person_since", "matched_on", "set_aside")]
+    query = (
+        sa.select(*columns, *own)
+        .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
+        .where(is_present(contacts))
+    )
+    found = _Contacts()
+    # Most people have several contacts; a row object for all of them needs less memory.
+    rows: dict[_Row, _Row] = {}
+    result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
+    for part in result.partitions():
+        for *key, email, phone, country, linkedin_url, person_id, since, matched_on, set_aside in part:
+            grouper.add(
+                email=email,
+                phone=phone,
+                country=country,
+                linkedin_url=linkedin_url,
+                default_region=regions(key[0]),
+            )
+            row = None
+            if person_id is not None:
+                row = _Row(PersonId(person_id, in_utc(since)), matched_on, set_aside)
+                row = rows.setdefault(row, row)
+            found.add(_SEPARATOR.join(key), row)
+    return found
+
+
+def _write(
+    connection: sa.Connection,
+    people: sa.Table,
+    found: _Contacts,
+    grouping: Grouping,
+    assignment: Assignment,
+) -> int:
+    """Insert and update the rows that differ, and return how many there were."""
+    import sqlalchemy as sa
+
+    written = 0
+    changed = _list_changed(found, grouping, assignment)
+    update = people.update().where(*(people.c[name] == sa.bindparam(f"key_{name}") for name in KEY))
+    while part := list(islice(changed, _ROWS_PER_FETCH)):
+        inserted = [row for is_new, row in part if is_new]
+        updated = [
+            {f"key_{name}" if name in KEY else name: value for name, value in row.items()}
+            for is_new, row in part
+            if not is_new
+        ]
+        if inserted:
+            connection.execute(people.insert(), inserted)
+        if updated:
+            connection.execute(update, updated)
+        written += len(part)
+    return written
+
+
+def _list_changed(
+    found: _Contacts, grouping: Grouping, assignment: Assignment
+) -> Iterator[tuple[bool, dict[str, object]]]:
+    """Yield the rows that differ from what the table says, and whether they are new."""
+    for contact, (reference, previous) in enumerate(zip(found.references, found.previous, strict=True)):
+        person = assignment.ids[grouping.group_of[contact]]
+        row = _Row(person, grouping.matched_on[contact], grouping.set_aside[contact])
+        if row != previous:
+            yield (
+                previous is None,
+                {
+                    **dict(zip(KEY, reference.split(_SEPARATOR), strict=True)),
+                    "person_id": person.person_id,
+                    "person_since": person.since,
+                    "matched_on": row.matched_on,
+                    "set_aside": row.set_aside,
+                },
+            )
+
+
+def _delete_missing(connection: sa.Connection, contacts: sa.Table, people: sa.Table) -> int:
+    """Delete the rows of contacts that are not present any more."""
+    import sqlalchemy as sa
+
+    present = sa.select(contacts.c.contact_id).where(is_same_contact(contacts, people), is_present(contacts))
+    return connection.execute(people.delete().where(~present.exists())).rowcount
+
+
+def _write_state(connection: sa.Connection, state: sa.Table, changed_at: datetime | None) -> None:
+    """Write when the contacts had changed last, unless the table says so already."""
+    import sqlalchemy as sa
+
+    is_row = state.c.name == CONTACTS_CHANGED_AT
+    row = connection.execute(sa.select(state.c.moment).where(is_row)).one_or_none()
+    if row is None:
+        connection.execute(state.insert(), [{"name": CONTACTS_CHANGED_AT, "moment": changed_at}])
+    elif (in_utc(row.moment) if row.moment else None) != changed_at:
+        connection.execute(state.update().where(is_row).values(moment=changed_at))
+
+
+def _count_channels(references: Sequence[str], group_of: Sequence[int]) -> dict[str, int]:
+    """Return how many people have contacts at one vendor, at two, and so on."""
+    vendors = {
+        (group, reference.partition(_SEPARATOR)[0])
+        for reference, group in zip(references, group_of, strict=True)
+    }
+    channels = Counter(group for group, _ in vendors)
+    return {str(count): people for count, people in sorted(Counter(channels.values()).items())}

@@ -1,0 +1,159 @@
+"""The tables of people, and what they need of the table of exported contacts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_contacts.databases.connecting import connect
+from airflow_provider_contacts.databases.dialects import (
+    build_column_types,
+    in_utc,
+    require_schema_support,
+    require_tested,
+)
+from airflow_provider_contacts.databases.errors import database_errors
+from airflow_provider_contacts.databases.tables import (
+    DIGEST_LENGTH,
+    ERASED,
+    build_table,
+    ensure_table,
+    require_table,
+)
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+KEY = ("vendor", "account_id", "contact_id")
+# What identifies a person.
+IDENTITY_COLUMNS = ("email", "phone", "country", "linkedin_url")
+_CONTACT_COLUMNS = (*IDENTITY_COLUMNS, "tags", "unknown_fields", "stage", "url")
+_STATE_SUFFIX = "_state"
+# The name of the only row of the state: when the contacts had changed last that the people were resolved from.
+CONTACTS_CHANGED_AT = "contacts_changed_at"
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleTables:
+    """The tables of people in one database. Open them with :func:`open_people`."""
+
+    contacts: sa.Table
+    people: sa.Table
+    state: sa.Table
+
+
+@contextlib.contextmanager
+def open_people(
+    conn_id: str,
+    people_table: str,
+    contacts_table: str,
+    *,
+    create: bool,
+    allow_untested_dialect: bool = True,
+) -> Iterator[tuple[sa.Engine, PeopleTables]]:
+    """Open the tables of people.
+
+    :param conn_id: connection of the database.
+    :param create: whether the tables of people are created if they do not exist.
+    :raises ContactsError: if a table does not exist, is incompatible, or cannot be used.
+    """
+    tables = PeopleTables(
+        define_contacts(contacts_table), define_people(people_table), define_state(people_table)
+    )
+    with connect(conn_id) as engine:
+        require_tested(engine.dialect.name, allow_untested=allow_untested_dialect)
+        for table in (tables.contacts, tables.people):
+            require_schema_support(engine.dialect.name, table.schema)
+        with database_errors(
+            f"The tables of people in the database of connection {conn_id!r} cannot be used"
+        ):
+            require_table(engine, tables.contacts)
+            for table in (tables.people, tables.state):
+                if create:
+                    ensure_table(engine, table, create=True)
+                else:
+                    require_table(engine, table)
+        yield engine, tables
+
+
+def define_people(name: object) -> sa.Table:
+    """Return the definition of the table of people, with a row per contact.
+
+    :param name: ``table`` or ``schema.table``.
+    """
+    import sqlalchemy as sa
+
+    types = build_column_types()
+    columns = [
+        *_key_columns(),
+        sa.Column("person_id", types["key"], nullable=False, index=True),
+        sa.Column("person_since", types["time"], nullable=False),
+        sa.Column("matched_on", types["key"], nullable=False),
+        sa.Column("set_aside", types["key"], nullable=False),
+        sa.Column("stopped_with", sa.String(DIGEST_LENGTH), nullable=True),
+        sa.Column("stopped_at", types["time"], nullable=True),
+    ]
+    return build_table(name, columns, "people_table")
+
+
+def define_state(name: object) -> sa.Table:
+    """Return the definition of the table that says how recent the table of people is.
+
+    :param name: of the table of people.
+    """
+    import sqlalchemy as sa
+
+    types = build_column_types()
+    columns = [
+        sa.Column("name", types["key"], primary_key=True),
+        sa.Column("moment", types["time"], nullable=True),
+    ]
+    return build_table(f"{name}{_STATE_SUFFIX}", columns, "people_table")
+
+
+def define_contacts(name: object) -> sa.Table:
+    """Return the columns of exported contacts that people are resolved from.
+
+    :param name: ``table`` or ``schema.table``.
+    """
+    import sqlalchemy as sa
+
+    types = build_column_types()
+    columns = [
+        *_key_columns(),
+        *(sa.Column(column, types["text"], nullable=True) for column in _CONTACT_COLUMNS),
+        sa.Column("digest", sa.String(DIGEST_LENGTH), nullable=False),
+        sa.Column("changed_at", types["time"], nullable=False),
+        sa.Column("removed_at", types["time"], nullable=True),
+    ]
+    return build_table(name, columns, "contacts_table")
+
+
+def _key_columns() -> list[sa.Column[Any]]:
+    import sqlalchemy as sa
+
+    return [sa.Column(name, build_column_types()["key"], primary_key=True) for name in KEY]
+
+
+def is_same_contact(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition that rows of two tables are of the same contact."""
+    import sqlalchemy as sa
+
+    return sa.and_(*(one.c[name] == other.c[name] for name in KEY))
+
+
+def is_present(contacts: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition that a contact was neither removed at its vendor nor erased."""
+    return contacts.c.removed_at.is_(None) & (contacts.c.digest != ERASED)
+
+
+def find_last_change(connection: sa.Connection, contacts: sa.Table) -> datetime | None:
+    """Return when a contact changed, appeared or was removed last, or None if there are no contacts."""
+    import sqlalchemy as sa
+
+    query = sa.select(sa.func.max(contacts.c.changed_at), sa.func.max(contacts.c.removed_at))
+    times: Sequence[datetime | None] = connection.execute(query).one()
+    return max((in_utc(moment) for moment in times if moment), default=None)

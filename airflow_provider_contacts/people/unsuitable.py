@@ -1,0 +1,148 @@
+"""Addresses and numbers that belong to no single person."""
+
+from __future__ import annotations
+
+import re
+
+# The part before the at sign. Add names in lower case; digits, dots, dashes and underscores do not count.
+ROLE_MAILBOXES = frozenset(
+    {
+        "abuse",
+        "accounting",
+        "accounts",
+        "admin",
+        "administracion",
+        "administration",
+        "administrator",
+        "anfrage",
+        "ap",
+        "apply",
+        "ar",
+        "billing",
+        "board",
+        "booking",
+        "bookings",
+        "buero",
+        "business",
+        "careers",
+        "ceo",
+        "compliance",
+        "comercial",
+        "compras",
+        "contabilidad",
+        "contact",
+        "contacto",
+        "contactus",
+        "contato",
+        "customercare",
+        "customerservice",
+        "customersupport",
+        "do not reply",
+        "donotreply",
+        "email",
+        "empfang",
+        "enquiries",
+        "enquiry",
+        "events",
+        "facturacion",
+        "feedback",
+        "finance",
+        "frontdesk",
+        "general",
+        "hallo",
+        "hello",
+        "help",
+        "helpdesk",
+        "hi",
+        "hola",
+        "hostmaster",
+        "hr",
+        "info",
+        "information",
+        "infos",
+        "inquiries",
+        "inquiry",
+        "invoice",
+        "invoices",
+        "it",
+        "jobs",
+        "karriere",
+        "kontakt",
+        "legal",
+        "mail",
+        "mailbox",
+        "mailerdaemon",
+        "management",
+        "marketing",
+        "media",
+        "na",
+        "news",
+        "newsletter",
+        "noc",
+        "noemail",
+        "nomail",
+        "none",
+        "noreply",
+        "null",
+        "office",
+        "oficina",
+        "operations",
+        "ops",
+        "order",
+        "orders",
+        "partner",
+        "partners",
+        "post",
+        "postmaster",
+        "press",
+        "presse",
+        "privacy",
+        "procurement",
+        "purchasing",
+        "rechnung",
+        "reception",
+        "recepcion",
+        "recruiting",
+        "recruitment",
+        "rh",
+        "root",
+        "sales",
+        "secretariat",
+        "security",
+        "service",
+        "services",
+        "shop",
+        "spam",
+        "staff",
+        "store",
+        "subscribe",
+        "support",
+        "team",
+        "tech",
+        "test",
+        "unknown",
+        "unsubscribe",
+        "ventas",
+        "verkauf",
+        "vertrieb",
+        "webmaster",
+        "welcome",
+    }
+)  # fmt: skip - a list of words
+
+_NOT_LETTERS = re.compile(r"[^a-z]+")
+_MIN_TEST_DIGITS = 6
+_RISING = "01234567890123456789"
+_FALLING = _RISING[::-1]
+
+
+def is_role_mailbox(email: str) -> bool:
+    """Return whether a normalized address belongs to a role, or to nobody, such as ``info@`` or ``noreply@``."""
+    user = email.rpartition("@")[0].partition("+")[0]
+    return _NOT_LETTERS.sub("", user) in ROLE_MAILBOXES
+
+
+def is_test_phone(phone: str) -> bool:
+    """Return whether a number in E.164 looks made up: its last digits are all the same, or count up or down."""
+    end = phone[-_MIN_TEST_DIGITS:]
+    return len(set(end)) == 1 or end in _RISING or end in _FALLING
