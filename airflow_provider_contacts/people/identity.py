@@ -11,6 +11,7 @@ set of contacts, and not on their order.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -111,15 +112,15 @@ class ContactGrouper:
             for mask in range(1 << len(KINDS))
         ]
         return Grouping(
-            [groups.find(contact) for contact in range(count)],
+            array("q", map(groups.find, range(count))),
             [texts[mask] for mask in matched],
-            [self._describe_set_aside(contact) for contact in range(count)],
+            [sys.intern(self._describe_set_aside(contact)) for contact in range(count)],
             self._count_set_aside(),
         )
 
-    def _find_joining(self, kind: Kind, groups: _Groups) -> list[list[int]]:
+    def _find_joining(self, kind: Kind, groups: _Groups) -> list[Sequence[int]]:
         """Return the contacts of each key of a kind that joins them. Set the other shared keys aside."""
-        candidates: list[list[int]] = []
+        candidates: list[Sequence[int]] = []
         for contacts in self._list_shared(kind):
             if len(contacts) > self._limits.max_contacts_per_key:
                 self._put_aside(kind, contacts, "too_many_contacts")
@@ -128,32 +129,43 @@ class ContactGrouper:
             else:
                 candidates.append(contacts)
         # Keys that are fine one by one can join too much together. Then none of them does, whatever their order is.
-        together = _Union(len(self._keys[kind]))
+        problems = self._find_problems_together(kind, groups, candidates)
+        joining: list[Sequence[int]] = []
         for contacts in candidates:
-            together.join(groups.find_all(contacts))
-        members: dict[int, set[int]] = defaultdict(set)
-        for contacts in candidates:
-            found = groups.find_all(contacts)
-            members[together.find(found.copy().pop())] |= found
-        problems = {root: self._find_problem(kind, groups, found) for root, found in members.items()}
-        joining: list[list[int]] = []
-        for contacts in candidates:
-            found = groups.find_all(contacts)
-            problem = problems[together.find(found.copy().pop())]
-            if problem is None or len(found) == 1:
+            problem = problems.get(groups.find(contacts[0]))
+            if problem is None or len(groups.find_all(contacts)) == 1:
                 joining.append(contacts)
             else:
                 self._put_aside(kind, contacts, problem)
         return joining
 
-    def _list_shared(self, kind: Kind) -> Iterator[list[int]]:
+    def _find_problems_together(
+        self, kind: Kind, groups: _Groups, candidates: Sequence[Sequence[int]]
+    ) -> dict[int, Reason]:
+        """Return why several keys of a kind together must not join groups, by group."""
+        together = _Union(len(self._keys[kind]))
+        for contacts in candidates:
+            together.join(groups.find_all(contacts))
+        keys = Counter(together.find(groups.find(contacts[0])) for contacts in candidates)
+        members: dict[int, set[int]] = defaultdict(set)
+        for contacts in candidates:
+            root = together.find(groups.find(contacts[0]))
+            if keys[root] > 1:
+                members[root] |= groups.find_all(contacts)
+        problems: dict[int, Reason] = {}
+        for found in members.values():
+            if problem := self._find_problem(kind, groups, found):
+                problems.update(dict.fromkeys(found, problem))
+        return problems
+
+    def _list_shared(self, kind: Kind) -> Iterator[Sequence[int]]:
         """Yield the contacts of each key that several contacts have and that is not set aside."""
         keys = self._keys[kind]
         set_aside = self._set_aside[kind]
         order = [contact for contact, key in enumerate(keys) if key is not None and contact not in set_aside]
         order.sort(key=lambda contact: keys[contact] or "")
         for _, contacts in groupby(order, key=keys.__getitem__):
-            shared = list(contacts)
+            shared = array("q", contacts)
             if len(shared) > 1:
                 yield shared
 
@@ -188,7 +200,7 @@ class _Union:
     """Sets of numbers that can be joined (union-find). A set is known by its smallest number."""
 
     def __init__(self, count: int) -> None:
-        self._parents = array("L", range(count))
+        self._parents = array("q", range(count))
 
     def find(self, number: int) -> int:
         """Return the smallest number of the set that contains a number."""
@@ -217,8 +229,8 @@ class _Groups:
         self._own_keys = keys
         self._union = _Union(len(keys["email"]))
         self._sizes: dict[int, int] = {}
-        # Only of groups that have other keys than their first contact.
-        self._keys: dict[Kind, dict[int, frozenset[str]]] = {"linkedin": {}, "email": {}}
+        # Only of groups that have other keys than their first contact. Tuples need less memory than sets.
+        self._keys: dict[Kind, dict[int, tuple[str, ...]]] = {"linkedin": {}, "email": {}}
 
     def find(self, contact: int) -> int:
         """Return the group of a contact."""
@@ -255,13 +267,13 @@ class _Groups:
                 kept.pop(group, None)
         self._sizes[joined] = size
         for kind, found in keys.items():
-            if found != self._own_key(kind, joined):
-                self._keys[kind][joined] = found
+            if found != frozenset(self._own_key(kind, joined)):
+                self._keys[kind][joined] = tuple(found)
 
-    def _keys_of(self, kind: Kind, group: int) -> frozenset[str]:
+    def _keys_of(self, kind: Kind, group: int) -> tuple[str, ...]:
         found = self._keys[kind].get(group)
         return self._own_key(kind, group) if found is None else found
 
-    def _own_key(self, kind: Kind, contact: int) -> frozenset[str]:
+    def _own_key(self, kind: Kind, contact: int) -> tuple[str, ...]:
         key = self._own_keys[kind][contact]
-        return frozenset() if key is None else frozenset((key,))
+        return () if key is None else (key,)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,18 +27,24 @@ class PersonId:
 class Assignment:
     """The ids of people.
 
-    :param ids: by the position of the person's first contact.
+    :param people: the previous people, and then the new ones.
+    :param person_of: for each contact, the position of its person in ``people``.
     :param merged: how many ids are not used any more, because their contacts belong to a person with another id.
     :param split: how many ids had contacts that now belong to several people.
     """
 
-    ids: Mapping[int, PersonId]
+    people: Sequence[PersonId]
+    person_of: Sequence[int]
     merged: int
     split: int
 
 
 def assign_ids(
-    group_of: Sequence[int], references: Sequence[str], previous: Sequence[PersonId | None], now: datetime
+    group_of: Sequence[int],
+    references: Sequence[str],
+    previous_people: Sequence[PersonId],
+    previous_person_of: Sequence[int],
+    now: datetime,
 ) -> Assignment:
     """Give every person an id. It does not depend on the order of the contacts.
 
@@ -46,40 +53,59 @@ def assign_ids(
 
     :param group_of: for each contact, the position of the first contact of the same person.
     :param references: for each contact, text that identifies it.
-    :param previous: for each contact, the id of its person in the previous run, or None.
+    :param previous_people: the people of the previous run, each once.
+    :param previous_person_of: for each contact, the position of its person among them, or -1.
     """
-    first: dict[int, str] = {}
-    for reference, group in zip(references, group_of, strict=True):
-        first[group] = min(first.get(group, reference), reference)
-    # How many contacts of a person each group has.
-    counts = Counter(
-        (person, group) for person, group in zip(previous, group_of, strict=True) if person is not None
-    )
-    keepers = _find_keepers(counts, first)
-    ids: dict[int, PersonId] = {}
-    for person, group in keepers.items():
-        if group not in ids or _age(person) < _age(ids[group]):
-            ids[group] = person
-    merged = len(keepers) - len(ids)
-    taken = {person.person_id for person in keepers}
-    for group in sorted(first, key=first.__getitem__):
-        if group not in ids:
-            ids[group] = PersonId(_create_id(first[group], taken), now)
-            taken.add(ids[group].person_id)
-    groups_per_person = Counter(person for person, _ in counts)
-    return Assignment(ids, merged, split=sum(count > 1 for count in groups_per_person.values()))
+    # Arrays: there may be millions of contacts.
+    first = array("q", [-1]) * len(group_of)
+    for contact, group in enumerate(group_of):
+        if first[group] < 0 or references[contact] < references[first[group]]:
+            first[group] = contact
+    keepers, split = _find_keepers(group_of, references, first, len(previous_people), previous_person_of)
+    person_of_group = array("q", [-1]) * len(group_of)
+    merged = 0
+    for person, group in enumerate(keepers):
+        if group < 0:
+            continue
+        other = person_of_group[group]
+        merged += other >= 0
+        if other < 0 or _age(previous_people[person]) < _age(previous_people[other]):
+            person_of_group[group] = person
+    people = list(previous_people)
+    taken = {person.person_id for person in people}
+    new_groups = [group for group, contact in enumerate(first) if contact >= 0 and person_of_group[group] < 0]
+    for group in sorted(new_groups, key=lambda group: references[first[group]]):
+        person_of_group[group] = len(people)
+        people.append(PersonId(_create_id(references[first[group]], taken), now))
+        taken.add(people[-1].person_id)
+    return Assignment(people, array("q", (person_of_group[group] for group in group_of)), merged, split)
 
 
 def _find_keepers(
-    counts: Mapping[tuple[PersonId, int], int], first: Mapping[int, str]
-) -> dict[PersonId, int]:
-    """Return, for each previous id, the group with most of its contacts."""
-    keepers: dict[PersonId, int] = {}
-    for (person, group), count in counts.items():
-        current = keepers.get(person)
-        if current is None or (-count, first[group]) < (-counts[person, current], first[current]):
+    group_of: Sequence[int],
+    references: Sequence[str],
+    first: Sequence[int],
+    count: int,
+    previous_person_of: Sequence[int],
+) -> tuple[Sequence[int], int]:
+    """Return, for each previous person, the group with most of their contacts, or -1; and how many people were split."""
+    keepers = array("q", [-1]) * count
+    split: set[int] = set()
+    for person, group in zip(previous_person_of, group_of, strict=True):
+        if person >= 0 and keepers[person] < 0:
             keepers[person] = group
-    return keepers
+        elif person >= 0 and keepers[person] != group:
+            split.add(person)
+    sizes = Counter(
+        (person, group) for person, group in zip(previous_person_of, group_of, strict=True) if person in split
+    )
+    best: dict[int, tuple[int, str, int]] = {}
+    for (person, group), size in sizes.items():
+        rank = (-size, references[first[group]], group)
+        best[person] = min(best.get(person, rank), rank)
+    for person, (_, _, group) in best.items():
+        keepers[person] = group
+    return keepers, len(split)
 
 
 def _age(person: PersonId) -> tuple[datetime, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_contacts.databases.dialects import in_utc, lock_contacts
 from airflow_provider_contacts.people.identity import ContactGrouper, Grouping, Limits
@@ -33,14 +34,6 @@ _ROWS_PER_FETCH = 1000
 _SEPARATOR = "\x1f"
 
 
-class _Row(NamedTuple):
-    """What the table of people says about a contact."""
-
-    person: PersonId
-    matched_on: str
-    set_aside: str
-
-
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """Counts of one run.
@@ -63,14 +56,32 @@ class Resolution:
 
 @dataclass(slots=True, repr=False)
 class _Contacts:
-    """The contacts in the order in which they were read, and what the table of people says about them."""
+    """The contacts in the order in which they were read, and what the table of people says about them.
+
+    :param references: of the contacts.
+    :param people: the people of the table.
+    :param person_of: for each contact, the position of its person, or -1.
+    :param described: for each contact, its ``matched_on`` and ``set_aside``.
+    """
 
     references: list[str] = field(default_factory=list)
-    previous: list[_Row | None] = field(default_factory=list)
+    people: list[PersonId] = field(default_factory=list)
+    person_of: array[int] = field(default_factory=lambda: array("q"))
+    described: list[tuple[str, str]] = field(default_factory=list)
+    _positions: dict[str, int] = field(default_factory=dict)
+    _descriptions: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
-    def add(self, reference: str, row: _Row | None) -> None:
+    def add(self, reference: str, person_id: str | None, since: datetime, described: tuple[str, str]) -> None:
+        """Add a contact."""
         self.references.append(reference)
-        self.previous.append(row)
+        # The same object for equal values, which are few.
+        self.described.append(self._descriptions.setdefault(described, described))
+        position = -1
+        if person_id is not None:
+            position = self._positions.setdefault(person_id, len(self.people))
+            if position == len(self.people):
+                self.people.append(PersonId(person_id, in_utc(since)))
+        self.person_of.append(position)
 
 
 def resolve_people(engine: sa.Engine, tables: PeopleTables, limits: Limits, regions: Regions) -> Resolution:
@@ -85,15 +96,15 @@ def resolve_people(engine: sa.Engine, tables: PeopleTables, limits: Limits, regi
         changed_at = find_last_change(connection, contacts)
         found = _read(connection, contacts, people, grouper, regions)
         grouping = grouper.group()
-        previous = [row and row.person for row in found.previous]
-        assignment = assign_ids(grouping.group_of, found.references, previous, datetime.now(timezone.utc))
+        now = datetime.now(timezone.utc)
+        assignment = assign_ids(grouping.group_of, found.references, found.people, found.person_of, now)
         written = _write(connection, people, found, grouping, assignment)
         written += _delete_missing(connection, contacts, people)
         _write_state(connection, tables.state, changed_at)
         connection.commit()
     return Resolution(
         contacts=len(found.references),
-        people=len(assignment.ids),
+        people=len(set(assignment.person_of)),
         by_channels=_count_channels(found.references, grouping.group_of),
         set_aside=grouping.counts,
         merged=assignment.merged,
@@ -126,8 +137,6 @@ def _read(
         .where(is_present(contacts))
     )
     found = _Contacts()
-    # Most people have several contacts; a row object for all of them needs less memory.
-    rows: dict[_Row, _Row] = {}
     result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
     for part in result.partitions():
         for *key, email, phone, country, linkedin_url, person_id, since, matched_on, set_aside in part:
@@ -138,11 +147,7 @@ def _read(
                 linkedin_url=linkedin_url,
                 default_region=regions(key[0]),
             )
-            row = None
-            if person_id is not None:
-                row = _Row(PersonId(person_id, in_utc(since)), matched_on, set_aside)
-                row = rows.setdefault(row, row)
-            found.add(_SEPARATOR.join(key), row)
+            found.add(_SEPARATOR.join(key), person_id, since, (matched_on, set_aside))
     return found
 
 
@@ -178,20 +183,20 @@ def _list_changed(
     found: _Contacts, grouping: Grouping, assignment: Assignment
 ) -> Iterator[tuple[bool, dict[str, object]]]:
     """Yield the rows that differ from what the table says, and whether they are new."""
-    for contact, (reference, previous) in enumerate(zip(found.references, found.previous, strict=True)):
-        person = assignment.ids[grouping.group_of[contact]]
-        row = _Row(person, grouping.matched_on[contact], grouping.set_aside[contact])
-        if row != previous:
-            yield (
-                previous is None,
-                {
-                    **dict(zip(KEY, reference.split(_SEPARATOR), strict=True)),
-                    "person_id": person.person_id,
-                    "person_since": person.since,
-                    "matched_on": row.matched_on,
-                    "set_aside": row.set_aside,
-                },
-            )
+    for contact, reference in enumerate(found.references):
+        previous = found.person_of[contact]
+        person = assignment.person_of[contact]
+        described = (grouping.matched_on[contact], grouping.set_aside[contact])
+        if person == previous and described == found.described[contact]:
+            continue
+        row = {
+            **dict(zip(KEY, reference.split(_SEPARATOR), strict=True)),
+            "person_id": assignment.people[person].person_id,
+            "person_since": assignment.people[person].since,
+            "matched_on": described[0],
+            "set_aside": described[1],
+        }
+        yield previous < 0, row
 
 
 def _delete_missing(connection: sa.Connection, contacts: sa.Table, people: sa.Table) -> int:
@@ -216,9 +221,11 @@ def _write_state(connection: sa.Connection, state: sa.Table, changed_at: datetim
 
 def _count_channels(references: Sequence[str], group_of: Sequence[int]) -> dict[str, int]:
     """Return how many people have contacts at one vendor, at two, and so on."""
-    vendors = {
-        (group, reference.partition(_SEPARATOR)[0])
-        for reference, group in zip(references, group_of, strict=True)
-    }
-    channels = Counter(group for group, _ in vendors)
-    return {str(count): people for count, people in sorted(Counter(channels.values()).items())}
+    # One bit per vendor.
+    bits: dict[str, int] = {}
+    vendors = array("Q", [0]) * len(references)
+    for reference, group in zip(references, group_of, strict=True):
+        vendor = reference.partition(_SEPARATOR)[0]
+        vendors[group] |= 1 << bits.setdefault(vendor, len(bits))
+    counts = Counter(mask.bit_count() for mask in vendors if mask)
+    return {str(count): people for count, people in sorted(counts.items())}

@@ -70,7 +70,7 @@ def open_people(
         with database_errors(
             f"The tables of people in the database of connection {conn_id!r} cannot be used"
         ):
-            require_table(engine, tables.contacts)
+            require_table(engine, tables.contacts, foreign=True)
             for table in (tables.people, tables.state):
                 if create:
                     ensure_table(engine, table, create=True)

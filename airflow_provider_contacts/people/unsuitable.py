@@ -37,7 +37,6 @@ ROLE_MAILBOXES = frozenset(
         "customercare",
         "customerservice",
         "customersupport",
-        "do not reply",
         "donotreply",
         "email",
         "empfang",
