@@ -30,6 +30,14 @@ class Database:
             )
             return [dict(row._mapping) for row in found]
 
+    def select(self, table: str) -> list[dict[str, Any]]:
+        """Return the rows of a table in any order."""
+        with self.engine.connect() as connection:
+            return [
+                dict(row._mapping)
+                for row in connection.execute(sa.select(sa.text("*")).select_from(sa.table(table)))
+            ]
+
     def run(self, *statements: str) -> None:
         with self.engine.begin() as connection:
             for statement in statements:

@@ -40,11 +40,6 @@ def ids(database: Database) -> dict[Key, str]:
     return {(row["vendor"], row["account_id"], row["contact_id"]): row["person_id"] for row in rows}
 
 
-def state(database: Database) -> list[Any]:
-    with database.engine.connect() as connection:
-        return list(connection.exec_driver_sql("SELECT * FROM contact_people_state"))
-
-
 def true_groups(sandbox: Sandbox) -> set[frozenset[Key]]:
     """Return the contacts of each person of the sandbox, as far as contacts share something that is only this person's."""
     people: dict[int, dict[Key, set[str]]] = defaultdict(dict)
@@ -110,10 +105,10 @@ class TestSandboxPopulation:
         load_all(database)
         first = resolve(database)
         assert first.written == 1000
-        before = database.rows("contact_people"), state(database)
+        before = database.rows("contact_people"), database.select("contact_people_state")
         again = resolve(database)
         assert (again.written, again.merged, again.split) == (0, 0, 0)
-        assert (database.rows("contact_people"), state(database)) == before
+        assert (database.rows("contact_people"), database.select("contact_people_state")) == before
         assert (again.people, again.set_aside) == (first.people, first.set_aside)
 
 
