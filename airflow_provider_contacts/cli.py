@@ -28,6 +28,7 @@ def get_contacts_cli_commands() -> list[CLICommand]:
         _export_command(),
         _filters_command(),
         _conditions_command(),
+        _people_command(),
         _erase_command(),
         _audit_commands(),
         _sandbox_command(),
@@ -111,6 +112,27 @@ def _conditions_command() -> ActionCommand:
         help="Print the conditions, and which of them a vendor supports",
         func=_command("support", "print_conditions"),
         args=(_vendor_arg(), ARG_OUTPUT, ARG_VERBOSE),
+    )
+
+
+def _people_command() -> ActionCommand:
+    from airflow.cli.cli_config import ARG_VERBOSE, ActionCommand, Arg
+
+    person = Arg(
+        ("--person",),
+        metavar="VENDOR/ID",
+        help="show only the person of this contact, such as tether/665f1c2e9b1d8a0012345678",
+    )
+    return ActionCommand(
+        name="people",
+        help="Show how many people are at which vendors, and what was set aside",
+        func=_command("people", "show_people"),
+        args=(
+            Arg(("sql_conn_id",), metavar="CONN_ID", help="id of the connection of the database"),
+            Arg(("table",), help="the table of people that ResolvePeopleOperator writes, or schema.table"),
+            person,
+            ARG_VERBOSE,
+        ),
     )
 
 

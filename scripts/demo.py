@@ -1,4 +1,4 @@
-"""Run five of the example DAGs and a sensor against the sandbox, in a separate Airflow, and show what they did."""
+"""Run the example DAGs and a sensor against the sandbox, in a separate Airflow, and show what they did."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def main() -> None:
         f"This demo simulates four outreach tools, with {contacts} fictional contacts each, and runs a separate Airflow in .demo."
     )
     say(
-        "It runs five of the example DAGs and a sensor. "
+        "It runs the example DAGs and a sensor. "
         + ("It takes about two minutes." if runs_all else "It takes a few minutes.")
     )
     started = time.monotonic()
@@ -152,12 +152,13 @@ def main() -> None:
             show_wait(env, log, base_url)
             show_suppressions(env, log)
             show_approval(env, log, base_url)
+            show_people(env, log, base_url)
         violations = get_json(f"{base_url}/sandbox/violations")
     if violations:
         fail(f"the sandbox rejected requests: {violations[:3]}")
     say(f"\nDone in {time.monotonic() - started:.0f} s. Next:")
     say("  make ui                       the DAGs in Airflow's UI, with the sandbox's control page")
-    say("  example_dags/                 the DAGs; five of them ran here")
+    say("  example_dags/                 the DAGs; most of them ran here")
     say(f"  {LOG.relative_to(ROOT)}             Airflow's log of this run")
 
 
@@ -333,6 +334,77 @@ def show_approval(env: dict[str, str], log: IO[str], base_url: str) -> None:
         say(f"   Audit:  {count} {outcome}{(approver and f', approved by {approver}') or ''}")
     if problems or not suppressed or tagged & suppressed or len(tagged) != len(result["updated"]):
         fail(problems[0] if problems else "a suppressed contact was tagged, or the tags are wrong")
+
+
+def show_people(env: dict[str, str], log: IO[str], base_url: str) -> None:
+    """Let a person reply in TalkToHumans, and show that the others stop and that a colleague with the same phone is left alone."""
+    with step("7. contacts_stop_everywhere_from_table finds out which contacts belong to one person."):
+        run(["dags", "test", "contacts_stop_everywhere_from_table"], env, log)
+    [result] = xcoms(env, "contacts_stop_everywhere_from_table", "resolve_people")
+    say(f"\n   {result['contacts']} contacts belong to {result['people']} people.")
+    for channels, count in result["by_channels"].items():
+        say(f"   {count:>4} people at {channels} {'vendor' if channels == '1' else 'vendors'}")
+    say(
+        f"   {sum(result['set_aside'].values()):>4} keys set aside, such as role mailboxes and phones of offices"
+    )
+    contacts, colleagues = find_person_with_colleague(HOME / "warehouse.db")
+    replied = contacts["talktohumans"]
+    post_json(f"{base_url}/sandbox/reply", replied)
+    before = list_writes(base_url)
+    title = f"   {replied['name']} is at all four vendors and replies in TalkToHumans. contacts_stop_everywhere stops the others."
+    keys = ("vendor", "account_id", "contact_id")
+    configuration = {"preview": False, "contacts": [{key: replied[key] for key in keys}]}
+    with step(title):
+        run(["dags", "test", "contacts_stop_everywhere", "--conf", json.dumps(configuration)], env, log)
+    [stopped] = xcoms(env, "contacts_stop_everywhere", "stop_outreach")
+    [person] = stopped["people"]
+    say(f"\n   Matched on {', '.join(person['matched_on'])}:")
+    for action in person["actions"]:
+        say(f"   {action['vendor']:<14}{action['action']:<42}{action['outcome']}")
+    for colleague in colleagues:
+        say(f"   {colleague['vendor']:<14}{'another person with the same phone':<42}not changed")
+    written = {path.rpartition("/")[2] for path in list_writes(base_url)[len(before) :]}
+    expected = {contacts[vendor]["contact_id"] for vendor in ("mailstand", "tether")}
+    if written != expected or {one["contact_id"] for one in stopped["updated"]} != expected:
+        fail("other contacts than those of the person were changed")
+    with step("   Started again, it changes nothing."):
+        run(["dags", "test", "contacts_stop_everywhere", "--conf", json.dumps(configuration)], env, log)
+    [again] = xcoms(env, "contacts_stop_everywhere", "stop_outreach")
+    say(f"\n   {len(again['updated'])} updated, {len(again['unchanged'])} unchanged")
+    if again["updated"] or len(again["unchanged"]) != len(expected):
+        fail("the second run changed contacts again")
+
+
+def find_person_with_colleague(warehouse: Path) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Return the contacts of a person at all vendors, by vendor, and the contacts of others with the same phone."""
+    query = (
+        "SELECT c.vendor, c.account_id, c.contact_id, c.name, c.phone, c.stage, p.person_id FROM contacts c "
+        "JOIN contact_people p USING (vendor, account_id, contact_id)"
+    )
+    people: dict[str, list[dict[str, Any]]] = {}
+    with closing(sqlite3.connect(warehouse)) as database:
+        database.row_factory = sqlite3.Row
+        rows = [dict(row) for row in database.execute(query)]
+    for row in rows:
+        people.setdefault(row["person_id"], []).append(row)
+    for person_id, found in people.items():
+        contacts = {row["vendor"]: row for row in found}
+        if not len(found) == len(contacts) == 4 or contacts["tether"]["stage"] == "Lost":
+            continue
+        phone = contacts["thoughtly"]["phone"]
+        others = [row for row in rows if phone and row["phone"] == phone and row["person_id"] != person_id]
+        if others:
+            return contacts, others
+    fail("no person at four vendors shares a phone with another one")
+
+
+def list_writes(base_url: str) -> list[str]:
+    """Return the paths of all requests that changed a contact."""
+    return [
+        entry["path"]
+        for entry in get_json(f"{base_url}/sandbox/requests")
+        if entry["method"] in ("PATCH", "PUT")
+    ]
 
 
 def approve(url: str, problems: list[str]) -> None:

@@ -30,6 +30,7 @@ def test_every_command_has_help() -> None:
         "export",
         "filters",
         "conditions",
+        "people",
         "erase",
         "audit",
         "sandbox",

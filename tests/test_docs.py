@@ -26,6 +26,7 @@ from airflow_provider_contacts.core.descriptions import describe_conditions
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.registry import list_vendors
+from airflow_provider_contacts.operators.stop_outreach import OUTCOMES
 from airflow_provider_contacts.sandbox.app import create_state
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.table import BOOKKEEPING_COLUMNS
@@ -169,6 +170,8 @@ def test_json(block: Block) -> None:
     value = json.loads(block.code)
     if "condition" in value:
         assert parse_condition(value) is not None
+    elif "people" in value:
+        assert value.keys() == {"people", "unmatched", *OUTCOMES}
     else:
         contact = Contact.from_dict(value)
         assert contact.email in block.code
@@ -325,7 +328,7 @@ def test_table_of_operators() -> None:
         name = re.findall(r"\w+", class_cell)[0]
         documented = getattr(importlib.import_module(f"airflow_provider_contacts.{module.strip('`')}"), name)
         assert re.findall(r"\w+", arguments) == list(documented.template_fields)
-    assert len(rows) == 10
+    assert len(rows) == 12
 
 
 def test_every_error_has_a_heading() -> None:

@@ -11,6 +11,7 @@ from airflow_provider_contacts.core.condition_parsing import parse_condition
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.hooks.registry import hook_classes
 
 
 def open_hook(conn_id: str) -> ContactsHook[Any]:
@@ -36,6 +37,20 @@ def _stderr_log() -> Log:
     if not log.handlers:
         log.addHandler(logging.StreamHandler())
     return log
+
+
+def parse_reference(text: str, argument: str) -> tuple[str, str | None, str]:
+    """Return vendor, account id or None, and contact id of text such as ``tether/665f…``, or with the account in between.
+
+    :param argument: the argument's name, for messages.
+    """
+    vendor, *account, contact_id = text.strip().split("/") if "/" in text else ("", "")
+    if vendor not in hook_classes() or not contact_id:
+        raise InvalidRequest(
+            f"{argument} is not a vendor and a contact id, such as tether/665f1c2e9b1d8a0012345678. Known vendors: "
+            f"{', '.join(hook_classes())}."
+        )
+    return vendor, "/".join(account) or None, contact_id
 
 
 def parse_filters(pairs: list[str]) -> dict[str, Any]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from airflow_provider_contacts.commands.arguments import enable_database_connections
+from airflow_provider_contacts.commands.arguments import enable_database_connections, parse_reference
 from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
-from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
 from airflow_provider_contacts.transfers.erasing import Person, erase, find_person
@@ -22,7 +21,6 @@ _PROBLEMS = {
     "email": "--email is not an e-mail address.",
     "phone": "--phone is not a phone number with a country code, such as +12015550101.",
     "linkedin": "--linkedin is not the address of a profile, such as https://www.linkedin.com/in/ana-patel-1.",
-    "reference": "--reference is not a vendor and a contact id, such as tether/665f1c2e9b1d8a0012345678.",
 }
 _REASON = "erased"
 _SOURCE = "airflow contacts erase"
@@ -64,10 +62,7 @@ def _parse_keys(args: Namespace) -> list[str]:
     fields = {"email": args.email, "phone": args.phone, "linkedin_url": args.linkedin}
     given = {name: value for name, value in fields.items() if value}
     if args.reference:
-        # As this command prints them, with the account in between, or without it.
-        vendor, *_, contact_id = args.reference.strip().split("/") if "/" in args.reference else ("", "")
-        if vendor not in hook_classes():
-            raise InvalidRequest(f"{_PROBLEMS['reference']} Known vendors: {', '.join(hook_classes())}.")
+        vendor, _, contact_id = parse_reference(args.reference, "--reference")
         given.update({"vendor": vendor, "contact_id": contact_id})
     if not given:
         raise InvalidRequest("Set --email, --phone, --linkedin or --reference.")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StopOutreachOperator"]
 
-_OUTCOMES = ("updated", "unchanged", "suppressed", "failed", "would_update", "manual", "removed")
+OUTCOMES = ("updated", "unchanged", "suppressed", "failed", "would_update", "manual", "removed")
 
 
 class StopOutreachOperator(GuardedOperator):
@@ -235,7 +235,7 @@ class StopOutreachOperator(GuardedOperator):
         return {
             "people": plan.describe_people(),
             "unmatched": plan.unmatched,
-            **{name: by_outcome.get(name, []) for name in _OUTCOMES},
+            **{name: by_outcome.get(name, []) for name in OUTCOMES},
         }
 
 

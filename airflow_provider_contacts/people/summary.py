@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from airflow_provider_contacts.people.tables import PeopleTables
-
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
@@ -30,23 +28,23 @@ class Summary:
     set_aside: Mapping[tuple[str, str], int]
 
 
-def summarize_people(connection: sa.Connection, tables: PeopleTables) -> Summary:
+def summarize_people(connection: sa.Connection, people: sa.Table) -> Summary:
     """Return how many people have contacts at which vendors, and what was set aside."""
     import sqlalchemy as sa
 
-    columns = tables.people.c
+    columns = people.c
     per_vendor = (
         sa.select(columns.person_id, columns.vendor, sa.func.count().label("contacts"))
         .group_by(columns.person_id, columns.vendor)
         .order_by(columns.person_id, columns.vendor)
     )
-    people: Counter[tuple[str, ...]] = Counter()
+    counts: Counter[tuple[str, ...]] = Counter()
     contacts: Counter[tuple[str, ...]] = Counter()
     result = connection.execute(per_vendor.execution_options(yield_per=_ROWS_PER_FETCH))
     for _, rows in groupby(result, key=lambda row: row.person_id):
         found = list(rows)
         vendors = tuple(row.vendor for row in found)
-        people[vendors] += 1
+        counts[vendors] += 1
         contacts[vendors] += sum(row.contacts for row in found)
     set_aside: Counter[tuple[str, str]] = Counter()
     query = sa.select(columns.set_aside, sa.func.count()).group_by(columns.set_aside)
@@ -54,4 +52,27 @@ def summarize_people(connection: sa.Connection, tables: PeopleTables) -> Summary
         for part in filter(None, text.split(",")):
             kind, _, reason = part.partition(":")
             set_aside[kind, reason] += number
-    return Summary(dict(people), dict(contacts), dict(set_aside))
+    return Summary(dict(counts), dict(contacts), dict(set_aside))
+
+
+def find_person_rows(
+    connection: sa.Connection, people: sa.Table, vendor: str, account_id: str | None, contact_id: str
+) -> list[dict[str, object]]:
+    """Return the rows of the people of a contact, without personal data.
+
+    :param account_id: None for all accounts of the vendor.
+    """
+    import sqlalchemy as sa
+
+    columns = people.c
+    is_contact = (columns.vendor == vendor) & (columns.contact_id == contact_id)
+    if account_id is not None:
+        is_contact &= columns.account_id == account_id
+    person_ids = sa.select(columns.person_id).where(is_contact)
+    shown = [column for column in columns if column.name != "stopped_with"]
+    query = (
+        sa.select(*shown)
+        .where(columns.person_id.in_(person_ids))
+        .order_by(columns.person_id, columns.vendor, columns.account_id, columns.contact_id)
+    )
+    return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]

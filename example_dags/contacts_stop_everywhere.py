@@ -1,0 +1,103 @@
+"""Stop outreach to a person at all vendors when they reply or opt out at one.
+
+Two DAGs. `contacts_stop_everywhere` starts as soon as a poll finds contacts who have newly replied in TalkToHumans, Mailstand or Tether;
+Thoughtly does not report replies. `contacts_stop_everywhere_from_table` starts after `contacts_warehouse` has written changes: it resolves
+the people, and stops outreach to all who have replied or unsubscribed according to the table.
+
+Both look up which contacts belong to one person in the table `contact_people`, so run the second one first. They only report what they
+would do until the parameter `preview` is false. Adjust `ACTIONS` to your stages and tags: a contact that is changed once by an action is not
+changed by it again. Needs a database with the connection `warehouse`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset, AssetWatcher, Param, dag, task
+
+from airflow_provider_contacts.conditions import Replied
+from airflow_provider_contacts.operators.people import ResolvePeopleOperator
+from airflow_provider_contacts.operators.sources import SqlContacts
+from airflow_provider_contacts.operators.stop_outreach import StopOutreachOperator
+from airflow_provider_contacts.triggers.contacts import ContactEventTrigger
+
+ACTIONS = {
+    "talktohumans_default": {"add_tags": ["Replied elsewhere"]},
+    "thoughtly_default": "manual",  # its API cannot change contacts
+    "mailstand_default": {"stage": "Not Interested"},
+    "tether_default": {"stage": "Lost"},
+}
+OPTED_OUT_OR_REPLIED = """
+    SELECT vendor, account_id, contact_id FROM contacts
+    WHERE removed_at IS NULL AND (replied OR unsubscribed_at IS NOT NULL)
+"""
+FILTERS = {"tether": {"ownerFilter": "all", "messageStatus": "replied"}}
+
+
+def watch_replies(vendor: str) -> Asset:
+    """Return an asset that is updated when contacts of a vendor reply."""
+    trigger = ContactEventTrigger(
+        contacts_conn_id=f"{vendor}_default",
+        condition=Replied(),
+        filters=FILTERS.get(vendor),
+        poll_interval=60,
+    )
+    name = f"{vendor}_replies_everywhere"
+    return Asset(name, watchers=[AssetWatcher(name=name, trigger=trigger)])
+
+
+replies = [watch_replies(vendor) for vendor in ("talktohumans", "mailstand", "tether")]
+preview = Param(True, type="boolean", description="Only report what would be done")
+
+
+@dag(
+    schedule=replies[0] | replies[1] | replies[2],
+    catchup=False,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=2)},
+    params={
+        "preview": preview,
+        "contacts": Param([], type="array", description="References of contacts, for a run by hand"),
+    },
+    tags=["contacts"],
+    doc_md=__doc__,
+)
+def contacts_stop_everywhere() -> None:
+    @task
+    def list_replied(params: Any = None, triggering_asset_events: Any = None) -> list[dict[str, str]]:
+        events = [event for found in (triggering_asset_events or {}).values() for event in found]
+        replied = [contact for event in events for contact in event.extra["payload"]["contacts"]]
+        return [*replied, *params["contacts"]]
+
+    StopOutreachOperator(
+        task_id="stop_outreach",
+        contacts=list_replied(),
+        sql_conn_id="warehouse",
+        actions=ACTIONS,
+        preview="{{ params.preview }}",
+    )
+
+
+@dag(
+    schedule=[Asset("contacts_table")],
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=2)},
+    params={"preview": preview},
+    tags=["contacts"],
+    doc_md=__doc__,
+)
+def contacts_stop_everywhere_from_table() -> None:
+    resolved = ResolvePeopleOperator(task_id="resolve_people", sql_conn_id="warehouse")
+    stopped = StopOutreachOperator(
+        task_id="stop_outreach",
+        contacts=SqlContacts("warehouse", OPTED_OUT_OR_REPLIED),
+        sql_conn_id="warehouse",
+        actions=ACTIONS,
+        preview="{{ params.preview }}",
+    )
+    resolved >> stopped
+
+
+contacts_stop_everywhere()
+contacts_stop_everywhere_from_table()
