@@ -8,24 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_contacts.databases.tables import ERASED
-from airflow_provider_contacts.people.identity import Limits
-from airflow_provider_contacts.people.resolving import Resolution, resolve_people
-from airflow_provider_contacts.people.tables import open_people
 from tests.conftest import Sandbox
 from tests.database import Database, load
-from tests.vendors import VENDORS
+from tests.people.conftest import load_all, resolve
 
 Key = tuple[str, str, str]
-
-
-def resolve(database: Database, region: str = "", **limits: int) -> Resolution:
-    with open_people(database.conn_id, "contact_people", "contacts", create=True) as (engine, tables):
-        return resolve_people(engine, tables, Limits(**limits), lambda _vendor: region)
-
-
-def load_all(database: Database) -> None:
-    for vendor in VENDORS:
-        load(database, vendor, mark_removed=vendor != "tether")
 
 
 def groups(database: Database) -> set[frozenset[Key]]:

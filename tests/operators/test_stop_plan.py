@@ -1,0 +1,93 @@
+"""What stopping does to each contact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.operators.stop_actions import parse_actions
+from airflow_provider_contacts.operators.stop_plan import StopPlan, list_other_contacts, read_references
+from airflow_provider_contacts.people.lookup import Person, PersonContact
+from tests.conftest import Sandbox
+
+
+def contact(vendor: str, account_id: str, contact_id: str, *, is_present: bool = True) -> PersonContact:
+    return PersonContact(vendor, account_id, contact_id, "email", "", is_present, {}, None)
+
+
+REPLIED = contact("talktohumans", "101", "1")
+TWIN = contact("talktohumans", "102", "1")
+SAME_ACCOUNT = contact("talktohumans", "101", "2")
+LEAD = contact("tether", "org", "3")
+GONE = contact("tether", "org", "4", is_present=False)
+CALLED = contact("thoughtly", "team", "5")
+PERSON = Person("p", [REPLIED, SAME_ACCOUNT, TWIN, LEAD, GONE, CALLED], [REPLIED])
+
+
+def plan(actions: Any) -> StopPlan:
+    parsed = parse_actions(actions)
+    hooks: dict[str, ContactsHook[Any]] = {
+        conn_id: ContactsHook.for_connection(conn_id) for conn_id in parsed
+    }
+    return StopPlan.create([PERSON], [], parsed, hooks)
+
+
+def test_other_contacts_are_in_other_accounts() -> None:
+    assert list_other_contacts(PERSON) == [TWIN, LEAD, GONE, CALLED]
+
+
+def test_contacts_are_assigned_to_connections(sandbox: Sandbox) -> None:
+    made = plan({"talktohumans_default": {"add_tags": "x"}, "tether_default": {"stage": "Lost"}})
+    linkedin, leads = made.connections
+    assert (linkedin.contacts, leads.contacts) == ([TWIN], [LEAD])
+    made.set_outcomes("talktohumans", [TWIN.reference()], "updated")
+    made.set_outcomes("tether", [LEAD.reference()], "failed")
+    assert made.list_by_outcome() == {
+        "updated": [TWIN.reference()],
+        "failed": [LEAD.reference()],
+        "removed": [GONE.reference()],
+        "manual": [CALLED.reference()],
+    }
+    [described] = made.describe_people()
+    assert (described["person_id"], described["matched_on"]) == ("p", ["email"])
+    assert described["actions"][:2] == [  # type: ignore[index]
+        {
+            **TWIN.reference(),
+            "contacts_conn_id": "talktohumans_default",
+            "action": "add 'x'",
+            "outcome": "updated",
+        },
+        {
+            **LEAD.reference(),
+            "contacts_conn_id": "tether_default",
+            "action": "move to stage 'Lost'",
+            "outcome": "failed",
+        },
+    ]
+
+
+def test_connections_of_other_accounts_get_nothing(sandbox: Sandbox) -> None:
+    made = plan({"talktohumans_default": {"add_tags": "x", "accounts": "999"}})
+    assert made.connections[0].contacts == []
+    assert TWIN.reference() in made.list_by_outcome()["manual"]
+
+
+def test_references() -> None:
+    found = read_references(
+        [
+            {"vendor": " tether ", "account_id": None, "contact_id": 5, "email": "ada@example.com"},
+            {"vendor": "tether", "contact_id": "5"},
+        ]
+    )
+    assert found == [{"vendor": "tether", "account_id": "", "contact_id": "5"}]
+    assert read_references({"vendor": "tether", "contact_id": "5"}) == found
+    assert read_references([]) == []
+
+
+def test_messages_contain_no_personal_data() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_references([{"email": "ada@example.com"}])
+    assert "ada@" not in str(caught.value)

@@ -1,0 +1,131 @@
+"""One attempt to stop outreach: what is checked first, and what a failure leaves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.operators.people import ResolvePeopleOperator
+from airflow_provider_contacts.operators.stop_outreach import StopOutreachOperator
+from tests.approvals import context
+from tests.conftest import Sandbox
+from tests.database import Database, load
+from tests.stores import BrokenStore, Store
+
+ACTIONS = {"mailstand_default": "default", "tether_default": {"stage": "Lost"}}
+pytestmark = pytest.mark.sandbox(contacts=120, rate_limits=False)
+
+
+@pytest.fixture
+def replied(sandbox: Sandbox, database: Database) -> list[dict[str, str]]:
+    """Resolve people, and return the Mailstand references of those with a Tether contact."""
+    for vendor in ("mailstand", "tether", "thoughtly"):
+        load(database, vendor)
+    database.run("UPDATE contacts SET stage = 'Contacted'")
+    ResolvePeopleOperator(task_id="resolve", sql_conn_id=database.conn_id).execute({})
+    vendors: dict[str, set[str]] = defaultdict(set)
+    rows = database.rows("contact_people")
+    for row in rows:
+        vendors[row["person_id"]].add(row["vendor"])
+    return [
+        {"vendor": row["vendor"], "account_id": row["account_id"], "contact_id": row["contact_id"]}
+        for row in rows
+        if row["vendor"] == "mailstand" and "tether" in vendors[row["person_id"]]
+    ]
+
+
+def make(contacts: Any, **arguments: Any) -> StopOutreachOperator:
+    arguments = {"actions": ACTIONS, "preview": False, "max_updates": 10_000, **arguments}
+    return StopOutreachOperator(task_id="stop", contacts=contacts, sql_conn_id="warehouse", **arguments)
+
+
+def marked(database: Database) -> int:
+    return sum(row["stopped_with"] is not None for row in database.rows("contact_people"))
+
+
+@pytest.mark.parametrize("store", [None, Store, lambda: BrokenStore("get", "set", "delete")])
+def test_an_update_that_ends_in_the_middle_is_continued(
+    store: Any, sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    sandbox.connect("tether", extra={"retry_limit": 0, "max_concurrency": 1})
+    # Batches fail as a whole.
+    assert len(replied) > 20
+    task = context(task_state_store=store()) if store else context()
+    operator = make(replied, actions={"tether_default": {"stage": "Lost"}})
+    sandbox.fail("tether", method="PUT", status=500, times=10**6)
+    with pytest.raises(ContactsError, match="Tether, connection 'tether_default'"):
+        operator.execute(task)
+    assert marked(database) == 0
+    sandbox.state.faults["tether"].clear()
+    result = operator.execute(task)
+    assert len(result["updated"]) == marked(database) > 20
+    assert operator.execute(task)["updated"] == []
+
+
+def test_results_of_a_partial_failure(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    rows = database.rows("contact_people")
+    leads = [
+        {"vendor": row["vendor"], "account_id": row["account_id"], "contact_id": row["contact_id"]}
+        for row in rows
+        if row["vendor"] == "tether"
+    ]
+    sandbox.connect("mailstand", extra={"retry_limit": 0})
+    sandbox.fail("mailstand", method="PUT", status=400, body='{"status": "error"}', times=3, after=5)
+    result = make(leads, on_failure="continue").execute({})
+    assert len(result["failed"]) == 3
+    assert len(result["updated"]) == marked(database) > 5
+    outcomes = [action["outcome"] for person in result["people"] for action in person["actions"]]
+    assert outcomes.count("failed") == 3
+    assert outcomes.count("updated") == len(result["updated"])
+
+
+def test_an_audit_that_cannot_be_written_stops_everything(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    database.run("CREATE TABLE contact_audit (vendor VARCHAR(255))")
+    with pytest.raises(InvalidRequest, match="incompatible"):
+        make(replied, audit="warehouse.contact_audit").execute({})
+    assert marked(database) == 0
+    assert not [entry for entry in sandbox.requests("tether") if entry["method"] == "PUT"]
+
+
+def test_suppressions_that_cannot_be_read_stop_everything(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]], secret: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="contact_suppressions"):
+        make(replied, suppressions="warehouse.contact_suppressions").execute({})
+    assert marked(database) == 0
+
+
+def test_preview_with_a_vendor_that_is_down(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    sandbox.connect("tether", extra={"retry_limit": 0})
+    sandbox.fail("tether", status=503, times=10**6)
+    with pytest.raises(ContactsError, match="Tether, connection 'tether_default'") as caught:
+        make(replied, preview=True).execute({})
+    assert caught.value.transient
+    result = make(replied, preview=True, on_failure="continue").execute({})
+    assert result["would_update"] == []
+    assert len(result["failed"]) > 20
+
+
+def test_logs_contain_no_personal_data(
+    sandbox: Sandbox,
+    database: Database,
+    replied: list[dict[str, str]],
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level("DEBUG")
+    result = make(replied).execute({})
+    shown = caplog.text + capsys.readouterr().out + repr(result)
+    for row in database.rows():
+        assert not row["email"] or row["email"] not in shown
+        assert not row["phone"] or row["phone"] not in shown
+        assert not row["last_name"] or len(row["last_name"]) < 4 or row["last_name"] not in shown

@@ -1,0 +1,79 @@
+"""Looking people up by references."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.people.lookup import find_delay, find_people
+from tests.conftest import Sandbox
+from tests.database import Database
+from tests.people.conftest import load_all, reading, resolve
+
+
+@pytest.fixture
+def people(sandbox: Sandbox, database: Database) -> Database:
+    load_all(database)
+    resolve(database)
+    return database
+
+
+def references(database: Database) -> dict[str, list[Reference]]:
+    """Return the references of the contacts of each person."""
+    found: dict[str, list[Reference]] = {}
+    for row in database.rows("contact_people"):
+        reference: Reference = {
+            "vendor": row["vendor"],
+            "account_id": row["account_id"],
+            "contact_id": row["contact_id"],
+        }
+        found.setdefault(row["person_id"], []).append(reference)
+    return found
+
+
+def test_people_are_found_with_all_their_contacts(people: Database) -> None:
+    expected = references(people)
+    with reading(people) as (connection, tables):
+        found, unmatched = find_people(connection, tables, [one[0] for one in expected.values()])
+    assert unmatched == []
+    assert [one.person_id for one in found] == sorted(expected)
+    for person in found:
+        assert [one.reference() for one in person.contacts] == expected[person.person_id]
+        assert [one.reference() for one in person.found_by] == expected[person.person_id][:1]
+    contact = next(one for person in found for one in person.contacts if one.vendor == "thoughtly")
+    assert isinstance(contact.fields["tags"], list)
+    assert contact.is_present
+    assert "@" not in repr(found)
+
+
+def test_a_reference_without_an_account_stands_for_all(people: Database) -> None:
+    linkedin = [
+        [one for one in ones if one["vendor"] == "talktohumans"] for ones in references(people).values()
+    ]
+    twins = next(ones for ones in linkedin if len(ones) == 2)
+    bare: Reference = {"vendor": "talktohumans", "account_id": "", "contact_id": twins[0]["contact_id"]}
+    other: Reference = {**bare, "account_id": "999"}
+    with reading(people) as (connection, tables):
+        [person], unmatched = find_people(connection, tables, [bare, other])
+    assert len(person.found_by) == 2
+    assert unmatched == [other]
+
+
+def test_delay(people: Database) -> None:
+    with reading(people) as (connection, tables):
+        assert find_delay(connection, tables) == timedelta()
+    people.run("UPDATE contact_people_state SET moment = '2020-01-01 00:00:00.000000'")
+    with reading(people) as (connection, tables):
+        delay = find_delay(connection, tables)
+        assert delay is not None
+        assert delay > timedelta(days=365)
+    people.run("DELETE FROM contact_people_state")
+    with reading(people) as (connection, tables):
+        assert find_delay(connection, tables) is None
+    people.run(
+        "DELETE FROM contacts", "INSERT INTO contact_people_state (name) VALUES ('contacts_changed_at')"
+    )
+    with reading(people) as (connection, tables):
+        assert find_delay(connection, tables) == timedelta()

@@ -1,0 +1,53 @@
+"""The tables of people."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.people.tables import find_last_change, open_people
+from tests.conftest import Sandbox
+from tests.database import Database, load
+from tests.people.conftest import reading, resolve
+
+
+def open_tables(database: Database, *, create: bool = True, contacts: str = "contacts") -> None:
+    with open_people(database.conn_id, "contact_people", contacts, create=create):
+        pass
+
+
+def test_missing_tables(sandbox: Sandbox, database: Database) -> None:
+    with pytest.raises(InvalidRequest, match="'contacts' does not exist"):
+        open_tables(database)
+    load(database, "tether")
+    with pytest.raises(InvalidRequest, match="'contact_people' does not exist"):
+        open_tables(database, create=False)
+    open_tables(database)
+    open_tables(database, create=False)
+
+
+@pytest.mark.parametrize("name", ["", "a.b.c", "contact_people."])
+def test_invalid_names(name: str, database: Database) -> None:
+    with pytest.raises(InvalidRequest, match="`contacts_table` must be `table` or `schema.table`"):
+        open_tables(database, contacts=name)
+
+
+def test_another_table(sandbox: Sandbox, database: Database) -> None:
+    load(database, "tether")
+    database.run("CREATE TABLE contact_people (vendor VARCHAR(255))")
+    with pytest.raises(InvalidRequest, match="'contact_people' is incompatible: missing columns: account_id"):
+        open_tables(database)
+
+
+def test_last_change_includes_removals(sandbox: Sandbox, database: Database) -> None:
+    load(database, "tether")
+    resolve(database)
+    with reading(database) as (connection, tables):
+        changed_at = find_last_change(connection, tables.contacts)
+        assert changed_at is not None
+        assert abs(changed_at - datetime.now(timezone.utc)) < timedelta(minutes=5)
+    database.run("UPDATE contacts SET removed_at = '2126-01-01 00:00:00.000000'")
+    with reading(database) as (connection, tables):
+        assert find_last_change(connection, tables.contacts) == datetime(2126, 1, 1, tzinfo=timezone.utc)

@@ -1,0 +1,115 @@
+"""One spelling for each address, number and profile."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_contacts.identity_keys import (
+    find_region,
+    list_phone_readings,
+    normalize_email,
+    normalize_linkedin,
+    normalize_phone,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "email"),
+    [
+        (" ADA@Example.COM ", "ada@example.com"),
+        ("mailto:ada@example.com", "ada@example.com"),
+        ("Ada Lovelace <ada@example.com>", "ada@example.com"),
+        ("ada\u200b@example.com", "ada@example.com"),
+        ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+        ("ADA@BÜCHER.example", "ada@xn--bcher-kva.example"),
+        ("a.da+x@example.com", "a.da+x@example.com"),
+        ("ada@example.com, grace@example.com", None),
+        ("n/a", None),
+        ("@example.com", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_emails(text: str | None, email: str | None) -> None:
+    assert normalize_email(text) == email
+
+
+@pytest.mark.parametrize(
+    ("phone", "country", "number"),
+    [
+        ("+1 (202) 555-0180", None, "+12025550180"),
+        ("1 (202) 555-0180", None, "+12025550180"),
+        ("1 (202) 555-0180", "Germany", "+12025550180"),
+        ("49 (30) 901820", None, "+4930901820"),
+        ("(202) 555-0180", "USA", "+12025550180"),
+        ("(202) 555-0180", None, None),
+        ("202-555-0180", None, None),
+        ("030 901820", "Germany", "+4930901820"),
+        ("030 901820", "DE", "+4930901820"),
+        ("12", "US", None),
+        ("call me", "US", None),
+        (None, "US", None),
+    ],
+)
+def test_phones(phone: str | None, country: str | None, number: str | None) -> None:
+    assert normalize_phone(phone, country) == number
+    readings = list_phone_readings(phone, country)
+    assert number is None or readings[0] == number
+
+
+def test_a_text_can_be_read_as_several_numbers() -> None:
+    assert list_phone_readings("33 1 42 68 53 00", "Germany") == ["+4933142685300", "+33142685300"]
+    assert list_phone_readings("(202) 555-0180", "USA") == ["+12025550180"]
+
+
+def test_default_region_is_for_contacts_without_a_country() -> None:
+    assert normalize_phone("030 901820", None, "DE") == "+4930901820"
+    assert normalize_phone("030 901820", "Atlantis", "DE") == "+4930901820"
+    assert normalize_phone("(202) 555-0180", "US", "DE") == "+12025550180"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.linkedin.com/in/Ada-L/",
+        "linkedin.com/in/ada-l",
+        "http://uk.linkedin.com/in/ada-l?trk=x",
+        "https://www.linkedin.com/in/ada%2Dl/details/experience",
+        "HTTPS://LINKEDIN.COM/IN/ADA-L",
+    ],
+)
+def test_profiles(url: str) -> None:
+    assert normalize_linkedin(url) == "ada-l"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://linkedin.com/company/acme", "https://evil.example/in/ada", "[", "", None]
+)
+def test_other_addresses(url: str | None) -> None:
+    assert normalize_linkedin(url) is None
+
+
+def test_regions() -> None:
+    assert [find_region(text) for text in ("us", "USA", "uk", "Germany", "Atlantis", "", None)] == [
+        "US",
+        "US",
+        "GB",
+        "DE",
+        "",
+        "",
+        "",
+    ]  # fmt: skip - a list of codes
+
+
+@given(st.text(max_size=30))
+def test_normalizing_again_changes_nothing(text: str) -> None:
+    email = normalize_email(text)
+    assert email is None or normalize_email(email) == email
+
+
+@given(st.text(alphabet="0123456789+-() ", max_size=20), st.sampled_from(["US", "DE", None]))
+def test_numbers_are_read_once(text: str, country: str | None) -> None:
+    number = normalize_phone(text, country)
+    assert number is None or normalize_phone(number, None) == number
