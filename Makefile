@@ -21,7 +21,7 @@ help:
 	@echo "make test           lint, types, import layers and tests"
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
 	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
-	@echo "make test-airflow   approvals, killed tasks, 250 waiting sensors and a watcher on a real Airflow"
+	@echo "make test-airflow   approvals, stopping everywhere, killed tasks, 250 waiting sensors and a watcher on a real Airflow"
 	@echo "make test-databases the tests of tables on PostgreSQL and MariaDB too"
 	@echo "make benchmark      time and memory compared with other tools; writes docs/performance.md"
 	@echo "make provider-info  generate get_provider_info.py from the vendor files"
@@ -100,6 +100,7 @@ test-faults: setup
 test-airflow: setup .venv-3.2.0/.ready
 	$(BIN)/python tests_airflow/approvals.py
 	.venv-3.2.0/bin/python tests_airflow/approvals.py
+	$(BIN)/python tests_airflow/people.py
 	$(BIN)/python tests_airflow/kills.py
 	$(BIN)/python tests_airflow/waits.py
 	$(BIN)/python tests_airflow/chaos.py
@@ -108,7 +109,7 @@ test-airflow: setup .venv-3.2.0/.ready
 # MySQL's provider requires a client that needs a compiler, so it is installed without its dependencies.
 test-databases: setup
 	@$(BIN)/python $(INSTALL) --no-deps apache-airflow-providers-mysql==6.7.1 pymysql==1.1.2
-	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/databases tests/safeguards tests/operators tests/transfers
+	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/databases tests/people tests/safeguards tests/operators tests/transfers
 
 # All benchmarks, in an environment of their own. It takes 15 minutes, and writes docs/performance.md.
 benchmark: .venv-benchmark/.ready
