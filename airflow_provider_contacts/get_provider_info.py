@@ -60,7 +60,10 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
+                    "airflow_provider_contacts.operators.guarded",
+                    "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
+                    "airflow_provider_contacts.operators.stop_outreach",
                     "airflow_provider_contacts.operators.suppressions",
                     "airflow_provider_contacts.operators.updates",
                 ],
@@ -70,7 +73,10 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
+                    "airflow_provider_contacts.operators.guarded",
+                    "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
+                    "airflow_provider_contacts.operators.stop_outreach",
                     "airflow_provider_contacts.operators.suppressions",
                     "airflow_provider_contacts.operators.updates",
                 ],
@@ -80,7 +86,10 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
+                    "airflow_provider_contacts.operators.guarded",
+                    "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
+                    "airflow_provider_contacts.operators.stop_outreach",
                     "airflow_provider_contacts.operators.suppressions",
                     "airflow_provider_contacts.operators.updates",
                 ],
@@ -90,7 +99,10 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
+                    "airflow_provider_contacts.operators.guarded",
+                    "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
+                    "airflow_provider_contacts.operators.stop_outreach",
                     "airflow_provider_contacts.operators.suppressions",
                     "airflow_provider_contacts.operators.updates",
                 ],

@@ -55,7 +55,7 @@ def find_people(state: State) -> list[dict[str, Row]]:
             contact.sequence != "replied" and mail.last["reply"] is None and lead.message_status != "replied"
         )
         is_known = mail.has_email and not mail.person.email.startswith("info@")
-        if is_new and is_known and mail.stage == "Prospecting" and lead.status != "Lost":
+        if is_new and is_known and mail.stage != "Not Interested" and lead.status != "Lost":
             found.append(one)
     return found
 
@@ -113,7 +113,7 @@ def main() -> None:
             real.unpause("contacts_stop_everywhere", trigger=False)
             wait_for_polls(state)
             expected: Counter[str] = Counter()
-            for vendor, person in zip(REPLYING, people, strict=False):
+            for vendor, person in zip(REPLYING, people[: len(REPLYING)], strict=True):
                 others = {name: row for name, row in person.items() if name in CHANGED and name != vendor}
                 expected.update(row.contact_id for row in others.values())
                 started = time.monotonic()

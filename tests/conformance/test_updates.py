@@ -51,6 +51,18 @@ def test_unsupported_update_is_rejected(vendor: str, kind: str, sandbox: Sandbox
     assert not sandbox.requests(vendor)
 
 
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_the_mildest_stop_can_be_made(vendor: str, sandbox: Sandbox) -> None:
+    hook = ContactsHook.for_connection(CASES[vendor].conn_id)
+    change = hook.vendor.updates.mildest_stop
+    if change is None:
+        return
+    row = sandbox.state.tables[vendor].rows[0]
+    before = row.record(None)
+    hook.create_updater(change).update(Target(row.account_id, row.contact_id))
+    assert row.record(None) != before
+
+
 @pytest.mark.parametrize(
     ("vendor", "number"),
     [(vendor, number) for vendor in VENDORS for number in range(len(CASES[vendor].samples.changes))],
