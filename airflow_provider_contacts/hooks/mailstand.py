@@ -63,13 +63,14 @@ Stage = Literal[
     "Nurture",
     "Excluded",
 ]
+_OPT_OUT_STAGE = "Do Not Contact"
 # Writable stages: name in a listing -> field of the request. The field's value is the campaign.
 # https://mailstand.readme.io/reference/edit-contact
 _WRITABLE_STAGES = {
     "Interested": "interested",
     "Not Interested": "not_interested",
     "Nurture": "nurture",
-    "Do Not Contact": "do_not_contact",
+    _OPT_OUT_STAGE: "do_not_contact",
 }
 
 
@@ -293,7 +294,7 @@ def _resolve_stage(change: StageChange, _count: int) -> Flow[StageChange]:
 
 
 def _is_do_not_contact(change: Change) -> bool:
-    return isinstance(change, StageChange) and change.stage.casefold() == "do not contact"
+    return isinstance(change, StageChange) and change.stage.casefold() == _OPT_OUT_STAGE.casefold()
 
 
 def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Flow[None]:
@@ -355,6 +356,7 @@ MAILSTAND = Vendor(
         only_stops_outreach=_is_do_not_contact,
         # Do Not Contact is for people who have asked for it: https://mailstand.readme.io/reference/edit-contact
         mildest_stop=StageChange("Not Interested", "all"),
+        opt_out_stage=_OPT_OUT_STAGE,
     ),
     rates=((100, 15.0),),
     probe=_probe,

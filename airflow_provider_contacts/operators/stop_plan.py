@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.core.changes import StageChange
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.core.validation import is_int, list_names
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
@@ -57,8 +58,14 @@ class ConnectionStop:
             if one.stopped_with == self.action.digest
         }
 
+        opt_out_stage = self.hook.vendor.updates.opt_out_stage.casefold()
+        is_stage = isinstance(self.action.change, StageChange)
+
         def is_done(target: Target) -> bool:
-            return is_satisfied(target) or (target.account_id, target.contact_id) in stopped
+            stage = str(target.fields.get("stage") or "").casefold()
+            has_opted_out = is_stage and bool(opt_out_stage) and stage == opt_out_stage
+            was_stopped = (target.account_id, target.contact_id) in stopped
+            return has_opted_out or was_stopped or is_satisfied(target)
 
         targets = [
             Target(one.account_id, one.contact_id, one.fields, self.action.change) for one in self.contacts

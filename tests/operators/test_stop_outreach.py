@@ -175,6 +175,14 @@ class TestStopping:
         people.run("UPDATE contacts SET stage = 'Qualified'")
         assert outcomes(stop(person["talktohumans"], actions=actions))["tether"] == "updated"
 
+    def test_an_opt_out_is_not_weakened(self, sandbox: Sandbox, people: Database) -> None:
+        person = person_with(people)
+        people.run("UPDATE contacts SET stage = 'Do Not Contact' WHERE vendor = 'mailstand'")
+        for action in ("default", {"stage": "Nurture"}, {"stage": "Do Not Contact"}):
+            result = stop(person["talktohumans"], actions={"mailstand_default": action})
+            assert result["unchanged"] == person["mailstand"]
+        assert writes(sandbox) == []
+
     def test_references_without_a_person_are_reported(
         self, sandbox: Sandbox, people: Database, log: Callable[[], str]
     ) -> None:
