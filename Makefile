@@ -21,7 +21,7 @@ help:
 	@echo "make test           lint, types, import layers and tests"
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
 	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
-	@echo "make test-airflow   approvals, stopping everywhere, killed tasks, 250 waiting sensors and a watcher on a real Airflow"
+	@echo "make test-airflow   approvals, stopping outreach everywhere, killed tasks, 250 waiting sensors and a watcher on a real Airflow"
 	@echo "make test-databases the tests of tables on PostgreSQL and MariaDB too"
 	@echo "make benchmark      time and memory compared with other tools; writes docs/performance.md"
 	@echo "make provider-info  generate get_provider_info.py from the vendor files"
@@ -100,7 +100,7 @@ test-faults: setup
 test-airflow: setup .venv-3.2.0/.ready
 	$(BIN)/python tests_airflow/approvals.py
 	.venv-3.2.0/bin/python tests_airflow/approvals.py
-	$(BIN)/python tests_airflow/people.py
+	$(BIN)/python tests_airflow/stop_everywhere.py
 	$(BIN)/python tests_airflow/kills.py
 	$(BIN)/python tests_airflow/waits.py
 	$(BIN)/python tests_airflow/chaos.py

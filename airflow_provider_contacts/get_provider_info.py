@@ -60,7 +60,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
-                    "airflow_provider_contacts.operators.guarded",
+                    "airflow_provider_contacts.operators.base_write",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
                     "airflow_provider_contacts.operators.stop_outreach",
@@ -73,7 +73,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
-                    "airflow_provider_contacts.operators.guarded",
+                    "airflow_provider_contacts.operators.base_write",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
                     "airflow_provider_contacts.operators.stop_outreach",
@@ -86,7 +86,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
-                    "airflow_provider_contacts.operators.guarded",
+                    "airflow_provider_contacts.operators.base_write",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
                     "airflow_provider_contacts.operators.stop_outreach",
@@ -99,7 +99,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
                     "airflow_provider_contacts.operators.contacts",
-                    "airflow_provider_contacts.operators.guarded",
+                    "airflow_provider_contacts.operators.base_write",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
                     "airflow_provider_contacts.operators.stop_outreach",

@@ -1,4 +1,4 @@
-"""The values by which a person is recognized across vendors, in one spelling each."""
+"""Normalize e-mail addresses, phone numbers and LinkedIn profiles, to compare them across vendors."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def normalize_email(text: str | None) -> str | None:
         return None
     if plain.isascii():
         return plain.lower()
-    user, _, domain = plain.rpartition("@")
+    local_part, _, domain = plain.rpartition("@")
     with contextlib.suppress(UnicodeError):
         domain = domain.encode("idna").decode()
-    return f"{user}@{domain}".lower()
+    return f"{local_part}@{domain}".lower()
 
 
 def normalize_phone(phone: str | None, country: str | None, default_region: str = "") -> str | None:
@@ -45,11 +45,11 @@ def normalize_phone(phone: str | None, country: str | None, default_region: str 
     """
     if not phone:
         return None
-    return _read_country_code(phone) or _to_e164(phone, find_region(country) or default_region)
+    return _parse_with_country_code(phone) or _to_e164(phone, find_region(country) or default_region)
 
 
-def list_phone_readings(phone: str | None, country: str | None) -> list[str]:
-    """Return all numbers that a text may mean, in E.164: also one that starts with its country code, without a plus sign."""
+def list_possible_phones(phone: str | None, country: str | None) -> list[str]:
+    """Return all E.164 numbers that a text may stand for. Vendors may omit the plus sign before the country code."""
     if not phone:
         return []
     readings = [normalize_phone(phone, country), _to_e164(phone, find_region(country))]
@@ -84,7 +84,7 @@ def find_region(country: str | None) -> str:
 def _find_region(country: str) -> str:
     import phonenumbers
 
-    return country if country in phonenumbers.SUPPORTED_REGIONS else _regions_by_name().get(country, "")
+    return country if country in phonenumbers.SUPPORTED_REGIONS else _load_regions_by_name().get(country, "")
 
 
 def _to_e164(phone: str, region: str) -> str | None:
@@ -99,7 +99,7 @@ def _to_e164(phone: str, region: str) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _read_country_code(phone: str) -> str | None:
+def _parse_with_country_code(phone: str) -> str | None:
     """Return a number whose first group of digits is its country code, in E.164, or None."""
     text = phone.strip()
     found = _COUNTRY_CODE.match(text)
@@ -112,7 +112,7 @@ def _read_country_code(phone: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _regions_by_name() -> dict[str, str]:
+def _load_regions_by_name() -> dict[str, str]:
     """Return region codes by the English name of the country, in capital letters."""
     from phonenumbers.geodata.locale import LOCALE_DATA
 

@@ -4,9 +4,9 @@ Two DAGs. `contacts_stop_everywhere` starts as soon as a poll finds contacts who
 Thoughtly does not report replies. `contacts_stop_everywhere_from_table` starts after `contacts_warehouse` has written changes: it resolves
 the people, and stops outreach to all who have replied or unsubscribed according to the table.
 
-Both look up which contacts belong to one person in the table `contact_people`, so run the second one first. They only report what they
-would do until the parameter `preview` is false. Adjust `ACTIONS` to your stages and tags: a contact that is changed once by an action is not
-changed by it again. Needs a database with the connection `warehouse`.
+Both look up which contacts belong to one person in the table `contact_people`, so run
+`contacts_stop_everywhere_from_table` first. They only report what they would do until the parameter `preview` is false. Adjust `ACTIONS`
+to your stages and tags: each action changes a contact only once. Needs a database with the connection `warehouse`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ preview = Param(True, type="boolean", description="Only report what would be don
     default_args={"retries": 3, "retry_delay": timedelta(minutes=2)},
     params={
         "preview": preview,
-        "contacts": Param([], type="array", description="References of contacts, for a run by hand"),
+        "contacts": Param([], type="array", description="References of contacts, for a manual run"),
     },
     tags=["contacts"],
     doc_md=__doc__,

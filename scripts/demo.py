@@ -337,16 +337,14 @@ def show_approval(env: dict[str, str], log: IO[str], base_url: str) -> None:
 
 
 def show_people(env: dict[str, str], log: IO[str], base_url: str) -> None:
-    """Let a person reply in TalkToHumans, and show that the others stop and that a colleague with the same phone is left alone."""
+    """Let a person reply, and check that outreach stops at the other vendors, but not for a colleague with the same phone."""
     with step("7. contacts_stop_everywhere_from_table finds out which contacts belong to one person."):
         run(["dags", "test", "contacts_stop_everywhere_from_table"], env, log)
     [result] = xcoms(env, "contacts_stop_everywhere_from_table", "resolve_people")
     say(f"\n   {result['contacts']} contacts belong to {result['people']} people.")
     for channels, count in result["by_channels"].items():
         say(f"   {count:>4} people at {channels} {'vendor' if channels == '1' else 'vendors'}")
-    say(
-        f"   {sum(result['set_aside'].values()):>4} keys set aside, such as role mailboxes and phones of offices"
-    )
+    say(f"   {sum(result['set_aside'].values()):>4} keys set aside, such as role mailboxes and office phones")
     contacts, colleagues = find_person_with_colleague(HOME / "warehouse.db")
     replied = contacts["talktohumans"]
     post_json(f"{base_url}/sandbox/reply", replied)
@@ -366,8 +364,8 @@ def show_people(env: dict[str, str], log: IO[str], base_url: str) -> None:
     written = {path.rpartition("/")[2] for path in list_writes(base_url)[len(before) :]}
     expected = {contacts[vendor]["contact_id"] for vendor in ("mailstand", "tether")}
     if written != expected or {one["contact_id"] for one in stopped["updated"]} != expected:
-        fail("other contacts than those of the person were changed")
-    with step("   Started again, it changes nothing."):
+        fail("contacts of other people were changed")
+    with step("   A second run changes nothing."):
         run(["dags", "test", "contacts_stop_everywhere", "--conf", json.dumps(configuration)], env, log)
     [again] = xcoms(env, "contacts_stop_everywhere", "stop_outreach")
     say(f"\n   {len(again['updated'])} updated, {len(again['unchanged'])} unchanged")
@@ -389,7 +387,7 @@ def find_person_with_colleague(warehouse: Path) -> tuple[dict[str, dict[str, Any
         people.setdefault(row["person_id"], []).append(row)
     for person_id, found in people.items():
         contacts = {row["vendor"]: row for row in found}
-        if not len(found) == len(contacts) == 4 or contacts["tether"]["stage"] == "Lost":
+        if len(found) != 4 or len(contacts) != 4 or contacts["tether"]["stage"] == "Lost":
             continue
         phone = contacts["thoughtly"]["phone"]
         others = [row for row in rows if phone and row["phone"] == phone and row["person_id"] != person_id]

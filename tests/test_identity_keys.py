@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_contacts.identity_keys import (
     find_region,
-    list_phone_readings,
+    list_possible_phones,
     normalize_email,
     normalize_linkedin,
     normalize_phone,
@@ -55,13 +55,13 @@ def test_emails(text: str | None, email: str | None) -> None:
 )
 def test_phones(phone: str | None, country: str | None, number: str | None) -> None:
     assert normalize_phone(phone, country) == number
-    readings = list_phone_readings(phone, country)
+    readings = list_possible_phones(phone, country)
     assert number is None or readings[0] == number
 
 
 def test_a_text_can_be_read_as_several_numbers() -> None:
-    assert list_phone_readings("33 1 42 68 53 00", "Germany") == ["+4933142685300", "+33142685300"]
-    assert list_phone_readings("(202) 555-0180", "USA") == ["+12025550180"]
+    assert list_possible_phones("33 1 42 68 53 00", "Germany") == ["+4933142685300", "+33142685300"]
+    assert list_possible_phones("(202) 555-0180", "USA") == ["+12025550180"]
 
 
 def test_default_region_is_for_contacts_without_a_country() -> None:
@@ -110,6 +110,6 @@ def test_normalizing_again_changes_nothing(text: str) -> None:
 
 
 @given(st.text(alphabet="0123456789+-() ", max_size=20), st.sampled_from(["US", "DE", None]))
-def test_numbers_are_read_once(text: str, country: str | None) -> None:
+def test_normalizing_a_phone_again_changes_nothing(text: str, country: str | None) -> None:
     number = normalize_phone(text, country)
     assert number is None or normalize_phone(number, None) == number

@@ -40,14 +40,15 @@ def _stderr_log() -> Log:
 
 
 def parse_reference(text: str, argument: str) -> tuple[str, str | None, str]:
-    """Return vendor, account id or None, and contact id of text such as ``tether/665f…``, or with the account in between.
+    """Parse a reference such as ``tether/665f…`` into vendor, account id (or None) and contact id.
 
     :param argument: the argument's name, for messages.
+    :raises InvalidRequest: if it is not a reference.
     """
     vendor, *account, contact_id = text.strip().split("/") if "/" in text else ("", "")
     if vendor not in hook_classes() or not contact_id:
         raise InvalidRequest(
-            f"{argument} is not a vendor and a contact id, such as tether/665f1c2e9b1d8a0012345678. Known vendors: "
+            f"{argument} must be VENDOR/CONTACT_ID or VENDOR/ACCOUNT_ID/CONTACT_ID, such as tether/665f1c2e9b1d8a0012345678. Known vendors: "
             f"{', '.join(hook_classes())}."
         )
     return vendor, "/".join(account) or None, contact_id

@@ -12,7 +12,7 @@ from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.people.summary import Summary, find_person_rows, summarize_people
-from airflow_provider_contacts.people.tables import define_people
+from airflow_provider_contacts.people.tables import define_people_table
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -22,10 +22,10 @@ def show_people(args: Namespace) -> None:
     """Print how many people are at which vendors, or one person."""
     try:
         enable_database_connections()
-        people = define_people(args.table)
+        people = define_people_table(args.table)
         with (
             connect(args.sql_conn_id) as engine,
-            database_errors("The people cannot be read"),
+            database_errors(f"The table {args.table!r} of connection {args.sql_conn_id!r} cannot be read"),
         ):
             require_table(engine, people)
             with transaction(engine) as connection:
@@ -50,7 +50,7 @@ def _print_summary(summary: Summary) -> None:
     total = sum(summary.people.values())
     several = sum(count for vendors, count in summary.people.items() if len(vendors) > 1)
     print(  # noqa: T201
-        f"{count_of(sum(summary.contacts.values()), 'contact')} of {total} people; {several} have contacts at several vendors."
+        f"{count_of(sum(summary.contacts.values()), 'contact')} belong to {total} people, {several} of whom have contacts at several vendors."
     )
     print_rows(
         [

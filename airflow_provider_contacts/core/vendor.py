@@ -151,7 +151,7 @@ class UpdateSupport:
     :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were changed.
     :param bulk_limit: how many ids ``bulk_stage`` takes.
     :param only_stops_outreach: returns whether a change only stops outreach. Such a change is made to suppressed contacts too.
-    :param mildest_stop: the mildest documented change that stops outreach to a contact, or None if an author has to choose one.
+    :param default_stop: the least drastic documented change that stops outreach, or None if an author has to choose one.
     :param opt_out_stage: the stage of contacts who have opted out, or empty. Stopping outreach must not move them to a milder one.
     """
 
@@ -163,7 +163,7 @@ class UpdateSupport:
     bulk_stage: Callable[[list[str], StageChange], Flow[None]] | None = None
     bulk_limit: int = 1
     only_stops_outreach: Callable[[Change], bool] = lambda _change: False
-    mildest_stop: Change | None = None
+    default_stop: Change | None = None
     opt_out_stage: str = ""
 
     @property

@@ -71,7 +71,7 @@ def _for_mysql(usual: Any, mysql_type: Any) -> Any:
     return usual
 
 
-def in_utc(moment: datetime) -> datetime:
+def to_utc(moment: datetime) -> datetime:
     """Return a time of the database, which has no zone in some databases, in UTC."""
     return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 

@@ -98,10 +98,10 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_onl
         require_write_permission(engine, table, append_only=append_only)
 
 
-def require_table(engine: sa.Engine, table: sa.Table, *, foreign: bool = False) -> None:
+def require_table(engine: sa.Engine, table: sa.Table, *, allow_other_columns: bool = False) -> None:
     """Verify a table that is only read.
 
-    :param foreign: whether the definition has only some of the columns, because another operator writes the table.
+    :param allow_other_columns: whether the table may have columns that the definition lacks, and stricter ones.
     :raises InvalidRequest: if it does not exist, or is incompatible.
     """
     import sqlalchemy as sa
@@ -112,11 +112,14 @@ def require_table(engine: sa.Engine, table: sa.Table, *, foreign: bool = False) 
             f"The table {table.name!r} does not exist, so nothing was written. Check its name, or create it with the operator that "
             "writes it."
         )
-    _verify(inspector, table, foreign=foreign)
+    _verify(inspector, table, allow_other_columns=allow_other_columns)
 
 
-def _verify(inspector: sa.Inspector, table: sa.Table, *, foreign: bool = False) -> None:
-    problems = [*_column_problems(inspector, table, foreign=foreign), *_key_problems(inspector, table)]
+def _verify(inspector: sa.Inspector, table: sa.Table, *, allow_other_columns: bool = False) -> None:
+    problems = [
+        *_column_problems(inspector, table, allow_other_columns=allow_other_columns),
+        *_key_problems(inspector, table),
+    ]
     if problems:
         raise InvalidRequest(
             f"The table {table.name!r} is incompatible: {'; '.join(problems)}. Change these columns, or use another table."
@@ -146,7 +149,7 @@ def _add_columns(engine: sa.Engine, inspector: sa.Inspector, table: sa.Table) ->
     return True
 
 
-def _column_problems(inspector: sa.Inspector, table: sa.Table, *, foreign: bool) -> list[str]:
+def _column_problems(inspector: sa.Inspector, table: sa.Table, *, allow_other_columns: bool) -> list[str]:
     existing = {column["name"]: column for column in inspector.get_columns(table.name, schema=table.schema)}
     missing = [column.name for column in table.columns if column.name not in existing]
     present = [column for column in table.columns if column.name in existing]
@@ -158,7 +161,7 @@ def _column_problems(inspector: sa.Inspector, table: sa.Table, *, foreign: bool)
     ]
     extra = [column for name, column in existing.items() if name not in table.columns]
     required_extra = [str(column["name"]) for column in extra if _needs_a_value(column)]
-    if foreign:
+    if allow_other_columns:
         not_nullable = []
         required_extra = []
     problems = (

@@ -355,7 +355,7 @@ MAILSTAND = Vendor(
         resolve_stage=_resolve_stage,
         only_stops_outreach=_is_do_not_contact,
         # Do Not Contact is for people who have asked for it: https://mailstand.readme.io/reference/edit-contact
-        mildest_stop=StageChange("Not Interested", "all"),
+        default_stop=StageChange("Not Interested", "all"),
         opt_out_stage=_OPT_OUT_STAGE,
     ),
     rates=((100, 15.0),),

@@ -326,7 +326,7 @@ TALKTOHUMANS = Vendor(
         tags=_update_tags,
         notes=_update_notes,
         # The API cannot end a sequence.
-        mildest_stop=TagChange(add=(("Stop outreach", None),)),
+        default_stop=TagChange(add=(("Stop outreach", None),)),
     ),
 )
 

@@ -12,7 +12,7 @@ from airflow_provider_contacts.core.updates.targets import Target, change_of, co
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
-from airflow_provider_contacts.operators.guarded import GuardedOperator
+from airflow_provider_contacts.operators.base_write import BaseWriteOperator
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.operators.sources import ContactSource
 from airflow_provider_contacts.operators.update_options import UpdateOptions, parse_options
@@ -21,7 +21,13 @@ from airflow_provider_contacts.operators.update_plan import (
     is_satisfied,
     list_references,
 )
-from airflow_provider_contacts.operators.update_run import list_failures, open_audit, scope_of, write_updates
+from airflow_provider_contacts.operators.update_run import (
+    MAX_CONTACTS_IN_LOG,
+    build_scope,
+    list_failures,
+    open_audit,
+    write_updates,
+)
 from airflow_provider_contacts.operators.update_targets import read_targets
 from airflow_provider_contacts.safeguards.arguments import parse_optional_location
 
@@ -35,10 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseUpdateOperator"]
 
-_MAX_CONTACTS_IN_LOG = 20
 
-
-class BaseUpdateOperator(GuardedOperator):
+class BaseUpdateOperator(BaseWriteOperator):
     """Change many contacts.
 
     Contacts that are already up to date cost no request, and duplicates are updated once. Updates are idempotent, so
@@ -71,10 +75,10 @@ class BaseUpdateOperator(GuardedOperator):
 
     template_fields: Sequence[str] = (
         "contacts_conn_id",
-        *GuardedOperator.template_fields,
+        *BaseWriteOperator.template_fields,
         "contacts_table",
     )
-    safeguards = (*GuardedOperator.safeguards, "contacts_table")
+    safeguards = (*BaseWriteOperator.safeguards, "contacts_table")
     ui_color = "#f1e4e4"
     operator_extra_links = (ContactLink(),)
     kind: ClassVar[ChangeKind]
@@ -179,19 +183,19 @@ class BaseUpdateOperator(GuardedOperator):
     ) -> str | None:
         """Return the approver of the update, or None if it needs none. Without an approval, let the task wait for one."""
         from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approver
-        from airflow_provider_contacts.safeguards.request_text import Section, write_request
+        from airflow_provider_contacts.safeguards.request_text import RequestSection, write_request
 
         to_update = plan.to_update
         if options.threshold is None or len(to_update) <= options.threshold or not to_update:
             return None
-        section = Section(
+        section = RequestSection(
             hook.vendor.title,
             self.contacts_conn_id,
             to_update,
             unchanged=len(plan.unchanged),
             suppressed=len(plan.suppressed_indexes),
         )
-        digest = compute_digest(scope_of(hook), to_update)
+        digest = compute_digest(build_scope(hook), to_update)
         request = ApprovalRequest.create([digest], partial(write_request, [section]))
         return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 
@@ -222,12 +226,12 @@ class BaseUpdateOperator(GuardedOperator):
         targets = plan.pending
         failed = list_failures(vendor.name, plan, outcome)
         self.log.info("%d contacts updated, %d failed.", len(outcome.updated), len(failed))
-        for one in failed[:_MAX_CONTACTS_IN_LOG]:
+        for one in failed[:MAX_CONTACTS_IN_LOG]:
             self.log.warning("Contact %s was not updated. %s", one["contact_id"], one["error"])
         if failed and self.on_failure == "fail":
             raise ContactsError(
                 f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; {len(outcome.updated)} were updated. The log "
-                f"lists the first {_MAX_CONTACTS_IN_LOG} failures. {outcome.causes(targets)}",
+                f"lists the first {MAX_CONTACTS_IN_LOG} failures. {outcome.causes(targets)}",
                 transient=any(not error.permanent for error in outcome.failed.values()),
             )
         # A contact that was suppressed after an earlier attempt had updated it is updated.

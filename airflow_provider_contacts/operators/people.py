@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +30,14 @@ class ResolvePeopleOperator(RetryPolicyOperator):
 
     The table of people has a row per contact: ``vendor``, ``account_id``, ``contact_id``, ``person_id``, ``person_since``,
     ``matched_on`` (the kinds of keys that the contact shares with others of the person), ``set_aside`` (its keys that were set aside),
-    ``stopped_with`` and ``stopped_at`` (of ``StopOutreachOperator``). A person keeps the id from one run to the next.
+    ``stop_digest`` and ``stopped_at`` (of ``StopOutreachOperator``). A person keeps the id from one run to the next.
 
     :param sql_conn_id: connection of the database. Templated.
     :param contacts_table: table of exported contacts, as ``ContactsToSqlOperator`` writes it. Templated.
     :param people_table: table to write. It is created if it does not exist, and a second one with the suffix ``_state``. Templated.
-    :param max_contacts_per_key: a key that more contacts share joins none of them. Templated.
-    :param max_contacts_per_person: keys that would join more contacts than this join none of them. Templated.
-    :param max_emails_per_person: so many different e-mail addresses may the contacts with one LinkedIn profile have. Templated.
+    :param max_contacts_per_key: a key that more contacts share is set aside. Templated.
+    :param max_contacts_per_person: a key is set aside if it would give a person more contacts. Templated.
+    :param max_emails_per_person: a LinkedIn profile is set aside if its contacts have more different e-mail addresses. Templated.
     :param default_region: ISO 3166 alpha-2 code of the country of phone numbers without one, such as ``"CA"``, or a mapping of vendors
         to codes. Templated.
     :param allow_untested_dialect: allow databases other than SQLite, PostgreSQL, MySQL and MariaDB.
@@ -91,7 +91,7 @@ class ResolvePeopleOperator(RetryPolicyOperator):
         from airflow_provider_contacts.databases.errors import database_errors
         from airflow_provider_contacts.people.identity import Limits
         from airflow_provider_contacts.people.resolving import resolve_people
-        from airflow_provider_contacts.people.tables import open_people
+        from airflow_provider_contacts.people.tables import open_people_tables
 
         limits = Limits(
             max_contacts_per_key=_parse_limit("max_contacts_per_key", self.max_contacts_per_key),
@@ -101,7 +101,7 @@ class ResolvePeopleOperator(RetryPolicyOperator):
         regions = parse_regions(self.default_region)
         allow_untested = parse_bool("allow_untested_dialect", self.allow_untested_dialect)
         with (
-            open_people(
+            open_people_tables(
                 self.sql_conn_id,
                 self.people_table,
                 self.contacts_table,
@@ -138,14 +138,14 @@ class ResolvePeopleOperator(RetryPolicyOperator):
         return result
 
 
-def parse_regions(value: object) -> Callable[[str], str]:
-    """Return a function that returns, for a vendor, the region of phone numbers without a country, or an empty string.
+def parse_regions(value: object) -> dict[str, str]:
+    """Return the region of phone numbers without a country, by vendor.
 
     :param value: a code for all vendors, or a mapping of vendors to codes.
     :raises InvalidRequest: if a code or a vendor is unknown.
     """
     if is_nothing(value):
-        return lambda _vendor: ""
+        return {}
     codes = dict(value) if isinstance(value, Mapping) else dict.fromkeys(hook_classes(), value)
     if unknown := [name for name in codes if name not in hook_classes()]:
         raise InvalidRequest(
@@ -155,10 +155,10 @@ def parse_regions(value: object) -> Callable[[str], str]:
     for vendor, code in codes.items():
         if not isinstance(code, str) or not code or find_region(code) != code:
             raise InvalidRequest(
-                '`default_region` must be a country\'s code (ISO 3166 alpha-2) in capital letters, such as "CA".'
+                f'`default_region` has the invalid code {code!r} for {vendor}. Use an ISO 3166 alpha-2 code in capital letters, such as "CA".'
             )
         regions[vendor] = code
-    return lambda vendor: regions.get(vendor, "")
+    return regions
 
 
 def _check_table(argument: str, value: object) -> None:

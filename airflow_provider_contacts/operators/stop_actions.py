@@ -7,7 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_contacts.core.changes import (
     Change,
@@ -20,7 +20,8 @@ from airflow_provider_contacts.core.validation import list_names
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 
-_WORDS = ("default", "manual", "suppress")
+ActionType = Literal["change", "default", "manual", "suppress"]
+_NAMED_ACTIONS: tuple[ActionType, ...] = ("default", "manual", "suppress")
 _CHANGE_KEYS = {
     "tags": ("add_tags", "remove_tags"),
     "notes": ("notes",),
@@ -39,13 +40,13 @@ _EXPECTED = 'Write "default", "manual", "suppress", or one change, such as {"sta
 class StopAction:
     """What to do with the contacts of a connection.
 
-    :param word: ``change``; ``default`` until the vendor is known; ``suppress`` adds them to the suppressions; ``manual`` only
+    :param type: ``change``; ``default`` until the vendor is known; ``suppress`` adds them to the suppressions; ``manual`` only
         reports them.
-    :param change: the change, if the word is ``change``.
+    :param change: the change, if the type is ``change``.
     :param accounts: the only accounts that the connection has, or none for all.
     """
 
-    word: str
+    type: ActionType
     change: Change | None = None
     accounts: Collection[str] = ()
 
@@ -56,7 +57,7 @@ class StopAction:
         return hashlib.sha256(change.encode()).hexdigest()
 
     def __str__(self) -> str:
-        return str(self.change) if self.change else self.word
+        return str(self.change) if self.change else self.type
 
 
 def parse_actions(value: object) -> dict[str, StopAction]:
@@ -72,13 +73,15 @@ def parse_actions(value: object) -> dict[str, StopAction]:
     actions: dict[str, StopAction] = {}
     for conn_id, given in value.items():
         if not isinstance(conn_id, str) or not conn_id.strip():
-            raise InvalidRequest("`actions` has a key that is not the id of a connection.")
+            raise InvalidRequest(
+                f"`actions` has the key {conn_id!r}. Keys must be connection ids, such as 'tether_default'."
+            )
+        if conn_id.strip() in actions:
+            raise InvalidRequest(f"`actions` names the connection {conn_id.strip()!r} twice. Remove one.")
         try:
             actions[conn_id.strip()] = _parse_action(given)
         except InvalidRequest as error:
             raise InvalidRequest(f"The action of {conn_id!r} is invalid. {error}") from None
-    if len(actions) < len(value):
-        raise InvalidRequest("`actions` has two actions for one connection.")
     return actions
 
 
@@ -89,7 +92,22 @@ def adapt_actions(actions: Mapping[str, StopAction], vendors: Mapping[str, Vendo
     :raises UnsupportedByVendor: if a vendor's API cannot make a change; the message says which changes it can make.
     :raises InvalidRequest: if it is unclear which connection a vendor's contacts belong to.
     """
-    adapted = {conn_id: _adapt(action, vendors[conn_id], conn_id) for conn_id, action in actions.items()}
+    _require_separate_accounts(actions, vendors)
+    return {conn_id: _adapt(action, vendors[conn_id], conn_id) for conn_id, action in actions.items()}
+
+
+def find_connection_of(
+    vendor: str, account_id: str, actions: Mapping[str, StopAction], vendors: Mapping[str, Vendor]
+) -> str | None:
+    """Return the connection whose action applies to the contacts of an account, or None."""
+    for conn_id, action in actions.items():
+        if vendors[conn_id].name == vendor and (not action.accounts or account_id in action.accounts):
+            return conn_id
+    return None
+
+
+def _require_separate_accounts(actions: Mapping[str, StopAction], vendors: Mapping[str, Vendor]) -> None:
+    """Check that it is clear which connection of a vendor an account belongs to."""
     by_vendor: dict[str, list[str]] = defaultdict(list)
     for conn_id in actions:
         by_vendor[vendors[conn_id].name].append(conn_id)
@@ -103,17 +121,6 @@ def adapt_actions(actions: Mapping[str, StopAction], vendors: Mapping[str, Vendo
                 f"`actions` has several connections of {title}: {', '.join(conn_ids)}. Give each one its own `accounts`, such as "
                 '{"stage": "Lost", "accounts": ["space_1"]}.'
             )
-    return adapted
-
-
-def find_connection_of(
-    vendor: str, account_id: str, actions: Mapping[str, StopAction], vendors: Mapping[str, Vendor]
-) -> str | None:
-    """Return the connection whose action applies to the contacts of an account, or None."""
-    for conn_id, action in actions.items():
-        if vendors[conn_id].name == vendor and (not action.accounts or account_id in action.accounts):
-            return conn_id
-    return None
 
 
 def _parse_action(given: object) -> StopAction:
@@ -124,16 +131,17 @@ def _parse_action(given: object) -> StopAction:
         raise InvalidRequest(f"It has unknown keys: {list_names(unknown)}. Known keys: {', '.join(_KEYS)}.")
     kinds = [kind for kind, keys in _CHANGE_KEYS.items() if any(key in options for key in keys)]
     if len(kinds) + ("action" in options) > 1:
+        found = [*kinds, *(["action"] if "action" in options else [])]
         raise InvalidRequest(
-            f"It has several changes ({', '.join(kinds)}), but a contact gets one. {_EXPECTED}"
+            f"It combines {', '.join(found)}, but each connection takes one action. {_EXPECTED}"
         )
     accounts = _parse_accounts(options.get("accounts", ()))
     if kinds:
         return StopAction("change", _parse_change(kinds[0], options), accounts)
-    word = options.get("action")
-    if word not in _WORDS:
-        raise InvalidRequest(_EXPECTED)
-    return StopAction(str(word), accounts=accounts)
+    for named in _NAMED_ACTIONS:
+        if options.get("action") == named:
+            return StopAction(named, accounts=accounts)
+    raise InvalidRequest(_EXPECTED)
 
 
 def _parse_change(kind: str, options: Mapping[Any, Any]) -> Change:
@@ -156,23 +164,27 @@ def _parse_accounts(value: object) -> tuple[str, ...]:
 def _adapt(action: StopAction, vendor: Vendor, conn_id: str) -> StopAction:
     updates = vendor.updates
     change = action.change
-    if action.word == "default":
+    if action.type == "default":
         if not updates.kinds:
-            return replace(action, word="manual")
-        if updates.mildest_stop is None:
+            return replace(action, type="manual")
+        if updates.default_stop is None:
             raise InvalidRequest(
-                f"The action of {conn_id!r} is `default`, but {vendor.title} has no change that stops outreach everywhere. Name one, such "
-                f"as {_EXAMPLES[updates.kinds[0]]}."
+                f"The action of {conn_id!r} is `default`, but {vendor.title} has no default. Set a change, such as "
+                f"{_EXAMPLES[updates.kinds[0]]}."
             )
-        return replace(action, word="change", change=updates.mildest_stop)
+        return replace(action, type="change", change=updates.default_stop)
     if change is None:
         return action
     if not updates.supports(change.kind):
-        able = f"change {' and '.join(updates.kinds)}" if updates.kinds else "change nothing"
+        if updates.kinds:
+            kinds = " and ".join(updates.kinds)
+            advice = f"can change only {kinds}. Change {kinds} instead, or write `manual` or `suppress`."
+        else:
+            advice = "cannot change contacts. Write `manual` or `suppress`."
         raise UnsupportedByVendor(
-            f"The action of {conn_id!r} changes the {change.kind}, but {vendor.title}'s API can {able}. Use that, or `manual` or `suppress`."
+            f"The action of {conn_id!r} changes the {change.kind}, but {vendor.title}'s API {advice}"
         )
-    mildest = updates.mildest_stop
-    if isinstance(change, StageChange) and isinstance(mildest, StageChange) and change.campaign is None:
-        return replace(action, change=replace(change, campaign=mildest.campaign))
+    default = updates.default_stop
+    if isinstance(change, StageChange) and isinstance(default, StageChange) and change.campaign is None:
+        return replace(action, change=replace(change, campaign=default.campaign))
     return action

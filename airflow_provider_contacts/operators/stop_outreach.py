@@ -13,11 +13,11 @@ from airflow_provider_contacts.databases.tables import parse_table_name
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import ContactsLike
-from airflow_provider_contacts.operators.guarded import GuardedOperator
+from airflow_provider_contacts.operators.base_write import BaseWriteOperator
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.operators.stop_actions import StopAction, adapt_actions, parse_actions
 from airflow_provider_contacts.operators.update_options import UpdateOptions, parse_options
-from airflow_provider_contacts.operators.update_run import scope_of
+from airflow_provider_contacts.operators.update_run import build_scope
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     from airflow_provider_contacts.safeguards.approval import Answer
     from airflow_provider_contacts.safeguards.gate import Gate
 
-__all__ = ["StopOutreachOperator"]
+__all__ = ["OUTCOMES", "StopOutreachOperator"]
 
 OUTCOMES = ("updated", "unchanged", "suppressed", "failed", "would_update", "manual", "removed")
 
 
-class StopOutreachOperator(GuardedOperator):
+class StopOutreachOperator(BaseWriteOperator):
     """Stop outreach to people at the other vendors, for example because they replied or opted out at one.
 
-    Looks up the people of the given contacts in the table that ``ResolvePeopleOperator`` writes, and does what ``actions`` says to their
-    contacts in all other accounts. A contact is changed once by each action: what others do with it later is not undone. If one
-    vendor fails, the others are done first, and a retry does only what is left.
+    Looks up the people of the given contacts in the table that ``ResolvePeopleOperator`` writes, and applies ``actions`` to their contacts
+    in all other accounts. Each action changes a contact only once, so that a later run does not undo manual changes. If one vendor
+    fails, the others are still updated, and a retry continues with the rest.
 
     :param contacts: references of the contacts who replied, such as an event, a sensor or a listing returns them, or a query
         (``SqlContacts``) with the columns ``vendor``, ``account_id`` and ``contact_id``. Templated.
     :param sql_conn_id: connection of the database with the tables of people and of exported contacts. Templated.
     :param actions: by connection, one of ``{"stage": name}``, ``{"add_tags": names, "remove_tags": names}``, ``{"notes": …}``,
-        ``"suppress"`` (add them to ``suppressions`` at this vendor), ``"manual"`` (only report them) and ``"default"`` (the mildest
-        change that the API documents). Several connections of one vendor need the key ``accounts``. Templated.
+        ``"suppress"`` (add them to ``suppressions`` at this vendor), ``"manual"`` (only report them) and ``"default"`` (the least
+        drastic change that the API documents). Several connections of one vendor need the key ``accounts``. Templated.
     :param people_table: table of people. Templated.
     :param contacts_table: table of exported contacts. Templated.
-    :param max_age: fail if contacts have changed for longer than this, such as ``"1d"``, without the people being resolved again. By
-        default this is a warning. Templated.
-    :param preview: report what would be done, and write nothing. This is the default. Templated.
+    :param max_age: fail if the table of people is older than the contacts by more than this, such as ``"1d"``. By default this is a
+        warning. Templated.
+    :param preview: report what would be done, and update nothing. The audit records it. This is the default. Templated.
     :param max_updates: fail before the first write if more contacts than this would change. Templated.
     :param on_failure: ``fail`` or ``continue``, after all contacts have been tried. Templated.
     :param require_approval: wait for a person to approve, always or above a number of contacts. Templated.
@@ -63,11 +63,13 @@ class StopOutreachOperator(GuardedOperator):
     :return: ``people``: for each person ``person_id``, ``matched_on`` (kinds of keys) and ``actions``, each a reference with
         ``contacts_conn_id``, ``action`` and ``outcome``; ``unmatched``: references that belong to no person; and ``updated``,
         ``unchanged``, ``suppressed``, ``failed``, ``would_update``, ``manual`` and ``removed`` (at their vendor), lists of references.
-    :raises UnsupportedByVendor: if a vendor's API cannot do an action; nothing is requested then.
+    :raises UnsupportedByVendor: if a vendor's API cannot make a change; nothing is requested then.
+    :raises InvalidRequest: if the people were never resolved, are older than ``max_age``, or too many contacts would change.
+    :raises ContactsError: if contacts failed and ``on_failure`` is ``fail``.
     """
 
     template_fields: Sequence[str] = (
-        *GuardedOperator.template_fields,
+        *BaseWriteOperator.template_fields,
         "sql_conn_id",
         "actions",
         "people_table",
@@ -107,12 +109,12 @@ class StopOutreachOperator(GuardedOperator):
     def _run(self, context: Context, answer: Answer | None) -> dict[str, Any]:
         from airflow_provider_contacts.operators.stop_plan import read_references
         from airflow_provider_contacts.operators.stop_run import StopRun
-        from airflow_provider_contacts.people.tables import open_people
+        from airflow_provider_contacts.people.tables import open_people_tables
 
         options = parse_options(self)
         hooks, actions = self._parse_actions(options)
         references = read_references(self.contacts)
-        with open_people(self.sql_conn_id, self.people_table, self.contacts_table, create=False) as (
+        with open_people_tables(self.sql_conn_id, self.people_table, self.contacts_table, create=False) as (
             engine,
             tables,
         ):
@@ -132,7 +134,7 @@ class StopOutreachOperator(GuardedOperator):
         parsed = parse_actions(self.actions)
         hooks = {conn_id: ContactsHook.for_connection(conn_id, log=self.log) for conn_id in parsed}
         actions = adapt_actions(parsed, {conn_id: hook.vendor for conn_id, hook in hooks.items()})
-        if not options.suppressions and any(action.word == "suppress" for action in actions.values()):
+        if not options.suppressions and any(action.type == "suppress" for action in actions.values()):
             raise InvalidRequest(
                 "The action `suppress` needs `suppressions`, the table to add the contacts to, such as `warehouse.contact_suppressions`."
             )
@@ -150,13 +152,15 @@ class StopOutreachOperator(GuardedOperator):
         from airflow_provider_contacts.databases.connecting import transaction
         from airflow_provider_contacts.databases.errors import database_errors
         from airflow_provider_contacts.operators.stop_plan import StopPlan
-        from airflow_provider_contacts.people.lookup import find_delay, find_people
+        from airflow_provider_contacts.people.lookup import compute_age, find_people
 
         with (
-            database_errors("The people cannot be read, so nothing is written"),
+            database_errors(
+                f"The table {self.people_table!r} of connection {self.sql_conn_id!r} cannot be read, so nothing is written"
+            ),
             transaction(engine) as connection,
         ):
-            self._check_delay(find_delay(connection, tables))
+            self._check_age(compute_age(connection, tables))
             people, unmatched = find_people(connection, tables, references)
         if unmatched:
             self.log.warning(
@@ -167,22 +171,23 @@ class StopOutreachOperator(GuardedOperator):
             )
         return StopPlan.create(people, unmatched, actions, hooks)
 
-    def _check_delay(self, delay: timedelta | None) -> None:
+    def _check_age(self, age: timedelta | None) -> None:
         max_age = parse_optional_duration("max_age", self.max_age)
-        if delay is None:
+        if age is None:
             raise InvalidRequest(
                 f"The people in {self.people_table!r} were never resolved from contacts. Run ResolvePeopleOperator first. Nothing was written."
             )
-        if max_age is not None and delay > max_age:
+        if max_age is not None and age > max_age:
             raise InvalidRequest(
-                f"Contacts have changed for {delay} without the people in {self.people_table!r} being resolved again, longer than max_age "
-                f"({max_age}). Run ResolvePeopleOperator first. Nothing was written."
+                f"The table {self.people_table!r} is {age} older than the contacts in {self.contacts_table!r}, and max_age is {max_age}. "
+                "Run ResolvePeopleOperator, then retry. Nothing was written."
             )
-        if delay:
+        if age:
             self.log.warning(
-                "Contacts have changed for %s without the people in %r being resolved again. Run ResolvePeopleOperator after every export.",
-                delay,
+                "The table %r is %s older than the contacts in %r. Run ResolvePeopleOperator after every export.",
                 self.people_table,
+                age,
+                self.contacts_table,
             )
 
     def _open_gate(self, options: UpdateOptions) -> Gate:
@@ -202,7 +207,7 @@ class StopOutreachOperator(GuardedOperator):
         count = plan.count_changes()
         if options.threshold is None or count <= options.threshold or not count:
             return None
-        digests = [compute_digest(scope_of(one.hook), one.targets_to_change) for one in to_change]
+        digests = [compute_digest(build_scope(one.hook), one.targets_to_change) for one in to_change]
         request = ApprovalRequest.create(
             digests, partial(write_request, [one.to_section() for one in to_change])
         )
@@ -215,9 +220,9 @@ class StopOutreachOperator(GuardedOperator):
         """
         from airflow_provider_contacts.safeguards.approval import forget_approval
 
-        by_outcome = plan.list_by_outcome()
+        by_outcome = plan.group_by_outcome()
         self.log.info(
-            "%d people, %d references without one. Contacts: %s.",
+            "Found %d people; %d references belong to no person. Their contacts in other accounts: %s.",
             len(plan.people),
             len(plan.unmatched),
             ", ".join(f"{len(found)} {name.replace('_', ' ')}" for name, found in by_outcome.items())
@@ -226,8 +231,8 @@ class StopOutreachOperator(GuardedOperator):
         errors = [error for one in plan.connections for error in one.errors]
         if errors and options.on_failure == "fail":
             raise ContactsError(
-                f"Outreach could not be stopped to {len(by_outcome['failed'])} contacts; {len(by_outcome['updated'])} were updated. A "
-                f"retry does only what is left. {' '.join(one.describe_errors() for one in plan.connections if one.errors)}",
+                f"{len(by_outcome['failed'])} contacts could not be stopped; {len(by_outcome['updated'])} were updated. A retry continues "
+                f"with the rest. {' '.join(one.describe_errors() for one in plan.connections if one.errors)}",
                 transient=any(not error.permanent for error in errors),
             )
         if not options.preview and options.threshold is not None:

@@ -17,7 +17,7 @@ from airflow_provider_contacts.operators.sources import ContactSource
 from airflow_provider_contacts.operators.stop_actions import StopAction, find_connection_of
 from airflow_provider_contacts.operators.update_plan import UpdatePlan, is_satisfied
 from airflow_provider_contacts.people.lookup import Person, PersonContact
-from airflow_provider_contacts.safeguards.request_text import Section
+from airflow_provider_contacts.safeguards.request_text import RequestSection
 
 if TYPE_CHECKING:
     from airflow_provider_contacts.core.vendor import Vendor
@@ -29,7 +29,7 @@ _Key = tuple[str, str, str]
 
 
 @dataclass(slots=True, repr=False)
-class ConnectionStop:
+class ConnectionPlan:
     """What is done at one connection.
 
     :param contacts: the contacts of this connection.
@@ -53,9 +53,7 @@ class ConnectionStop:
         if self.action.change is None or not self.contacts:
             return
         stopped = {
-            (one.account_id, one.contact_id)
-            for one in self.contacts
-            if one.stopped_with == self.action.digest
+            (one.account_id, one.contact_id) for one in self.contacts if one.stop_digest == self.action.digest
         }
 
         opt_out_stage = self.hook.vendor.updates.opt_out_stage.casefold()
@@ -80,10 +78,10 @@ class ConnectionStop:
         ]
         return [*self.plan.to_update, *suppressed]
 
-    def to_section(self) -> Section:
+    def to_section(self) -> RequestSection:
         """Return the part of an approval request that is about this connection."""
         targets = self.targets_to_change
-        return Section(
+        return RequestSection(
             self.hook.vendor.title,
             self.conn_id,
             targets,
@@ -115,8 +113,8 @@ class StopPlan:
 
     people: list[Person]
     unmatched: list[Reference]
-    connections: list[ConnectionStop]
-    _connection_of: dict[_Key, ConnectionStop] = field(default_factory=dict)
+    connections: list[ConnectionPlan]
+    _connection_of: dict[_Key, ConnectionPlan] = field(default_factory=dict)
     _outcomes: dict[_Key, str] = field(default_factory=dict)
 
     @classmethod
@@ -130,7 +128,7 @@ class StopPlan:
         """Assign the contacts of people to connections, except those in the accounts that the references belong to."""
         vendors: Mapping[str, Vendor] = {conn_id: hook.vendor for conn_id, hook in hooks.items()}
         connections = {
-            conn_id: ConnectionStop(conn_id, action, hooks[conn_id]) for conn_id, action in actions.items()
+            conn_id: ConnectionPlan(conn_id, action, hooks[conn_id]) for conn_id, action in actions.items()
         }
         plan = cls(people, unmatched, list(connections.values()))
         for person in people:
@@ -140,7 +138,7 @@ class StopPlan:
                     plan._outcomes[key] = "removed"
                     continue
                 conn_id = find_connection_of(contact.vendor, contact.account_id, actions, vendors)
-                if conn_id is None or actions[conn_id].word == "manual":
+                if conn_id is None or actions[conn_id].type == "manual":
                     plan._outcomes[key] = "manual"
                 if conn_id is not None:
                     plan._connection_of[key] = connections[conn_id]
@@ -152,11 +150,11 @@ class StopPlan:
         return sum(len(one.targets_to_change) for one in self.connections)
 
     def set_outcomes(self, vendor: str, references: Iterable[Mapping[str, object]], outcome: str) -> None:
-        """Note what happened to contacts."""
+        """Set the outcome of contacts."""
         for one in references:
             self._outcomes[vendor, str(one["account_id"]), str(one["contact_id"])] = outcome
 
-    def list_by_outcome(self) -> dict[str, list[Reference]]:
+    def group_by_outcome(self) -> dict[str, list[Reference]]:
         """Return the references of the contacts by what happened to them."""
         found: dict[str, list[Reference]] = defaultdict(list)
         for person in self.people:
@@ -208,7 +206,7 @@ def read_references(contacts: object) -> list[Reference]:
             contact_id = str(contact_id)
         if not isinstance(vendor, str) or not isinstance(contact_id, str) or not contact_id.strip():
             raise InvalidRequest(
-                f"{where} must have `vendor` and `contact_id`: only they say whose contact it is. Its fields are: {list_names(fields)}."
+                f"{where} must have `vendor` and `contact_id`, which together identify the contact. Its fields are: {list_names(fields)}."
             )
         if vendor.strip() not in hook_classes():
             raise InvalidRequest(

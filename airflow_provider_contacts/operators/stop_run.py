@@ -8,18 +8,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.updates.progress import Progress, StoreOfConnection
+from airflow_provider_contacts.core.updates.progress import ConnectionStore, Progress
 from airflow_provider_contacts.core.updates.run import Updater
 from airflow_provider_contacts.core.updates.targets import Target, change_of
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_write_permission
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, UnsupportedByVendor
 from airflow_provider_contacts.operators.base import describe_task
-from airflow_provider_contacts.operators.stop_plan import ConnectionStop, StopPlan
+from airflow_provider_contacts.operators.stop_plan import ConnectionPlan, StopPlan
 from airflow_provider_contacts.operators.update_options import UpdateOptions
 from airflow_provider_contacts.operators.update_plan import list_references
-from airflow_provider_contacts.operators.update_run import list_failures, open_audit, write_updates
-from airflow_provider_contacts.people.stops import StopJournal
+from airflow_provider_contacts.operators.update_run import (
+    MAX_CONTACTS_IN_LOG,
+    list_failures,
+    open_audit,
+    write_updates,
+)
+from airflow_provider_contacts.people.stop_journal import StopJournal
 from airflow_provider_contacts.safeguards.approval import find_store
 from airflow_provider_contacts.safeguards.gate import Gate
 from airflow_provider_contacts.safeguards.keys import find_keys
@@ -116,7 +121,7 @@ class StopRun:
         for done in progress:
             done.clear()
 
-    def _create_updater(self, one: ConnectionStop) -> None:
+    def _create_updater(self, one: ConnectionPlan) -> None:
         if one.action.change is None:
             return
         try:
@@ -127,7 +132,7 @@ class StopRun:
             if one.plan.to_update:
                 one.add_errors([error], str(error))
 
-    def _update(self, one: ConnectionStop, journal: StopJournal) -> list[Progress]:
+    def _update(self, one: ConnectionPlan, journal: StopJournal) -> list[Progress]:
         """Update the contacts of one connection, note the outcomes, and return what to clear at the end."""
         to_update = one.plan.to_update
         if not to_update:
@@ -142,7 +147,7 @@ class StopRun:
                 one.hook,
                 one.plan,
                 {change_of(to_update[0]): self._updaters[one.conn_id]},
-                StoreOfConnection(store, one.conn_id) if store else None,
+                ConnectionStore(store, one.conn_id) if store else None,
                 journal,
                 self.log,
             )
@@ -155,13 +160,19 @@ class StopRun:
         failed = list_failures(vendor.name, one.plan, outcome)
         self.plan.set_outcomes(vendor.name, failed, "failed")
         one.add_errors(outcome.failed.values(), outcome.causes(one.plan.pending))
-        for failure in failed:
-            self.log.warning("Contact %s was not updated. %s", failure["contact_id"], failure["error"])
+        for failure in failed[:MAX_CONTACTS_IN_LOG]:
+            self.log.warning(
+                "%s, connection %r: contact %s was not updated. %s",
+                vendor.title,
+                one.conn_id,
+                failure["contact_id"],
+                failure["error"],
+            )
         return [] if failed else [progress]
 
-    def _find_unsuppressed(self, one: ConnectionStop) -> None:
+    def _find_unsuppressed(self, one: ConnectionPlan) -> None:
         """Find the contacts that are to be suppressed and are not yet."""
-        if one.action.word != "suppress" or not one.contacts:
+        if one.action.type != "suppress" or not one.contacts:
             return
         keys = {id(contact): find_keys({**contact.fields, **contact.reference()}) for contact in one.contacts}
         location = self.options.suppressions
@@ -175,7 +186,7 @@ class StopRun:
             if not active.issuperset(keys[id(contact)])
         ]
 
-    def _suppress(self, one: ConnectionStop) -> None:
+    def _suppress(self, one: ConnectionPlan) -> None:
         if not one.to_suppress:
             return
         keys = dict.fromkeys(key for _, found in one.to_suppress for key in found)
@@ -192,13 +203,13 @@ class StopRun:
             one.hook.vendor.name, [contact.reference() for contact, _ in one.to_suppress], "updated"
         )
 
-    def _note_plan(self, one: ConnectionStop) -> None:
-        if one.action.word == "suppress":
+    def _note_plan(self, one: ConnectionPlan) -> None:
+        if one.action.type == "suppress":
             references = [contact.reference() for contact in one.contacts]
             self.plan.set_outcomes(one.hook.vendor.name, references, "unchanged")
         self._note(one, one.plan.unchanged, "unchanged")
         self._note(one, one.plan.suppressed, "suppressed")
 
-    def _note(self, one: ConnectionStop, targets: Sequence[Target], outcome: str) -> None:
+    def _note(self, one: ConnectionPlan, targets: Sequence[Target], outcome: str) -> None:
         vendor = one.hook.vendor.name
         self.plan.set_outcomes(vendor, list_references(vendor, targets), outcome)

@@ -23,7 +23,7 @@ from airflow_provider_contacts.safeguards.arguments import (
 from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CONN_ID
 
 if TYPE_CHECKING:
-    from airflow_provider_contacts.operators.guarded import GuardedOperator
+    from airflow_provider_contacts.operators.base_write import BaseWriteOperator
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,7 +70,7 @@ CHECKS: dict[str, Callable[[object], object]] = {
 }
 
 
-def parse_options(operator: GuardedOperator) -> UpdateOptions:
+def parse_options(operator: BaseWriteOperator) -> UpdateOptions:
     """Return the options of an operator whose templates are rendered.
 
     :raises InvalidRequest: if one is invalid, or a safeguard that was set has become empty.

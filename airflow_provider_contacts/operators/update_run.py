@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from airflow_provider_contacts.hooks.base import ContactsHook
     from airflow_provider_contacts.safeguards.audit import AuditWriter
 
+MAX_CONTACTS_IN_LOG = 20
 
-def scope_of(hook: ContactsHook[Any]) -> str:
-    """Return what identifies the connection that contacts belong to."""
+
+def build_scope(hook: ContactsHook[Any]) -> str:
+    """Return text that identifies a connection: vendor, connection id and host."""
     return f"{hook.vendor.name} {hook.settings.conn_id} {hook.settings.base_url}"
 
 
@@ -58,7 +60,7 @@ def write_updates(
     from airflow_provider_contacts.core.updates.progress import Progress
     from airflow_provider_contacts.core.updates.run import update_all
 
-    progress = Progress(store, scope_of(hook), plan.pending, log)
+    progress = Progress(store, build_scope(hook), plan.pending, log)
     already_done = len(progress.done)
     if already_done:
         log.info("Skipping %d contacts that a previous attempt updated.", already_done)

@@ -1,4 +1,4 @@
-"""Group contacts by the person, with what their records say and without any I/O.
+"""Group contacts by person. This module does no I/O.
 
 Contacts belong to one person if they share a LinkedIn profile, an e-mail address or a phone number. Many such keys are shared by
 strangers: role mailboxes, the phone of an office, a number that was given to someone else. A key that would merge strangers is set aside:
@@ -20,18 +20,18 @@ from itertools import groupby
 from typing import Literal
 
 from airflow_provider_contacts.identity_keys import normalize_email, normalize_linkedin, normalize_phone
-from airflow_provider_contacts.people.unsuitable import is_role_mailbox, is_test_phone
+from airflow_provider_contacts.people.non_personal_keys import is_placeholder_phone, is_role_mailbox
 
 Kind = Literal["linkedin", "email", "phone"]
 # From the most to the least reliable.
 KINDS: tuple[Kind, ...] = ("linkedin", "email", "phone")
 
-Reason = Literal["invalid", "role_mailbox", "test_number", "too_many_contacts", "contradiction"]
+Reason = Literal["invalid", "role_mailbox", "placeholder", "too_many_contacts", "conflict"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one person may have.
+    """Limits above which a key joins no contacts.
 
     :param max_contacts_per_key: a key that more contacts share is set aside.
     :param max_contacts_per_person: keys that would join more contacts are set aside.
@@ -86,7 +86,9 @@ class ContactGrouper:
         self._add_key(
             "email", email, address, "role_mailbox" if address and is_role_mailbox(address) else None
         )
-        self._add_key("phone", phone, number, "test_number" if number and is_test_phone(number) else None)
+        self._add_key(
+            "phone", phone, number, "placeholder" if number and is_placeholder_phone(number) else None
+        )
 
     def _add_key(self, kind: Kind, given: str | None, key: str | None, problem: Reason | None) -> None:
         keys = self._keys[kind]
@@ -103,7 +105,7 @@ class ContactGrouper:
         # One bit per kind.
         matched = bytearray(count)
         for bit, kind in enumerate(KINDS):
-            for contacts in self._find_joining(kind, groups):
+            for contacts in self._select_joining_keys(kind, groups):
                 groups.join(contacts)
                 for contact in contacts:
                     matched[contact] |= 1 << bit
@@ -118,14 +120,14 @@ class ContactGrouper:
             self._count_set_aside(),
         )
 
-    def _find_joining(self, kind: Kind, groups: _Groups) -> list[Sequence[int]]:
+    def _select_joining_keys(self, kind: Kind, groups: _Groups) -> list[Sequence[int]]:
         """Return the contacts of each key of a kind that joins them. Set the other shared keys aside."""
         candidates: list[Sequence[int]] = []
         for contacts in self._list_shared(kind):
             if len(contacts) > self._limits.max_contacts_per_key:
-                self._put_aside(kind, contacts, "too_many_contacts")
+                self._exclude(kind, contacts, "too_many_contacts")
             elif problem := self._find_problem(kind, groups, groups.find_all(contacts)):
-                self._put_aside(kind, contacts, problem)
+                self._exclude(kind, contacts, problem)
             else:
                 candidates.append(contacts)
         # Keys that are fine one by one can join too much together. Then none of them does, whatever their order is.
@@ -136,14 +138,14 @@ class ContactGrouper:
             if problem is None or len(groups.find_all(contacts)) == 1:
                 joining.append(contacts)
             else:
-                self._put_aside(kind, contacts, problem)
+                self._exclude(kind, contacts, problem)
         return joining
 
     def _find_problems_together(
         self, kind: Kind, groups: _Groups, candidates: Sequence[Sequence[int]]
     ) -> dict[int, Reason]:
         """Return why several keys of a kind together must not join groups, by group."""
-        together = _Union(len(self._keys[kind]))
+        together = _UnionFind(len(self._keys[kind]))
         for contacts in candidates:
             together.join(groups.find_all(contacts))
         keys = Counter(together.find(groups.find(contacts[0])) for contacts in candidates)
@@ -175,12 +177,12 @@ class ContactGrouper:
             return None
         if groups.count_contacts(found) > self._limits.max_contacts_per_person:
             return "too_many_contacts"
-        contradicts_profile = kind != "linkedin" and groups.differ("linkedin", found)
-        contradicts_email = kind == "phone" and groups.differ("email", found)
+        contradicts_profile = kind != "linkedin" and groups.have_conflict("linkedin", found)
+        contradicts_email = kind == "phone" and groups.have_conflict("email", found)
         has_too_many_emails = len(groups.list_keys("email", found)) > self._limits.max_emails_per_person
-        return "contradiction" if contradicts_profile or contradicts_email or has_too_many_emails else None
+        return "conflict" if contradicts_profile or contradicts_email or has_too_many_emails else None
 
-    def _put_aside(self, kind: Kind, contacts: Iterable[int], reason: Reason) -> None:
+    def _exclude(self, kind: Kind, contacts: Iterable[int], reason: Reason) -> None:
         self._set_aside[kind].update(dict.fromkeys(contacts, reason))
 
     def _describe_set_aside(self, contact: int) -> str:
@@ -196,7 +198,7 @@ class ContactGrouper:
         return dict(sorted(counts.items()))
 
 
-class _Union:
+class _UnionFind:
     """Sets of numbers that can be joined (union-find). A set is known by its smallest number."""
 
     def __init__(self, count: int) -> None:
@@ -227,7 +229,7 @@ class _Groups:
 
     def __init__(self, keys: Mapping[Kind, Sequence[str | None]]) -> None:
         self._own_keys = keys
-        self._union = _Union(len(keys["email"]))
+        self._union = _UnionFind(len(keys["email"]))
         self._sizes: dict[int, int] = {}
         # Only of groups that have other keys than their first contact. Tuples need less memory than sets.
         self._keys: dict[Kind, dict[int, tuple[str, ...]]] = {"linkedin": {}, "email": {}}
@@ -248,7 +250,7 @@ class _Groups:
         """Return the different keys of groups, also of those that are set aside."""
         return frozenset[str]().union(*(self._keys_of(kind, group) for group in groups))
 
-    def differ(self, kind: Kind, groups: Iterable[int]) -> bool:
+    def have_conflict(self, kind: Kind, groups: Iterable[int]) -> bool:
         """Return whether several groups have keys of a kind, and not the same one."""
         found = [keys for group in groups if (keys := self._keys_of(kind, group))]
         return len(found) > 1 and len(frozenset[str]().union(*found)) > 1

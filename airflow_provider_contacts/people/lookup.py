@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.databases.dialects import in_utc
+from airflow_provider_contacts.databases.dialects import to_utc
 from airflow_provider_contacts.databases.rows import parse_lists
 from airflow_provider_contacts.people.tables import (
     CONTACTS_CHANGED_AT,
@@ -33,7 +33,7 @@ class PersonContact:
 
     :param is_present: whether it was neither removed at its vendor nor erased.
     :param fields: what the table of exported contacts says about it.
-    :param stopped_with: digest of the change that stopped outreach to it, or None.
+    :param stop_digest: digest of the change that stopped it, or None.
     """
 
     vendor: str
@@ -43,7 +43,7 @@ class PersonContact:
     set_aside: str
     is_present: bool
     fields: Mapping[str, object]
-    stopped_with: str | None
+    stop_digest: str | None
 
     def reference(self) -> Reference:
         """Return the reference of the contact."""
@@ -98,20 +98,20 @@ def find_people(
     return [person for _, person in sorted(found.items()) if person.found_by], unmatched
 
 
-def find_delay(connection: sa.Connection, tables: PeopleTables) -> timedelta | None:
-    """Return for how long contacts have changed without the people being resolved again, or None if that was never done."""
+def compute_age(connection: sa.Connection, tables: PeopleTables) -> timedelta | None:
+    """Return how much older the people are than the contacts, or None if they were never resolved."""
     import sqlalchemy as sa
 
     state = tables.state
     row = connection.execute(
-        sa.select(state.c.moment).where(state.c.name == CONTACTS_CHANGED_AT)
+        sa.select(state.c.changed_at).where(state.c.name == CONTACTS_CHANGED_AT)
     ).one_or_none()
     if row is None:
         return None
     changed_at = find_last_change(connection, tables.contacts)
     if changed_at is None:
         return timedelta()
-    resolved: datetime | None = in_utc(row.moment) if row.moment else None
+    resolved: datetime | None = to_utc(row.changed_at) if row.changed_at else None
     return max(changed_at - resolved, timedelta()) if resolved else None
 
 
@@ -149,7 +149,7 @@ def _read_people(
             "contact_id",
             "matched_on",
             "set_aside",
-            "stopped_with",
+            "stop_digest",
         )
     ]  # fmt: skip - a list of names
     query = (
@@ -177,7 +177,7 @@ def _read_people(
                     row["set_aside"],
                     bool(row["is_present"]),
                     parse_lists({name: row[name] for name in _FIELDS}),
-                    row["stopped_with"],
+                    row["stop_digest"],
                 )
             )
     return list(found.values())

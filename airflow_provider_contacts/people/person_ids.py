@@ -1,4 +1,4 @@
-"""The ids of people, which stay the same from one run to the next."""
+"""Assign ids to people that stay the same from run to run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def assign_ids(
     previous_person_of: Sequence[int],
     now: datetime,
 ) -> Assignment:
-    """Give every person an id. It does not depend on the order of the contacts.
+    """Assign an id to every person. The order of the contacts does not matter.
 
     A person keeps the id of their contacts. If these have several, the person keeps the oldest. If the contacts of an id now belong
     to several people, the id stays with most of them.
@@ -55,6 +55,7 @@ def assign_ids(
     :param references: for each contact, text that identifies it.
     :param previous_people: the people of the previous run, each once.
     :param previous_person_of: for each contact, the position of its person among them, or -1.
+    :param now: the time of new ids, in UTC.
     """
     # Arrays: there may be millions of contacts.
     first = array("q", [-1]) * len(group_of)

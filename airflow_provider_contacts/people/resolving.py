@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from airflow_provider_contacts.databases.dialects import in_utc, lock_contacts
+from airflow_provider_contacts.databases.dialects import lock_contacts, to_utc
 from airflow_provider_contacts.people.identity import ContactGrouper, Grouping, Limits
 from airflow_provider_contacts.people.person_ids import Assignment, PersonId, assign_ids
 from airflow_provider_contacts.people.tables import (
@@ -26,8 +26,6 @@ from airflow_provider_contacts.people.tables import (
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-
-Regions: TypeAlias = Callable[[str], str]
 
 _ROWS_PER_FETCH = 1000
 # Does not occur in ids.
@@ -80,14 +78,16 @@ class _Contacts:
         if person_id is not None:
             position = self._positions.setdefault(person_id, len(self.people))
             if position == len(self.people):
-                self.people.append(PersonId(person_id, in_utc(since)))
+                self.people.append(PersonId(person_id, to_utc(since)))
         self.person_of.append(position)
 
 
-def resolve_people(engine: sa.Engine, tables: PeopleTables, limits: Limits, regions: Regions) -> Resolution:
+def resolve_people(
+    engine: sa.Engine, tables: PeopleTables, limits: Limits, regions: Mapping[str, str]
+) -> Resolution:
     """Resolve the people of all contacts that are present, in one transaction.
 
-    :param regions: returns, for a vendor, the code of the country of phone numbers without one, or an empty string.
+    :param regions: by vendor, the ISO 3166 alpha-2 code of the country of phone numbers without one.
     """
     contacts, people = tables.contacts, tables.people
     grouper = ContactGrouper(limits)
@@ -124,7 +124,7 @@ def _read(
     contacts: sa.Table,
     people: sa.Table,
     grouper: ContactGrouper,
-    regions: Regions,
+    regions: Mapping[str, str],
 ) -> _Contacts:
     """Read all contacts that are present, each with its row in the table of people."""
     import sqlalchemy as sa
@@ -145,7 +145,7 @@ def _read(
                 phone=phone,
                 country=country,
                 linkedin_url=linkedin_url,
-                default_region=regions(key[0]),
+                default_region=regions.get(key[0], ""),
             )
             found.add(_SEPARATOR.join(key), person_id, since, (matched_on, set_aside))
     return found
@@ -212,11 +212,11 @@ def _write_state(connection: sa.Connection, state: sa.Table, changed_at: datetim
     import sqlalchemy as sa
 
     is_row = state.c.name == CONTACTS_CHANGED_AT
-    row = connection.execute(sa.select(state.c.moment).where(is_row)).one_or_none()
+    row = connection.execute(sa.select(state.c.changed_at).where(is_row)).one_or_none()
     if row is None:
-        connection.execute(state.insert(), [{"name": CONTACTS_CHANGED_AT, "moment": changed_at}])
-    elif (in_utc(row.moment) if row.moment else None) != changed_at:
-        connection.execute(state.update().where(is_row).values(moment=changed_at))
+        connection.execute(state.insert(), [{"name": CONTACTS_CHANGED_AT, "changed_at": changed_at}])
+    elif (to_utc(row.changed_at) if row.changed_at else None) != changed_at:
+        connection.execute(state.update().where(is_row).values(changed_at=changed_at))
 
 
 def _count_channels(references: Sequence[str], group_of: Sequence[int]) -> dict[str, int]:

@@ -69,7 +69,7 @@ def find_person_rows(
     if account_id is not None:
         is_contact &= columns.account_id == account_id
     person_ids = sa.select(columns.person_id).where(is_contact)
-    shown = [column for column in columns if column.name != "stopped_with"]
+    shown = [column for column in columns if column.name != "stop_digest"]
     query = (
         sa.select(*shown)
         .where(columns.person_id.in_(person_ids))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.dialects import (
     build_column_types,
-    in_utc,
     require_schema_support,
     require_tested,
+    to_utc,
 )
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import (
@@ -38,7 +38,7 @@ CONTACTS_CHANGED_AT = "contacts_changed_at"
 
 @dataclass(frozen=True, slots=True)
 class PeopleTables:
-    """The tables of people in one database. Open them with :func:`open_people`."""
+    """The tables of people in one database. Open them with :func:`open_people_tables`."""
 
     contacts: sa.Table
     people: sa.Table
@@ -46,7 +46,7 @@ class PeopleTables:
 
 
 @contextlib.contextmanager
-def open_people(
+def open_people_tables(
     conn_id: str,
     people_table: str,
     contacts_table: str,
@@ -57,11 +57,17 @@ def open_people(
     """Open the tables of people.
 
     :param conn_id: connection of the database.
+    :param people_table: ``table`` or ``schema.table``.
+    :param contacts_table: table of exported contacts.
     :param create: whether the tables of people are created if they do not exist.
+    :param allow_untested_dialect: allow databases that the tests do not cover.
+    :return: the engine and the tables.
     :raises ContactsError: if a table does not exist, is incompatible, or cannot be used.
     """
     tables = PeopleTables(
-        define_contacts(contacts_table), define_people(people_table), define_state(people_table)
+        define_contacts_table(contacts_table),
+        define_people_table(people_table),
+        define_state_table(people_table),
     )
     with connect(conn_id) as engine:
         require_tested(engine.dialect.name, allow_untested=allow_untested_dialect)
@@ -70,7 +76,7 @@ def open_people(
         with database_errors(
             f"The tables of people in the database of connection {conn_id!r} cannot be used"
         ):
-            require_table(engine, tables.contacts, foreign=True)
+            require_table(engine, tables.contacts, allow_other_columns=True)
             for table in (tables.people, tables.state):
                 if create:
                     ensure_table(engine, table, create=True)
@@ -79,7 +85,7 @@ def open_people(
         yield engine, tables
 
 
-def define_people(name: object) -> sa.Table:
+def define_people_table(name: object) -> sa.Table:
     """Return the definition of the table of people, with a row per contact.
 
     :param name: ``table`` or ``schema.table``.
@@ -93,13 +99,13 @@ def define_people(name: object) -> sa.Table:
         sa.Column("person_since", types["time"], nullable=False),
         sa.Column("matched_on", types["key"], nullable=False),
         sa.Column("set_aside", types["key"], nullable=False),
-        sa.Column("stopped_with", sa.String(DIGEST_LENGTH), nullable=True),
+        sa.Column("stop_digest", sa.String(DIGEST_LENGTH), nullable=True),
         sa.Column("stopped_at", types["time"], nullable=True),
     ]
     return build_table(name, columns, "people_table")
 
 
-def define_state(name: object) -> sa.Table:
+def define_state_table(name: object) -> sa.Table:
     """Return the definition of the table that says how recent the table of people is.
 
     :param name: of the table of people.
@@ -109,13 +115,13 @@ def define_state(name: object) -> sa.Table:
     types = build_column_types()
     columns = [
         sa.Column("name", types["key"], primary_key=True),
-        sa.Column("moment", types["time"], nullable=True),
+        sa.Column("changed_at", types["time"], nullable=True),
     ]
     return build_table(f"{name}{_STATE_SUFFIX}", columns, "people_table")
 
 
-def define_contacts(name: object) -> sa.Table:
-    """Return the columns of exported contacts that people are resolved from.
+def define_contacts_table(name: object) -> sa.Table:
+    """Return the definition of the table of exported contacts, with only the columns that are read here.
 
     :param name: ``table`` or ``schema.table``.
     """
@@ -156,4 +162,4 @@ def find_last_change(connection: sa.Connection, contacts: sa.Table) -> datetime 
 
     query = sa.select(sa.func.max(contacts.c.changed_at), sa.func.max(contacts.c.removed_at))
     times: Sequence[datetime | None] = connection.execute(query).one()
-    return max((in_utc(moment) for moment in times if moment), default=None)
+    return max((to_utc(moment) for moment in times if moment), default=None)

@@ -49,13 +49,12 @@ class ApprovalRequest:
 
     @classmethod
     def create(cls, digests: Sequence[str], write: Callable[..., tuple[str, str]]) -> ApprovalRequest:
-        """Return a request. Its number is the start of the digest of the digests, or of the only one.
+        """Return a request. Its number is the start of the digest of its digests.
 
         :param write: takes the number, and returns the subject and the body.
         """
         sorted_digests = sorted(digests)
-        whole = hashlib.sha256("".join(sorted_digests).encode()).hexdigest()
-        number = (sorted_digests[0] if len(sorted_digests) == 1 else whole)[:_NUMBER_LENGTH]
+        number = hashlib.sha256("".join(sorted_digests).encode()).hexdigest()[:_NUMBER_LENGTH]
         return cls(tuple(sorted_digests), number, *write(number=number))
 
 
@@ -246,7 +245,7 @@ class ApprovalMemory:
     def find_approver(self, request: ApprovalRequest) -> str | None:
         """Return who approved the request in an earlier attempt, or None.
 
-        Of a request that was about several connections, some may be done by now.
+        The approval still holds if some of the connections are done.
         """
         stored = self._call("read", _ASKS_AGAIN, lambda store: store.get(_STATE_KEY))
         fields = stored if isinstance(stored, dict) else {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
-from airflow_provider_contacts.identity_keys import list_phone_readings, normalize_email, normalize_linkedin
+from airflow_provider_contacts.identity_keys import list_possible_phones, normalize_email, normalize_linkedin
 
 _IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
 _MIN_SECRET_LENGTH = 16
@@ -63,7 +63,7 @@ def find_keys(fields: Mapping[str, object], vendor: str = "") -> list[str]:
     email, phone, country, linkedin_url = (_to_text(name, fields.get(name)) for name in _IDENTITY_FIELDS)
     found = (
         ("email", [normalize_email(email)]),
-        ("phone", list_phone_readings(phone, country)),
+        ("phone", list_possible_phones(phone, country)),
         ("linkedin", [normalize_linkedin(linkedin_url)]),
     )
     keys = [f"{kind}:{value}" for kind, values in found for value in values if value]

@@ -26,7 +26,7 @@ def describe_changes(targets: Sequence[Target]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Section:
+class RequestSection:
     """The part of a request that is about one connection.
 
     :param title: the vendor's title.
@@ -58,7 +58,7 @@ class Section:
         ]
 
 
-def write_request(sections: Sequence[Section], *, number: str) -> tuple[str, str]:
+def write_request(sections: Sequence[RequestSection], *, number: str) -> tuple[str, str]:
     """Return the subject and the body, in Markdown, of the request to update contacts.
 
     :param number: identifies the request.

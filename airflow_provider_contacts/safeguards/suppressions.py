@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.dialects import (
     build_column_types,
-    in_utc,
     require_schema_support,
+    to_utc,
 )
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import (
@@ -176,7 +176,7 @@ class SuppressionList:
             for key_hash, scope, until in connection.execute(
                 query.where(columns.key_hash.in_(chunk), columns.kind != _CHECK_KIND)
             ):
-                yield Suppression(key_hash, scope, in_utc(until) if until else None)
+                yield Suppression(key_hash, scope, to_utc(until) if until else None)
 
     def verify_secret(self, location: str, secret_conn_id: str, *, write_check_row: bool) -> None:
         """Check that the table's hashes were made with the same secret.

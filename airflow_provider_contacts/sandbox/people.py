@@ -76,9 +76,9 @@ _AREA_CODES = (
     702,
 )
 
-# Among every 40 people, some look like others, for tests of recognizing people: two share the phone of an office, two a mailbox, one has
-# the name of the previous person, and one a former number of the next person.
-_PEOPLE_PER_TRAP = 40
+# Among every 40 people, some are easily confused, to test resolving people: two share an office phone, two a mailbox, one has the name of
+# the previous person, and one an outdated number, which now belongs to the next person.
+_PEOPLE_PER_CYCLE = 40
 _SHARED_PHONE = (7, 8)
 _SHARED_MAILBOX = (17, 18)
 _NAMESAKE = 27
@@ -112,24 +112,26 @@ class Person:
     @property
     def email(self) -> str:
         """An address in a domain that is reserved for examples (RFC 2606)."""
-        if self.number % _PEOPLE_PER_TRAP in _SHARED_MAILBOX:
+        if self.number % _PEOPLE_PER_CYCLE in _SHARED_MAILBOX:
             return f"info@company-{self._first_of(_SHARED_MAILBOX)}.example"
         return f"{self.handle.replace('-', '.')}@contacts.example"
 
     @property
     def phone(self) -> str:
         """An E.164 number from the range that is reserved for fiction."""
-        if self.number % _PEOPLE_PER_TRAP in _SHARED_PHONE:
+        if self.number % _PEOPLE_PER_CYCLE in _SHARED_PHONE:
             return _phone_of(self._first_of(_SHARED_PHONE))
         return _phone_of(self.number)
 
     @property
-    def old_phone(self) -> str:
+    def outdated_phone(self) -> str:
         """The number in records that are out of date: one person's number belongs to the next person by now."""
-        return _phone_of(self.number + 1) if self.number % _PEOPLE_PER_TRAP == _RECYCLED_PHONE else self.phone
+        return (
+            _phone_of(self.number + 1) if self.number % _PEOPLE_PER_CYCLE == _RECYCLED_PHONE else self.phone
+        )
 
     def _first_of(self, pair: tuple[int, int]) -> int:
-        return self.number - self.number % _PEOPLE_PER_TRAP + pair[0]
+        return self.number - self.number % _PEOPLE_PER_CYCLE + pair[0]
 
 
 def _phone_of(number: int) -> str:
@@ -139,7 +141,7 @@ def _phone_of(number: int) -> str:
 
 def find_person(number: int, seed: int) -> Person:
     """Return person ``number`` of the population ``seed``."""
-    is_namesake = number % _PEOPLE_PER_TRAP == _NAMESAKE
+    is_namesake = number % _PEOPLE_PER_CYCLE == _NAMESAKE
     pick = random.Random(f"{seed}:{number - is_namesake}")
     first_names, last_names, companies, places = pick.choice(_REGIONS)
     first, _, first_ascii = pick.choice(first_names.split("|")).partition(":")

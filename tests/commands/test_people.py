@@ -25,8 +25,8 @@ def test_summary(people: Database, airflow: Airflow, capsys: pytest.CaptureFixtu
     assert code == 0, err
     rows = people.rows("contact_people")
     count = len({row["person_id"] for row in rows})
-    assert out.startswith(f"{len(rows)} contacts of {count} people; ")
-    assert "have contacts at several vendors" in out
+    assert out.startswith(f"{len(rows)} contacts belong to {count} people, ")
+    assert "of whom have contacts at several vendors" in out
     assert "mailstand, thoughtly" in out
     assert "Contacts with keys that were set aside:" in out
     assert "role mailbox" in out
@@ -48,9 +48,9 @@ def test_one_person(people: Database, airflow: Airflow, capsys: pytest.CaptureFi
     ("reference", "problem"),
     [
         ("tether/" + "f" * 24, "belongs to no person in 'contact_people'"),
-        ("hubspot/1", "--person is not a vendor and a contact id"),
-        ("tether/", "--person is not a vendor and a contact id"),
-        ("1", "--person is not a vendor and a contact id"),
+        ("hubspot/1", "--person must be VENDOR/CONTACT_ID"),
+        ("tether/", "--person must be VENDOR/CONTACT_ID"),
+        ("1", "--person must be VENDOR/CONTACT_ID"),
     ],
 )
 def test_unknown_person(reference: str, problem: str, people: Database, airflow: Airflow) -> None:

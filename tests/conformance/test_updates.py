@@ -54,7 +54,7 @@ def test_unsupported_update_is_rejected(vendor: str, kind: str, sandbox: Sandbox
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_the_mildest_stop_can_be_made(vendor: str, sandbox: Sandbox) -> None:
     hook = ContactsHook.for_connection(CASES[vendor].conn_id)
-    change = hook.vendor.updates.mildest_stop
+    change = hook.vendor.updates.default_stop
     if change is None:
         return
     row = sandbox.state.tables[vendor].rows[0]

@@ -36,8 +36,8 @@ def test_changes() -> None:
     assert actions["a"].change == StageChange("Lost")
     assert actions["b"].change == TagChange((("Replied elsewhere", None),), ("Active",))
     assert str(actions["c"]) == "replace the notes"
-    assert (actions["d"].word, actions["d"].change) == ("suppress", None)
-    assert (actions["e"].word, actions["e"].accounts) == ("manual", ("101",))
+    assert (actions["d"].type, actions["d"].change) == ("suppress", None)
+    assert (actions["e"].type, actions["e"].accounts) == ("manual", ("101",))
     assert actions["a"].digest != actions["b"].digest
 
 
@@ -47,21 +47,21 @@ def test_changes() -> None:
         (None, "must be a mapping of connections"),
         ({}, "must be a mapping of connections"),
         ("suppress", "must be a mapping of connections"),
-        ({"": "manual"}, "not the id of a connection"),
+        ({"": "manual"}, "Keys must be connection ids"),
         ({"a": "stop"}, '\'a\' is invalid. Write "default", "manual"'),
         ({"a": None}, 'Write "default"'),
         ({"a": {}}, 'Write "default"'),
         (
             {"a": {"stage": "Lost", "add_tags": ["x"]}},
-            r"several changes \(tags, stage\), but a contact gets one",
+            r"It combines tags, stage, but each connection takes one action",
         ),
-        ({"a": {"stage": "Lost", "action": "manual"}}, "several changes"),
+        ({"a": {"stage": "Lost", "action": "manual"}}, "It combines stage, action"),
         ({"a": {"status": "Lost"}}, "unknown keys: status. Known keys: add_tags"),
         ({"a": {"stage": " "}}, "'a' is invalid. `stage` must be the name of a stage"),
         ({"a": {"add_tags": []}}, "nothing to change"),
         ({"a": {"campaign": "all"}}, "`stage` must be"),
         ({"a": {"stage": "Lost", "accounts": [1]}}, "`accounts` must be a list of account ids"),
-        ({"a": "manual", "a ": "manual"}, "two actions for one connection"),
+        ({"a": "manual", "a ": "manual"}, "names the connection 'a' twice"),
     ],
 )
 def test_invalid_actions(actions: object, problem: str) -> None:
@@ -75,8 +75,8 @@ def test_defaults_are_the_mildest_documented_changes() -> None:
     )
     assert str(actions["talktohumans_default"]) == "add 'Stop outreach'"
     assert str(actions["mailstand_default"]) == "move to stage 'Not Interested' in all"
-    assert actions["thoughtly_default"].word == "manual"
-    with pytest.raises(InvalidRequest, match="Tether has no change that stops outreach everywhere. Name one"):
+    assert actions["thoughtly_default"].type == "manual"
+    with pytest.raises(InvalidRequest, match="Tether has no default. Set a change"):
         adapt({"tether_default": "default"})
 
 
@@ -90,12 +90,20 @@ def test_a_stage_per_campaign_is_set_in_all_campaigns() -> None:
 @pytest.mark.parametrize(
     ("conn_id", "action", "problem"),
     [
-        ("thoughtly_default", {"stage": "Lost"}, "changes the stage, but Thoughtly's API can change nothing"),
-        ("tether_default", {"add_tags": "x"}, "changes the tags, but Tether's API can change stage"),
-        ("talktohumans_default", {"stage": "x"}, "TalkToHumans's API can change tags and notes"),
+        (
+            "thoughtly_default",
+            {"stage": "Lost"},
+            "changes the stage, but Thoughtly's API cannot change contacts. Write `manual`",
+        ),
+        (
+            "tether_default",
+            {"add_tags": "x"},
+            "changes the tags, but Tether's API can change only stage. Change stage instead",
+        ),
+        ("talktohumans_default", {"stage": "x"}, "TalkToHumans's API can change only tags and notes"),
     ],
 )
-def test_unsupported_changes_name_what_there_is(conn_id: str, action: object, problem: str) -> None:
+def test_errors_list_the_supported_changes(conn_id: str, action: object, problem: str) -> None:
     with pytest.raises(UnsupportedByVendor, match=problem):
         adapt({conn_id: action})
 

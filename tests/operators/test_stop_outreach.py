@@ -142,7 +142,7 @@ class TestStopping:
         assert len(result["would_update"]) + len(result["unchanged"]) == 2
         assert result["updated"] == []
         assert writes(sandbox) == []
-        assert {row["stopped_with"] for row in people.rows("contact_people")} == {None}
+        assert {row["stop_digest"] for row in people.rows("contact_people")} == {None}
 
     def test_other_accounts_of_the_same_connection_are_stopped(
         self, sandbox: Sandbox, people: Database
@@ -161,7 +161,7 @@ class TestStopping:
         result = stop([{"vendor": "talktohumans", "contact_id": pair[0]["contact_id"]}])
         assert not [one for one in result["updated"] if one["vendor"] == "talktohumans"]
 
-    def test_what_a_person_does_later_is_not_undone(self, sandbox: Sandbox, people: Database) -> None:
+    def test_later_manual_changes_are_kept(self, sandbox: Sandbox, people: Database) -> None:
         person = person_with(people)
         people.run("UPDATE contacts SET stage = 'Contacted'")
         stop(person["talktohumans"])
@@ -193,7 +193,7 @@ class TestStopping:
         assert len(result["people"]) == 1
         assert "1 of 2 references belong to no person in 'contact_people'" in log()
 
-    def test_contacts_without_a_connection_are_left_to_a_person(
+    def test_contacts_without_a_connection_are_reported_as_manual(
         self, sandbox: Sandbox, people: Database
     ) -> None:
         person = person_with(people)
@@ -284,7 +284,7 @@ class TestSafeguards:
             stop(person["talktohumans"], max_updates=1)
         assert writes(sandbox) == []
 
-    def test_audit(self, sandbox: Sandbox, people: Database) -> None:
+    def test_every_change_is_in_the_audit(self, sandbox: Sandbox, people: Database) -> None:
         people.run("UPDATE contacts SET stage = 'Contacted'")
         person = person_with(people)
         stop(person["talktohumans"], audit="warehouse.contact_audit")
@@ -310,7 +310,7 @@ class TestSafeguards:
             # One vendor is down: a retry does not ask again, and does only what is left.
             sandbox.fail("mailstand", method="PUT", status=500, times=10**6)
             sandbox.connect("mailstand", extra={"retry_limit": 0})
-            with pytest.raises(ContactsError, match="could not be stopped to 1 contacts; 1 were updated"):
+            with pytest.raises(ContactsError, match="1 contacts could not be stopped; 1 were updated"):
                 operator.execute_complete(context(task_state_store=store), answer(request=received.number))
             asked = received.count
             sandbox.state.faults["mailstand"].clear()
@@ -334,7 +334,7 @@ class TestFailures:
         sandbox.connect(down, extra={"retry_limit": 0})
         operator = make(person["talktohumans"])
         task = context(task_state_store=Store()) if with_store else context()
-        with pytest.raises(ContactsError, match="A retry does only what is left") as caught:
+        with pytest.raises(ContactsError, match="A retry continues with the rest") as caught:
             operator.execute(task)
         assert caught.value.transient
         assert f"connection '{down}_default'" in str(caught.value)
@@ -365,34 +365,34 @@ class TestFailures:
 
     def test_an_unsupported_action_fails_before_any_request(self, sandbox: Sandbox, people: Database) -> None:
         before = {vendor: len(sandbox.requests(vendor)) for vendor in VENDORS}
-        with pytest.raises(UnsupportedByVendor, match="Thoughtly's API can change nothing"):
+        with pytest.raises(UnsupportedByVendor, match="Thoughtly's API cannot change contacts"):
             stop(person_with(people)["tether"], actions={**ACTIONS, "thoughtly_default": {"stage": "Lost"}})
         assert {vendor: len(sandbox.requests(vendor)) for vendor in VENDORS} == before
 
 
 class TestTables:
-    def test_missing_people(self, sandbox: Sandbox, database: Database) -> None:
+    def test_a_missing_table_of_people_is_named(self, sandbox: Sandbox, database: Database) -> None:
         load(database, "tether")
         with pytest.raises(InvalidRequest, match="'contact_people' does not exist"):
             stop([{"vendor": "tether", "contact_id": "f" * 24}])
 
-    def test_delay(self, sandbox: Sandbox, people: Database, log: Callable[[], str]) -> None:
+    def test_people_that_are_older_than_the_contacts(
+        self, sandbox: Sandbox, people: Database, log: Callable[[], str]
+    ) -> None:
         person = person_with(people)
         stop(person["tether"], preview=True)
-        assert "without the people" not in log()
+        assert "older than the contacts" not in log()
         later = {"sqlite": "'2126-01-01 00:00:00.000000'"}.get(people.kind, "'2126-01-01 00:00:00'")
         [one] = person["thoughtly"]
         people.run(f"UPDATE contacts SET changed_at = {later} WHERE contact_id = '{one['contact_id']}'")
         stop(person["tether"], preview=True)
-        assert "without the people in 'contact_people' being resolved again" in log()
-        with pytest.raises(
-            InvalidRequest, match=r"longer than max_age \(1 day, 0:00:00\). Run ResolvePeopleOperator"
-        ):
+        assert "The table 'contact_people' is " in log()
+        with pytest.raises(InvalidRequest, match=r"and max_age is 1 day, 0:00:00. Run ResolvePeopleOperator"):
             stop(person["tether"], preview=True, max_age="1d")
         ResolvePeopleOperator(task_id="resolve", sql_conn_id=people.conn_id).execute({})
         stop(person["tether"], preview=True, max_age="1d")
 
-    def test_an_interrupted_resolution(self, sandbox: Sandbox, people: Database) -> None:
+    def test_people_that_were_never_resolved(self, sandbox: Sandbox, people: Database) -> None:
         people.run("DELETE FROM contact_people_state")
         with pytest.raises(InvalidRequest, match="were never resolved"):
             stop(person_with(people)["tether"])

@@ -45,7 +45,7 @@ def test_contacts_are_assigned_to_connections(sandbox: Sandbox) -> None:
     assert (linkedin.contacts, leads.contacts) == ([TWIN], [LEAD])
     made.set_outcomes("talktohumans", [TWIN.reference()], "updated")
     made.set_outcomes("tether", [LEAD.reference()], "failed")
-    assert made.list_by_outcome() == {
+    assert made.group_by_outcome() == {
         "updated": [TWIN.reference()],
         "failed": [LEAD.reference()],
         "removed": [GONE.reference()],
@@ -72,7 +72,7 @@ def test_contacts_are_assigned_to_connections(sandbox: Sandbox) -> None:
 def test_connections_of_other_accounts_get_nothing(sandbox: Sandbox) -> None:
     made = plan({"talktohumans_default": {"add_tags": "x", "accounts": "999"}})
     assert made.connections[0].contacts == []
-    assert TWIN.reference() in made.list_by_outcome()["manual"]
+    assert TWIN.reference() in made.group_by_outcome()["manual"]
 
 
 def test_references() -> None:

@@ -42,8 +42,8 @@ def make(contacts: Any, **arguments: Any) -> StopOutreachOperator:
     return StopOutreachOperator(task_id="stop", contacts=contacts, sql_conn_id="warehouse", **arguments)
 
 
-def marked(database: Database) -> int:
-    return sum(row["stopped_with"] is not None for row in database.rows("contact_people"))
+def count_marked(database: Database) -> int:
+    return sum(row["stop_digest"] is not None for row in database.rows("contact_people"))
 
 
 @pytest.mark.parametrize("store", [None, Store, lambda: BrokenStore("get", "set", "delete")])
@@ -58,10 +58,10 @@ def test_an_update_that_ends_in_the_middle_is_continued(
     sandbox.fail("tether", method="PUT", status=500, times=10**6)
     with pytest.raises(ContactsError, match="Tether, connection 'tether_default'"):
         operator.execute(task)
-    assert marked(database) == 0
+    assert count_marked(database) == 0
     sandbox.state.faults["tether"].clear()
     result = operator.execute(task)
-    assert len(result["updated"]) == marked(database) > 20
+    assert len(result["updated"]) == count_marked(database) > 20
     assert operator.execute(task)["updated"] == []
 
 
@@ -78,7 +78,7 @@ def test_results_of_a_partial_failure(
     sandbox.fail("mailstand", method="PUT", status=400, body='{"status": "error"}', times=3, after=5)
     result = make(leads, on_failure="continue").execute({})
     assert len(result["failed"]) == 3
-    assert len(result["updated"]) == marked(database) > 5
+    assert len(result["updated"]) == count_marked(database) > 5
     outcomes = [action["outcome"] for person in result["people"] for action in person["actions"]]
     assert outcomes.count("failed") == 3
     assert outcomes.count("updated") == len(result["updated"])
@@ -90,7 +90,7 @@ def test_an_audit_that_cannot_be_written_stops_everything(
     database.run("CREATE TABLE contact_audit (vendor VARCHAR(255))")
     with pytest.raises(InvalidRequest, match="incompatible"):
         make(replied, audit="warehouse.contact_audit").execute({})
-    assert marked(database) == 0
+    assert count_marked(database) == 0
     assert not [entry for entry in sandbox.requests("tether") if entry["method"] == "PUT"]
 
 
@@ -99,7 +99,7 @@ def test_suppressions_that_cannot_be_read_stop_everything(
 ) -> None:
     with pytest.raises(InvalidRequest, match="contact_suppressions"):
         make(replied, suppressions="warehouse.contact_suppressions").execute({})
-    assert marked(database) == 0
+    assert count_marked(database) == 0
 
 
 def test_preview_with_a_vendor_that_is_down(

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from airflow_provider_contacts.core.changes import parse_tag_change
-from airflow_provider_contacts.core.updates.progress import StoreOfConnection
+from airflow_provider_contacts.core.updates.progress import ConnectionStore
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.talktohumans import TalkToHumansHook
 from airflow_provider_contacts.operators.update_plan import UpdatePlan
-from airflow_provider_contacts.operators.update_run import list_failures, scope_of, write_updates
+from airflow_provider_contacts.operators.update_run import build_scope, list_failures, write_updates
 from tests.conftest import Sandbox
 from tests.stores import Store
 
@@ -45,7 +45,7 @@ def test_updates_are_journaled_and_remembered(sandbox: Sandbox, plan: UpdatePlan
     updaters = {change: hook.create_updater(change)}
     store = Store()
     journal = Journal()
-    own = StoreOfConnection(store, "talktohumans_default")
+    own = ConnectionStore(store, "talktohumans_default")
     outcome, progress = write_updates(hook, plan, updaters, own, journal, LOG)
     assert outcome.updated == sorted(journal.updated) == [1, 2, 3, 4, 5]
     [failure] = list_failures("talktohumans", plan, outcome)
@@ -62,4 +62,4 @@ def test_updates_are_journaled_and_remembered(sandbox: Sandbox, plan: UpdatePlan
 
 
 def test_scope_names_vendor_connection_and_host(sandbox: Sandbox) -> None:
-    assert scope_of(TalkToHumansHook()) == f"talktohumans talktohumans_default {sandbox.url}/talktohumans"
+    assert build_scope(TalkToHumansHook()) == f"talktohumans talktohumans_default {sandbox.url}/talktohumans"

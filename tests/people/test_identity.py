@@ -75,10 +75,10 @@ def test_role_mailboxes_are_set_aside(email: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("phone", ["+491111111111", "+493012345678", "+4930987654"])
-def test_made_up_numbers_are_set_aside(phone: str) -> None:
+def test_placeholder_numbers_are_set_aside(phone: str) -> None:
     found = group([contact(phone=phone), contact(phone=phone)])
     assert list(found.group_of) == [0, 1]
-    assert set(found.set_aside) <= {"phone:test_number", "phone:invalid"}
+    assert set(found.set_aside) <= {"phone:placeholder", "phone:invalid"}
     assert sum(found.counts.values()) > 0
 
 
@@ -104,7 +104,7 @@ def test_an_office_phone_joins_no_one() -> None:
     assert people(ada + grace) == {frozenset({0, 1}), frozenset({2})}
     assert people(ada + grace + unknown) == {frozenset({0, 1}), frozenset({2}), frozenset({3})}
     assert people(ada + unknown) == {frozenset({0, 1, 2})}
-    assert group(ada + grace).set_aside == ["phone:contradiction", "", "phone:contradiction"]
+    assert group(ada + grace).set_aside == ["phone:conflict", "", "phone:conflict"]
 
 
 def test_a_role_mailbox_counts_as_another_address() -> None:
@@ -116,7 +116,7 @@ def test_an_address_does_not_join_two_profiles() -> None:
     assert list(found.group_of) == [0, 0]
     two = [contact("ada@engines.example", handle="ada"), contact("ada@engines.example", handle="grace")]
     assert len(people(two)) == 2
-    assert group(two).counts == {"email:contradiction": 1}
+    assert group(two).counts == {"email:conflict": 1}
 
 
 def test_a_profile_joins_several_addresses_up_to_the_limit() -> None:
@@ -126,7 +126,7 @@ def test_a_profile_joins_several_addresses_up_to_the_limit() -> None:
     assert len(people(contacts, Limits(max_emails_per_person=2))) == 3
 
 
-def test_keys_that_are_fine_one_by_one_do_not_join_too_much_together() -> None:
+def test_keys_that_conflict_only_together_are_set_aside() -> None:
     # Both numbers are of a person with the profile, but they lead to two addresses.
     contacts = [
         contact(phone=PHONE, handle="ada"),
@@ -136,7 +136,7 @@ def test_keys_that_are_fine_one_by_one_do_not_join_too_much_together() -> None:
     ]
     found = group(contacts)
     assert list(found.group_of) == [0, 0, 2, 3]
-    assert found.counts == {"phone:contradiction": 2}
+    assert found.counts == {"phone:conflict": 2}
 
 
 def test_a_person_does_not_have_too_many_contacts() -> None:

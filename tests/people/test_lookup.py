@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.people.lookup import find_delay, find_people
+from airflow_provider_contacts.people.lookup import compute_age, find_people
 from tests.conftest import Sandbox
 from tests.database import Database
 from tests.people.conftest import load_all, reading, resolve
@@ -63,17 +63,17 @@ def test_a_reference_without_an_account_stands_for_all(people: Database) -> None
 
 def test_delay(people: Database) -> None:
     with reading(people) as (connection, tables):
-        assert find_delay(connection, tables) == timedelta()
-    people.run("UPDATE contact_people_state SET moment = '2020-01-01 00:00:00.000000'")
+        assert compute_age(connection, tables) == timedelta()
+    people.run("UPDATE contact_people_state SET changed_at = '2020-01-01 00:00:00.000000'")
     with reading(people) as (connection, tables):
-        delay = find_delay(connection, tables)
+        delay = compute_age(connection, tables)
         assert delay is not None
         assert delay > timedelta(days=365)
     people.run("DELETE FROM contact_people_state")
     with reading(people) as (connection, tables):
-        assert find_delay(connection, tables) is None
+        assert compute_age(connection, tables) is None
     people.run(
         "DELETE FROM contacts", "INSERT INTO contact_people_state (name) VALUES ('contacts_changed_at')"
     )
     with reading(people) as (connection, tables):
-        assert find_delay(connection, tables) == timedelta()
+        assert compute_age(connection, tables) == timedelta()

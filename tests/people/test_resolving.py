@@ -86,7 +86,7 @@ class TestSandboxPopulation:
         assert by_channels["4"] > 40
         # The near-misses of the population are there, and were reported.
         assert result.set_aside["email:role_mailbox"] > 5
-        assert result.set_aside["phone:contradiction"] > 10
+        assert result.set_aside["phone:conflict"] > 10
 
     def test_an_unchanged_run_writes_nothing(self, sandbox: Sandbox, database: Database) -> None:
         load_all(database)
@@ -151,12 +151,12 @@ class TestChanges:
         load(database, "talktohumans")
         load(database, "thoughtly")
         resolve(database)
-        database.run("UPDATE contact_people SET stopped_with = 'digest'")
+        database.run("UPDATE contact_people SET stop_digest = 'digest'")
         load(database, "mailstand")
         resolve(database)
         rows = database.rows("contact_people")
-        assert {row["stopped_with"] for row in rows if row["vendor"] != "mailstand"} == {"digest"}
-        assert {row["stopped_with"] for row in rows if row["vendor"] == "mailstand"} == {None}
+        assert {row["stop_digest"] for row in rows if row["vendor"] != "mailstand"} == {"digest"}
+        assert {row["stop_digest"] for row in rows if row["vendor"] == "mailstand"} == {None}
 
 
 def test_an_empty_table(database: Database, sandbox: Sandbox) -> None:

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.people.tables import find_last_change, open_people
+from airflow_provider_contacts.people.tables import find_last_change, open_people_tables
 from tests.conftest import Sandbox
 from tests.database import Database, load
 from tests.people.conftest import reading, resolve
 
 
 def open_tables(database: Database, *, create: bool = True, contacts: str = "contacts") -> None:
-    with open_people(database.conn_id, "contact_people", contacts, create=create):
+    with open_people_tables(database.conn_id, "contact_people", contacts, create=create):
         pass
 
 
@@ -34,7 +34,7 @@ def test_invalid_names(name: str, database: Database) -> None:
         open_tables(database, contacts=name)
 
 
-def test_another_table(sandbox: Sandbox, database: Database) -> None:
+def test_an_incompatible_table_is_rejected(sandbox: Sandbox, database: Database) -> None:
     load(database, "tether")
     database.run("CREATE TABLE contact_people (vendor VARCHAR(255))")
     with pytest.raises(InvalidRequest, match="'contact_people' is incompatible: missing columns: account_id"):

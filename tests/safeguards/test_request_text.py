@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_contacts.core.changes import parse_tag_change
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.safeguards.request_text import Section, describe_changes, write_request
+from airflow_provider_contacts.safeguards.request_text import RequestSection, describe_changes, write_request
 
 
 def targets(count: int, url: object = None) -> list[Target]:
@@ -14,7 +14,7 @@ def targets(count: int, url: object = None) -> list[Target]:
 
 
 def write(found: list[Target]) -> tuple[str, str]:
-    section = Section("TalkToHumans", "talktohumans_default", found, unchanged=3, suppressed=2)
+    section = RequestSection("TalkToHumans", "talktohumans_default", found, unchanged=3, suppressed=2)
     return write_request([section], number="abc")
 
 

@@ -29,25 +29,25 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StoreOfConnection:
-    """The part of a store that belongs to one connection, for tasks that update contacts of several."""
+class ConnectionStore:
+    """A store whose keys end in a connection id, for tasks that update contacts of several connections."""
 
     store: Store
     conn_id: str
 
     def get(self, key: str) -> object:
         """Return the stored value, or None."""
-        return self.store.get(self._own(key))
+        return self.store.get(self._add_conn_id(key))
 
     def set(self, key: str, value: object) -> None:
         """Store a JSON value."""
-        self.store.set(self._own(key), value)
+        self.store.set(self._add_conn_id(key), value)
 
     def delete(self, key: str) -> None:
         """Delete the stored value."""
-        self.store.delete(self._own(key))
+        self.store.delete(self._add_conn_id(key))
 
-    def _own(self, key: str) -> str:
+    def _add_conn_id(self, key: str) -> str:
         return f"{key}-{self.conn_id}"
 
 

@@ -148,7 +148,7 @@ class TetherRow(Row):
         self.source = pick.choice(SOURCES)
         # Newer records hold arrays of phone numbers and addresses, older ones text.
         self.has_arrays = pick.random() < 0.5
-        self.phone = self.person.old_phone if pick.random() < 0.9 else None
+        self.phone = self.person.outdated_phone if pick.random() < 0.9 else None
         self.message_status = pick.choice(("replied", "unread", "none"))
         self.created = BASE_TIME_SECONDS + pick.randrange(10_000_000)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from airflow_provider_contacts.operators.guarded import GuardedOperator
+from airflow_provider_contacts.operators.base_write import BaseWriteOperator
 from airflow_provider_contacts.operators.stop_outreach import StopOutreachOperator
 from airflow_provider_contacts.operators.updates import UpdateContactTagsOperator
 
 
 def test_all_writing_operators_have_the_arguments() -> None:
     for kind in (StopOutreachOperator, UpdateContactTagsOperator):
-        assert issubclass(kind, GuardedOperator)
-        assert set(GuardedOperator.template_fields) <= set(kind.template_fields)
-        assert set(GuardedOperator.safeguards) <= set(kind.safeguards) <= set(kind.template_fields)
+        assert issubclass(kind, BaseWriteOperator)
+        assert set(BaseWriteOperator.template_fields) <= set(kind.template_fields)
+        assert set(BaseWriteOperator.safeguards) <= set(kind.safeguards) <= set(kind.template_fields)
 
 
 def test_safeguards_that_are_set_are_required() -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_contacts.people.unsuitable import ROLE_MAILBOXES, is_role_mailbox, is_test_phone
+from airflow_provider_contacts.people.non_personal_keys import (
+    ROLE_MAILBOXES,
+    is_placeholder_phone,
+    is_role_mailbox,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,5 +41,5 @@ def test_names_are_comparable() -> None:
         ("+442079460018", False),
     ],
 )
-def test_made_up_numbers(phone: str, is_test: bool) -> None:
-    assert is_test_phone(phone) is is_test
+def test_placeholder_phones(phone: str, is_test: bool) -> None:
+    assert is_placeholder_phone(phone) is is_test

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_contacts.safeguards.approval import Answer
 
-__all__ = ["GuardedOperator"]
+__all__ = ["BaseWriteOperator"]
 
 
-class GuardedOperator(RetryPolicyOperator):
+class BaseWriteOperator(RetryPolicyOperator):
     """Base class of operators that write to vendors.
 
     :param contacts: the contacts to start from. Templated.
@@ -47,7 +47,7 @@ class GuardedOperator(RetryPolicyOperator):
         "secret_conn_id",
         "audit",
     )
-    # Arguments that protect people.
+    # A template of these arguments must not render to nothing.
     safeguards: ClassVar[Sequence[str]] = ("require_approval", "approvers", "suppressions", "audit")
 
     def __init__(
@@ -83,10 +83,11 @@ class GuardedOperator(RetryPolicyOperator):
         self.required_arguments = [name for name in self.safeguards if not is_nothing(getattr(self, name))]
 
     def execute_complete(self, context: Context, event: Mapping[str, Any], displayed: str = "") -> Any:
-        """Go on if a person has approved the update.
+        """Resume after an answer to the approval request.
 
         :param event: the answer.
         :param displayed: the number of the request that the person saw.
+        :raises AirflowSkipException: if the update was rejected.
         """
         from airflow_provider_contacts.safeguards.approval import parse_answer, skip_if_rejected
 
@@ -95,4 +96,5 @@ class GuardedOperator(RetryPolicyOperator):
         return self._run(context, answer)
 
     def _run(self, context: Context, answer: Answer | None) -> Any:
+        """Write, after asking for approval if it is required and there is no answer yet."""
         raise NotImplementedError

@@ -8,8 +8,8 @@ import pytest
 
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.errors import ContactsError, VendorUnavailable
-from airflow_provider_contacts.people.stops import StopJournal
-from airflow_provider_contacts.people.tables import define_people, open_people
+from airflow_provider_contacts.people.stop_journal import StopJournal
+from airflow_provider_contacts.people.tables import define_people_table, open_people_tables
 from tests.conftest import Sandbox
 from tests.database import Database, load
 from tests.people.conftest import resolve
@@ -38,7 +38,7 @@ def targets(sandbox: Sandbox, database: Database) -> list[Target]:
 def record(
     database: Database, targets: list[Target], audit: Audit, updated: list[int], failed: list[int]
 ) -> StopJournal:
-    with open_people(database.conn_id, "contact_people", "contacts", create=False) as (engine, tables):
+    with open_people_tables(database.conn_id, "contact_people", "contacts", create=False) as (engine, tables):
         journal = StopJournal(engine, tables.people, "tether", targets, "digest", audit)
         journal.record(updated, dict.fromkeys(failed, VendorUnavailable("down")))
     return journal
@@ -50,14 +50,14 @@ def test_updated_contacts_are_marked(database: Database, targets: list[Target]) 
     assert audit.calls == [([0, 2], [1])]
     assert journal.updated == {0, 2}
     rows = database.rows("contact_people")
-    assert [row["stopped_with"] for row in rows[:4]] == ["digest", None, "digest", None]
+    assert [row["stop_digest"] for row in rows[:4]] == ["digest", None, "digest", None]
     assert [row["stopped_at"] is None for row in rows[:4]] == [False, True, False, True]
 
 
 def test_failures_are_not_marked(database: Database, targets: list[Target]) -> None:
     journal = record(database, targets, Audit(), [], [0])
     assert journal.updated == set()
-    assert {row["stopped_with"] for row in database.rows("contact_people")} == {None}
+    assert {row["stop_digest"] for row in database.rows("contact_people")} == {None}
 
 
 def test_the_update_stops_if_it_cannot_be_recorded(database: Database, targets: list[Target]) -> None:
@@ -65,6 +65,8 @@ def test_the_update_stops_if_it_cannot_be_recorded(database: Database, targets: 
         record(database, targets, Audit(VendorUnavailable("audit")), [0], [])
     database.run("DROP TABLE contact_people_state", "ALTER TABLE contact_people RENAME TO renamed")
     engine = database.engine
-    journal = StopJournal(engine, define_people("contact_people"), "tether", targets, "digest", Audit())
-    with pytest.raises(ContactsError, match="It cannot be recorded which contacts were stopped"):
+    journal = StopJournal(engine, define_people_table("contact_people"), "tether", targets, "digest", Audit())
+    with pytest.raises(
+        ContactsError, match="The stopped contacts could not be recorded in the table 'contact_people'"
+    ):
         journal.record([0], {})

@@ -1,10 +1,10 @@
-"""Addresses and numbers that belong to no single person."""
+"""Recognize e-mail addresses and phone numbers that do not identify one person."""
 
 from __future__ import annotations
 
 import re
 
-# The part before the at sign. Add names in lower case; digits, dots, dashes and underscores do not count.
+# The part before the at sign. Add names in lower case; everything but the letters a-z is ignored.
 ROLE_MAILBOXES = frozenset(
     """
     abuse accounting accounts admin administracion administration administrator anfrage ap apply ar billing board
@@ -26,12 +26,12 @@ _FALLING = _RISING[::-1]
 
 
 def is_role_mailbox(email: str) -> bool:
-    """Return whether a normalized address belongs to a role, or to nobody, such as ``info@`` or ``noreply@``."""
-    user = email.rpartition("@")[0].partition("+")[0]
-    return _NOT_LETTERS.sub("", user) in ROLE_MAILBOXES
+    """Return whether a normalized address belongs to a role, or to no one person, such as ``info@`` or ``noreply@``."""
+    local_part = email.rpartition("@")[0].partition("+")[0]
+    return _NOT_LETTERS.sub("", local_part) in ROLE_MAILBOXES
 
 
-def is_test_phone(phone: str) -> bool:
-    """Return whether a number in E.164 looks made up: its last digits are all the same, or count up or down."""
+def is_placeholder_phone(phone: str) -> bool:
+    """Return whether a number in E.164 is a placeholder: its last digits are all the same, or count up or down."""
     end = phone[-_MIN_TEST_DIGITS:]
     return len(set(end)) == 1 or end in _RISING or end in _FALLING

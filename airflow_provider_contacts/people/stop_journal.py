@@ -1,4 +1,4 @@
-"""Remember which contacts outreach was stopped to, in the table of people."""
+"""Record in the table of people which contacts were stopped."""
 
 from __future__ import annotations
 
@@ -49,11 +49,13 @@ class StopJournal:
         if not updated:
             return
         is_row = [self.people.c[name] == sa.bindparam(f"key_{name}") for name in KEY]
-        values = {"stopped_with": self.digest, "stopped_at": datetime.now(timezone.utc)}
+        values = {"stop_digest": self.digest, "stopped_at": datetime.now(timezone.utc)}
         references = [self.targets[index].reference(self.vendor) for index in updated]
         rows = [{f"key_{name}": value for name, value in reference.items()} for reference in references]
         with (
-            database_errors("It cannot be recorded which contacts were stopped, so the update ends"),
+            database_errors(
+                f"The stopped contacts could not be recorded in the table {self.people.name!r}, so no more contacts are updated"
+            ),
             transaction(self.engine) as connection,
         ):
             connection.execute(self.people.update().where(*is_row).values(values), rows)
