@@ -6,7 +6,8 @@ the people, and stops outreach to all who have replied or unsubscribed according
 
 Both look up which contacts belong to one person in the table `contact_people`, so run
 `contacts_stop_everywhere_from_table` first. They only report what they would do until the parameter `preview` is false. Adjust `ACTIONS`
-to your stages and tags: each action changes a contact only once. Needs a database with the connection `warehouse`.
+to your stages and tags: each action changes a contact only once. Needs a database with the connection `warehouse`. To start the first one for
+a contact: `airflow dags trigger contacts_stop_everywhere --conf '{"contacts": [{"vendor": "tether", "account_id": "…", "contact_id": "…"}]}'`.
 """
 
 from __future__ import annotations
@@ -28,9 +29,13 @@ ACTIONS = {
     "mailstand_default": {"stage": "Not Interested"},
     "tether_default": {"stage": "Lost"},
 }
+# Without the filter `campaign`, Mailstand reports replies and opt-outs only as stages.
 OPTED_OUT_OR_REPLIED = """
     SELECT vendor, account_id, contact_id FROM contacts
-    WHERE removed_at IS NULL AND (replied OR unsubscribed_at IS NOT NULL)
+    WHERE removed_at IS NULL AND (
+        replied OR unsubscribed_at IS NOT NULL
+        OR (vendor = 'mailstand' AND stage IN ('Replied', 'Do Not Contact'))
+    )
 """
 FILTERS = {"tether": {"ownerFilter": "all", "messageStatus": "replied"}}
 

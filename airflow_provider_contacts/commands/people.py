@@ -27,7 +27,7 @@ def show_people(args: Namespace) -> None:
             connect(args.sql_conn_id) as engine,
             database_errors(f"The table {args.table!r} of connection {args.sql_conn_id!r} cannot be read"),
         ):
-            require_table(engine, people)
+            require_table(engine, people, writer="ResolvePeopleOperator")
             with transaction(engine) as connection:
                 if args.person:
                     _print_person(connection, people, args.person)

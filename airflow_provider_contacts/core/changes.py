@@ -100,7 +100,8 @@ class StageChange:
         return {"stage": [self.stage, self.campaign]}
 
     def __str__(self) -> str:
-        return f"move to stage {self.stage!r}" + (f" in {self.campaign}" if self.campaign else "")
+        campaigns = " in all campaigns" if self.campaign == "all" else f" in campaign {self.campaign}"
+        return f"move to stage {self.stage!r}" + (campaigns if self.campaign else "")
 
 
 Change = TagChange | NotesChange | StageChange

@@ -45,7 +45,9 @@ def require_schema_support(dialect: str, schema: str | None) -> None:
     :raises InvalidRequest: if it does not.
     """
     if dialect == "sqlite" and schema not in (None, "main"):
-        raise InvalidRequest('SQLite has no schemas. Set `table` to the name only, such as "contacts".')
+        raise InvalidRequest(
+            'SQLite has no schemas. Write only the name of the table, without a connection or schema, such as "contacts".'
+        )
 
 
 def build_column_types() -> Mapping[str, Any]:

@@ -98,10 +98,17 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_onl
         require_write_permission(engine, table, append_only=append_only)
 
 
-def require_table(engine: sa.Engine, table: sa.Table, *, allow_other_columns: bool = False) -> None:
+def require_table(
+    engine: sa.Engine,
+    table: sa.Table,
+    *,
+    allow_other_columns: bool = False,
+    writer: str = "the operator that writes it",
+) -> None:
     """Verify a table that is only read.
 
     :param allow_other_columns: whether the table may have columns that the definition lacks, and stricter ones.
+    :param writer: what creates it, for messages.
     :raises InvalidRequest: if it does not exist, or is incompatible.
     """
     import sqlalchemy as sa
@@ -109,8 +116,7 @@ def require_table(engine: sa.Engine, table: sa.Table, *, allow_other_columns: bo
     inspector = sa.inspect(engine)
     if not inspector.has_table(table.name, schema=table.schema):
         raise InvalidRequest(
-            f"The table {table.name!r} does not exist, so nothing was written. Check its name, or create it with the operator that "
-            "writes it."
+            f"The table {table.name!r} does not exist, so nothing was written. Check its name, or create it with {writer}."
         )
     _verify(inspector, table, allow_other_columns=allow_other_columns)
 

@@ -151,7 +151,9 @@ class BaseUpdateOperator(BaseWriteOperator):
         targets, duplicates = read_targets(self.contacts, self, vendor)
         contacts_table = _parse_contacts_table(self.contacts_table)
         gate = open_gate(options.suppressions, options.secret_conn_id, contacts_table, self.log)
-        return UpdatePlan.create(targets, vendor, gate, is_satisfied), duplicates
+        return UpdatePlan.create(
+            targets, gate, vendor, is_satisfied, vendor.updates.only_stops_outreach
+        ), duplicates
 
     def _create_updaters(self, hook: ContactsHook[Any], targets: list[Target]) -> dict[Change, Updater]:
         counts = Counter(map(change_of, targets))

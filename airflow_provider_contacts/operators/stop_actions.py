@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from airflow_provider_contacts.core.changes import (
     parse_stage_change,
     parse_tag_change,
 )
-from airflow_provider_contacts.core.validation import list_names
+from airflow_provider_contacts.core.validation import is_int, list_names
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 
@@ -66,6 +66,10 @@ def parse_actions(value: object) -> dict[str, StopAction]:
     :param value: by connection, ``default``, ``manual``, ``suppress``, or a mapping with the keys of a change.
     :raises InvalidRequest: if an action is invalid.
     """
+    if isinstance(value, str):
+        raise InvalidRequest(
+            "`actions` is text. Set render_template_as_native_obj=True on the DAG, or pass a mapping."
+        )
     if not isinstance(value, Mapping) or not value:
         raise InvalidRequest(
             '`actions` must be a mapping of connections to actions, such as {"tether_default": {"stage": "Lost"}}.'
@@ -115,11 +119,15 @@ def _require_separate_accounts(actions: Mapping[str, StopAction], vendors: Mappi
         if len(conn_ids) == 1:
             continue
         title = vendors[conn_ids[0]].title
-        accounts = [account for conn_id in conn_ids for account in actions[conn_id].accounts]
-        if not all(actions[conn_id].accounts for conn_id in conn_ids) or len(set(accounts)) < len(accounts):
+        if missing := [conn_id for conn_id in conn_ids if not actions[conn_id].accounts]:
             raise InvalidRequest(
-                f"`actions` has several connections of {title}: {', '.join(conn_ids)}. Give each one its own `accounts`, such as "
-                '{"stage": "Lost", "accounts": ["space_1"]}.'
+                f"`actions` has several connections of {title}: {', '.join(conn_ids)}. Set `accounts` of {', '.join(missing)}, such as "
+                '{"action": "manual", "accounts": ["account_1"]}, so that it is clear which contacts belong to which connection.'
+            )
+        counts = Counter(account for conn_id in conn_ids for account in set(actions[conn_id].accounts))
+        if repeated := [account for account, count in counts.items() if count > 1]:
+            raise InvalidRequest(
+                f"`actions` has the account {repeated[0]!r} in several connections of {title}: {', '.join(conn_ids)}. Keep it in one."
             )
 
 
@@ -146,19 +154,23 @@ def _parse_action(given: object) -> StopAction:
 
 def _parse_change(kind: str, options: Mapping[Any, Any]) -> Change:
     if kind == "tags":
-        return parse_tag_change(options.get("add_tags", ()), options.get("remove_tags", ()))
+        add = options.get("add_tags") or ()
+        remove = options.get("remove_tags") or ()
+        if not add and not remove:
+            raise InvalidRequest("`add_tags` and `remove_tags` are empty, so there is nothing to change.")
+        return parse_tag_change(add, remove)
     if kind == "notes":
         return parse_notes_change(options["notes"])
     return parse_stage_change(options.get("stage"), options.get("campaign"))
 
 
 def _parse_accounts(value: object) -> tuple[str, ...]:
-    items = [value] if isinstance(value, str) else value
+    items = [value] if isinstance(value, str | int) else value
     if not isinstance(items, list | tuple | set) or not all(
-        isinstance(one, str) and one.strip() for one in items
+        is_int(one) or (isinstance(one, str) and one.strip()) for one in items
     ):
-        raise InvalidRequest("`accounts` must be a list of account ids.")
-    return tuple(one.strip() for one in items)
+        raise InvalidRequest('`accounts` must be a list of account ids, such as ["101"].')
+    return tuple(str(one).strip() for one in items)
 
 
 def _adapt(action: StopAction, vendor: Vendor, conn_id: str) -> StopAction:

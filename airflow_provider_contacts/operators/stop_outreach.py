@@ -230,11 +230,14 @@ class StopOutreachOperator(BaseWriteOperator):
         )
         errors = [error for one in plan.connections for error in one.errors]
         if errors and options.on_failure == "fail":
-            raise ContactsError(
-                f"{len(by_outcome['failed'])} contacts could not be stopped; {len(by_outcome['updated'])} were updated. A retry continues "
-                f"with the rest. {' '.join(one.describe_errors() for one in plan.connections if one.errors)}",
-                transient=any(not error.permanent for error in errors),
+            causes = " ".join(one.describe_errors() for one in plan.connections if one.errors)
+            failed = len(by_outcome["failed"])
+            outcome = (
+                f"{failed} contacts could not be checked."
+                if options.preview
+                else f"{failed} contacts could not be stopped; {len(by_outcome['updated'])} were updated. A retry continues with the rest."
             )
+            raise ContactsError(f"{outcome} {causes}", transient=any(not error.permanent for error in errors))
         if not options.preview and options.threshold is not None:
             forget_approval(context, self.log)
         return {

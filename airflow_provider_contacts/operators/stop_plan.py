@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.core.changes import StageChange
+from airflow_provider_contacts.core.changes import Change, StageChange
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.core.validation import is_int, list_names
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
@@ -68,7 +68,14 @@ class ConnectionPlan:
         targets = [
             Target(one.account_id, one.contact_id, one.fields, self.action.change) for one in self.contacts
         ]
-        self.plan = UpdatePlan.create(targets, self.hook.vendor, open_gate(), is_done)
+        self.plan = UpdatePlan.create(
+            targets, open_gate(), self.hook.vendor, is_done, self._is_allowed_for_suppressed
+        )
+
+    def _is_allowed_for_suppressed(self, change: Change) -> bool:
+        """Return whether the vendor's API documents that a change stops outreach. What an author calls a stop may be anything."""
+        updates = self.hook.vendor.updates
+        return change == updates.default_stop or updates.only_stops_outreach(change)
 
     @property
     def targets_to_change(self) -> list[Target]:
@@ -199,7 +206,11 @@ def read_references(contacts: object) -> list[Reference]:
     found: dict[_Key, Reference] = {}
     for number, item in enumerate(_items(contacts), start=1):
         where = f"Item {number} of `contacts`"
-        fields: Mapping[str, object] = item if isinstance(item, Mapping) else {}
+        if not isinstance(item, Mapping):
+            raise InvalidRequest(
+                f'{where} is not a reference. Pass mappings such as {{"vendor": "tether", "account_id": "…", "contact_id": "…"}}.'
+            )
+        fields: Mapping[str, object] = item
         vendor = fields.get("vendor")
         contact_id = fields.get("contact_id")
         if is_int(contact_id):

@@ -70,14 +70,32 @@ class StopRun:
             )
         for one in self.plan.connections:
             self._create_updater(one)
+            self._log_plan(one)
+
+    def _log_plan(self, one: ConnectionPlan) -> None:
+        title = one.hook.vendor.title
+        if one.action.type == "manual":
             self.log.info(
-                "%s, connection %r: %d contacts to change (%s), %d already up to date, %d suppressed.",
-                one.hook.vendor.title,
+                "%s, connection %r: %d contacts to stop manually.", title, one.conn_id, len(one.contacts)
+            )
+            return
+        suppressed = len(one.plan.suppressed_indexes)
+        self.log.info(
+            "%s, connection %r: %d contacts to change (%s), %d unchanged, %d suppressed.",
+            title,
+            one.conn_id,
+            len(one.targets_to_change),
+            one.action,
+            len(one.contacts) - len(one.targets_to_change) - suppressed,
+            suppressed,
+        )
+        if suppressed:
+            self.log.warning(
+                "%s, connection %r: %d suppressed contacts are not changed, because this change may do more than stop outreach. Stop them "
+                "manually.",
+                title,
                 one.conn_id,
-                len(one.targets_to_change),
-                one.action,
-                len(one.plan.unchanged),
-                len(one.plan.suppressed_indexes),
+                suppressed,
             )
 
     def preview(self) -> None:
@@ -126,8 +144,9 @@ class StopRun:
             return
         try:
             self._updaters[one.conn_id] = one.hook.create_updater(one.action.change, len(one.plan.to_update))
-        except (InvalidRequest, UnsupportedByVendor):
-            raise  # the author's mistake, and nothing is written yet
+        except (InvalidRequest, UnsupportedByVendor) as error:
+            # The author's mistake.
+            raise error.at(f"The action of {one.conn_id!r} is invalid. Nothing was written") from None
         except ContactsError as error:
             if one.plan.to_update:
                 one.add_errors([error], str(error))

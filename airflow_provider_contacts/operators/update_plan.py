@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.updates.targets import Target, change_of
 
 if TYPE_CHECKING:
@@ -28,12 +29,18 @@ class UpdatePlan:
 
     @classmethod
     def create(
-        cls, targets: Sequence[Target], vendor: Vendor, gate: Gate, is_done: Callable[[Target], bool]
+        cls,
+        targets: Sequence[Target],
+        gate: Gate,
+        vendor: Vendor,
+        is_done: Callable[[Target], bool],
+        is_allowed: Callable[[Change], bool],
     ) -> UpdatePlan:
         """Decide what to do with each contact.
 
         :param gate: knows the contacts that must not be contacted.
         :param is_done: returns whether a contact needs no update.
+        :param is_allowed: returns whether a change may be made to contacts that must not be contacted.
         """
         unchanged = [target for target in targets if is_done(target)]
         pending = [target for target in targets if not is_done(target)]
@@ -41,7 +48,7 @@ class UpdatePlan:
         suppressed = {
             index
             for index, target in enumerate(pending)
-            if target.contact_id in must_not and not vendor.updates.only_stops_outreach(change_of(target))
+            if target.contact_id in must_not and not is_allowed(change_of(target))
         }
         return cls(unchanged, pending, suppressed)
 

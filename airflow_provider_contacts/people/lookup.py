@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -72,7 +73,8 @@ def find_people(
 ) -> tuple[list[Person], list[Reference]]:
     """Return the people of contacts, sorted by id, and the references that belong to none.
 
-    A reference without an account stands for the contacts with its id in all accounts of the vendor.
+    A reference without an account stands for the contacts with its id in all accounts of the vendor. If there are several, it is unknown
+    which one is meant, so none of them is in ``found_by``.
     """
     wanted: dict[str, set[str]] = defaultdict(set)
     for reference in references:
@@ -81,21 +83,24 @@ def find_people(
     for vendor, ids in wanted.items():
         person_of.update(_find_ids(connection, tables.people, vendor, ids))
     found = {person.person_id: person for person in _read_people(connection, tables, set(person_of.values()))}
-    names = {(one["vendor"], one["account_id"], one["contact_id"]) for one in references}
-    for person in found.values():
-        person.found_by.extend(
-            one
-            for one in person.contacts
-            if not names.isdisjoint(
-                ((one.vendor, one.account_id, one.contact_id), (one.vendor, "", one.contact_id))
-            )
-        )
-    known = {name for key in person_of for name in (key, (key[0], "", key[2]))}
+    exact = {(one["vendor"], one["account_id"], one["contact_id"]) for one in references}
+    without_account = {(vendor, contact_id) for vendor, account_id, contact_id in exact if not account_id}
+    matched: list[Person] = []
+    for _, person in sorted(found.items()):
+        same_ids = Counter((one.vendor, one.contact_id) for one in person.contacts)
+        for one in person.contacts:
+            has_only_account = same_ids[one.vendor, one.contact_id] == 1
+            is_bare = has_only_account and (one.vendor, one.contact_id) in without_account
+            if is_bare or (one.vendor, one.account_id, one.contact_id) in exact:
+                person.found_by.append(one)
+        # The same contact id may belong to other people in other accounts.
+        if person.found_by or not without_account.isdisjoint(same_ids):
+            matched.append(person)
+    known = {key for name in person_of for key in (name, (name[0], "", name[2]))}
     unmatched = [
         one for one in references if (one["vendor"], one["account_id"], one["contact_id"]) not in known
     ]
-    # The same contact id may belong to other people in other accounts.
-    return [person for _, person in sorted(found.items()) if person.found_by], unmatched
+    return matched, unmatched
 
 
 def compute_age(connection: sa.Connection, tables: PeopleTables) -> timedelta | None:
@@ -112,7 +117,9 @@ def compute_age(connection: sa.Connection, tables: PeopleTables) -> timedelta | 
     if changed_at is None:
         return timedelta()
     resolved: datetime | None = to_utc(row.changed_at) if row.changed_at else None
-    return max(changed_at - resolved, timedelta()) if resolved else None
+    # Rounded up: any difference counts, and fractions of seconds are noise in messages.
+    seconds = math.ceil((changed_at - resolved).total_seconds()) if resolved else None
+    return None if seconds is None else timedelta(seconds=max(0, seconds))
 
 
 def _find_ids(

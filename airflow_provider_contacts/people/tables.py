@@ -76,12 +76,12 @@ def open_people_tables(
         with database_errors(
             f"The tables of people in the database of connection {conn_id!r} cannot be used"
         ):
-            require_table(engine, tables.contacts, allow_other_columns=True)
+            require_table(engine, tables.contacts, allow_other_columns=True, writer="ContactsToSqlOperator")
             for table in (tables.people, tables.state):
                 if create:
                     ensure_table(engine, table, create=True)
                 else:
-                    require_table(engine, table)
+                    require_table(engine, table, writer="ResolvePeopleOperator")
         yield engine, tables
 
 

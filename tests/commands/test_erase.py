@@ -65,7 +65,7 @@ def test_confirmation(
         ((), "Set --email, --phone, --linkedin or --reference"),
         (("--phone", "12345"), "--phone is not a phone number with a country code"),
         (("--linkedin", "https://example.com"), "--linkedin is not the address of a profile"),
-        (("--reference", "tether"), "--reference is not a vendor and a contact id"),
+        (("--reference", "tether"), "--reference must be VENDOR/CONTACT_ID"),
         (("--email", "ada"), "--email is not an e-mail address"),
     ],
 )

@@ -46,7 +46,7 @@ def test_changes() -> None:
     [
         (None, "must be a mapping of connections"),
         ({}, "must be a mapping of connections"),
-        ("suppress", "must be a mapping of connections"),
+        ("suppress", "`actions` is text. Set render_template_as_native_obj=True"),
         ({"": "manual"}, "Keys must be connection ids"),
         ({"a": "stop"}, '\'a\' is invalid. Write "default", "manual"'),
         ({"a": None}, 'Write "default"'),
@@ -58,9 +58,9 @@ def test_changes() -> None:
         ({"a": {"stage": "Lost", "action": "manual"}}, "It combines stage, action"),
         ({"a": {"status": "Lost"}}, "unknown keys: status. Known keys: add_tags"),
         ({"a": {"stage": " "}}, "'a' is invalid. `stage` must be the name of a stage"),
-        ({"a": {"add_tags": []}}, "nothing to change"),
+        ({"a": {"add_tags": []}}, "`add_tags` and `remove_tags` are empty"),
         ({"a": {"campaign": "all"}}, "`stage` must be"),
-        ({"a": {"stage": "Lost", "accounts": [1]}}, "`accounts` must be a list of account ids"),
+        ({"a": {"stage": "Lost", "accounts": [1.5]}}, "`accounts` must be a list of account ids"),
         ({"a": "manual", "a ": "manual"}, "names the connection 'a' twice"),
     ],
 )
@@ -110,14 +110,15 @@ def test_errors_list_the_supported_changes(conn_id: str, action: object, problem
 
 def test_several_connections_of_a_vendor_need_accounts() -> None:
     vendors = dict.fromkeys(("one", "two"), VENDORS["mailstand_default"])
-    for actions in (
-        {"one": "default", "two": "default"},
-        {"one": {"action": "default", "accounts": "a"}, "two": "default"},
-        {"one": {"action": "default", "accounts": "a"}, "two": {"action": "manual", "accounts": "a"}},
+    for actions, problem in (
+        ({"one": "default", "two": "default"}, "Mailstand: one, two. Set `accounts` of one, two, such as"),
+        ({"one": {"action": "default", "accounts": "a"}, "two": "default"}, "Set `accounts` of two, such as"),
+        (
+            {"one": {"action": "default", "accounts": "a"}, "two": {"action": "manual", "accounts": "a"}},
+            "the account 'a' in several connections of Mailstand: one, two. Keep it in one",
+        ),
     ):
-        with pytest.raises(
-            InvalidRequest, match="several connections of Mailstand: one, two. Give each one its own"
-        ):
+        with pytest.raises(InvalidRequest, match=problem):
             adapt(actions, vendors)
     actions = adapt(
         {"one": {"action": "default", "accounts": "a"}, "two": {"action": "manual", "accounts": ["b"]}},

@@ -157,9 +157,10 @@ class TestStopping:
         result = stop(pair[:1])
         assert pair[1] in [*result["updated"], *result["unchanged"]]
         assert pair[0] not in result["updated"]
-        # Without an account, the reference stands for both.
-        result = stop([{"vendor": "talktohumans", "contact_id": pair[0]["contact_id"]}])
-        assert not [one for one in result["updated"] if one["vendor"] == "talktohumans"]
+        # Without an account, it is unknown which of them has replied.
+        actions = {"talktohumans_default": {"add_tags": ["Another"]}}
+        result = stop([{"vendor": "talktohumans", "contact_id": pair[0]["contact_id"]}], actions=actions)
+        assert result["updated"] == pair
 
     def test_later_manual_changes_are_kept(self, sandbox: Sandbox, people: Database) -> None:
         person = person_with(people)
@@ -276,6 +277,33 @@ class TestSafeguards:
         actions = {"mailstand_default": {"stage": "Do Not Contact"}}
         result = stop(person["talktohumans"], suppressions=suppressions, actions=actions)
         assert result["updated"] == person["mailstand"]
+
+    def test_documented_stops_are_made_for_suppressed_contacts(
+        self, sandbox: Sandbox, people: Database, secret: str, log: Callable[[], str]
+    ) -> None:
+        people.run("UPDATE contacts SET stage = 'Contacted'")
+        person = person_with(people)
+        suppressions = "warehouse.contact_suppressions"
+        everyone = [reference for references in person.values() for reference in references]
+        SuppressContactsOperator(
+            task_id="suppress", contacts=everyone, suppressions=suppressions, reason="test"
+        ).execute({})
+        result = stop(person["thoughtly"], suppressions=suppressions)
+        assert outcomes(result) == {
+            # What the author of the DAG calls a stop may be anything.
+            "talktohumans": "suppressed",
+            "mailstand": "updated",
+            "tether": "suppressed",
+        }
+        assert (
+            "1 suppressed contacts are not changed, because this change may do more than stop outreach"
+            in log()
+        )
+        actions = {"talktohumans_default": "default"}
+        assert (
+            stop(person["thoughtly"], suppressions=suppressions, actions=actions)["updated"]
+            == person["talktohumans"]
+        )
 
     def test_max_updates_counts_all_connections(self, sandbox: Sandbox, people: Database) -> None:
         people.run("UPDATE contacts SET stage = 'Contacted'")
@@ -403,7 +431,8 @@ class TestTables:
     [
         ("[]", "`contacts` is text"),
         (5, "must be a list"),
-        (["f" * 24], "Item 1 of `contacts` must have `vendor` and `contact_id`"),
+        (["f" * 24], "Item 1 of `contacts` is not a reference. Pass mappings"),
+        ([{"contact_id": "1"}], "Item 1 of `contacts` must have `vendor` and `contact_id`"),
         ([{"vendor": "tether"}], "Item 1"),
         ([{"vendor": "hubspot", "contact_id": "1"}], "unknown `vendor`. Known vendors: mailstand"),
     ],
