@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import unicodedata
 from functools import lru_cache
@@ -13,39 +12,47 @@ _NAME_AND_ADDRESS = re.compile(r"[^<>@]*<([^<>]+)>")
 # A country code in front of a number, without a plus sign, as Mailstand writes it: `1 (202) 555-0180`.
 _COUNTRY_CODE = re.compile(r"([1-9][0-9]{0,2}) ?\(")
 # Vendors' samples use these instead of ISO 3166 alpha-2 codes.
-_REGION_ALIASES = {"USA": "US", "UK": "GB"}
+_REGION_ALIASES = {
+    "": "",
+    "AMERICA": "US",
+    "ENGLAND": "GB",
+    "GREAT BRITAIN": "GB",
+    "SCOTLAND": "GB",
+    "U.K.": "GB",
+    "U.S.": "US",
+    "U.S.A.": "US",
+    "UK": "GB",
+    "USA": "US",
+    "WALES": "GB",
+}
+_MEMBER_ID = re.compile(r"ACoAA[\w-]{10,}", re.ASCII)
 
 
 def normalize_email(text: str | None) -> str | None:
     """Return an address in lower case and with an ASCII domain (IDNA), or None if the text is not one address."""
-    if not text:
-        return None
-    plain = text
-    if not text.isascii():
-        plain = "".join(char for char in text if unicodedata.category(char) != "Cf")
-        plain = unicodedata.normalize("NFC", plain)
-    plain = plain.strip().removeprefix("mailto:")
+    plain = _clean(text)
+    if plain[:7].lower() == "mailto:":
+        plain = plain[7:].partition("?")[0]
     if found := _NAME_AND_ADDRESS.fullmatch(plain):
-        plain = found[1]
+        plain = found[1].strip()
+    plain = plain.strip("'\"").removesuffix(".")
     if not _ADDRESS.fullmatch(plain):
         return None
-    if plain.isascii():
-        return plain.lower()
     local_part, _, domain = plain.rpartition("@")
-    with contextlib.suppress(UnicodeError):
-        domain = domain.encode("idna").decode()
-    return f"{local_part}@{domain}".lower()
+    return f"{local_part}@{_to_ascii_domain(domain)}".lower()
 
 
 def normalize_phone(phone: str | None, country: str | None, default_region: str = "") -> str | None:
-    """Return a number in E.164, or None if it is invalid, or has no country.
+    """Return a number in E.164, with ``;ext=`` and the extension if it has one, or None if it is invalid, or has no country.
 
+    :param phone: a number in any notation.
     :param country: name or code of the contact's country.
-    :param default_region: ISO 3166 alpha-2 code of the country of numbers without one.
+    :param default_region: ISO 3166 alpha-2 code of the country of contacts without one.
     """
     if not phone:
         return None
-    return _parse_with_country_code(phone) or _to_e164(phone, find_region(country) or default_region)
+    region = find_region(country) if country and country.strip() else default_region
+    return _parse_with_country_code(phone) or _to_e164(phone, region)
 
 
 def list_possible_phones(phone: str | None, country: str | None) -> list[str]:
@@ -55,13 +62,17 @@ def list_possible_phones(phone: str | None, country: str | None) -> list[str]:
     readings = [normalize_phone(phone, country), _to_e164(phone, find_region(country))]
     if not phone.startswith(("+", "00")):
         readings.append(_to_e164(f"+{phone}", ""))
-    return list(dict.fromkeys(filter(None, readings)))
+    found = [number for number in readings if number]
+    # The number without its extension comes last.
+    return list(dict.fromkeys([*found, *(number.partition(";")[0] for number in found)]))
 
 
 def normalize_linkedin(url: str | None) -> str | None:
-    """Return the handle of a LinkedIn profile in lower case, or None if the text is not the address of a profile."""
-    if not url:
-        return None
+    """Return the handle of a LinkedIn profile in lower case, or None if the text is not the address of a profile.
+
+    Ids of members, which some exports have in place of a handle, keep their case.
+    """
+    url = _clean(url)
     try:
         parts = urlsplit(url if "//" in url else f"//{url}")
     except ValueError:
@@ -72,7 +83,13 @@ def normalize_linkedin(url: str | None) -> str | None:
     folder, _, rest = parts.path.strip("/").partition("/")
     if folder.lower() != "in" or not rest:
         return None
-    return unquote(rest.split("/")[0]).lower() or None
+    handle = _clean(unquote(rest.split("/")[0]))
+    return handle if is_member_id(handle) else handle.lower() or None
+
+
+def is_member_id(handle: str) -> bool:
+    """Return whether a handle is LinkedIn's own id of a member. A profile has such an id in addition to its handle."""
+    return _MEMBER_ID.fullmatch(handle) is not None
 
 
 def find_region(country: str | None) -> str:
@@ -96,7 +113,8 @@ def _to_e164(phone: str, region: str) -> str | None:
         return None
     if not phonenumbers.is_valid_number(number):
         return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    text = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return f"{text};ext={number.extension}" if number.extension else text
 
 
 def _parse_with_country_code(phone: str) -> str | None:
@@ -108,17 +126,43 @@ def _parse_with_country_code(phone: str) -> str | None:
         return None
     import phonenumbers
 
-    return number if phonenumbers.parse(number).country_code == int(found[1]) else None
+    return number if phonenumbers.parse(number.partition(";")[0]).country_code == int(found[1]) else None
 
 
 @lru_cache(maxsize=1)
 def _load_regions_by_name() -> dict[str, str]:
-    """Return region codes by the English name of the country, in capital letters."""
+    """Return region codes by the name of the country in all languages, in capital letters. English names come first."""
     from phonenumbers.geodata.locale import LOCALE_DATA
 
     regions = dict(_REGION_ALIASES)
-    for region, names in LOCALE_DATA.items():
-        name = names.get("en", "")
-        # The data says "*de" for "as in German".
-        regions[(names.get(name[1:], "") if name.startswith("*") else name).upper()] = region
+    for languages in (("en",), None):
+        for region, names in LOCALE_DATA.items():
+            for language in languages or names:
+                name = names.get(language, "")
+                # The data says "*de" for "as in German".
+                regions.setdefault(
+                    (names.get(name[1:], "") if name.startswith("*") else name).upper(), region
+                )
     return regions
+
+
+def _clean(text: str | None) -> str:
+    """Return text in one Unicode form (NFC), without invisible characters and space around it."""
+    if not text:
+        return ""
+    if text.isascii():
+        return text.strip()
+    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    return unicodedata.normalize("NFC", visible).strip()
+
+
+def _to_ascii_domain(domain: str) -> str:
+    """Return a domain as it is in DNS, or unchanged if it is invalid."""
+    if domain.isascii():
+        return domain
+    import idna
+
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except UnicodeError:
+        return domain

@@ -107,6 +107,25 @@ class StageChange:
 Change = TagChange | NotesChange | StageChange
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class SuppressChange:
+    """Add a contact to a table of suppressions. No vendor is asked.
+
+    :param table: ``<conn_id>.<table>``.
+    :param scope: the vendor at which the contact is suppressed.
+    """
+
+    table: str
+    scope: str
+
+    def to_json(self) -> object:
+        """Return the change as JSON types."""
+        return {"suppress": [self.table, self.scope]}
+
+    def __str__(self) -> str:
+        return "suppress"
+
+
 def parse_tag_change(add: object = (), remove: object = (), replace: object = None) -> TagChange:
     """Validate the arguments and return a change of tags.
 

@@ -67,6 +67,18 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
+@contextlib.contextmanager
+def snapshot(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Provide a connection whose reads all see the same state of the database."""
+    dialect = engine.dialect.name
+    options = {"isolation_level": "REPEATABLE READ"} if dialect == "postgresql" or is_mysql(dialect) else {}
+    with transaction(engine.execution_options(**options)) as connection:
+        if dialect == "sqlite":
+            # Python starts a transaction only for writes.
+            connection.exec_driver_sql("BEGIN")
+        yield connection
+
+
 def _create_engine(conn_id: str) -> sa.Engine:
     import sqlalchemy as sa
 

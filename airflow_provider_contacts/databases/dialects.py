@@ -140,6 +140,8 @@ def lock_contacts(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterato
         connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
         for lock_id in lock_ids:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_id)))
+    if is_mysql(dialect):
+        connection.exec_driver_sql("SET time_zone = '+00:00'")
     names = [f"contacts-{lock_id & (2**64 - 1):016x}" for lock_id in lock_ids] if dialect in _MYSQL else []
     for name in names:
         # A transaction sees what was committed before its first read of a table, so all locks come first.

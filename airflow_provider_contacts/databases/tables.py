@@ -94,8 +94,7 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_onl
     if create and _add_columns(engine, inspector, table):
         inspector = sa.inspect(engine)
     _verify(inspector, table)
-    if engine.dialect.name != "sqlite":
-        require_write_permission(engine, table, append_only=append_only)
+    require_write_permission(engine, table, append_only=append_only)
 
 
 def require_table(
@@ -206,6 +205,8 @@ def require_write_permission(engine: sa.Engine, table: sa.Table, *, append_only:
     """Raise the database's error if writing is not allowed, before anything is read. No row is changed."""
     import sqlalchemy as sa
 
+    if engine.dialect.name == "sqlite":
+        return
     with engine.connect() as connection:
         no_rows = sa.select(table).where(sa.false())
         connection.execute(table.insert().from_select(list(table.c), no_rows))

@@ -198,7 +198,7 @@ class BaseUpdateOperator(BaseWriteOperator):
             suppressed=len(plan.suppressed_indexes),
         )
         digest = compute_digest(build_scope(hook), to_update)
-        request = ApprovalRequest.create([digest], partial(write_request, [section]))
+        request = ApprovalRequest.create(digest, partial(write_request, [section]))
         return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 
     def _update(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from airflow_provider_contacts.core.changes import (
     Change,
     StageChange,
+    SuppressChange,
     parse_notes_change,
     parse_stage_change,
     parse_tag_change,
@@ -42,12 +43,12 @@ class StopAction:
 
     :param type: ``change``; ``default`` until the vendor is known; ``suppress`` adds them to the suppressions; ``manual`` only
         reports them.
-    :param change: the change, if the type is ``change``.
+    :param change: what is done to a contact, unless that is nothing or not known yet.
     :param accounts: the only accounts that the connection has, or none for all.
     """
 
     type: ActionType
-    change: Change | None = None
+    change: Change | SuppressChange | None = None
     accounts: Collection[str] = ()
 
     @property
@@ -55,6 +56,11 @@ class StopAction:
         """A digest of the change, by which a contact is known to have been stopped already."""
         change = json.dumps(self.change.to_json() if self.change else None)
         return hashlib.sha256(change.encode()).hexdigest()
+
+    @property
+    def is_vendor_change(self) -> bool:
+        """Whether the vendor makes the change."""
+        return self.change is not None and not isinstance(self.change, SuppressChange)
 
     def __str__(self) -> str:
         return str(self.change) if self.change else self.type
@@ -89,15 +95,25 @@ def parse_actions(value: object) -> dict[str, StopAction]:
     return actions
 
 
-def adapt_actions(actions: Mapping[str, StopAction], vendors: Mapping[str, Vendor]) -> dict[str, StopAction]:
+def adapt_actions(
+    actions: Mapping[str, StopAction], vendors: Mapping[str, Vendor], suppressions: str = ""
+) -> dict[str, StopAction]:
     """Return the actions as the vendors can do them, before any request.
 
     :param vendors: the vendor of each connection.
+    :param suppressions: the table that ``suppress`` adds to, or empty.
     :raises UnsupportedByVendor: if a vendor's API cannot make a change; the message says which changes it can make.
     :raises InvalidRequest: if it is unclear which connection a vendor's contacts belong to.
     """
     _require_separate_accounts(actions, vendors)
-    return {conn_id: _adapt(action, vendors[conn_id], conn_id) for conn_id, action in actions.items()}
+    if not suppressions and any(action.type == "suppress" for action in actions.values()):
+        raise InvalidRequest(
+            "The action `suppress` needs `suppressions`, the table to add the contacts to, such as `warehouse.contact_suppressions`."
+        )
+    return {
+        conn_id: _adapt(action, vendors[conn_id], conn_id, suppressions)
+        for conn_id, action in actions.items()
+    }
 
 
 def find_connection_of(
@@ -143,7 +159,7 @@ def _parse_action(given: object) -> StopAction:
         raise InvalidRequest(
             f"It combines {', '.join(found)}, but each connection takes one action. {_EXPECTED}"
         )
-    accounts = _parse_accounts(options.get("accounts", ()))
+    accounts = _parse_accounts(options["accounts"]) if "accounts" in options else ()
     if kinds:
         return StopAction("change", _parse_change(kinds[0], options), accounts)
     for named in _NAMED_ACTIONS:
@@ -166,6 +182,8 @@ def _parse_change(kind: str, options: Mapping[Any, Any]) -> Change:
 
 def _parse_accounts(value: object) -> tuple[str, ...]:
     items = [value] if isinstance(value, str | int) else value
+    if value is not None and not items:
+        raise InvalidRequest("`accounts` is empty. Leave it out for all accounts.")
     if not isinstance(items, list | tuple | set) or not all(
         is_int(one) or (isinstance(one, str) and one.strip()) for one in items
     ):
@@ -173,7 +191,7 @@ def _parse_accounts(value: object) -> tuple[str, ...]:
     return tuple(str(one).strip() for one in items)
 
 
-def _adapt(action: StopAction, vendor: Vendor, conn_id: str) -> StopAction:
+def _adapt(action: StopAction, vendor: Vendor, conn_id: str, suppressions: str) -> StopAction:
     updates = vendor.updates
     change = action.change
     if action.type == "default":
@@ -185,7 +203,9 @@ def _adapt(action: StopAction, vendor: Vendor, conn_id: str) -> StopAction:
                 f"{_EXAMPLES[updates.kinds[0]]}."
             )
         return replace(action, type="change", change=updates.default_stop)
-    if change is None:
+    if action.type == "suppress":
+        return replace(action, change=SuppressChange(suppressions, vendor.name))
+    if change is None or isinstance(change, SuppressChange):
         return action
     if not updates.supports(change.kind):
         if updates.kinds:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,11 @@ from airflow_provider_contacts.core.validation import parse_optional_duration
 from airflow_provider_contacts.databases.tables import parse_table_name
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.operators.base import ContactsLike
+from airflow_provider_contacts.operators.base import ContactsLike, describe_task
 from airflow_provider_contacts.operators.base_write import BaseWriteOperator
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.operators.stop_actions import StopAction, adapt_actions, parse_actions
-from airflow_provider_contacts.operators.update_options import UpdateOptions, parse_options
+from airflow_provider_contacts.operators.update_options import UpdateOptions, is_nothing, parse_options
 from airflow_provider_contacts.operators.update_run import build_scope
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class StopOutreachOperator(BaseWriteOperator):
         drastic change that the API documents). Several connections of one vendor need the key ``accounts``. Templated.
     :param people_table: table of people. Templated.
     :param contacts_table: table of exported contacts. Templated.
-    :param max_age: fail if the table of people is older than the contacts by more than this, such as ``"1d"``. By default this is a
+    :param max_age: fail if contacts have changed longer ago than this, such as ``"1d"``, and were not resolved since. By default this is a
         warning. Templated.
     :param preview: report what would be done, and update nothing. The audit records it. This is the default. Templated.
     :param max_updates: fail before the first write if more contacts than this would change. Templated.
@@ -76,6 +77,8 @@ class StopOutreachOperator(BaseWriteOperator):
         "contacts_table",
         "max_age",
     )
+    # A preview that renders to nothing must not become a run that writes.
+    safeguards = (*BaseWriteOperator.safeguards, "preview", "max_age")
     ui_color = "#f1e4e4"
 
     def __init__(
@@ -90,13 +93,13 @@ class StopOutreachOperator(BaseWriteOperator):
         preview: bool | str = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(contacts=contacts, preview=preview, **kwargs)
+        self.max_age = max_age
+        super().__init__(contacts=contacts, preview=True if is_nothing(preview) else preview, **kwargs)
         self.sql_conn_id = sql_conn_id
         # Templates replace it before it is used.
         self.actions: Any = actions
         self.people_table = people_table
         self.contacts_table = contacts_table
-        self.max_age = max_age
         check_literals(self, parse_actions, actions)
         check_literals(self, partial(parse_optional_duration, "max_age"), max_age)
         for name in ("people_table", "contacts_table"):
@@ -118,8 +121,8 @@ class StopOutreachOperator(BaseWriteOperator):
             engine,
             tables,
         ):
-            plan = self._plan(engine, tables, hooks, actions, references)
-            run = StopRun(plan, options, context, engine, tables.people, self.log)
+            plan = self._plan(context, engine, tables, hooks, actions, references)
+            run = StopRun(plan, options, context, engine, tables.stops, self.log)
             run.prepare(partial(self._open_gate, options))
             if options.preview:
                 run.preview()
@@ -133,15 +136,12 @@ class StopOutreachOperator(BaseWriteOperator):
         """Return the hook and the action of each connection, without any request."""
         parsed = parse_actions(self.actions)
         hooks = {conn_id: ContactsHook.for_connection(conn_id, log=self.log) for conn_id in parsed}
-        actions = adapt_actions(parsed, {conn_id: hook.vendor for conn_id, hook in hooks.items()})
-        if not options.suppressions and any(action.type == "suppress" for action in actions.values()):
-            raise InvalidRequest(
-                "The action `suppress` needs `suppressions`, the table to add the contacts to, such as `warehouse.contact_suppressions`."
-            )
-        return hooks, actions
+        vendors = {conn_id: hook.vendor for conn_id, hook in hooks.items()}
+        return hooks, adapt_actions(parsed, vendors, options.suppressions)
 
     def _plan(
         self,
+        context: Context,
         engine: sa.Engine,
         tables: PeopleTables,
         hooks: Mapping[str, ContactsHook[Any]],
@@ -149,7 +149,7 @@ class StopOutreachOperator(BaseWriteOperator):
         references: Sequence[Reference],
     ) -> StopPlan:
         """Look up the people of the references, and decide what to do with their contacts."""
-        from airflow_provider_contacts.databases.connecting import transaction
+        from airflow_provider_contacts.databases.connecting import snapshot
         from airflow_provider_contacts.databases.errors import database_errors
         from airflow_provider_contacts.operators.stop_plan import StopPlan
         from airflow_provider_contacts.people.lookup import compute_age, find_people
@@ -158,9 +158,9 @@ class StopOutreachOperator(BaseWriteOperator):
             database_errors(
                 f"The table {self.people_table!r} of connection {self.sql_conn_id!r} cannot be read, so nothing is written"
             ),
-            transaction(engine) as connection,
+            snapshot(engine) as connection,
         ):
-            self._check_age(compute_age(connection, tables))
+            self._check_age(compute_age(connection, tables, datetime.now(timezone.utc)))
             people, unmatched = find_people(connection, tables, references)
         if unmatched:
             self.log.warning(
@@ -169,7 +169,7 @@ class StopOutreachOperator(BaseWriteOperator):
                 len(references),
                 self.people_table,
             )
-        return StopPlan.create(people, unmatched, actions, hooks)
+        return StopPlan.create(people, unmatched, actions, hooks, describe_task(context))
 
     def _check_age(self, age: timedelta | None) -> None:
         max_age = parse_optional_duration("max_age", self.max_age)
@@ -179,15 +179,15 @@ class StopOutreachOperator(BaseWriteOperator):
             )
         if max_age is not None and age > max_age:
             raise InvalidRequest(
-                f"The table {self.people_table!r} is {age} older than the contacts in {self.contacts_table!r}, and max_age is {max_age}. "
+                f"Contacts in {self.contacts_table!r} have changed {age} ago and are not in {self.people_table!r} yet; max_age is {max_age}. "
                 "Run ResolvePeopleOperator, then retry. Nothing was written."
             )
         if age:
             self.log.warning(
-                "The table %r is %s older than the contacts in %r. Run ResolvePeopleOperator after every export.",
-                self.people_table,
-                age,
+                "Contacts in %r have changed %s ago and are not in %r yet. Run ResolvePeopleOperator after every export.",
                 self.contacts_table,
+                age,
+                self.people_table,
             )
 
     def _open_gate(self, options: UpdateOptions) -> Gate:
@@ -207,9 +207,12 @@ class StopOutreachOperator(BaseWriteOperator):
         count = plan.count_changes()
         if options.threshold is None or count <= options.threshold or not count:
             return None
-        digests = [compute_digest(build_scope(one.hook), one.targets_to_change) for one in to_change]
+        digests = sorted(
+            compute_digest(build_scope(one.hook), one.targets_to_approve) for one in plan.connections
+        )
         request = ApprovalRequest.create(
-            digests, partial(write_request, [one.to_section() for one in to_change])
+            hashlib.sha256("".join(digests).encode()).hexdigest(),
+            partial(write_request, [one.to_section() for one in to_change]),
         )
         return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 

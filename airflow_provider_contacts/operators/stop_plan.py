@@ -15,7 +15,7 @@ from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.operators.sources import ContactSource
 from airflow_provider_contacts.operators.stop_actions import StopAction, find_connection_of
-from airflow_provider_contacts.operators.update_plan import UpdatePlan, is_satisfied
+from airflow_provider_contacts.operators.update_plan import UpdatePlan
 from airflow_provider_contacts.people.lookup import Person, PersonContact
 from airflow_provider_contacts.safeguards.request_text import RequestSection
 
@@ -32,9 +32,11 @@ _Key = tuple[str, str, str]
 class ConnectionPlan:
     """What is done at one connection.
 
-    :param contacts: the contacts of this connection.
-    :param plan: which of them to update, if the action is a change.
-    :param to_suppress: which of them to suppress, with their keys, if that is the action.
+    :param source: which task stops the contacts.
+    :param targets: the contacts of this connection, with what is done to each and what is known of the person.
+    :param stops: by contact, what has stopped it already.
+    :param plan: which contacts to update, if the action is a change at the vendor.
+    :param to_suppress: which contacts to suppress, if that is the action.
     :param errors: why contacts could not be updated.
     :param causes: the errors as text.
     """
@@ -42,59 +44,80 @@ class ConnectionPlan:
     conn_id: str
     action: StopAction
     hook: ContactsHook[Any]
-    contacts: list[PersonContact] = field(default_factory=list)
+    source: str
+    targets: list[Target] = field(default_factory=list)
+    stops: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     plan: UpdatePlan = field(default_factory=lambda: UpdatePlan([], [], ()))
-    to_suppress: list[tuple[PersonContact, list[str]]] = field(default_factory=list)
+    to_suppress: list[Target] = field(default_factory=list)
     errors: list[ContactsError] = field(default_factory=list)
     causes: str = ""
 
+    def add(self, person: Person, contact: PersonContact) -> None:
+        """Add a contact of a person."""
+        known = tuple(one.fields for one in person.contacts if one is not contact)
+        target = Target(contact.account_id, contact.contact_id, contact.fields, self.action.change, known)
+        self.targets.append(target)
+        self.stops[contact.account_id, contact.contact_id] = contact.stops
+
     def make_plan(self, open_gate: Callable[[], Gate]) -> None:
-        """Decide which contacts to update."""
-        if self.action.change is None or not self.contacts:
-            return
-        stopped = {
-            (one.account_id, one.contact_id) for one in self.contacts if one.stop_digest == self.action.digest
-        }
+        """Decide which contacts to update.
 
-        opt_out_stage = self.hook.vendor.updates.opt_out_stage.casefold()
-        is_stage = isinstance(self.action.change, StageChange)
+        What the table says about tags and stages may be out of date, so contacts are changed unless they were stopped before.
+        """
+        if self.targets and self.action.is_vendor_change:
+            self.plan = UpdatePlan.create(
+                self.targets, open_gate(), self.hook.vendor, self._is_done, self._is_allowed_for_suppressed
+            )
 
-        def is_done(target: Target) -> bool:
-            stage = str(target.fields.get("stage") or "").casefold()
-            has_opted_out = is_stage and bool(opt_out_stage) and stage == opt_out_stage
-            was_stopped = (target.account_id, target.contact_id) in stopped
-            return has_opted_out or was_stopped or is_satisfied(target)
+    @property
+    def pending(self) -> list[Target]:
+        """The contacts that an attempt may change, in the order of its audit."""
+        return [*self.plan.pending, *self.to_suppress]
 
-        targets = [
-            Target(one.account_id, one.contact_id, one.fields, self.action.change) for one in self.contacts
+    @property
+    def targets_to_change(self) -> list[Target]:
+        """The contacts to update or to suppress."""
+        return [*self.plan.to_update, *self.to_suppress]
+
+    @property
+    def targets_to_approve(self) -> list[Target]:
+        """The contacts to change, and those that earlier attempts of this task have changed, so that a retry needs no new approval."""
+        digest = self.action.digest
+        to_change = self.targets_to_change
+        known = set(map(id, to_change))
+        changed = [
+            target
+            for target in self.targets
+            if id(target) not in known and self.source and self._stops_of(target).get(digest) == self.source
         ]
-        self.plan = UpdatePlan.create(
-            targets, open_gate(), self.hook.vendor, is_done, self._is_allowed_for_suppressed
+        return [*to_change, *changed]
+
+    def to_section(self) -> RequestSection:
+        """Return the part of an approval request that is about this connection."""
+        to_change = self.targets_to_change
+        suppressed = len(self.plan.suppressed_indexes)
+        return RequestSection(
+            self.hook.vendor.title,
+            self.conn_id,
+            to_change,
+            unchanged=len(self.targets) - len(to_change) - suppressed,
+            suppressed=suppressed,
         )
+
+    def _stops_of(self, target: Target) -> Mapping[str, str]:
+        return self.stops[target.account_id, target.contact_id]
+
+    def _is_done(self, target: Target) -> bool:
+        """Return whether a contact was stopped by this action before, or has opted out for good."""
+        opt_out_stage = self.hook.vendor.updates.opt_out_stage.casefold()
+        is_stage = bool(opt_out_stage) and isinstance(self.action.change, StageChange)
+        has_opted_out = is_stage and str(target.fields.get("stage") or "").casefold() == opt_out_stage
+        return has_opted_out or self.action.digest in self._stops_of(target)
 
     def _is_allowed_for_suppressed(self, change: Change) -> bool:
         """Return whether the vendor's API documents that a change stops outreach. What an author calls a stop may be anything."""
         updates = self.hook.vendor.updates
         return change == updates.default_stop or updates.only_stops_outreach(change)
-
-    @property
-    def targets_to_change(self) -> list[Target]:
-        """The contacts to update or to suppress."""
-        suppressed = [
-            Target(contact.account_id, contact.contact_id, contact.fields) for contact, _ in self.to_suppress
-        ]
-        return [*self.plan.to_update, *suppressed]
-
-    def to_section(self) -> RequestSection:
-        """Return the part of an approval request that is about this connection."""
-        targets = self.targets_to_change
-        return RequestSection(
-            self.hook.vendor.title,
-            self.conn_id,
-            targets,
-            unchanged=len(self.contacts) - len(targets) - len(self.plan.suppressed_indexes),
-            suppressed=len(self.plan.suppressed_indexes),
-        )
 
     def add_errors(self, errors: Iterable[ContactsError], causes: str) -> None:
         """Note that contacts could not be updated.
@@ -131,11 +154,16 @@ class StopPlan:
         unmatched: list[Reference],
         actions: Mapping[str, StopAction],
         hooks: Mapping[str, ContactsHook[Any]],
+        source: str,
     ) -> StopPlan:
-        """Assign the contacts of people to connections, except those in the accounts that the references belong to."""
+        """Assign the contacts of people to connections, except those that the people were found by.
+
+        :param source: which task stops the contacts.
+        """
         vendors: Mapping[str, Vendor] = {conn_id: hook.vendor for conn_id, hook in hooks.items()}
         connections = {
-            conn_id: ConnectionPlan(conn_id, action, hooks[conn_id]) for conn_id, action in actions.items()
+            conn_id: ConnectionPlan(conn_id, action, hooks[conn_id], source)
+            for conn_id, action in actions.items()
         }
         plan = cls(people, unmatched, list(connections.values()))
         for person in people:
@@ -149,7 +177,7 @@ class StopPlan:
                     plan._outcomes[key] = "manual"
                 if conn_id is not None:
                     plan._connection_of[key] = connections[conn_id]
-                    connections[conn_id].contacts.append(contact)
+                    connections[conn_id].add(person, contact)
         return plan
 
     def count_changes(self) -> int:
@@ -192,9 +220,8 @@ class StopPlan:
 
 
 def list_other_contacts(person: Person) -> list[PersonContact]:
-    """Return the contacts of a person in other accounts than those that the person was looked up by."""
-    accounts = {(one.vendor, one.account_id) for one in person.found_by}
-    return [one for one in person.contacts if (one.vendor, one.account_id) not in accounts]
+    """Return the contacts of a person except those that the person was found by."""
+    return [one for one in person.contacts if one not in person.found_by]
 
 
 def read_references(contacts: object) -> list[Reference]:

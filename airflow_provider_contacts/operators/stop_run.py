@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_contacts.core.changes import SuppressChange
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.updates.progress import ConnectionStore, Progress
 from airflow_provider_contacts.core.updates.run import Updater
 from airflow_provider_contacts.core.updates.targets import Target, change_of
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_write_permission
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, UnsupportedByVendor
-from airflow_provider_contacts.operators.base import describe_task
 from airflow_provider_contacts.operators.stop_plan import ConnectionPlan, StopPlan
 from airflow_provider_contacts.operators.update_options import UpdateOptions
 from airflow_provider_contacts.operators.update_plan import list_references
@@ -25,7 +24,6 @@ from airflow_provider_contacts.operators.update_run import (
     write_updates,
 )
 from airflow_provider_contacts.people.stop_journal import StopJournal
-from airflow_provider_contacts.safeguards.approval import find_store
 from airflow_provider_contacts.safeguards.gate import Gate
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
@@ -34,6 +32,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
+    from airflow_provider_contacts.safeguards.audit import AuditWriter
+
 _SUPPRESSION_REASON = "outreach stopped"
 
 
@@ -41,14 +41,14 @@ _SUPPRESSION_REASON = "outreach stopped"
 class StopRun:
     """One attempt to stop outreach to the contacts of a plan.
 
-    :param people: the table of people, where the contacts that were stopped are marked.
+    :param stops: the table in which stopped contacts are recorded.
     """
 
     plan: StopPlan
     options: UpdateOptions
     context: Context
     engine: sa.Engine
-    people: sa.Table
+    stops: sa.Table
     log: Log
     _updaters: dict[str, Updater] = field(default_factory=dict)
 
@@ -58,35 +58,91 @@ class StopRun:
         :raises ContactsError: if an action is invalid, there are too many contacts, or suppressions cannot be read. A vendor that
             cannot be reached is noted in the plan.
         """
-        for one in self.plan.connections:
-            self._find_unsuppressed(one)  # creates the table of suppressions, which the gate needs
-        for one in self.plan.connections:
-            one.make_plan(open_gate)
+        for part in self.plan.connections:
+            self._find_unsuppressed(part)  # creates the table of suppressions, which the gate needs
+        for part in self.plan.connections:
+            part.make_plan(open_gate)
         count = self.plan.count_changes()
         if count > self.options.max_updates:
             raise InvalidRequest(
                 f"{count} contacts would be changed, more than max_updates ({self.options.max_updates}). Nothing was written. Raise "
                 "max_updates if this is intended."
             )
-        for one in self.plan.connections:
-            self._create_updater(one)
-            self._log_plan(one)
+        for part in self.plan.connections:
+            self._create_updater(part)
+            self._log_plan(part)
 
-    def _log_plan(self, one: ConnectionPlan) -> None:
-        title = one.hook.vendor.title
-        if one.action.type == "manual":
+    def preview(self) -> None:
+        """Set the outcomes to what would be done. Nothing is sent to vendors."""
+        self.log.info("This is a preview; no contact is changed.")
+        for part in self.plan.connections:
+            with self._open_audit(part) as audit:
+                audit.record_plan(part.plan.unchanged, part.plan.suppressed, previewed=part.targets_to_change)
+            self._set_planned_outcomes(part)
+            self._set_outcomes(part, part.targets_to_change, "failed" if part.errors else "would_update")
+
+    def write(self, approver: str | None) -> None:
+        """Update and suppress the contacts. A vendor that fails does not affect the others.
+
+        :param approver: who approved it, or None.
+        :raises ContactsError: if outcomes cannot be recorded; nothing more is changed then.
+        """
+        with database_errors(f"The table {self.stops.name!r} cannot be written, so nothing is written"):
+            require_write_permission(self.engine, self.stops, append_only=True)
+        with ExitStack() as stack:
+            # Opened first: without its audit, nothing is written.
+            audits = [stack.enter_context(self._open_audit(part)) for part in self.plan.connections]
+            for part, audit in zip(self.plan.connections, audits, strict=True):
+                audit.approver = approver
+                audit.record_plan(part.plan.unchanged, part.plan.suppressed)
+                self._set_planned_outcomes(part)
+                if part.to_suppress:
+                    self._suppress(part, audit)
+                elif part.plan.to_update:
+                    self._update(part, audit)
+
+    def _open_audit(self, part: ConnectionPlan) -> AbstractContextManager[AuditWriter]:
+        return open_audit(self.context, part.hook, part.pending, self.options.audit)
+
+    def _open_journal(self, part: ConnectionPlan, audit: AuditWriter) -> StopJournal:
+        return StopJournal(
+            self.engine,
+            self.stops,
+            part.hook.vendor.name,
+            part.pending,
+            part.action.digest,
+            part.source,
+            audit,
+        )
+
+    def _create_updater(self, part: ConnectionPlan) -> None:
+        change = part.action.change
+        if change is None or isinstance(change, SuppressChange):
+            return
+        try:
+            self._updaters[part.conn_id] = part.hook.create_updater(change, len(part.plan.to_update))
+        except (InvalidRequest, UnsupportedByVendor) as error:
+            # The author's mistake.
+            raise error.at(f"The action of {part.conn_id!r} is invalid. Nothing was written") from None
+        except ContactsError as error:
+            if part.plan.to_update:
+                part.add_errors([error], str(error))
+
+    def _log_plan(self, part: ConnectionPlan) -> None:
+        title = part.hook.vendor.title
+        if part.action.type == "manual":
             self.log.info(
-                "%s, connection %r: %d contacts to stop manually.", title, one.conn_id, len(one.contacts)
+                "%s, connection %r: %d contacts to stop manually.", title, part.conn_id, len(part.targets)
             )
             return
-        suppressed = len(one.plan.suppressed_indexes)
+        suppressed = len(part.plan.suppressed_indexes)
         self.log.info(
             "%s, connection %r: %d contacts to change (%s), %d unchanged, %d suppressed.",
             title,
-            one.conn_id,
-            len(one.targets_to_change),
-            one.action,
-            len(one.contacts) - len(one.targets_to_change) - suppressed,
+            part.conn_id,
+            len(part.targets_to_change),
+            part.action,
+            len(part.targets) - len(part.targets_to_change) - suppressed,
             suppressed,
         )
         if suppressed:
@@ -94,141 +150,85 @@ class StopRun:
                 "%s, connection %r: %d suppressed contacts are not changed, because this change may do more than stop outreach. Stop them "
                 "manually.",
                 title,
-                one.conn_id,
+                part.conn_id,
                 suppressed,
             )
 
-    def preview(self) -> None:
-        """Note what would be done. Nothing is written to vendors."""
-        self.log.info("This is a preview; nothing is written.")
-        for one in self.plan.connections:
-            with open_audit(self.context, one.hook, one.plan.pending, self.options.audit) as audit:
-                audit.record_plan(one.plan.unchanged, one.plan.suppressed, previewed=one.plan.to_update)
-            self._note_plan(one)
-            self._note(one, one.targets_to_change, "failed" if one.errors else "would_update")
-
-    def write(self, approver: str | None) -> None:
-        """Update and suppress the contacts. Errors of one connection do not affect the others.
-
-        :param approver: who approved it, or None.
-        """
-        with database_errors(f"The table {self.people.name!r} cannot be written, so nothing is written"):
-            if self.engine.dialect.name != "sqlite":
-                require_write_permission(self.engine, self.people, append_only=False)
-        progress: list[Progress] = []
-        with ExitStack() as stack:
-            # Opened first: without its audit, nothing is written.
-            audits = [
-                stack.enter_context(open_audit(self.context, one.hook, one.plan.pending, self.options.audit))
-                for one in self.plan.connections
-            ]
-            for one, audit in zip(self.plan.connections, audits, strict=True):
-                audit.approver = approver
-                audit.record_plan(one.plan.unchanged, one.plan.suppressed)
-                self._note_plan(one)
-                self._suppress(one)
-                journal = StopJournal(
-                    self.engine,
-                    self.people,
-                    one.hook.vendor.name,
-                    one.plan.pending,
-                    one.action.digest,
-                    audit,
-                )
-                progress += self._update(one, journal)
-        for done in progress:
-            done.clear()
-
-    def _create_updater(self, one: ConnectionPlan) -> None:
-        if one.action.change is None:
+    def _update(self, part: ConnectionPlan, audit: AuditWriter) -> None:
+        """Update the contacts of one connection, and set the outcomes."""
+        to_update = part.plan.to_update
+        self._set_outcomes(part, to_update, "failed")
+        if part.errors:
             return
+        vendor = part.hook.vendor
+        journal = self._open_journal(part, audit)
+        updaters = {change_of(to_update[0]): self._updaters[part.conn_id]}
         try:
-            self._updaters[one.conn_id] = one.hook.create_updater(one.action.change, len(one.plan.to_update))
-        except (InvalidRequest, UnsupportedByVendor) as error:
-            # The author's mistake.
-            raise error.at(f"The action of {one.conn_id!r} is invalid. Nothing was written") from None
+            # What is done is in the table of stops, so nothing else has to remember it.
+            outcome, _ = write_updates(part.hook, part.plan, updaters, None, journal, self.log)
         except ContactsError as error:
-            if one.plan.to_update:
-                one.add_errors([error], str(error))
-
-    def _update(self, one: ConnectionPlan, journal: StopJournal) -> list[Progress]:
-        """Update the contacts of one connection, note the outcomes, and return what to clear at the end."""
-        to_update = one.plan.to_update
-        if not to_update:
-            return []
-        vendor = one.hook.vendor
-        if one.errors:
-            self._note(one, to_update, "failed")
-            return []
-        store = find_store(self.context)
-        try:
-            outcome, progress = write_updates(
-                one.hook,
-                one.plan,
-                {change_of(to_update[0]): self._updaters[one.conn_id]},
-                ConnectionStore(store, one.conn_id) if store else None,
-                journal,
-                self.log,
-            )
-        except ContactsError as error:
-            one.add_errors([error], str(error))
-            self._note(one, to_update, "failed")
-            self._note(one, [one.plan.pending[index] for index in journal.updated], "updated")
-            return []
-        self._note(one, [one.plan.pending[index] for index in outcome.updated], "updated")
-        failed = list_failures(vendor.name, one.plan, outcome)
-        self.plan.set_outcomes(vendor.name, failed, "failed")
-        one.add_errors(outcome.failed.values(), outcome.causes(one.plan.pending))
+            if journal.error is not None:
+                raise journal.error from None
+            part.add_errors([error], str(error))
+            self._set_outcomes(part, [part.plan.pending[index] for index in journal.updated], "updated")
+            return
+        self._set_outcomes(part, [part.plan.pending[index] for index in outcome.updated], "updated")
+        failed = list_failures(vendor.name, part.plan, outcome)
+        part.add_errors(outcome.failed.values(), outcome.causes(part.plan.pending))
         for failure in failed[:MAX_CONTACTS_IN_LOG]:
             self.log.warning(
                 "%s, connection %r: contact %s was not updated. %s",
                 vendor.title,
-                one.conn_id,
+                part.conn_id,
                 failure["contact_id"],
                 failure["error"],
             )
-        return [] if failed else [progress]
 
-    def _find_unsuppressed(self, one: ConnectionPlan) -> None:
+    def _find_unsuppressed(self, part: ConnectionPlan) -> None:
         """Find the contacts that are to be suppressed and are not yet."""
-        if one.action.type != "suppress" or not one.contacts:
+        if part.action.type != "suppress" or not part.targets:
             return
-        keys = {id(contact): find_keys({**contact.fields, **contact.reference()}) for contact in one.contacts}
-        location = self.options.suppressions
-        secret_conn_id = self.options.secret_conn_id
-        scopes = (ALL, one.hook.vendor.name)
-        with open_suppressions(location, secret_conn_id, create=True) as suppressions:
-            active = suppressions.find_active({key for found in keys.values() for key in found}, scopes)
-        one.to_suppress = [
-            (contact, keys[id(contact)])
-            for contact in one.contacts
-            if not active.issuperset(keys[id(contact)])
+        vendor = part.hook.vendor.name
+        keys = [self._find_keys(part, target) for target in part.targets]
+        with open_suppressions(
+            self.options.suppressions, self.options.secret_conn_id, create=True
+        ) as suppressions:
+            active = suppressions.find_active({key for found in keys for key in found}, (ALL, vendor))
+        part.to_suppress = [
+            target for target, found in zip(part.targets, keys, strict=True) if not active.issuperset(found)
         ]
 
-    def _suppress(self, one: ConnectionPlan) -> None:
-        if not one.to_suppress:
+    def _suppress(self, part: ConnectionPlan, audit: AuditWriter) -> None:
+        """Add the contacts of one connection to the suppressions, and set the outcomes."""
+        keys = dict.fromkeys(key for target in part.to_suppress for key in self._find_keys(part, target))
+        try:
+            with open_suppressions(
+                self.options.suppressions, self.options.secret_conn_id, create=True
+            ) as suppressions:
+                suppressions.add(
+                    keys,
+                    scope=part.hook.vendor.name,
+                    reason=_SUPPRESSION_REASON,
+                    source=part.source,
+                    until=None,
+                )
+        except ContactsError as error:
+            part.add_errors([error], str(error))
+            self._set_outcomes(part, part.to_suppress, "failed")
             return
-        keys = dict.fromkeys(key for _, found in one.to_suppress for key in found)
-        location = self.options.suppressions
-        with open_suppressions(location, self.options.secret_conn_id, create=True) as suppressions:
-            suppressions.add(
-                keys,
-                scope=one.hook.vendor.name,
-                reason=_SUPPRESSION_REASON,
-                source=describe_task(self.context),
-                until=None,
-            )
-        self.plan.set_outcomes(
-            one.hook.vendor.name, [contact.reference() for contact, _ in one.to_suppress], "updated"
-        )
+        self._set_outcomes(part, part.to_suppress, "updated")
+        self._open_journal(part, audit).record(range(len(part.to_suppress)), {})
 
-    def _note_plan(self, one: ConnectionPlan) -> None:
-        if one.action.type == "suppress":
-            references = [contact.reference() for contact in one.contacts]
-            self.plan.set_outcomes(one.hook.vendor.name, references, "unchanged")
-        self._note(one, one.plan.unchanged, "unchanged")
-        self._note(one, one.plan.suppressed, "suppressed")
+    @staticmethod
+    def _find_keys(part: ConnectionPlan, target: Target) -> list[str]:
+        return find_keys({**target.fields, **target.reference(part.hook.vendor.name)})
 
-    def _note(self, one: ConnectionPlan, targets: Sequence[Target], outcome: str) -> None:
-        vendor = one.hook.vendor.name
+    def _set_planned_outcomes(self, part: ConnectionPlan) -> None:
+        if part.action.type == "suppress":
+            self._set_outcomes(part, part.targets, "unchanged")
+        self._set_outcomes(part, part.plan.unchanged, "unchanged")
+        self._set_outcomes(part, part.plan.suppressed, "suppressed")
+
+    def _set_outcomes(self, part: ConnectionPlan, targets: Sequence[Target], outcome: str) -> None:
+        vendor = part.hook.vendor.name
         self.plan.set_outcomes(vendor, list_references(vendor, targets), outcome)

@@ -19,14 +19,24 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from airflow_provider_contacts.identity_keys import normalize_email, normalize_linkedin, normalize_phone
-from airflow_provider_contacts.people.non_personal_keys import is_placeholder_phone, is_role_mailbox
+from airflow_provider_contacts.identity_keys import (
+    is_member_id,
+    normalize_email,
+    normalize_linkedin,
+    normalize_phone,
+)
+from airflow_provider_contacts.people.non_personal_keys import (
+    is_company_phone,
+    is_placeholder_phone,
+    is_placeholder_profile,
+    is_role_mailbox,
+)
 
 Kind = Literal["linkedin", "email", "phone"]
 # From the most to the least reliable.
 KINDS: tuple[Kind, ...] = ("linkedin", "email", "phone")
 
-Reason = Literal["invalid", "role_mailbox", "placeholder", "too_many_contacts", "conflict"]
+Reason = Literal["invalid", "placeholder", "role_mailbox", "company_number", "too_many_contacts", "conflict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,13 @@ class ContactGrouper:
         """
         address = normalize_email(email)
         number = normalize_phone(phone, country, default_region)
-        self._add_key("linkedin", linkedin_url, normalize_linkedin(linkedin_url), None)
+        handle = normalize_linkedin(linkedin_url)
+        self._add_key(
+            "linkedin",
+            linkedin_url,
+            handle,
+            "placeholder" if handle and is_placeholder_profile(handle) else None,
+        )
         self._add_key(
             "email", email, address, "role_mailbox" if address and is_role_mailbox(address) else None
         )
@@ -124,8 +140,11 @@ class ContactGrouper:
         """Return the contacts of each key of a kind that joins them. Set the other shared keys aside."""
         candidates: list[Sequence[int]] = []
         for contacts in self._list_shared(kind):
+            key = self._keys[kind][contacts[0]]
             if len(contacts) > self._limits.max_contacts_per_key:
                 self._exclude(kind, contacts, "too_many_contacts")
+            elif kind == "phone" and key is not None and is_company_phone(key):
+                self._exclude(kind, contacts, "company_number")
             elif problem := self._find_problem(kind, groups, groups.find_all(contacts)):
                 self._exclude(kind, contacts, problem)
             else:
@@ -278,4 +297,8 @@ class _Groups:
 
     def _own_key(self, kind: Kind, contact: int) -> tuple[str, ...]:
         key = self._own_keys[kind][contact]
-        return () if key is None else (key,)
+        # A profile has a member id in addition to its handle, and placeholders say nothing.
+        says_nothing = key is None or (
+            kind == "linkedin" and (is_member_id(key) or is_placeholder_profile(key))
+        )
+        return () if key is None or says_nothing else (key,)

@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,12 @@ from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.databases.dialects import to_utc
 from airflow_provider_contacts.databases.rows import parse_lists
 from airflow_provider_contacts.people.tables import (
+    CONTACT_COLUMNS,
     CONTACTS_CHANGED_AT,
+    KEY,
     PeopleTables,
-    find_last_change,
-    is_present,
+    find_first_change_after,
+    is_known,
     is_same_contact,
 )
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _IDS_PER_QUERY = 500
-_FIELDS = ("email", "phone", "country", "linkedin_url", "tags", "unknown_fields", "stage", "url")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,7 +35,7 @@ class PersonContact:
 
     :param is_present: whether it was neither removed at its vendor nor erased.
     :param fields: what the table of exported contacts says about it.
-    :param stop_digest: digest of the change that stopped it, or None.
+    :param stops: by the digest of each change that stopped it, which task made the change.
     """
 
     vendor: str
@@ -44,7 +45,7 @@ class PersonContact:
     set_aside: str
     is_present: bool
     fields: Mapping[str, object]
-    stop_digest: str | None
+    stops: Mapping[str, str]
 
     def reference(self) -> Reference:
         """Return the reference of the contact."""
@@ -96,15 +97,19 @@ def find_people(
         # The same contact id may belong to other people in other accounts.
         if person.found_by or not without_account.isdisjoint(same_ids):
             matched.append(person)
-    known = {key for name in person_of for key in (name, (name[0], "", name[2]))}
+    keys = [(one.vendor, one.account_id, one.contact_id) for person in matched for one in person.contacts]
+    known = {key for name in keys for key in (name, (name[0], "", name[2]))}
     unmatched = [
         one for one in references if (one["vendor"], one["account_id"], one["contact_id"]) not in known
     ]
     return matched, unmatched
 
 
-def compute_age(connection: sa.Connection, tables: PeopleTables) -> timedelta | None:
-    """Return how much older the people are than the contacts, or None if they were never resolved."""
+def compute_age(connection: sa.Connection, tables: PeopleTables, now: datetime) -> timedelta | None:
+    """Return since when contacts have changed without being resolved, zero if none has, or None if people were never resolved.
+
+    :param now: the present time, in UTC.
+    """
     import sqlalchemy as sa
 
     state = tables.state
@@ -113,13 +118,17 @@ def compute_age(connection: sa.Connection, tables: PeopleTables) -> timedelta | 
     ).one_or_none()
     if row is None:
         return None
-    changed_at = find_last_change(connection, tables.contacts)
-    if changed_at is None:
-        return timedelta()
-    resolved: datetime | None = to_utc(row.changed_at) if row.changed_at else None
-    # Rounded up: any difference counts, and fractions of seconds are noise in messages.
-    seconds = math.ceil((changed_at - resolved).total_seconds()) if resolved else None
-    return None if seconds is None else timedelta(seconds=max(0, seconds))
+    resolved = to_utc(row.changed_at) if row.changed_at else datetime.min.replace(tzinfo=timezone.utc)
+    first = find_first_change_after(connection, tables.contacts, resolved)
+    if first is not None:
+        # Whole seconds, rounded up: any change counts.
+        return max(timedelta(seconds=math.ceil((now - first).total_seconds())), timedelta(seconds=1))
+    # An export that was under way writes rows with an earlier time.
+    query = sa.select(sa.func.count()).select_from(tables.contacts).where(is_known(tables.contacts))
+    is_complete = connection.scalar(query) == connection.scalar(
+        sa.select(sa.func.count()).select_from(tables.people)
+    )
+    return timedelta() if is_complete else timedelta(seconds=1)
 
 
 def _find_ids(
@@ -147,44 +156,51 @@ def _read_people(
     import sqlalchemy as sa
 
     contacts, people = tables.contacts, tables.people
-    own = [
-        people.c[name]
-        for name in (
-            "person_id",
-            "vendor",
-            "account_id",
-            "contact_id",
-            "matched_on",
-            "set_aside",
-            "stop_digest",
-        )
-    ]  # fmt: skip - a list of names
+    is_present = is_known(contacts) & contacts.c.removed_at.is_(None) & contacts.c.contact_id.is_not(None)
     query = (
         sa.select(
-            *own,
-            sa.case((contacts.c.contact_id.is_not(None) & is_present(contacts), 1), else_=0).label(
-                "is_present"
-            ),
-            *(contacts.c[name] for name in _FIELDS),
+            *(people.c[name] for name in ("person_id", *KEY, "matched_on", "set_aside")),
+            sa.case((is_present, 1), else_=0).label("is_present"),
+            *(contacts.c[name] for name in CONTACT_COLUMNS),
         )
         .select_from(people.outerjoin(contacts, is_same_contact(people, contacts)))
-        .order_by(people.c.vendor, people.c.account_id, people.c.contact_id)
+        .order_by(*(people.c[name] for name in KEY))
     )
     found: dict[str, Person] = {}
     remaining = iter(sorted(person_ids))
     while part := list(islice(remaining, _IDS_PER_QUERY)):
+        stops = _read_stops(connection, tables, part)
         for row in connection.execute(query.where(people.c.person_id.in_(part))).mappings():
             person = found.setdefault(row["person_id"], Person(row["person_id"]))
+            key = (row["vendor"], row["account_id"], row["contact_id"])
             person.contacts.append(
                 PersonContact(
-                    row["vendor"],
-                    row["account_id"],
-                    row["contact_id"],
-                    row["matched_on"],
-                    row["set_aside"],
-                    bool(row["is_present"]),
-                    parse_lists({name: row[name] for name in _FIELDS}),
-                    row["stop_digest"],
+                    vendor=row["vendor"],
+                    account_id=row["account_id"],
+                    contact_id=row["contact_id"],
+                    matched_on=row["matched_on"],
+                    set_aside=row["set_aside"],
+                    is_present=bool(row["is_present"]),
+                    fields=parse_lists({name: row[name] for name in CONTACT_COLUMNS}),
+                    stops=stops.get(key, {}),
                 )
             )
     return list(found.values())
+
+
+def _read_stops(
+    connection: sa.Connection, tables: PeopleTables, person_ids: Sequence[str]
+) -> dict[tuple[str, str, str], dict[str, str]]:
+    """Return the stops of the contacts of people."""
+    import sqlalchemy as sa
+
+    stops, people = tables.stops, tables.people
+    query = (
+        sa.select(*(stops.c[name] for name in KEY), stops.c.stop_digest, stops.c.stopped_by)
+        .select_from(stops.join(people, is_same_contact(stops, people)))
+        .where(people.c.person_id.in_(person_ids))
+    )
+    found: dict[tuple[str, str, str], dict[str, str]] = defaultdict(dict)
+    for row in connection.execute(query):
+        found[row.vendor, row.account_id, row.contact_id][row.stop_digest] = row.stopped_by
+    return found

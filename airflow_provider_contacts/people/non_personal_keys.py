@@ -1,26 +1,50 @@
-"""Recognize e-mail addresses and phone numbers that do not identify one person."""
+"""Recognize e-mail addresses, phone numbers and LinkedIn profiles that do not identify one person."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
-# The part before the at sign. Add names in lower case; everything but the letters a-z is ignored.
+# The part before the at sign, or its first word. Add names in lower case and without accents.
 ROLE_MAILBOXES = frozenset(
     """
-    abuse accounting accounts admin administracion administration administrator anfrage ap apply ar billing board
-    booking bookings buero business careers ceo comercial compliance compras contabilidad contact contacto contactus
-    contato customercare customerservice customersupport donotreply email empfang enquiries enquiry events facturacion
-    feedback finance frontdesk general hallo hello help helpdesk hi hola hostmaster hr info information infos
-    inquiries inquiry invoice invoices it jobs karriere kontakt legal mail mailbox mailerdaemon management marketing
-    media na news newsletter noc noemail nomail none noreply null office oficina operations ops order orders partner
-    partners post postmaster press presse privacy procurement purchasing recepcion reception rechnung recruiting
-    recruitment rh root sales secretariat security service services shop spam staff store subscribe support team tech
-    test unknown unsubscribe ventas verkauf vertrieb webmaster welcome
+    abuse accounting accounts accueil admin administracion administration administrator amministrazione anfrage ap
+    apply ar atendimento billing board booking bookings buero bureau buro business careers ceo comercial compliance compras
+    comptabilite contabilidad contact contacto contactus contato customercare customerservice customersupport
+    donotreply email empfang enquiries enquiry events example facturacion facturation feedback finance financeiro
+    frontdesk general hallo hello help helpdesk hi hola hostmaster hr info information infos inquiries inquiry invoice
+    invoices it jobs karriere kontakt kundendienst kundenservice legal mail mailbox mailerdaemon management marketing
+    media na news newsletter no nobody noc noemail nomail none noreply null office oficina operations ops order orders
+    partner partners payments post postmaster praxis press presse privacy procurement purchasing recepcion reception
+    rechnung recruiting recruitment rh root sales secretaria secretariat security segreteria sekretariat service
+    services shop spam staff store subscribe suporte support team tech test ufficio unknown unsubscribe user vendite
+    ventas verkauf vertrieb verwaltung webmaster welcome zentrale
     """.split()  # noqa: SIM905 - too many words for a list
+)
+# What forms and imports write in place of a handle.
+PLACEHOLDER_PROFILES = frozenset(
+    (
+        "example",
+        "me",
+        "n-a",
+        "na",
+        "nan",
+        "nil",
+        "none",
+        "null",
+        "profile",
+        "test",
+        "undefined",
+        "unknown",
+        "username",
+        "your-name",
+    )
 )
 
 _NOT_LETTERS = re.compile(r"[^a-z]+")
-_MIN_TEST_DIGITS = 6
+# Shorter words are names of people too: Na Li.
+_MIN_FIRST_WORD_LENGTH = 4
+_MIN_PLACEHOLDER_DIGITS = 6
 _RISING = "01234567890123456789"
 _FALLING = _RISING[::-1]
 
@@ -28,10 +52,30 @@ _FALLING = _RISING[::-1]
 def is_role_mailbox(email: str) -> bool:
     """Return whether a normalized address belongs to a role, or to no one person, such as ``info@`` or ``noreply@``."""
     local_part = email.rpartition("@")[0].partition("+")[0]
-    return _NOT_LETTERS.sub("", local_part) in ROLE_MAILBOXES
+    if not local_part.isascii():
+        local_part = "".join(
+            char for char in unicodedata.normalize("NFKD", local_part) if not unicodedata.combining(char)
+        )
+    words = [word for word in _NOT_LETTERS.split(local_part) if word]
+    first = words[0] if words and len(words[0]) >= _MIN_FIRST_WORD_LENGTH else ""
+    return first in ROLE_MAILBOXES or "".join(words) in ROLE_MAILBOXES
+
+
+def is_placeholder_profile(handle: str) -> bool:
+    """Return whether a normalized handle is what forms and imports write if there is none."""
+    return handle in PLACEHOLDER_PROFILES
 
 
 def is_placeholder_phone(phone: str) -> bool:
     """Return whether a number in E.164 is a placeholder: its last digits are all the same, or count up or down."""
-    end = phone[-_MIN_TEST_DIGITS:]
+    end = phone.partition(";")[0][-_MIN_PLACEHOLDER_DIGITS:]
     return len(set(end)) == 1 or end in _RISING or end in _FALLING
+
+
+def is_company_phone(phone: str) -> bool:
+    """Return whether a number in E.164 is of a kind that people do not have: toll-free, shared cost, premium rate, universal access."""
+    import phonenumbers
+
+    kinds = phonenumbers.PhoneNumberType
+    kind = phonenumbers.number_type(phonenumbers.parse(phone.partition(";")[0]))
+    return kind in (kinds.TOLL_FREE, kinds.SHARED_COST, kinds.PREMIUM_RATE, kinds.UAN)

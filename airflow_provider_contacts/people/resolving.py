@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from airflow_provider_contacts.people.tables import (
     KEY,
     PeopleTables,
     find_last_change,
-    is_present,
+    is_known,
     is_same_contact,
 )
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _ROWS_PER_FETCH = 1000
-# Does not occur in ids.
-_SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Resolution:
 class _Contacts:
     """The contacts in the order in which they were read, and what the table of people says about them.
 
-    :param references: of the contacts.
+    :param references: the keys of the contacts as JSON, which needs less memory than tuples.
     :param people: the people of the table.
     :param person_of: for each contact, the position of its person, or -1.
     :param described: for each contact, its ``matched_on`` and ``set_aside``.
@@ -85,7 +84,7 @@ class _Contacts:
 def resolve_people(
     engine: sa.Engine, tables: PeopleTables, limits: Limits, regions: Mapping[str, str]
 ) -> Resolution:
-    """Resolve the people of all contacts that are present, in one transaction.
+    """Resolve the people of all contacts that are not erased, in one transaction.
 
     :param regions: by vendor, the ISO 3166 alpha-2 code of the country of phone numbers without one.
     """
@@ -126,7 +125,7 @@ def _read(
     grouper: ContactGrouper,
     regions: Mapping[str, str],
 ) -> _Contacts:
-    """Read all contacts that are present, each with its row in the table of people."""
+    """Read all contacts that are not erased, each with its row in the table of people."""
     import sqlalchemy as sa
 
     columns = [contacts.c[name] for name in (*KEY, *IDENTITY_COLUMNS)]
@@ -134,7 +133,7 @@ def _read(
     query = (
         sa.select(*columns, *own)
         .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
-        .where(is_present(contacts))
+        .where(is_known(contacts))
     )
     found = _Contacts()
     result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
@@ -147,7 +146,7 @@ def _read(
                 linkedin_url=linkedin_url,
                 default_region=regions.get(key[0], ""),
             )
-            found.add(_SEPARATOR.join(key), person_id, since, (matched_on, set_aside))
+            found.add(json.dumps(key, ensure_ascii=False), person_id, since, (matched_on, set_aside))
     return found
 
 
@@ -159,11 +158,9 @@ def _write(
     assignment: Assignment,
 ) -> int:
     """Insert and update the rows that differ, and return how many there were."""
-    import sqlalchemy as sa
-
     written = 0
     changed = _list_changed(found, grouping, assignment)
-    update = people.update().where(*(people.c[name] == sa.bindparam(f"key_{name}") for name in KEY))
+    update = people.update().where(*_is_key(people))
     while part := list(islice(changed, _ROWS_PER_FETCH)):
         inserted = [row for is_new, row in part if is_new]
         updated = [
@@ -190,7 +187,7 @@ def _list_changed(
         if person == previous and described == found.described[contact]:
             continue
         row = {
-            **dict(zip(KEY, reference.split(_SEPARATOR), strict=True)),
+            **dict(zip(KEY, json.loads(reference), strict=True)),
             "person_id": assignment.people[person].person_id,
             "person_since": assignment.people[person].since,
             "matched_on": described[0],
@@ -200,11 +197,25 @@ def _list_changed(
 
 
 def _delete_missing(connection: sa.Connection, contacts: sa.Table, people: sa.Table) -> int:
-    """Delete the rows of contacts that are not present any more."""
+    """Delete the rows of contacts that were deleted or erased, and return how many there were."""
     import sqlalchemy as sa
 
-    present = sa.select(contacts.c.contact_id).where(is_same_contact(contacts, people), is_present(contacts))
-    return connection.execute(people.delete().where(~present.exists())).rowcount
+    known = sa.select(contacts.c.contact_id).where(is_same_contact(contacts, people), is_known(contacts))
+    # Read first: MySQL locks every row that a DELETE with a subquery looks at.
+    query = sa.select(*(people.c[name] for name in KEY)).where(~known.exists())
+    missing = [
+        {f"key_{name}": value for name, value in row.items()} for row in connection.execute(query).mappings()
+    ]
+    if missing:
+        connection.execute(people.delete().where(*_is_key(people)), missing)
+    return len(missing)
+
+
+def _is_key(people: sa.Table) -> list[sa.ColumnElement[bool]]:
+    """Return the condition that a row has the key in the parameters ``key_…``."""
+    import sqlalchemy as sa
+
+    return [people.c[name] == sa.bindparam(f"key_{name}") for name in KEY]
 
 
 def _write_state(connection: sa.Connection, state: sa.Table, changed_at: datetime | None) -> None:
@@ -225,7 +236,7 @@ def _count_channels(references: Sequence[str], group_of: Sequence[int]) -> dict[
     bits: dict[str, int] = {}
     vendors = array("Q", [0]) * len(references)
     for reference, group in zip(references, group_of, strict=True):
-        vendor = reference.partition(_SEPARATOR)[0]
+        vendor = json.loads(reference)[0]
         vendors[group] |= 1 << bits.setdefault(vendor, len(bits))
     counts = Counter(mask.bit_count() for mask in vendors if mask)
     return {str(count): people for count, people in sorted(counts.items())}

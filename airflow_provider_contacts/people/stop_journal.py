@@ -1,4 +1,4 @@
-"""Record in the table of people which contacts were stopped."""
+"""Record which contacts were stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.databases.connecting import transaction
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.errors import ContactsError
-from airflow_provider_contacts.people.tables import KEY
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -20,42 +19,65 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, repr=False)
 class StopJournal:
-    """Records the contacts of one connection that were stopped, so that no later run changes them again in the same way.
+    """Records the contacts of one connection that were stopped, so that no later run stops them again in the same way.
 
-    :param people: the table of people.
+    :param stops: the table of stops.
     :param targets: the contacts that may be updated.
     :param digest: identifies the change.
+    :param source: what stops them: DAG, task and run.
     :param audit: where the outcomes are recorded too.
-    :param updated: the contacts that were recorded as updated, by index.
+    :param updated: the contacts that were updated, by index.
+    :param error: why outcomes could not be recorded, or None.
     """
 
     engine: sa.Engine
-    people: sa.Table
+    stops: sa.Table
     vendor: str
     targets: Sequence[Target]
     digest: str
+    source: str
     audit: Journal
     updated: set[int] = field(default_factory=set)
+    error: ContactsError | None = None
 
     def record(self, updated: Sequence[int], failed: Mapping[int, ContactsError]) -> None:
         """Record contacts, by index into the targets.
 
         :raises ContactsError: if that fails.
         """
-        import sqlalchemy as sa
-
         self.updated.update(updated)
-        self.audit.record(updated, failed)
-        if not updated:
-            return
-        is_row = [self.people.c[name] == sa.bindparam(f"key_{name}") for name in KEY]
-        values = {"stop_digest": self.digest, "stopped_at": datetime.now(timezone.utc)}
-        references = [self.targets[index].reference(self.vendor) for index in updated]
-        rows = [{f"key_{name}": value for name, value in reference.items()} for reference in references]
-        with (
-            database_errors(
-                f"The stopped contacts could not be recorded in the table {self.people.name!r}, so no more contacts are updated"
-            ),
-            transaction(self.engine) as connection,
-        ):
-            connection.execute(self.people.update().where(*is_row).values(values), rows)
+        try:
+            # First: without the row, a retry would change the contact again.
+            self._insert([self.targets[index] for index in updated])
+            self.audit.record(updated, failed)
+        except ContactsError as error:
+            self.error = error
+            raise
+
+    def _insert(self, targets: Sequence[Target]) -> None:
+        common = {
+            "stop_digest": self.digest,
+            "stopped_at": datetime.now(timezone.utc),
+            "stopped_by": self.source,
+        }
+        rows = [{**target.reference(self.vendor), **common} for target in targets]
+        problem = f"The stopped contacts could not be recorded in the table {self.stops.name!r}, so no more contacts are updated"
+        with database_errors(problem):
+            _insert_new(self.engine, self.stops, rows)
+
+
+def _insert_new(engine: sa.Engine, stops: sa.Table, rows: list[dict[str, object]]) -> None:
+    """Insert rows, except those that another task has inserted at the same moment."""
+    import sqlalchemy as sa
+
+    if not rows:
+        return
+    try:
+        with transaction(engine) as connection:
+            connection.execute(stops.insert(), rows)
+    except sa.exc.IntegrityError:
+        with transaction(engine) as connection:
+            for row in rows:
+                is_row = [stops.c[column.name] == row[column.name] for column in stops.primary_key]
+                if connection.execute(sa.select(stops.c.stopped_at).where(*is_row)).first() is None:
+                    connection.execute(stops.insert(), [row])

@@ -69,9 +69,8 @@ def find_person_rows(
     if account_id is not None:
         is_contact &= columns.account_id == account_id
     person_ids = sa.select(columns.person_id).where(is_contact)
-    shown = [column for column in columns if column.name != "stop_digest"]
     query = (
-        sa.select(*shown)
+        sa.select(*columns)
         .where(columns.person_id.in_(person_ids))
         .order_by(columns.person_id, columns.vendor, columns.account_id, columns.contact_id)
     )

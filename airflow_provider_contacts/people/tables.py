@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 KEY = ("vendor", "account_id", "contact_id")
 # What identifies a person.
 IDENTITY_COLUMNS = ("email", "phone", "country", "linkedin_url")
-_CONTACT_COLUMNS = (*IDENTITY_COLUMNS, "tags", "unknown_fields", "stage", "url")
+CONTACT_COLUMNS = (*IDENTITY_COLUMNS, "tags", "unknown_fields", "stage", "url")
 _STATE_SUFFIX = "_state"
+_STOPS_SUFFIX = "_stops"
 # The name of the only row of the state: when the contacts had changed last that the people were resolved from.
 CONTACTS_CHANGED_AT = "contacts_changed_at"
 
@@ -43,6 +44,7 @@ class PeopleTables:
     contacts: sa.Table
     people: sa.Table
     state: sa.Table
+    stops: sa.Table
 
 
 @contextlib.contextmanager
@@ -68,6 +70,7 @@ def open_people_tables(
         define_contacts_table(contacts_table),
         define_people_table(people_table),
         define_state_table(people_table),
+        define_stops_table(people_table),
     )
     with connect(conn_id) as engine:
         require_tested(engine.dialect.name, allow_untested=allow_untested_dialect)
@@ -77,7 +80,7 @@ def open_people_tables(
             f"The tables of people in the database of connection {conn_id!r} cannot be used"
         ):
             require_table(engine, tables.contacts, allow_other_columns=True, writer="ContactsToSqlOperator")
-            for table in (tables.people, tables.state):
+            for table in (tables.people, tables.state, tables.stops):
                 if create:
                     ensure_table(engine, table, create=True)
                 else:
@@ -99,10 +102,25 @@ def define_people_table(name: object) -> sa.Table:
         sa.Column("person_since", types["time"], nullable=False),
         sa.Column("matched_on", types["key"], nullable=False),
         sa.Column("set_aside", types["key"], nullable=False),
-        sa.Column("stop_digest", sa.String(DIGEST_LENGTH), nullable=True),
-        sa.Column("stopped_at", types["time"], nullable=True),
     ]
     return build_table(name, columns, "people_table")
+
+
+def define_stops_table(name: object) -> sa.Table:
+    """Return the definition of the table of contacts that were stopped, with a row per contact and change.
+
+    :param name: of the table of people.
+    """
+    import sqlalchemy as sa
+
+    types = build_column_types()
+    columns = [
+        *_key_columns(),
+        sa.Column("stop_digest", sa.String(DIGEST_LENGTH), primary_key=True),
+        sa.Column("stopped_at", types["time"], nullable=False),
+        sa.Column("stopped_by", types["text"], nullable=False),
+    ]
+    return build_table(f"{name}{_STOPS_SUFFIX}", columns, "people_table")
 
 
 def define_state_table(name: object) -> sa.Table:
@@ -130,7 +148,7 @@ def define_contacts_table(name: object) -> sa.Table:
     types = build_column_types()
     columns = [
         *_key_columns(),
-        *(sa.Column(column, types["text"], nullable=True) for column in _CONTACT_COLUMNS),
+        *(sa.Column(column, types["text"], nullable=True) for column in CONTACT_COLUMNS),
         sa.Column("digest", sa.String(DIGEST_LENGTH), nullable=False),
         sa.Column("changed_at", types["time"], nullable=False),
         sa.Column("removed_at", types["time"], nullable=True),
@@ -151,9 +169,9 @@ def is_same_contact(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElemen
     return sa.and_(*(one.c[name] == other.c[name] for name in KEY))
 
 
-def is_present(contacts: sa.Table) -> sa.ColumnElement[bool]:
-    """Return the condition that a contact was neither removed at its vendor nor erased."""
-    return contacts.c.removed_at.is_(None) & (contacts.c.digest != ERASED)
+def is_known(contacts: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition that a contact was not erased. It may be removed at its vendor."""
+    return contacts.c.digest != ERASED
 
 
 def find_last_change(connection: sa.Connection, contacts: sa.Table) -> datetime | None:
@@ -163,3 +181,15 @@ def find_last_change(connection: sa.Connection, contacts: sa.Table) -> datetime 
     query = sa.select(sa.func.max(contacts.c.changed_at), sa.func.max(contacts.c.removed_at))
     times: Sequence[datetime | None] = connection.execute(query).one()
     return max((to_utc(moment) for moment in times if moment), default=None)
+
+
+def find_first_change_after(
+    connection: sa.Connection, contacts: sa.Table, moment: datetime
+) -> datetime | None:
+    """Return when a contact changed, appeared or was removed first after a time, or None if none did."""
+    import sqlalchemy as sa
+
+    columns = (contacts.c.changed_at, contacts.c.removed_at)
+    queries = [sa.select(sa.func.min(column)).where(column > moment) for column in columns]
+    times = [connection.scalar(query) for query in queries]
+    return min((to_utc(found) for found in times if found), default=None)

@@ -6,7 +6,6 @@ form, so that an answer says what it is about: before Airflow 3.4, a task that a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,25 +36,24 @@ _ASKS_AGAIN = "A retry asks again."
 class ApprovalRequest:
     """What a person is asked.
 
-    :param digests: one per connection, of the connection, the contacts and their changes.
-    :param number: what the form shows of the digests.
+    :param digest: of the connection, the contacts and their changes.
+    :param number: what the form shows of the digest.
     :param body: Markdown, without personal data.
     """
 
-    digests: tuple[str, ...]
+    digest: str
     number: str
     subject: str
     body: str
 
     @classmethod
-    def create(cls, digests: Sequence[str], write: Callable[..., tuple[str, str]]) -> ApprovalRequest:
-        """Return a request. Its number is the start of the digest of its digests.
+    def create(cls, digest: str, write: Callable[..., tuple[str, str]]) -> ApprovalRequest:
+        """Return a request. Its number is the start of the digest.
 
         :param write: takes the number, and returns the subject and the body.
         """
-        sorted_digests = sorted(digests)
-        number = hashlib.sha256("".join(sorted_digests).encode()).hexdigest()[:_NUMBER_LENGTH]
-        return cls(tuple(sorted_digests), number, *write(number=number))
+        number = digest[:_NUMBER_LENGTH]
+        return cls(digest, number, *write(number=number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,21 +241,15 @@ class ApprovalMemory:
         self._log = log
 
     def find_approver(self, request: ApprovalRequest) -> str | None:
-        """Return who approved the request in an earlier attempt, or None.
-
-        The approval still holds if some of the connections are done.
-        """
+        """Return who approved the request in an earlier attempt, or None."""
         stored = self._call("read", _ASKS_AGAIN, lambda store: store.get(_STATE_KEY))
         fields = stored if isinstance(stored, dict) else {}
-        approved = fields.get("digests")
         approver = fields.get("approver")
-        if not isinstance(approved, list) or not isinstance(approver, str):
-            return None
-        return approver if set(request.digests) <= set(approved) else None
+        return approver if fields.get("digest") == request.digest and isinstance(approver, str) else None
 
     def save(self, request: ApprovalRequest, approver: str) -> None:
         """Remember an approval."""
-        value = {"digests": list(request.digests), "approver": approver}
+        value = {"digest": request.digest, "approver": approver}
         self._call("written", _ASKS_AGAIN, lambda store: store.set(_STATE_KEY, value))
 
     def clear(self) -> None:

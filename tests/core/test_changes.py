@@ -63,7 +63,7 @@ def test_any_value_is_a_change_or_an_invalid_request(add: Any, remove: Any, repl
 def test_text_form() -> None:
     assert str(parse_tag_change(["a"], ["b", "c"])) == "add 'a', remove 'b', 'c'"
     assert str(parse_tag_change(replace=[])) == "replace all tags with none"
-    assert str(parse_stage_change("Won", "all")) == "move to stage 'Won' in all"
+    assert str(parse_stage_change("Won", "all")) == "move to stage 'Won' in all campaigns"
     assert str(parse_notes_change(None)) == "clear the notes"
     assert "secret" not in str(parse_notes_change({"secret": 1})) + repr(parse_notes_change({"secret": 1}))
 

@@ -60,6 +60,7 @@ def test_changes() -> None:
         ({"a": {"stage": " "}}, "'a' is invalid. `stage` must be the name of a stage"),
         ({"a": {"add_tags": []}}, "`add_tags` and `remove_tags` are empty"),
         ({"a": {"campaign": "all"}}, "`stage` must be"),
+        ({"a": {"stage": "Lost", "accounts": []}}, "`accounts` is empty"),
         ({"a": {"stage": "Lost", "accounts": [1.5]}}, "`accounts` must be a list of account ids"),
         ({"a": "manual", "a ": "manual"}, "names the connection 'a' twice"),
     ],
@@ -74,7 +75,7 @@ def test_defaults_are_the_mildest_documented_changes() -> None:
         dict.fromkeys(("talktohumans_default", "thoughtly_default", "mailstand_default"), "default")
     )
     assert str(actions["talktohumans_default"]) == "add 'Stop outreach'"
-    assert str(actions["mailstand_default"]) == "move to stage 'Not Interested' in all"
+    assert str(actions["mailstand_default"]) == "move to stage 'Not Interested' in all campaigns"
     assert actions["thoughtly_default"].type == "manual"
     with pytest.raises(InvalidRequest, match="Tether has no default. Set a change"):
         adapt({"tether_default": "default"})

@@ -142,7 +142,7 @@ class TestStopping:
         assert len(result["would_update"]) + len(result["unchanged"]) == 2
         assert result["updated"] == []
         assert writes(sandbox) == []
-        assert {row["stop_digest"] for row in people.rows("contact_people")} == {None}
+        assert people.rows("contact_people_stops") == []
 
     def test_other_accounts_of_the_same_connection_are_stopped(
         self, sandbox: Sandbox, people: Database
@@ -175,6 +175,63 @@ class TestStopping:
         actions = {**ACTIONS, "tether_default": {"stage": "Contacted"}}
         people.run("UPDATE contacts SET stage = 'Qualified'")
         assert outcomes(stop(person["talktohumans"], actions=actions))["tether"] == "updated"
+
+    def test_actions_do_not_undo_each_other(self, sandbox: Sandbox, people: Database) -> None:
+        person = person_with(people)
+        row = row_of(sandbox, person["tether"][0])
+        stages = []
+        for stage in ("Lost", "Contacted", "Lost", "Contacted"):
+            stop(person["talktohumans"], actions={"tether_default": {"stage": stage}})
+            stages.append(row.status)
+        assert stages == ["Lost", "Contacted", "Contacted", "Contacted"]
+
+    def test_a_contact_that_was_stopped_is_remembered_when_it_comes_back(
+        self, sandbox: Sandbox, people: Database
+    ) -> None:
+        person = person_with(people)
+        stop(person["talktohumans"])
+        [one] = person["tether"]
+        row = row_of(sandbox, one)
+        row.status = "Qualified"
+        people.run(f"DELETE FROM contacts WHERE contact_id = '{one['contact_id']}'")
+        ResolvePeopleOperator(task_id="resolve", sql_conn_id="warehouse").execute({})
+        load(people, "tether")
+        ResolvePeopleOperator(task_id="resolve", sql_conn_id="warehouse").execute({})
+        assert outcomes(stop(person["talktohumans"]))["tether"] == "unchanged"
+        assert row.status == "Qualified"
+
+    def test_what_the_table_says_may_be_out_of_date(self, sandbox: Sandbox, people: Database) -> None:
+        person = person_with(people)
+        row = row_of(sandbox, person["tether"][0])
+        row.status = "Contacted"
+        people.run("UPDATE contacts SET stage = 'Lost' WHERE vendor = 'tether'")
+        assert outcomes(stop(person["talktohumans"]))["tether"] == "updated"
+        assert row.status == "Lost"
+
+    def test_duplicates_in_the_same_account_are_stopped(self, sandbox: Sandbox, people: Database) -> None:
+        person = person_with(people)
+        [lead] = person["tether"]
+        [email] = [row["email"] for row in people.rows() if row["contact_id"] == lead["contact_id"]]
+        other = next(
+            row
+            for row in sandbox.state.tables["tether"].rows
+            if row.contact_id != lead["contact_id"] and row.status != "Lost"
+        )
+        people.run(
+            f"UPDATE contacts SET email = '{email}', phone = NULL WHERE contact_id = '{other.contact_id}'"
+        )
+        ResolvePeopleOperator(task_id="resolve", sql_conn_id="warehouse").execute({})
+        result = stop([lead])
+        assert other.reference("tether") in result["updated"]
+        assert lead not in result["updated"]
+
+    def test_a_removed_contact_that_has_replied_stops_the_others(
+        self, sandbox: Sandbox, people: Database
+    ) -> None:
+        person = person_with(people)
+        people.run("UPDATE contacts SET removed_at = changed_at WHERE vendor = 'talktohumans'")
+        ResolvePeopleOperator(task_id="resolve", sql_conn_id="warehouse").execute({})
+        assert outcomes(stop(person["talktohumans"]))["tether"] == "updated"
 
     def test_an_opt_out_is_not_weakened(self, sandbox: Sandbox, people: Database) -> None:
         person = person_with(people)
@@ -229,10 +286,18 @@ class TestStopping:
         assert one.person.phone == colleague.person.phone
         result = stop([one.reference("thoughtly")], preview=True)
         touched = [action for person in result["people"] for action in person["actions"]]
-        assert colleague.reference("thoughtly") not in [
+        references = [
             {key: action[key] for key in ("vendor", "account_id", "contact_id")} for action in touched
         ]
-        assert touched
+        assert references
+        colleagues = [
+            row.reference(vendor)
+            for vendor, table in sandbox.state.tables.items()
+            for row in table.rows
+            if row.person.number == number + 1
+        ]
+        assert len(colleagues) > 1
+        assert not [reference for reference in references if reference in colleagues]
 
 
 class TestSafeguards:
@@ -305,6 +370,55 @@ class TestSafeguards:
             == person["talktohumans"]
         )
 
+    def test_a_person_is_suppressed_by_the_keys_of_any_contact(
+        self, sandbox: Sandbox, people: Database, secret: str
+    ) -> None:
+        person = person_with(people)
+        [lead] = person["tether"]
+        [email] = [row["email"] for row in people.rows() if row["contact_id"] == lead["contact_id"]]
+        people.run(
+            f"UPDATE contacts SET email = NULL, phone = NULL WHERE contact_id = '{lead['contact_id']}'"
+        )
+        suppressions = "warehouse.contact_suppressions"
+        SuppressContactsOperator(
+            task_id="suppress", contacts=[{"email": email}], suppressions=suppressions, reason="test"
+        ).execute({})
+        result = stop(person["talktohumans"], suppressions=suppressions)
+        assert lead in result["suppressed"]
+
+    @pytest.mark.parametrize("preview", [None, "", "None", "{{ '' }}", "{{ none }}"])
+    def test_an_empty_preview_does_not_write(self, preview: Any, sandbox: Sandbox, people: Database) -> None:
+        person = person_with(people)
+        if preview in (None, "", "None"):
+            # Written like that, it is the default.
+            assert stop(person["talktohumans"], preview=preview)["would_update"]
+            assert writes(sandbox) == []
+            return
+        with pytest.raises(InvalidRequest, match="`preview` is set on the operator but has become empty"):
+            stop(person["talktohumans"], preview=preview)
+        with pytest.raises(InvalidRequest, match="`max_age` is set on the operator but has become empty"):
+            stop(person["talktohumans"], max_age=preview)
+        assert writes(sandbox) == []
+
+    def test_approval_and_audit_of_suppressions(
+        self, sandbox: Sandbox, people: Database, secret: str
+    ) -> None:
+        person = person_with(people)
+        operator = make(
+            person["talktohumans"],
+            actions={"tether_default": "suppress"},
+            suppressions="warehouse.contact_suppressions",
+            require_approval=True,
+            audit="warehouse.contact_audit",
+        )
+        with approvals() as received:
+            with pytest.raises(TaskAwaitingInput):
+                operator.execute(context())
+            assert "- `suppress`" in received.request.body
+            operator.execute_complete(context(), answer(request=received.number))
+        [row] = people.rows("contact_audit")
+        assert (row["outcome"], row["change"], row["approver"]) == ("updated", "suppress", "Ada")
+
     def test_max_updates_counts_all_connections(self, sandbox: Sandbox, people: Database) -> None:
         people.run("UPDATE contacts SET stage = 'Contacted'")
         person = person_with(people)
@@ -318,7 +432,7 @@ class TestSafeguards:
         stop(person["talktohumans"], audit="warehouse.contact_audit")
         found = {(row["vendor"], row["outcome"], row["change"]) for row in people.rows("contact_audit")}
         assert found == {
-            ("mailstand", "updated", "move to stage 'Not Interested' in all"),
+            ("mailstand", "updated", "move to stage 'Not Interested' in all campaigns"),
             ("tether", "updated", "move to stage 'Lost'"),
         }
 
@@ -409,13 +523,17 @@ class TestTables:
     ) -> None:
         person = person_with(people)
         stop(person["tether"], preview=True)
-        assert "older than the contacts" not in log()
-        later = {"sqlite": "'2126-01-01 00:00:00.000000'"}.get(people.kind, "'2126-01-01 00:00:00'")
+        assert "are not in 'contact_people' yet" not in log()
         [one] = person["thoughtly"]
-        people.run(f"UPDATE contacts SET changed_at = {later} WHERE contact_id = '{one['contact_id']}'")
+        people.run(
+            f"UPDATE contacts SET changed_at = '2020-01-01 00:00:00.000000' WHERE contact_id = '{one['contact_id']}'",
+            "UPDATE contact_people_state SET changed_at = '2019-01-01 00:00:00.000000'",
+        )
         stop(person["tether"], preview=True)
-        assert "The table 'contact_people' is " in log()
-        with pytest.raises(InvalidRequest, match=r"and max_age is 1 day, 0:00:00. Run ResolvePeopleOperator"):
+        assert (
+            "ago and are not in 'contact_people' yet. Run ResolvePeopleOperator after every export." in log()
+        )
+        with pytest.raises(InvalidRequest, match=r"max_age is 1 day, 0:00:00. Run ResolvePeopleOperator"):
             stop(person["tether"], preview=True, max_age="1d")
         ResolvePeopleOperator(task_id="resolve", sql_conn_id=people.conn_id).execute({})
         stop(person["tether"], preview=True, max_age="1d")

@@ -15,16 +15,16 @@ from tests.conftest import Sandbox
 
 
 def contact(vendor: str, account_id: str, contact_id: str, *, is_present: bool = True) -> PersonContact:
-    return PersonContact(vendor, account_id, contact_id, "email", "", is_present, {}, None)
+    return PersonContact(vendor, account_id, contact_id, "email", "", is_present, {}, {})
 
 
 REPLIED = contact("talktohumans", "101", "1")
 TWIN = contact("talktohumans", "102", "1")
-SAME_ACCOUNT = contact("talktohumans", "101", "2")
+DUPLICATE = contact("talktohumans", "101", "2")
 LEAD = contact("tether", "org", "3")
 GONE = contact("tether", "org", "4", is_present=False)
 CALLED = contact("thoughtly", "team", "5")
-PERSON = Person("p", [REPLIED, SAME_ACCOUNT, TWIN, LEAD, GONE, CALLED], [REPLIED])
+PERSON = Person("p", [REPLIED, DUPLICATE, TWIN, LEAD, GONE, CALLED], [REPLIED])
 
 
 def plan(actions: Any) -> StopPlan:
@@ -32,28 +32,29 @@ def plan(actions: Any) -> StopPlan:
     hooks: dict[str, ContactsHook[Any]] = {
         conn_id: ContactsHook.for_connection(conn_id) for conn_id in parsed
     }
-    return StopPlan.create([PERSON], [], parsed, hooks)
+    return StopPlan.create([PERSON], [], parsed, hooks, "")
 
 
-def test_other_contacts_are_in_other_accounts() -> None:
-    assert list_other_contacts(PERSON) == [TWIN, LEAD, GONE, CALLED]
+def test_other_contacts_are_all_but_the_one_that_replied() -> None:
+    assert list_other_contacts(PERSON) == [DUPLICATE, TWIN, LEAD, GONE, CALLED]
 
 
 def test_contacts_are_assigned_to_connections(sandbox: Sandbox) -> None:
     made = plan({"talktohumans_default": {"add_tags": "x"}, "tether_default": {"stage": "Lost"}})
     linkedin, leads = made.connections
-    assert (linkedin.contacts, leads.contacts) == ([TWIN], [LEAD])
-    made.set_outcomes("talktohumans", [TWIN.reference()], "updated")
+    assert [(one.account_id, one.contact_id) for one in linkedin.targets] == [("101", "2"), ("102", "1")]
+    assert [one.contact_id for one in leads.targets] == ["3"]
+    made.set_outcomes("talktohumans", [DUPLICATE.reference(), TWIN.reference()], "updated")
     made.set_outcomes("tether", [LEAD.reference()], "failed")
     assert made.group_by_outcome() == {
-        "updated": [TWIN.reference()],
+        "updated": [DUPLICATE.reference(), TWIN.reference()],
         "failed": [LEAD.reference()],
         "removed": [GONE.reference()],
         "manual": [CALLED.reference()],
     }
     [described] = made.describe_people()
     assert (described["person_id"], described["matched_on"]) == ("p", ["email"])
-    assert described["actions"][:2] == [  # type: ignore[index]
+    assert described["actions"][1:3] == [  # type: ignore[index]
         {
             **TWIN.reference(),
             "contacts_conn_id": "talktohumans_default",
@@ -71,7 +72,7 @@ def test_contacts_are_assigned_to_connections(sandbox: Sandbox) -> None:
 
 def test_connections_of_other_accounts_get_nothing(sandbox: Sandbox) -> None:
     made = plan({"talktohumans_default": {"add_tags": "x", "accounts": "999"}})
-    assert made.connections[0].contacts == []
+    assert made.connections[0].targets == []
     assert TWIN.reference() in made.group_by_outcome()["manual"]
 
 

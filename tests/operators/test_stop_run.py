@@ -42,8 +42,17 @@ def make(contacts: Any, **arguments: Any) -> StopOutreachOperator:
     return StopOutreachOperator(task_id="stop", contacts=contacts, sql_conn_id="warehouse", **arguments)
 
 
-def count_marked(database: Database) -> int:
-    return sum(row["stop_digest"] is not None for row in database.rows("contact_people"))
+def list_leads(database: Database) -> list[dict[str, str]]:
+    """Return the references of all Tether contacts."""
+    return [
+        {"vendor": row["vendor"], "account_id": row["account_id"], "contact_id": row["contact_id"]}
+        for row in database.rows("contact_people")
+        if row["vendor"] == "tether"
+    ]
+
+
+def count_stopped(database: Database) -> int:
+    return len(database.rows("contact_people_stops"))
 
 
 @pytest.mark.parametrize("store", [None, Store, lambda: BrokenStore("get", "set", "delete")])
@@ -58,27 +67,22 @@ def test_an_update_that_ends_in_the_middle_is_continued(
     sandbox.fail("tether", method="PUT", status=500, times=10**6)
     with pytest.raises(ContactsError, match="Tether, connection 'tether_default'"):
         operator.execute(task)
-    assert count_marked(database) == 0
+    assert count_stopped(database) == 0
     sandbox.state.faults["tether"].clear()
     result = operator.execute(task)
-    assert len(result["updated"]) == count_marked(database) > 20
+    assert len(result["updated"]) == count_stopped(database) > 20
     assert operator.execute(task)["updated"] == []
 
 
 def test_results_of_a_partial_failure(
     sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
 ) -> None:
-    rows = database.rows("contact_people")
-    leads = [
-        {"vendor": row["vendor"], "account_id": row["account_id"], "contact_id": row["contact_id"]}
-        for row in rows
-        if row["vendor"] == "tether"
-    ]
+    leads = list_leads(database)
     sandbox.connect("mailstand", extra={"retry_limit": 0})
     sandbox.fail("mailstand", method="PUT", status=400, body='{"status": "error"}', times=3, after=5)
     result = make(leads, on_failure="continue").execute({})
     assert len(result["failed"]) == 3
-    assert len(result["updated"]) == count_marked(database) > 5
+    assert len(result["updated"]) == count_stopped(database) > 5
     outcomes = [action["outcome"] for person in result["people"] for action in person["actions"]]
     assert outcomes.count("failed") == 3
     assert outcomes.count("updated") == len(result["updated"])
@@ -90,8 +94,23 @@ def test_an_audit_that_cannot_be_written_stops_everything(
     database.run("CREATE TABLE contact_audit (vendor VARCHAR(255))")
     with pytest.raises(InvalidRequest, match="incompatible"):
         make(replied, audit="warehouse.contact_audit").execute({})
-    assert count_marked(database) == 0
+    assert count_stopped(database) == 0
     assert not [entry for entry in sandbox.requests("tether") if entry["method"] == "PUT"]
+
+
+def test_an_outcome_that_cannot_be_recorded_ends_the_run(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    database.run(
+        "ALTER TABLE contact_people_stops ADD COLUMN required INTEGER DEFAULT NULL CHECK (required IS NOT NULL)"
+    )
+    sandbox.connect("mailstand", extra={"max_concurrency": 1})
+    with pytest.raises(
+        ContactsError, match="could not be recorded in the table 'contact_people_stops', so no more contacts"
+    ):
+        make(list_leads(database), audit="warehouse.contact_audit").execute({})
+    assert len([entry for entry in sandbox.requests("mailstand") if entry["method"] == "PUT"]) == 1
+    assert not [entry for entry in sandbox.requests("tether") if entry["method"] in ("PUT", "PATCH")]
 
 
 def test_suppressions_that_cannot_be_read_stop_everything(
@@ -99,7 +118,7 @@ def test_suppressions_that_cannot_be_read_stop_everything(
 ) -> None:
     with pytest.raises(InvalidRequest, match="contact_suppressions"):
         make(replied, suppressions="warehouse.contact_suppressions").execute({})
-    assert count_marked(database) == 0
+    assert count_stopped(database) == 0
 
 
 def test_preview_with_a_vendor_that_is_down(

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from airflow_provider_contacts.core.changes import parse_tag_change
-from airflow_provider_contacts.core.updates.progress import ConnectionStore
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.talktohumans import TalkToHumansHook
@@ -45,16 +44,13 @@ def test_updates_are_journaled_and_remembered(sandbox: Sandbox, plan: UpdatePlan
     updaters = {change: hook.create_updater(change)}
     store = Store()
     journal = Journal()
-    own = ConnectionStore(store, "talktohumans_default")
-    outcome, progress = write_updates(hook, plan, updaters, own, journal, LOG)
+    outcome, progress = write_updates(hook, plan, updaters, store, journal, LOG)
     assert outcome.updated == sorted(journal.updated) == [1, 2, 3, 4, 5]
     [failure] = list_failures("talktohumans", plan, outcome)
     assert failure["contact_id"] == "999999"
     assert str(failure["error"]).startswith("NotFound: ")
-    # Each connection has its own part of the store.
-    assert all(key.endswith("-talktohumans_default") for key in store.values)
     sent = len(sandbox.requests("talktohumans"))
-    again, _ = write_updates(hook, plan, updaters, own, Journal(), LOG)
+    again, _ = write_updates(hook, plan, updaters, store, Journal(), LOG)
     assert again.updated == outcome.updated
     assert len(sandbox.requests("talktohumans")) == sent + 1
     progress.clear()

@@ -82,6 +82,45 @@ def test_placeholder_numbers_are_set_aside(phone: str) -> None:
     assert sum(found.counts.values()) > 0
 
 
+def test_placeholder_profiles_are_set_aside() -> None:
+    found = group(
+        [
+            contact("ada@engines.example", handle="undefined"),
+            contact("grace@engines.example", handle="Undefined"),
+        ]
+    )
+    assert list(found.group_of) == [0, 1]
+    assert found.counts == {"linkedin:placeholder": 1}
+    # They do not contradict anything either.
+    assert (
+        len(
+            people(
+                [contact("ada@engines.example", handle="null"), contact("ada@engines.example", handle="ada")]
+            )
+        )
+        == 1
+    )
+
+
+def test_extensions_are_different_numbers() -> None:
+    assert len(people([contact(phone=f"{PHONE} ext. 12"), contact(phone=f"{PHONE} ext. 34")])) == 2
+    assert len(people([contact(phone=f"{PHONE} ext. 12"), contact(phone=f"{PHONE} x12")])) == 1
+
+
+def test_numbers_of_companies_are_set_aside() -> None:
+    found = group([contact(phone="+18005550143")] * 2)
+    assert list(found.group_of) == [0, 1]
+    assert found.counts == {"phone:company_number": 1}
+
+
+def test_a_member_id_does_not_conflict_with_a_handle() -> None:
+    contacts = [
+        contact("ada@engines.example", handle="ACoAAB0b1x2cDeF"),
+        contact("ada@engines.example", handle="ada"),
+    ]
+    assert len(people(contacts)) == 1
+
+
 def test_invalid_values_are_set_aside() -> None:
     found = group([contact("n/a", "12", None), {**contact(), "linkedin_url": "https://example.com"}])
     assert found.set_aside == ["email:invalid,phone:invalid", "linkedin:invalid"]

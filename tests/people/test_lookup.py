@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -67,19 +67,40 @@ def test_a_reference_without_an_account_stands_for_all(people: Database) -> None
     assert unmatched == []
 
 
-def test_age(people: Database) -> None:
-    with reading(people) as (connection, tables):
-        assert compute_age(connection, tables) == timedelta()
-    people.run("UPDATE contact_people_state SET changed_at = '2020-01-01 00:00:00.000000'")
-    with reading(people) as (connection, tables):
-        delay = compute_age(connection, tables)
-        assert delay is not None
-        assert delay > timedelta(days=365)
-    people.run("DELETE FROM contact_people_state")
-    with reading(people) as (connection, tables):
-        assert compute_age(connection, tables) is None
-    people.run(
-        "DELETE FROM contacts", "INSERT INTO contact_people_state (name) VALUES ('contacts_changed_at')"
+def age(database: Database) -> timedelta | None:
+    with reading(database) as (connection, tables):
+        return compute_age(connection, tables, datetime.now(timezone.utc))
+
+
+def test_age_is_that_of_the_first_change_that_was_not_resolved(people: Database) -> None:
+    assert age(people) == timedelta()
+    first, second, *_ = people.rows()
+    for row, time in ((first, "2020-01-01 00:00:00.000000"), (second, "2021-01-01 00:00:00.000000")):
+        people.run(f"UPDATE contacts SET changed_at = '{time}' WHERE contact_id = '{row['contact_id']}'")
+    people.run("UPDATE contact_people_state SET changed_at = '2019-01-01 00:00:00.000000'")
+    found = age(people)
+    assert found is not None
+    assert abs(found - (datetime.now(timezone.utc) - datetime(2020, 1, 1, tzinfo=timezone.utc))) < timedelta(
+        minutes=1
     )
-    with reading(people) as (connection, tables):
-        assert compute_age(connection, tables) == timedelta()
+
+
+def test_removals_count_as_changes(people: Database) -> None:
+    people.run("UPDATE contacts SET removed_at = '2126-01-01 00:00:00.000000' WHERE vendor = 'tether'")
+    assert age(people) == timedelta(seconds=1)
+
+
+def test_a_row_that_an_export_under_way_has_written_counts(people: Database) -> None:
+    people.run("DELETE FROM contact_people WHERE vendor = 'tether'")
+    assert age(people) == timedelta(seconds=1)
+
+
+def test_people_that_were_never_resolved_have_no_age(people: Database) -> None:
+    people.run("DELETE FROM contact_people_state")
+    assert age(people) is None
+    people.run(
+        "DELETE FROM contacts",
+        "DELETE FROM contact_people",
+        "INSERT INTO contact_people_state (name) VALUES ('contacts_changed_at')",
+    )
+    assert age(people) == timedelta()

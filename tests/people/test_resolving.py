@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from airflow_provider_contacts.databases.tables import ERASED
+from airflow_provider_contacts.people.tables import open_people_tables
 from tests.conftest import Sandbox
 from tests.database import Database, load
 from tests.people.conftest import load_all, resolve
@@ -101,20 +104,17 @@ class TestSandboxPopulation:
 
 @pytest.mark.sandbox(contacts=60, rate_limits=False)
 class TestChanges:
-    def test_removed_and_erased_contacts_are_not_people(self, sandbox: Sandbox, database: Database) -> None:
+    def test_erased_contacts_are_not_people(self, sandbox: Sandbox, database: Database) -> None:
         load_all(database)
         resolve(database)
         before = ids(database)
-        [one, other] = sorted(key for key in before if key[0] == "mailstand")[:2]
-        database.run(
-            f"UPDATE contacts SET removed_at = changed_at WHERE contact_id = '{one[2]}'",
-            f"UPDATE contacts SET digest = '{ERASED}' WHERE contact_id = '{other[2]}'",
-        )
+        erased = min(key for key in before if key[0] == "mailstand")
+        database.run(f"UPDATE contacts SET digest = '{ERASED}' WHERE contact_id = '{erased[2]}'")
         result = resolve(database)
         after = ids(database)
-        assert before.keys() - after.keys() == {one, other}
-        assert result.contacts == len(before) - 2
-        unrelated = {key for key in after if before[key] not in (before[one], before[other])}
+        assert before.keys() - after.keys() == {erased}
+        assert result.contacts == len(before) - 1
+        unrelated = {key for key in after if before[key] != before[erased]}
         assert {key: after[key] for key in unrelated} == {key: before[key] for key in unrelated}
 
     def test_a_new_contact_joins_a_person_and_merges_two(self, sandbox: Sandbox, database: Database) -> None:
@@ -147,16 +147,37 @@ class TestChanges:
         after = ids(database)
         assert after[contacts[0]] != after[contacts[1]]
 
-    def test_a_stop_is_remembered_when_the_person_changes(self, sandbox: Sandbox, database: Database) -> None:
-        load(database, "talktohumans")
-        load(database, "thoughtly")
+    def test_removed_contacts_stay_with_their_person(self, sandbox: Sandbox, database: Database) -> None:
+        load_all(database)
         resolve(database)
-        database.run("UPDATE contact_people SET stop_digest = 'digest'")
-        load(database, "mailstand")
+        before = ids(database)
+        database.run("UPDATE contacts SET removed_at = changed_at WHERE vendor = 'mailstand'")
         resolve(database)
-        rows = database.rows("contact_people")
-        assert {row["stop_digest"] for row in rows if row["vendor"] != "mailstand"} == {"digest"}
-        assert {row["stop_digest"] for row in rows if row["vendor"] == "mailstand"} == {None}
+        assert ids(database) == before
+
+
+def test_concurrent_runs_wait_for_each_other(sandbox: Sandbox, database: Database) -> None:
+    load_all(database)
+    with open_people_tables(database.conn_id, "contact_people", "contacts", create=True):
+        pass  # both runs would create the tables
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: resolve(database), range(4)))
+    assert sorted(result.written for result in results)[:3] == [0, 0, 0]
+    assert len(ids(database)) == results[0].contacts
+
+
+def test_ids_may_contain_any_character(sandbox: Sandbox, database: Database) -> None:
+    load(database, "tether")
+    [first, *_] = database.rows()
+    odd = 'a\x1fb"/é'
+    with database.engine.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE contacts SET contact_id = :odd WHERE contact_id = :id"),
+            {"odd": odd, "id": first["contact_id"]},
+        )
+    resolve(database)
+    assert ("tether", first["account_id"], odd) in ids(database)
+    assert resolve(database).written == 0
 
 
 def test_an_empty_table(database: Database, sandbox: Sandbox) -> None:

@@ -47,4 +47,3 @@ def test_rows_of_a_person(sandbox: Sandbox, database: Database) -> None:
         assert find_person_rows(connection, tables.people, key[0], "another", key[2]) == []
     assert len(found) == contacts[one["person_id"]]
     assert {row["person_id"] for row in found} == {one["person_id"]}
-    assert "stop_digest" not in found[0]

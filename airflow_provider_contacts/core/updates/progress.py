@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_provider_contacts.core.logs import Log
@@ -26,29 +25,6 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Delete the stored value."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionStore:
-    """A store whose keys end in a connection id, for tasks that update contacts of several connections."""
-
-    store: Store
-    conn_id: str
-
-    def get(self, key: str) -> object:
-        """Return the stored value, or None."""
-        return self.store.get(self._add_conn_id(key))
-
-    def set(self, key: str, value: object) -> None:
-        """Store a JSON value."""
-        self.store.set(self._add_conn_id(key), value)
-
-    def delete(self, key: str) -> None:
-        """Delete the stored value."""
-        self.store.delete(self._add_conn_id(key))
-
-    def _add_conn_id(self, key: str) -> str:
-        return f"{key}-{self.conn_id}"
 
 
 class Progress:

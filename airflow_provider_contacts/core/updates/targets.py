@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.core.changes import Change
+from airflow_provider_contacts.core.changes import Change, SuppressChange
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.errors import InvalidRequest
 
@@ -37,7 +37,7 @@ class Target:
     account_id: str
     contact_id: str
     fields: Mapping[str, object] = field(default_factory=dict)
-    change: Change | None = None
+    change: Change | SuppressChange | None = None
     other_fields: tuple[Mapping[str, object], ...] = ()
 
     def reference(self, vendor: str) -> Reference:
@@ -46,8 +46,9 @@ class Target:
 
 
 def change_of(target: Target) -> Change:
-    """Return the change of a target that has one."""
+    """Return the change of a target that a vendor makes."""
     assert target.change is not None
+    assert not isinstance(target.change, SuppressChange)
     return target.change
 
 
