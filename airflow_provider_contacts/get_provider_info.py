@@ -59,8 +59,8 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Mailstand",
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
-                    "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.base_write",
+                    "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
                     "airflow_provider_contacts.operators.stop_outreach",
@@ -72,8 +72,8 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "TalkToHumans",
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
-                    "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.base_write",
+                    "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
                     "airflow_provider_contacts.operators.stop_outreach",
@@ -85,8 +85,8 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Tether",
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
-                    "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.base_write",
+                    "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
                     "airflow_provider_contacts.operators.stop_outreach",
@@ -98,8 +98,8 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Thoughtly",
                 "python-modules": [
                     "airflow_provider_contacts.operators.base_update",
-                    "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.base_write",
+                    "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
                     "airflow_provider_contacts.operators.stop_outreach",

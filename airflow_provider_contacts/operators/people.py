@@ -29,12 +29,13 @@ class ResolvePeopleOperator(RetryPolicyOperator):
     strangers are set aside. Nothing is requested from vendors. Everything is written in one transaction, and only what has changed.
 
     The table of people has a row per contact: ``vendor``, ``account_id``, ``contact_id``, ``person_id``, ``person_since``,
-    ``matched_on`` (the kinds of keys that the contact shares with others of the person), ``set_aside`` (its keys that were set aside),
-    ``stop_digest`` and ``stopped_at`` (of ``StopOutreachOperator``). A person keeps the id from one run to the next.
+    ``matched_on`` (the kinds of keys that the contact shares with others of the person) and ``set_aside`` (its keys that were set aside). A
+    person keeps the id from one run to the next.
 
     :param sql_conn_id: connection of the database. Templated.
     :param contacts_table: table of exported contacts, as ``ContactsToSqlOperator`` writes it. Templated.
-    :param people_table: table to write. It is created if it does not exist, and a second one with the suffix ``_state``. Templated.
+    :param people_table: table to write. It is created if it does not exist, with two more whose names end in ``_state`` and
+        ``_stops``. Templated.
     :param max_contacts_per_key: a key that more contacts share is set aside. Templated.
     :param max_contacts_per_person: a key is set aside if it would give a person more contacts. Templated.
     :param max_emails_per_person: a LinkedIn profile is set aside if its contacts have more different e-mail addresses. Templated.

@@ -38,8 +38,8 @@ OUTCOMES = ("updated", "unchanged", "suppressed", "failed", "would_update", "man
 class StopOutreachOperator(BaseWriteOperator):
     """Stop outreach to people at the other vendors, for example because they replied or opted out at one.
 
-    Looks up the people of the given contacts in the table that ``ResolvePeopleOperator`` writes, and applies ``actions`` to their contacts
-    in all other accounts. Each action changes a contact only once, so that a later run does not undo manual changes. If one vendor
+    Looks up the people of the given contacts in the table that ``ResolvePeopleOperator`` writes, and applies ``actions`` to all their other
+    contacts. Each action changes a contact only once, so that a later run does not undo manual changes. If one vendor
     fails, the others are still updated, and a retry continues with the rest.
 
     :param contacts: references of the contacts who replied, such as an event, a sensor or a listing returns them, or a query
@@ -52,7 +52,7 @@ class StopOutreachOperator(BaseWriteOperator):
     :param contacts_table: table of exported contacts. Templated.
     :param max_age: fail if contacts have changed longer ago than this, such as ``"1d"``, and were not resolved since. By default this is a
         warning. Templated.
-    :param preview: report what would be done, and update nothing. The audit records it. This is the default. Templated.
+    :param preview: report what would be done, and change no contact. The audit records it. This is the default. Templated.
     :param max_updates: fail before the first write if more contacts than this would change. Templated.
     :param on_failure: ``fail`` or ``continue``, after all contacts have been tried. Templated.
     :param require_approval: wait for a person to approve, always or above a number of contacts. Templated.
