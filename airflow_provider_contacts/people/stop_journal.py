@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -54,13 +56,20 @@ class StopJournal:
             self.error = error
             raise
 
+    def _compute_key(self, target: Target) -> str:
+        key = json.dumps([self.vendor, target.account_id, target.contact_id, self.digest])
+        return hashlib.sha256(key.encode()).hexdigest()
+
     def _insert(self, targets: Sequence[Target]) -> None:
         common = {
             "stop_digest": self.digest,
             "stopped_at": datetime.now(timezone.utc),
             "stopped_by": self.source,
         }
-        rows = [{**target.reference(self.vendor), **common} for target in targets]
+        rows = [
+            {**target.reference(self.vendor), **common, "stop_key": self._compute_key(target)}
+            for target in targets
+        ]
         problem = f"The stopped contacts could not be recorded in the table {self.stops.name!r}, so no more contacts are updated"
         with database_errors(problem):
             _insert_new(self.engine, self.stops, rows)
@@ -78,6 +87,6 @@ def _insert_new(engine: sa.Engine, stops: sa.Table, rows: list[dict[str, object]
     except sa.exc.IntegrityError:
         with transaction(engine) as connection:
             for row in rows:
-                is_row = [stops.c[column.name] == row[column.name] for column in stops.primary_key]
-                if connection.execute(sa.select(stops.c.stopped_at).where(*is_row)).first() is None:
+                query = sa.select(stops.c.stopped_at).where(stops.c.stop_key == row["stop_key"])
+                if connection.execute(query).first() is None:
                     connection.execute(stops.insert(), [row])

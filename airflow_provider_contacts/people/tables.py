@@ -115,8 +115,12 @@ def define_stops_table(name: object) -> sa.Table:
 
     types = build_column_types()
     columns = [
-        *_key_columns(),
-        sa.Column("stop_digest", sa.String(DIGEST_LENGTH), primary_key=True),
+        # A digest of the contact and the change: MySQL has no index over all these columns.
+        sa.Column("stop_key", sa.String(DIGEST_LENGTH), primary_key=True),
+        sa.Column("vendor", types["key"], nullable=False),
+        sa.Column("account_id", types["key"], nullable=False),
+        sa.Column("contact_id", types["key"], nullable=False, index=True),
+        sa.Column("stop_digest", sa.String(DIGEST_LENGTH), nullable=False),
         sa.Column("stopped_at", types["time"], nullable=False),
         sa.Column("stopped_by", types["text"], nullable=False),
     ]
