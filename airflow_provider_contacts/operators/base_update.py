@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.core.changes import Change, ChangeKind
 from airflow_provider_contacts.core.updates.targets import Target, change_of, compute_digest
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
 from airflow_provider_contacts.operators.base_write import BaseWriteOperator
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from airflow_provider_contacts.core.vendor import Vendor
     from airflow_provider_contacts.safeguards.approval import Answer
     from airflow_provider_contacts.safeguards.audit import AuditWriter
+    from airflow_provider_contacts.safeguards.request_text import RequestSection
 
 __all__ = ["BaseUpdateOperator"]
 
@@ -126,11 +126,7 @@ class BaseUpdateOperator(BaseWriteOperator):
         hook.require_update_support(self.kind)
         plan, duplicates = self._plan(hook.vendor, options)
         to_update = plan.to_update
-        if len(to_update) > options.max_updates:
-            raise InvalidRequest(
-                f"{len(to_update)} contacts would be updated, more than max_updates ({options.max_updates}). Nothing was "
-                "written. Raise max_updates if this is intended."
-            )
+        options.check_count(len(to_update))
         updaters = self._create_updaters(hook, to_update)
         self._log_plan(hook.vendor, plan, duplicates)
         push_contact_url(context, plan.first_url)
@@ -140,7 +136,10 @@ class BaseUpdateOperator(BaseWriteOperator):
                 self.log.info("This is a preview; nothing is written.")
                 audit_writer.record_plan(plan.unchanged, plan.suppressed, previewed=to_update)
                 return {**result, "would_update": list_references(hook.vendor.name, to_update)}
-            audit_writer.approver = self._require_approver(context, hook, plan, options, answer)
+            digest = compute_digest(build_scope(hook), to_update)
+            audit_writer.approver = self.require_approver(
+                context, options, answer, digest, [self._describe(hook, plan)]
+            )
             audit_writer.record_plan(plan.unchanged, plan.suppressed)
             return {**result, **self._update(context, hook, plan, updaters, audit_writer)}
 
@@ -175,31 +174,17 @@ class BaseUpdateOperator(BaseWriteOperator):
             duplicates,
         )
 
-    def _require_approver(
-        self,
-        context: Context,
-        hook: ContactsHook[Any],
-        plan: UpdatePlan,
-        options: UpdateOptions,
-        answer: Answer | None,
-    ) -> str | None:
-        """Return the approver of the update, or None if it needs none. Without an approval, let the task wait for one."""
-        from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approver
-        from airflow_provider_contacts.safeguards.request_text import RequestSection, write_request
+    def _describe(self, hook: ContactsHook[Any], plan: UpdatePlan) -> RequestSection:
+        """Return what an approver has to know."""
+        from airflow_provider_contacts.safeguards.request_text import RequestSection
 
-        to_update = plan.to_update
-        if options.threshold is None or len(to_update) <= options.threshold or not to_update:
-            return None
-        section = RequestSection(
+        return RequestSection(
             hook.vendor.title,
             self.contacts_conn_id,
-            to_update,
+            plan.to_update,
             unchanged=len(plan.unchanged),
             suppressed=len(plan.suppressed_indexes),
         )
-        digest = compute_digest(build_scope(hook), to_update)
-        request = ApprovalRequest.create(digest, partial(write_request, [section]))
-        return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 
     def _update(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.operators.base import ContactsLike
@@ -15,7 +16,9 @@ from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CO
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_contacts.operators.update_options import UpdateOptions
     from airflow_provider_contacts.safeguards.approval import Answer
+    from airflow_provider_contacts.safeguards.request_text import RequestSection
 
 __all__ = ["BaseWriteOperator"]
 
@@ -94,6 +97,29 @@ class BaseWriteOperator(RetryPolicyOperator):
         answer = parse_answer(event, displayed)
         skip_if_rejected(context, answer, self.log)
         return self._run(context, answer)
+
+    def require_approver(
+        self,
+        context: Context,
+        options: UpdateOptions,
+        answer: Answer | None,
+        digest: str,
+        sections: Sequence[RequestSection],
+    ) -> str | None:
+        """Return who approved the changes, or None if no one has to. Without an approval, let the task wait for one.
+
+        :param answer: the answer that resumed the task, or None.
+        :param digest: of what is approved.
+        :param sections: what the approver has to know about each connection.
+        """
+        from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approver
+        from airflow_provider_contacts.safeguards.request_text import write_request
+
+        count = sum(len(section.targets) for section in sections)
+        if options.threshold is None or count <= options.threshold or not count:
+            return None
+        request = ApprovalRequest.create(digest, partial(write_request, sections))
+        return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 
     def _run(self, context: Context, answer: Answer | None) -> Any:
         """Write, after asking for approval if it is required and there is no answer yet."""

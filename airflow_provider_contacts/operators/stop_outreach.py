@@ -152,7 +152,7 @@ class StopOutreachOperator(BaseWriteOperator):
         from airflow_provider_contacts.databases.connecting import snapshot
         from airflow_provider_contacts.databases.errors import database_errors
         from airflow_provider_contacts.operators.stop_plan import StopPlan
-        from airflow_provider_contacts.people.lookup import compute_age, find_people
+        from airflow_provider_contacts.people.lookup import compute_age, find_accounts, find_people
 
         with (
             database_errors(
@@ -162,6 +162,7 @@ class StopOutreachOperator(BaseWriteOperator):
         ):
             self._check_age(compute_age(connection, tables, datetime.now(timezone.utc)))
             people, unmatched = find_people(connection, tables, references)
+            known_accounts = find_accounts(connection, tables)
         if unmatched:
             self.log.warning(
                 "%d of %d references belong to no person in %r. Export the contacts and resolve the people first.",
@@ -169,6 +170,17 @@ class StopOutreachOperator(BaseWriteOperator):
                 len(references),
                 self.people_table,
             )
+        for conn_id, action in actions.items():
+            known = known_accounts.get(hooks[conn_id].vendor.name, [])
+            if unknown := [account for account in action.accounts if account not in known]:
+                self.log.warning(
+                    "`accounts` of %r names %s, which no contact in %r has. Its accounts of %s are: %s.",
+                    conn_id,
+                    ", ".join(unknown),
+                    self.people_table,
+                    hooks[conn_id].vendor.title,
+                    ", ".join(known) or "none",
+                )
         return StopPlan.create(people, unmatched, actions, hooks, describe_task(context))
 
     def _check_age(self, age: timedelta | None) -> None:
@@ -199,22 +211,13 @@ class StopOutreachOperator(BaseWriteOperator):
     def _require_approver(
         self, context: Context, plan: StopPlan, options: UpdateOptions, answer: Answer | None
     ) -> str | None:
-        """Return the approver, or None if no one has to approve. Without an approval, let the task wait for one."""
-        from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approver
-        from airflow_provider_contacts.safeguards.request_text import write_request
-
-        to_change = [one for one in plan.connections if one.targets_to_change]
-        count = plan.count_changes()
-        if options.threshold is None or count <= options.threshold or not count:
-            return None
+        parts = [one for one in plan.connections if one.targets_to_change]
         digests = sorted(
             compute_digest(build_scope(one.hook), one.targets_to_approve) for one in plan.connections
         )
-        request = ApprovalRequest.create(
-            hashlib.sha256("".join(digests).encode()).hexdigest(),
-            partial(write_request, [one.to_section() for one in to_change]),
-        )
-        return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
+        digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+        sections = [one.to_section() for one in parts]
+        return self.require_approver(context, options, answer, digest, sections)
 
     def _report(self, context: Context, plan: StopPlan, options: UpdateOptions) -> dict[str, Any]:
         """Return the result.

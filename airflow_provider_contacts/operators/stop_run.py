@@ -62,12 +62,7 @@ class StopRun:
             self._find_unsuppressed(part)  # creates the table of suppressions, which the gate needs
         for part in self.plan.connections:
             part.make_plan(open_gate)
-        count = self.plan.count_changes()
-        if count > self.options.max_updates:
-            raise InvalidRequest(
-                f"{count} contacts would be changed, more than max_updates ({self.options.max_updates}). Nothing was written. Raise "
-                "max_updates if this is intended."
-            )
+        self.options.check_count(self.plan.count_changes())
         for part in self.plan.connections:
             self._create_updater(part)
             self._log_plan(part)

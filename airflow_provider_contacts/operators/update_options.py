@@ -40,6 +40,17 @@ class UpdateOptions:
     secret_conn_id: str
     audit: str
 
+    def check_count(self, count: int) -> None:
+        """Check how many contacts would change.
+
+        :raises InvalidRequest: if they are too many.
+        """
+        if count > self.max_updates:
+            raise InvalidRequest(
+                f"{count} contacts would be updated, more than max_updates ({self.max_updates}). Nothing was written. Raise max_updates "
+                "if this is intended."
+            )
+
 
 def is_nothing(value: object) -> bool:
     """Return whether a rendered value says nothing. False is a value."""

@@ -105,6 +105,19 @@ def find_people(
     return matched, unmatched
 
 
+def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, list[str]]:
+    """Return the accounts of the contacts, by vendor."""
+    import sqlalchemy as sa
+
+    columns = tables.people.c
+    found: dict[str, list[str]] = defaultdict(list)
+    for vendor, account_id in connection.execute(
+        sa.select(columns.vendor, columns.account_id).distinct().order_by(columns.vendor, columns.account_id)
+    ):
+        found[vendor].append(account_id)
+    return found
+
+
 def compute_age(connection: sa.Connection, tables: PeopleTables, now: datetime) -> timedelta | None:
     """Return since when contacts have changed without being resolved, zero if none has, or None if people were never resolved.
 

@@ -260,6 +260,18 @@ class TestStopping:
         [action] = [one for one in result["people"][0]["actions"] if one["vendor"] == "tether"]
         assert (action["contacts_conn_id"], action["action"]) == (None, "manual")
 
+    def test_unknown_accounts_are_reported(
+        self, sandbox: Sandbox, people: Database, log: Callable[[], str]
+    ) -> None:
+        person = person_with(people)
+        actions = {"mailstand_default": {"action": "default", "accounts": ["space_1"]}}
+        result = stop(person["tether"], actions=actions)
+        assert person["mailstand"][0] in result["manual"]
+        assert (
+            "`accounts` of 'mailstand_default' names space_1, which no contact in 'contact_people' has. Its accounts of"
+            in log()
+        )
+
     def test_contacts_from_a_query(self, sandbox: Sandbox, people: Database) -> None:
         person = person_with(people)
         [one] = person["mailstand"]
@@ -422,7 +434,7 @@ class TestSafeguards:
     def test_max_updates_counts_all_connections(self, sandbox: Sandbox, people: Database) -> None:
         people.run("UPDATE contacts SET stage = 'Contacted'")
         person = person_with(people)
-        with pytest.raises(InvalidRequest, match=r"2 contacts would be changed, more than max_updates \(1\)"):
+        with pytest.raises(InvalidRequest, match=r"2 contacts would be updated, more than max_updates \(1\)"):
             stop(person["talktohumans"], max_updates=1)
         assert writes(sandbox) == []
 
