@@ -191,12 +191,12 @@ class StopOutreachOperator(BaseWriteOperator):
             )
         if max_age is not None and age > max_age:
             raise InvalidRequest(
-                f"Contacts in {self.contacts_table!r} have changed {age} ago and are not in {self.people_table!r} yet; max_age is {max_age}. "
-                "Run ResolvePeopleOperator, then retry. Nothing was written."
+                f"Contacts in {self.contacts_table!r} changed {age} ago, and the people in {self.people_table!r} have not been resolved since; "
+                f"max_age is {max_age}. Run ResolvePeopleOperator, then retry. Nothing was written."
             )
         if age:
             self.log.warning(
-                "Contacts in %r have changed %s ago and are not in %r yet. Run ResolvePeopleOperator after every export.",
+                "Contacts in %r changed %s ago, and the people in %r have not been resolved since. Run ResolvePeopleOperator after every export.",
                 self.contacts_table,
                 age,
                 self.people_table,
@@ -228,7 +228,7 @@ class StopOutreachOperator(BaseWriteOperator):
 
         by_outcome = plan.group_by_outcome()
         self.log.info(
-            "Found %d people; %d references belong to no person. Their contacts in other accounts: %s.",
+            "Found %d people; %d references belong to no person. Their other contacts: %s.",
             len(plan.people),
             len(plan.unmatched),
             ", ".join(f"{len(found)} {name.replace('_', ' ')}" for name, found in by_outcome.items())

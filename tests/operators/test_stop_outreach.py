@@ -535,7 +535,7 @@ class TestTables:
     ) -> None:
         person = person_with(people)
         stop(person["tether"], preview=True)
-        assert "are not in 'contact_people' yet" not in log()
+        assert "have not been resolved since" not in log()
         [one] = person["thoughtly"]
         people.run(
             f"UPDATE contacts SET changed_at = '2020-01-01 00:00:00.000000' WHERE contact_id = '{one['contact_id']}'",
@@ -543,7 +543,7 @@ class TestTables:
         )
         stop(person["tether"], preview=True)
         assert (
-            "ago and are not in 'contact_people' yet. Run ResolvePeopleOperator after every export." in log()
+            "ago, and the people in 'contact_people' have not been resolved since. Run ResolvePeople" in log()
         )
         with pytest.raises(InvalidRequest, match=r"max_age is 1 day, 0:00:00. Run ResolvePeopleOperator"):
             stop(person["tether"], preview=True, max_age="1d")
