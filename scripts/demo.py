@@ -358,9 +358,9 @@ def show_people(env: dict[str, str], log: IO[str], base_url: str) -> None:
     [person] = stopped["people"]
     say(f"\n   Matched on {', '.join(person['matched_on'])}:")
     for action in person["actions"]:
-        say(f"   {action['vendor']:<14}{action['action']:<42}{action['outcome']}")
+        say(f"   {action['vendor']:<14}{action['action']:<46}{action['outcome']}")
     for colleague in colleagues:
-        say(f"   {colleague['vendor']:<14}{'another person with the same phone':<42}not changed")
+        say(f"   {colleague['vendor']:<14}{'another person with the same phone':<46}not changed")
     written = {path.rpartition("/")[2] for path in list_writes(base_url)[len(before) :]}
     expected = {contacts[vendor]["contact_id"] for vendor in ("mailstand", "tether")}
     if written != expected or {one["contact_id"] for one in stopped["updated"]} != expected:
