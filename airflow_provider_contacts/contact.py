@@ -138,9 +138,9 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     def identity_keys(self) -> tuple[str, ...]:
         """Return keys that are equal for the same person across vendors.
 
-        Keys look like ``email:<lower-case address, ASCII domain>``, ``phone:<E.164>`` and ``linkedin:<lower-case handle>``. A
-        phone number without a country code needs a ``country`` that names its region. An invalid address or number has no
-        key.
+        Keys look like ``email:<lower-case address, ASCII domain>``, ``phone:<E.164>`` (with ``;ext=`` and an extension, if there is
+        one) and ``linkedin:<lower-case handle>`` (or LinkedIn's id of the member). A phone number without a country code needs a
+        ``country`` that names its region. An invalid address or number has no key.
         """
         found = (
             ("email", normalize_email(self.email)),

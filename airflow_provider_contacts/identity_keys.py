@@ -30,16 +30,18 @@ _MEMBER_ID = re.compile(r"ACoAA[\w-]{10,}", re.ASCII)
 
 def normalize_email(text: str | None) -> str | None:
     """Return an address in lower case and with an ASCII domain (IDNA), or None if the text is not one address."""
-    plain = _clean(text)
-    if plain[:7].lower() == "mailto:":
-        plain = plain[7:].partition("?")[0]
-    if found := _NAME_AND_ADDRESS.fullmatch(plain):
-        plain = found[1].strip()
-    plain = plain.strip("'\"").removesuffix(".")
-    if not _ADDRESS.fullmatch(plain):
-        return None
-    local_part, _, domain = plain.rpartition("@")
-    return f"{local_part}@{_to_ascii_domain(domain)}".lower()
+    parts = _split_email(text)
+    return None if parts is None else f"{parts[0]}@{_to_ascii_domain(parts[1])}".lower()
+
+
+def list_possible_emails(text: str | None) -> list[str]:
+    """Return the normalized address, also with its domain in the older form of IDNA, in which ``ß`` is ``ss``."""
+    parts = _split_email(text)
+    email = normalize_email(text)
+    if parts is None or email is None:
+        return []
+    older = f"{parts[0]}@{_to_older_ascii_domain(parts[1])}".lower()
+    return list(dict.fromkeys((email, older)))
 
 
 def normalize_phone(phone: str | None, country: str | None, default_region: str = "") -> str | None:
@@ -85,6 +87,12 @@ def normalize_linkedin(url: str | None) -> str | None:
         return None
     handle = _clean(unquote(rest.split("/")[0]))
     return handle if is_member_id(handle) else handle.lower() or None
+
+
+def list_possible_profiles(url: str | None) -> list[str]:
+    """Return the handle of a LinkedIn profile, and its lower-case form if it is a member id."""
+    handle = normalize_linkedin(url)
+    return [] if handle is None else list(dict.fromkeys((handle, handle.lower())))
 
 
 def is_member_id(handle: str) -> bool:
@@ -156,6 +164,20 @@ def _clean(text: str | None) -> str:
     return unicodedata.normalize("NFC", visible).strip()
 
 
+def _split_email(text: str | None) -> tuple[str, str] | None:
+    """Return the part of an address before the at sign and its domain, or None if the text is not one address."""
+    plain = _clean(text)
+    if plain[:7].lower() == "mailto:":
+        plain = plain[7:].partition("?")[0]
+    if found := _NAME_AND_ADDRESS.fullmatch(plain):
+        plain = found[1].strip()
+    plain = plain.strip("'\"").removesuffix(".")
+    if not _ADDRESS.fullmatch(plain):
+        return None
+    local_part, _, domain = plain.rpartition("@")
+    return local_part, domain
+
+
 def _to_ascii_domain(domain: str) -> str:
     """Return a domain as it is in DNS, or unchanged if it is invalid."""
     if domain.isascii():
@@ -164,5 +186,13 @@ def _to_ascii_domain(domain: str) -> str:
 
     try:
         return idna.encode(domain, uts46=True).decode()
+    except UnicodeError:
+        return _to_older_ascii_domain(domain)
+
+
+def _to_older_ascii_domain(domain: str) -> str:
+    """Return a domain by IDNA 2003, or unchanged if it is invalid."""
+    try:
+        return domain.encode("idna").decode()
     except UnicodeError:
         return domain

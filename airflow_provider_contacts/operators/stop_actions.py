@@ -13,6 +13,7 @@ from airflow_provider_contacts.core.changes import (
     Change,
     StageChange,
     SuppressChange,
+    TagChange,
     parse_notes_change,
     parse_stage_change,
     parse_tag_change,
@@ -21,6 +22,8 @@ from airflow_provider_contacts.core.validation import is_int, list_names
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 
+# The reason of suppressions that the action `suppress` adds.
+SUPPRESSION_REASON = "outreach stopped"
 ActionType = Literal["change", "default", "manual", "suppress"]
 _NAMED_ACTIONS: tuple[ActionType, ...] = ("default", "manual", "suppress")
 _CHANGE_KEYS = {
@@ -54,8 +57,7 @@ class StopAction:
     @property
     def digest(self) -> str:
         """A digest of the change, by which a contact is known to have been stopped already."""
-        change = json.dumps(self.change.to_json() if self.change else None)
-        return hashlib.sha256(change.encode()).hexdigest()
+        return digest_of(self.change) if self.change else ""
 
     @property
     def is_vendor_change(self) -> bool:
@@ -64,6 +66,15 @@ class StopAction:
 
     def __str__(self) -> str:
         return str(self.change) if self.change else self.type
+
+
+def digest_of(change: Change | SuppressChange) -> str:
+    """Return a digest of a change. The order of tags and the case of a stage do not count."""
+    if isinstance(change, TagChange):
+        change = replace(change, add=tuple(sorted(change.add, key=str)), remove=tuple(sorted(change.remove)))
+    if isinstance(change, StageChange):
+        change = replace(change, stage=change.stage.casefold())
+    return hashlib.sha256(json.dumps(change.to_json()).encode()).hexdigest()
 
 
 def parse_actions(value: object) -> dict[str, StopAction]:

@@ -16,7 +16,12 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import ContactsLike, describe_task
 from airflow_provider_contacts.operators.base_write import BaseWriteOperator
 from airflow_provider_contacts.operators.literals import check_literals
-from airflow_provider_contacts.operators.stop_actions import StopAction, adapt_actions, parse_actions
+from airflow_provider_contacts.operators.stop_actions import (
+    SUPPRESSION_REASON,
+    StopAction,
+    adapt_actions,
+    parse_actions,
+)
 from airflow_provider_contacts.operators.update_options import UpdateOptions, is_nothing, parse_options
 from airflow_provider_contacts.operators.update_run import build_scope
 
@@ -116,7 +121,7 @@ class StopOutreachOperator(BaseWriteOperator):
 
         options = parse_options(self)
         hooks, actions = self._parse_actions(options)
-        references = read_references(self.contacts)
+        references = read_references(self.contacts, [hook.vendor for hook in hooks.values()])
         with open_people_tables(self.sql_conn_id, self.people_table, self.contacts_table, create=False) as (
             engine,
             tables,
@@ -206,7 +211,14 @@ class StopOutreachOperator(BaseWriteOperator):
         from airflow_provider_contacts.safeguards.gate import open_gate
 
         contacts = f"{self.sql_conn_id}.{self.contacts_table}"
-        return open_gate(options.suppressions, options.secret_conn_id, contacts, self.log)
+        # What this operator has suppressed itself must not keep it from stopping the person.
+        return open_gate(
+            options.suppressions,
+            options.secret_conn_id,
+            contacts,
+            self.log,
+            ignored_reason=SUPPRESSION_REASON,
+        )
 
     def _require_approver(
         self, context: Context, plan: StopPlan, options: UpdateOptions, answer: Answer | None

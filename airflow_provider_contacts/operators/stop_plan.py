@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.changes import Change, StageChange
-from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.core.validation import is_int, list_names
+from airflow_provider_contacts.core.updates.targets import Target, parse_target
+from airflow_provider_contacts.core.validation import list_names
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.operators.sources import ContactSource
-from airflow_provider_contacts.operators.stop_actions import StopAction, find_connection_of
+from airflow_provider_contacts.operators.stop_actions import StopAction, digest_of, find_connection_of
 from airflow_provider_contacts.operators.update_plan import UpdatePlan
 from airflow_provider_contacts.people.lookup import Person, PersonContact
 from airflow_provider_contacts.safeguards.request_text import RequestSection
@@ -104,6 +104,10 @@ class ConnectionPlan:
             suppressed=suppressed,
         )
 
+    def was_stopped(self, target: Target) -> bool:
+        """Return whether a contact was stopped by this action before."""
+        return self.action.digest in self._stops_of(target)
+
     def _stops_of(self, target: Target) -> Mapping[str, str]:
         return self.stops[target.account_id, target.contact_id]
 
@@ -112,12 +116,13 @@ class ConnectionPlan:
         opt_out_stage = self.hook.vendor.updates.opt_out_stage.casefold()
         is_stage = bool(opt_out_stage) and isinstance(self.action.change, StageChange)
         has_opted_out = is_stage and str(target.fields.get("stage") or "").casefold() == opt_out_stage
-        return has_opted_out or self.action.digest in self._stops_of(target)
+        return has_opted_out or self.was_stopped(target)
 
     def _is_allowed_for_suppressed(self, change: Change) -> bool:
         """Return whether the vendor's API documents that a change stops outreach. What an author calls a stop may be anything."""
         updates = self.hook.vendor.updates
-        return change == updates.default_stop or updates.only_stops_outreach(change)
+        is_default = updates.default_stop is not None and digest_of(change) == digest_of(updates.default_stop)
+        return is_default or updates.only_stops_outreach(change)
 
     def add_errors(self, errors: Iterable[ContactsError], causes: str) -> None:
         """Note that contacts could not be updated.
@@ -224,12 +229,15 @@ def list_other_contacts(person: Person) -> list[PersonContact]:
     return [one for one in person.contacts if one not in person.found_by]
 
 
-def read_references(contacts: object) -> list[Reference]:
+def read_references(contacts: object, vendors: Iterable[Vendor] = ()) -> list[Reference]:
     """Return the references that ``contacts`` names, each once.
 
     :param contacts: references or contacts, or a query or file.
+    :param vendors: those of other packages that the references may belong to.
     :raises InvalidRequest: if an item is not a reference; the message gives its position.
     """
+    known = {name: hook_class.vendor for name, hook_class in hook_classes().items()}
+    known.update({vendor.name: vendor for vendor in vendors})
     found: dict[_Key, Reference] = {}
     for number, item in enumerate(_items(contacts), start=1):
         where = f"Item {number} of `contacts`"
@@ -237,26 +245,17 @@ def read_references(contacts: object) -> list[Reference]:
             raise InvalidRequest(
                 f'{where} is not a reference. Pass mappings such as {{"vendor": "tether", "account_id": "…", "contact_id": "…"}}.'
             )
-        fields: Mapping[str, object] = item
-        vendor = fields.get("vendor")
-        contact_id = fields.get("contact_id")
-        if is_int(contact_id):
-            contact_id = str(contact_id)
-        if not isinstance(vendor, str) or not isinstance(contact_id, str) or not contact_id.strip():
+        name = item.get("vendor")
+        if not isinstance(name, str) or item.get("contact_id") is None:
             raise InvalidRequest(
-                f"{where} must have `vendor` and `contact_id`, which together identify the contact. Its fields are: {list_names(fields)}."
+                f"{where} must have `vendor` and `contact_id`, which together identify the contact. Its fields are: {list_names(item)}."
             )
-        if vendor.strip() not in hook_classes():
-            raise InvalidRequest(
-                f"{where} has an unknown `vendor`. Known vendors: {', '.join(hook_classes())}."
-            )
-        account_id = fields.get("account_id")
-        reference: Reference = {
-            "vendor": vendor.strip(),
-            "account_id": "" if account_id is None else str(account_id).strip(),
-            "contact_id": contact_id.strip(),
-        }
-        found[reference["vendor"], reference["account_id"], reference["contact_id"]] = reference
+        vendor = known.get(name.strip())
+        if vendor is None:
+            raise InvalidRequest(f"{where} has an unknown `vendor`. Known vendors: {', '.join(known)}.")
+        target = parse_target({**item, "vendor": vendor.name}, where, vendor)
+        reference = target.reference(vendor.name)
+        found[vendor.name, target.account_id, target.contact_id] = reference
     return list(found.values())
 
 

@@ -14,6 +14,7 @@ from airflow_provider_contacts.core.updates.targets import Target, change_of
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_write_permission
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, UnsupportedByVendor
+from airflow_provider_contacts.operators.stop_actions import SUPPRESSION_REASON
 from airflow_provider_contacts.operators.stop_plan import ConnectionPlan, StopPlan
 from airflow_provider_contacts.operators.update_options import UpdateOptions
 from airflow_provider_contacts.operators.update_plan import list_references
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_contacts.safeguards.audit import AuditWriter
-
-_SUPPRESSION_REASON = "outreach stopped"
 
 
 @dataclass(slots=True, repr=False)
@@ -190,7 +189,9 @@ class StopRun:
         ) as suppressions:
             active = suppressions.find_active({key for found in keys for key in found}, (ALL, vendor))
         part.to_suppress = [
-            target for target, found in zip(part.targets, keys, strict=True) if not active.issuperset(found)
+            target
+            for target, found in zip(part.targets, keys, strict=True)
+            if not active.issuperset(found) and not part.was_stopped(target)
         ]
 
     def _suppress(self, part: ConnectionPlan, audit: AuditWriter) -> None:
@@ -203,7 +204,7 @@ class StopRun:
                 suppressions.add(
                     keys,
                     scope=part.hook.vendor.name,
-                    reason=_SUPPRESSION_REASON,
+                    reason=SUPPRESSION_REASON,
                     source=part.source,
                     until=None,
                 )

@@ -74,8 +74,8 @@ def find_people(
 ) -> tuple[list[Person], list[Reference]]:
     """Return the people of contacts, sorted by id, and the references that belong to none.
 
-    A reference without an account stands for the contacts with its id in all accounts of the vendor. If there are several, it is unknown
-    which one is meant, so none of them is in ``found_by``.
+    A reference without an account stands for the contacts with its id in all accounts of the vendor. If a person has several, it is unknown
+    which one is meant, so none of them is in ``found_by``. If several people have one, the reference belongs to none.
     """
     wanted: dict[str, set[str]] = defaultdict(set)
     for reference in references:
@@ -86,19 +86,28 @@ def find_people(
     found = {person.person_id: person for person in _read_people(connection, tables, set(person_of.values()))}
     exact = {(one["vendor"], one["account_id"], one["contact_id"]) for one in references}
     without_account = {(vendor, contact_id) for vendor, account_id, contact_id in exact if not account_id}
-    matched: list[Person] = []
-    for _, person in sorted(found.items()):
-        same_ids = Counter((one.vendor, one.contact_id) for one in person.contacts)
+    accounts = Counter((one.vendor, one.contact_id) for person in found.values() for one in person.contacts)
+    people_of: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for person in found.values():
         for one in person.contacts:
-            has_only_account = same_ids[one.vendor, one.contact_id] == 1
-            is_bare = has_only_account and (one.vendor, one.contact_id) in without_account
-            if is_bare or (one.vendor, one.account_id, one.contact_id) in exact:
+            people_of[one.vendor, one.contact_id].add(person.person_id)
+    matched: list[Person] = []
+    known: set[tuple[str, str, str]] = set()
+    for _, person in sorted(found.items()):
+        is_meant = False
+        for one in person.contacts:
+            name = (one.vendor, one.contact_id)
+            # If it belongs to several people, it is unknown who is meant.
+            is_bare = name in without_account and len(people_of[name]) == 1
+            is_exact = (one.vendor, one.account_id, one.contact_id) in exact
+            is_meant = is_meant or is_bare or is_exact
+            if is_exact or (is_bare and accounts[name] == 1):
                 person.found_by.append(one)
-        # The same contact id may belong to other people in other accounts.
-        if person.found_by or not without_account.isdisjoint(same_ids):
+            known.add((one.vendor, one.account_id, one.contact_id))
+            if is_bare:
+                known.add((one.vendor, "", one.contact_id))
+        if is_meant:
             matched.append(person)
-    keys = [(one.vendor, one.account_id, one.contact_id) for person in matched for one in person.contacts]
-    known = {key for name in keys for key in (name, (name[0], "", name[2]))}
     unmatched = [
         one for one in references if (one["vendor"], one["account_id"], one["contact_id"]) not in known
     ]
@@ -134,14 +143,20 @@ def compute_age(connection: sa.Connection, tables: PeopleTables, now: datetime) 
     resolved = to_utc(row.changed_at) if row.changed_at else datetime.min.replace(tzinfo=timezone.utc)
     first = find_first_change_after(connection, tables.contacts, resolved)
     if first is not None:
-        # Whole seconds, rounded up: any change counts.
-        return max(timedelta(seconds=math.ceil((now - first).total_seconds())), timedelta(seconds=1))
+        return _round_up(now - first)
     # An export that was under way writes rows with an earlier time.
-    query = sa.select(sa.func.count()).select_from(tables.contacts).where(is_known(tables.contacts))
-    is_complete = connection.scalar(query) == connection.scalar(
-        sa.select(sa.func.count()).select_from(tables.people)
+    contacts, people = tables.contacts, tables.people
+    missing = connection.scalar(
+        sa.select(sa.func.min(contacts.c.changed_at))
+        .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
+        .where(people.c.contact_id.is_(None), is_known(contacts))
     )
-    return timedelta() if is_complete else timedelta(seconds=1)
+    return timedelta() if missing is None else _round_up(now - to_utc(missing))
+
+
+def _round_up(age: timedelta) -> timedelta:
+    """Return an age in whole seconds, at least one: any change counts, and fractions are noise in messages."""
+    return max(timedelta(seconds=math.ceil(age.total_seconds())), timedelta(seconds=1))
 
 
 def _find_ids(

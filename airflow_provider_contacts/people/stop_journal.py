@@ -85,8 +85,18 @@ def _insert_new(engine: sa.Engine, stops: sa.Table, rows: list[dict[str, object]
         with transaction(engine) as connection:
             connection.execute(stops.insert(), rows)
     except sa.exc.IntegrityError:
+        for row in rows:
+            _insert_if_new(engine, stops, row)
+
+
+def _insert_if_new(engine: sa.Engine, stops: sa.Table, row: dict[str, object]) -> None:
+    import sqlalchemy as sa
+
+    try:
         with transaction(engine) as connection:
-            for row in rows:
-                query = sa.select(stops.c.stopped_at).where(stops.c.stop_key == row["stop_key"])
-                if connection.execute(query).first() is None:
-                    connection.execute(stops.insert(), [row])
+            connection.execute(stops.insert(), [row])
+    except sa.exc.IntegrityError:
+        query = sa.select(stops.c.stopped_at).where(stops.c.stop_key == row["stop_key"])
+        with transaction(engine) as connection:
+            if connection.execute(query).first() is None:
+                raise

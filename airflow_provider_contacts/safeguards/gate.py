@@ -26,11 +26,13 @@ class Gate:
 
     :param locations: the tables, each with the connection of its secret.
     :param contacts_tables: ``<conn_id>.<table>`` of exported contacts, in which to look up more about the contacts.
+    :param ignored_reason: suppressions with this reason do not count, if it is not empty.
     """
 
     locations: Sequence[tuple[str, str]]
     contacts_tables: Sequence[str]
     log: Log
+    ignored_reason: str = ""
 
     def find_suppressed(self, targets: Sequence[Target], vendor: str) -> set[str]:
         """Return the ids of the contacts that must not be contacted.
@@ -57,7 +59,9 @@ class Gate:
                     contact_ids[key].add(contact_id)
         for location, secret_conn_id in self.locations:
             with open_suppressions(location, secret_conn_id, create=False) as suppressions:
-                for key in suppressions.find_active(contact_ids, (ALL, vendor)):
+                for key in suppressions.find_active(
+                    contact_ids, (ALL, vendor), ignored_reason=self.ignored_reason
+                ):
                     suppressed |= contact_ids[key]
         return suppressed
 
@@ -103,15 +107,19 @@ def _read_rows(
                 rows[str(row.contact_id)].append(dict(row._mapping))
 
 
-def open_gate(suppressions: str, secret_conn_id: str, contacts_table: str, log: Log) -> Gate:
+def open_gate(
+    suppressions: str, secret_conn_id: str, contacts_table: str, log: Log, *, ignored_reason: str = ""
+) -> Gate:
     """Return the gate for an operator's arguments and Airflow's configuration.
 
     :param suppressions: the operator's own table of suppressions, or empty.
     :param secret_conn_id: connection of its secret.
     :param contacts_table: the operator's own table of exported contacts, or empty.
+    :param ignored_reason: suppressions with this reason do not count, if it is not empty.
     """
     return Gate(
         find_suppression_locations(suppressions, secret_conn_id),
         list(dict.fromkeys(filter(None, (contacts_table, read_location("contacts_table"))))),
         log,
+        ignored_reason,
     )

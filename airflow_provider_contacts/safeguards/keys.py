@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
-from airflow_provider_contacts.identity_keys import list_possible_phones, normalize_email, normalize_linkedin
+from airflow_provider_contacts.identity_keys import (
+    list_possible_emails,
+    list_possible_phones,
+    list_possible_profiles,
+)
 
 _IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
 _MIN_SECRET_LENGTH = 16
@@ -62,11 +66,11 @@ def find_keys(fields: Mapping[str, object], vendor: str = "") -> list[str]:
     """
     email, phone, country, linkedin_url = (_to_text(name, fields.get(name)) for name in _IDENTITY_FIELDS)
     found = (
-        ("email", [normalize_email(email)]),
+        ("email", list_possible_emails(email)),
         ("phone", list_possible_phones(phone, country)),
-        ("linkedin", [normalize_linkedin(linkedin_url)]),
+        ("linkedin", list_possible_profiles(linkedin_url)),
     )
-    keys = [f"{kind}:{value}" for kind, values in found for value in values if value]
+    keys = [f"{kind}:{value}" for kind, values in found for value in values]
     contact_id = fields.get("contact_id")
     vendor = str(fields.get("vendor") or vendor).strip()
     if vendor and (is_int(contact_id) or (isinstance(contact_id, str) and contact_id.strip())):

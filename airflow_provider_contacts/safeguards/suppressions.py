@@ -49,6 +49,7 @@ class Suppression:
     key_hash: str
     scope: str
     until: datetime | None
+    reason: str | None
 
     def is_active(self, now: datetime) -> bool:
         """Return whether it holds at a time."""
@@ -85,11 +86,14 @@ class SuppressionList:
         self._table = table
         self._hasher = hasher
 
-    def find_active(self, keys: Iterable[str], scopes: Sequence[str]) -> set[str]:
+    def find_active(
+        self, keys: Iterable[str], scopes: Sequence[str], *, ignored_reason: str = ""
+    ) -> set[str]:
         """Return the keys that are suppressed now.
 
         :param keys: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys` returns them.
         :param scopes: the scopes that count.
+        :param ignored_reason: suppressions with this reason do not count, if it is not empty.
         """
         now = datetime.now(timezone.utc)
         hashes = {self._hasher.hash(key): key for key in keys}
@@ -100,7 +104,9 @@ class SuppressionList:
             return {
                 hashes[row.key_hash]
                 for row in self._select(connection, hashes)
-                if row.scope in scopes and row.is_active(now)
+                if row.scope in scopes
+                and row.is_active(now)
+                and (not ignored_reason or row.reason != ignored_reason)
             }
 
     def add(
@@ -170,13 +176,13 @@ class SuppressionList:
         import sqlalchemy as sa
 
         columns = self._table.c
-        query = sa.select(columns.key_hash, columns.scope, columns.until)
+        query = sa.select(columns.key_hash, columns.scope, columns.until, columns.reason)
         remaining = iter(hashes)
         while chunk := list(islice(remaining, _KEYS_PER_QUERY)):
-            for key_hash, scope, until in connection.execute(
+            for key_hash, scope, until, reason in connection.execute(
                 query.where(columns.key_hash.in_(chunk), columns.kind != _CHECK_KIND)
             ):
-                yield Suppression(key_hash, scope, to_utc(until) if until else None)
+                yield Suppression(key_hash, scope, to_utc(until) if until else None, reason)
 
     def verify_secret(self, location: str, secret_conn_id: str, *, write_check_row: bool) -> None:
         """Check that the table's hashes were made with the same secret.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_contacts.databases.connecting import connect, transaction
+from airflow_provider_contacts.databases.connecting import connect, snapshot, transaction
 from airflow_provider_contacts.errors import InvalidRequest
 from tests.conftest import Sandbox
 from tests.database import Database, load
@@ -46,3 +47,18 @@ def test_transaction_is_committed_or_rolled_back(database: Database) -> None:
             insert(connection, "numbers", "nowhere")
         with transaction(engine) as connection:
             assert connection.scalars(sa.text("SELECT number FROM numbers")).all() == [1]
+
+
+def test_reads_of_a_snapshot_see_the_same_state(database: Database) -> None:
+    database.run("CREATE TABLE numbers (number INTEGER)", "INSERT INTO numbers VALUES (1)")
+    count = sa.text("SELECT count(*) FROM numbers")
+    with connect(database.conn_id) as engine:
+        with snapshot(engine) as connection:
+            assert connection.scalar(count) == 1
+            writer = threading.Thread(target=database.run, args=("INSERT INTO numbers VALUES (2)",))
+            writer.start()
+            writer.join(1 if database.kind == "sqlite" else 30)
+            assert connection.scalar(count) == 1
+        writer.join(30)
+        with snapshot(engine) as connection:
+            assert connection.scalar(count) == 2

@@ -70,6 +70,15 @@ def test_invalid_actions(actions: object, problem: str) -> None:
         parse_actions(actions)
 
 
+def test_spelling_does_not_make_another_action() -> None:
+    first = parse_actions({"a": {"add_tags": ["A", "B"]}, "b": {"stage": "Lost"}})
+    second = parse_actions({"a": {"add_tags": ["B", "A"]}, "b": {"stage": "lost"}})
+    assert {conn_id: action.digest for conn_id, action in first.items()} == {
+        conn_id: action.digest for conn_id, action in second.items()
+    }
+    assert first["a"].digest != parse_actions({"a": {"add_tags": ["A"]}})["a"].digest
+
+
 def test_defaults_are_the_mildest_documented_changes() -> None:
     actions = adapt(
         dict.fromkeys(("talktohumans_default", "thoughtly_default", "mailstand_default"), "default")

@@ -14,7 +14,7 @@ from airflow_provider_contacts.errors import ContactsError, InvalidRequest, Unsu
 from airflow_provider_contacts.operators.people import ResolvePeopleOperator
 from airflow_provider_contacts.operators.sources import SqlContacts
 from airflow_provider_contacts.operators.stop_outreach import StopOutreachOperator
-from airflow_provider_contacts.operators.suppressions import SuppressContactsOperator
+from airflow_provider_contacts.operators.suppressions import AllowContactsOperator, SuppressContactsOperator
 from tests.approvals import TaskAwaitingInput, answer, approvals, context
 from tests.conftest import Sandbox
 from tests.database import Database, load
@@ -331,6 +331,31 @@ class TestSafeguards:
         assert {row["kind"] for row in rows} >= {"reference", "email"}
         assert stop(person["talktohumans"], **arguments)["unchanged"] == person["tether"]
         assert writes(sandbox) == []
+
+    def test_what_it_has_suppressed_does_not_keep_it_from_stopping(
+        self, sandbox: Sandbox, people: Database, secret: str
+    ) -> None:
+        person = person_with(people)
+        suppressions = "warehouse.contact_suppressions"
+        stop(person["tether"], actions={"mailstand_default": "suppress"}, suppressions=suppressions)
+        nurture = {"mailstand_default": {"stage": "Nurture"}}
+        result = stop(person["tether"], actions=nurture, suppressions=suppressions)
+        assert result["updated"] == person["mailstand"]
+
+    def test_a_suppression_that_was_ended_is_not_added_again(
+        self, sandbox: Sandbox, people: Database, secret: str
+    ) -> None:
+        person = person_with(people)
+        arguments: dict[str, Any] = {
+            "actions": {"tether_default": "suppress"},
+            "suppressions": "warehouse.contact_suppressions",
+        }
+        assert stop(person["mailstand"], **arguments)["updated"] == person["tether"]
+        contacts = [row for row in people.rows() if row["contact_id"] == person["tether"][0]["contact_id"]]
+        AllowContactsOperator(
+            task_id="allow", contacts=contacts, suppressions=arguments["suppressions"], reason="test"
+        ).execute({})
+        assert stop(person["mailstand"], **arguments)["unchanged"] == person["tether"]
 
     def test_suppress_needs_a_table(self, sandbox: Sandbox, people: Database) -> None:
         with pytest.raises(InvalidRequest, match="`suppress` needs `suppressions`"):

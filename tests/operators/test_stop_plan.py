@@ -79,16 +79,41 @@ def test_connections_of_other_accounts_get_nothing(sandbox: Sandbox) -> None:
 def test_references() -> None:
     found = read_references(
         [
-            {"vendor": " tether ", "account_id": None, "contact_id": 5, "email": "ada@example.com"},
-            {"vendor": "tether", "contact_id": "5"},
+            {"vendor": " talktohumans ", "account_id": None, "contact_id": 5, "email": "ada@example.com"},
+            {"vendor": "talktohumans", "contact_id": "5"},
         ]
     )
-    assert found == [{"vendor": "tether", "account_id": "", "contact_id": "5"}]
-    assert read_references({"vendor": "tether", "contact_id": "5"}) == found
+    assert found == [{"vendor": "talktohumans", "account_id": "", "contact_id": "5"}]
+    assert read_references({"vendor": "talktohumans", "contact_id": "5"}) == found
     assert read_references([]) == []
 
 
-def test_messages_contain_no_personal_data() -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        read_references([{"email": "ada@example.com"}])
-    assert "ada@" not in str(caught.value)
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"email": "ada@example.com"},
+        {"vendor": "talktohumans", "contact_id": "ada@example.com"},
+        {"vendor": "talktohumans", "contact_id": "5", "account_id": "Ada Lovelace"},
+        {"vendor": "ada@example.com", "contact_id": "5"},
+        "ada@example.com",
+    ],
+)
+def test_messages_and_results_contain_no_personal_data(item: Any) -> None:
+    with pytest.raises(InvalidRequest, match="Item 1") as caught:
+        read_references([item])
+    assert "ada" not in str(caught.value).lower()
+
+
+def test_stops_of_other_tasks_need_a_new_approval(sandbox: Sandbox) -> None:
+    parsed = parse_actions({"tether_default": {"stage": "Lost"}})
+    hooks: dict[str, ContactsHook[Any]] = {"tether_default": ContactsHook.for_connection("tether_default")}
+    digest = parsed["tether_default"].digest
+
+    def count(source: str) -> int:
+        stopped = PersonContact("tether", "org", "3", "", "", True, {}, {digest: "dag / task / run"})
+        person = Person("p", [REPLIED, stopped], [REPLIED])
+        return len(StopPlan.create([person], [], parsed, hooks, source).connections[0].targets_to_approve)
+
+    assert count("dag / task / run") == 1
+    assert count("dag / task / another run") == 0
+    assert count("") == 0

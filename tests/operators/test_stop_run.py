@@ -51,6 +51,15 @@ def list_leads(database: Database) -> list[dict[str, str]]:
     ]
 
 
+def list_calls(database: Database) -> list[dict[str, str]]:
+    """Return the references of all Thoughtly contacts."""
+    return [
+        {"vendor": row["vendor"], "account_id": row["account_id"], "contact_id": row["contact_id"]}
+        for row in database.rows("contact_people")
+        if row["vendor"] == "thoughtly"
+    ]
+
+
 def count_stopped(database: Database) -> int:
     return len(database.rows("contact_people_stops"))
 
@@ -88,6 +97,19 @@ def test_results_of_a_partial_failure(
     assert outcomes.count("updated") == len(result["updated"])
 
 
+def test_what_was_updated_before_an_abort_is_reported(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    sandbox.connect("mailstand", extra={"max_concurrency": 1})
+    # A revoked key ends the updates of a connection.
+    sandbox.fail("mailstand", method="PUT", status=401, after=3, times=10**6)
+    result = make(
+        list_leads(database), on_failure="continue", actions={"mailstand_default": "default"}
+    ).execute({})
+    assert len(result["updated"]) == count_stopped(database) == 3
+    assert len(result["failed"]) > 10
+
+
 def test_an_audit_that_cannot_be_written_stops_everything(
     sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
 ) -> None:
@@ -108,7 +130,7 @@ def test_an_outcome_that_cannot_be_recorded_ends_the_run(
     with pytest.raises(
         ContactsError, match="could not be recorded in the table 'contact_people_stops', so no more contacts"
     ):
-        make(list_leads(database), audit="warehouse.contact_audit").execute({})
+        make(list_calls(database), audit="warehouse.contact_audit", on_failure="continue").execute({})
     assert len([entry for entry in sandbox.requests("mailstand") if entry["method"] == "PUT"]) == 1
     assert not [entry for entry in sandbox.requests("tether") if entry["method"] in ("PUT", "PATCH")]
 

@@ -128,3 +128,19 @@ def test_other_types_are_rejected(value: object) -> None:
     with pytest.raises(InvalidRequest, match="`email` that is not text"):
         find_keys({"email": value})
     assert find_keys({"email": b"ada@example.com"}) == ["email:ada@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "key"),
+    [
+        # Keys of tables that earlier versions have written.
+        ({"linkedin_url": "https://www.linkedin.com/in/ACoAAB12345678901"}, "linkedin:acoaab12345678901"),
+        ({"email": "ada@straße.example"}, "email:ada@strasse.example"),
+        ({"email": "ada@i❤.example"}, "email:ada@xn--i-7iq.example"),
+        ({"email": "ada@mü_x.example"}, "email:ada@xn--m_x-hoa.example"),
+        ({"phone": "+1 202-555-0180 ext. 12"}, "phone:+12025550180"),
+        ({"phone": "49 30 901820", "country": "Germany"}, "phone:+4930901820"),
+    ],
+)
+def test_older_keys_are_still_found(fields: dict[str, object], key: str) -> None:
+    assert key in find_keys(fields)

@@ -83,7 +83,7 @@ def parse_targets(
     duplicates = 0
     for number, item in enumerate(_items(contacts, argument), start=1):
         where = f"Item {number} of `{argument}`"
-        target = _parse_target(item, where, vendor)
+        target = parse_target(item, where, vendor)
         if split_change is not None:
             change, fields = split_change(target.fields, where)
             target = replace(target, change=change, fields=fields)
@@ -135,7 +135,13 @@ def _items(contacts: object, argument: str) -> Iterable[object]:
     return contacts
 
 
-def _parse_target(item: object, where: str, vendor: Vendor) -> Target:
+def parse_target(item: object, where: str, vendor: Vendor) -> Target:
+    """Return the contact that an item of an argument names.
+
+    :param item: an id, a reference, or a dict as a listing or a sensor returned it.
+    :param where: where the item is, for messages.
+    :raises InvalidRequest: if it is invalid.
+    """
     if isinstance(item, str) or is_int(item):
         target = Target("", str(item))
     elif isinstance(item, Mapping):
