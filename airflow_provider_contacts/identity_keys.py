@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
@@ -140,11 +143,10 @@ def _parse_with_country_code(phone: str) -> str | None:
 @lru_cache(maxsize=1)
 def _load_regions_by_name() -> dict[str, str]:
     """Return region codes by the name of the country in all languages, in capital letters. English names come first."""
-    from phonenumbers.geodata.locale import LOCALE_DATA
-
     regions = dict(_REGION_ALIASES)
+    country_names = _load_country_names()
     for languages in (("en",), None):
-        for region, names in LOCALE_DATA.items():
+        for region, names in country_names.items():
             for language in languages or names:
                 name = names.get(language, "")
                 # The data says "*de" for "as in German".
@@ -152,6 +154,24 @@ def _load_regions_by_name() -> dict[str, str]:
                     (names.get(name[1:], "") if name.startswith("*") else name).upper(), region
                 )
     return regions
+
+
+def _load_country_names() -> Mapping[str, Mapping[str, str]]:
+    """Return the names of each region by language.
+
+    The module is loaded by itself: its package would load the places of all phone numbers too, which need 100 MiB.
+    """
+    package = importlib.util.find_spec("phonenumbers.geodata")
+    assert package is not None
+    spec = importlib.machinery.PathFinder.find_spec(
+        f"{package.name}.locale", package.submodule_search_locations
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    names: Mapping[str, Mapping[str, str]] = module.LOCALE_DATA
+    return names
 
 
 def _clean(text: str | None) -> str:

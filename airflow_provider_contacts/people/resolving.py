@@ -66,6 +66,7 @@ class _Contacts:
     person_of: array[int] = field(default_factory=lambda: array("q"))
     described: list[tuple[str, str]] = field(default_factory=list)
     _positions: dict[str, int] = field(default_factory=dict)
+    _times: dict[datetime, datetime] = field(default_factory=dict)
     _descriptions: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
     def add(self, reference: str, person_id: str | None, since: datetime, described: tuple[str, str]) -> None:
@@ -77,7 +78,8 @@ class _Contacts:
         if person_id is not None:
             position = self._positions.setdefault(person_id, len(self.people))
             if position == len(self.people):
-                self.people.append(PersonId(person_id, to_utc(since)))
+                moment = to_utc(since)
+                self.people.append(PersonId(person_id, self._times.setdefault(moment, moment)))
         self.person_of.append(position)
 
 
@@ -89,12 +91,12 @@ def resolve_people(
     :param regions: by vendor, the ISO 3166 alpha-2 code of the country of phone numbers without one.
     """
     contacts, people = tables.contacts, tables.people
-    grouper = ContactGrouper(limits)
     with engine.connect() as connection, lock_contacts(connection, [_lock_id_of(people)]):
         # First: contacts that are exported while this runs count as newer.
         changed_at = find_last_change(connection, contacts)
-        found = _read(connection, contacts, people, grouper, regions)
-        grouping = grouper.group()
+        found = _Contacts()
+        # The keys need most of the memory, and are dropped with the grouper.
+        grouping = _read(connection, contacts, people, found, limits, regions).group()
         now = datetime.now(timezone.utc)
         assignment = assign_ids(grouping.group_of, found.references, found.people, found.person_of, now)
         written = _write(connection, people, found, grouping, assignment)
@@ -122,10 +124,15 @@ def _read(
     connection: sa.Connection,
     contacts: sa.Table,
     people: sa.Table,
-    grouper: ContactGrouper,
+    found: _Contacts,
+    limits: Limits,
     regions: Mapping[str, str],
-) -> _Contacts:
-    """Read all contacts that are not erased, each with its row in the table of people."""
+) -> ContactGrouper:
+    """Read all contacts that are not erased, each with its row in the table of people.
+
+    :param found: gets the contacts.
+    :return: the grouper with their keys.
+    """
     import sqlalchemy as sa
 
     columns = [contacts.c[name] for name in (*KEY, *IDENTITY_COLUMNS)]
@@ -135,7 +142,7 @@ def _read(
         .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
         .where(is_known(contacts))
     )
-    found = _Contacts()
+    grouper = ContactGrouper(limits)
     result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
     for part in result.partitions():
         for *key, email, phone, country, linkedin_url, person_id, since, matched_on, set_aside in part:
@@ -147,7 +154,7 @@ def _read(
                 default_region=regions.get(key[0], ""),
             )
             found.add(json.dumps(key, ensure_ascii=False), person_id, since, (matched_on, set_aside))
-    return found
+    return grouper
 
 
 def _write(
