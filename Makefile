@@ -95,8 +95,8 @@ test-faults: setup
 	$(BIN)/pytest -n auto tests_faults
 	$(BIN)/python -m tests_faults.matrix
 
-# A real Airflow: approves, rejects and interrupts updates, also on the oldest Airflow; kills tasks halfway through an update; lets
-# 250 sensors wait, and counts what that costs; kills workers, the scheduler and the triggerer at random moments.
+# A real Airflow: approves, rejects and interrupts updates, also on the oldest Airflow; lets people reply, and checks that outreach stops
+# at the other vendors; kills tasks halfway through an update; lets 250 sensors wait, and counts what that costs; kills workers, the scheduler and the triggerer at random moments.
 test-airflow: setup .venv-3.2.0/.ready
 	$(BIN)/python tests_airflow/approvals.py
 	.venv-3.2.0/bin/python tests_airflow/approvals.py

@@ -122,5 +122,5 @@ class BaseWriteOperator(RetryPolicyOperator):
         return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 
     def _run(self, context: Context, answer: Answer | None) -> Any:
-        """Write, after asking for approval if it is required and there is no answer yet."""
+        """Write. If an approval is required and missing, ask for it first."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 from airflow_provider_contacts.databases.rows import parse_lists
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 
-__all__ = ["ContactSource", "FileContacts", "SqlContacts"]
+__all__ = ["ContactSource", "FileContacts", "SqlContacts", "read_items"]
 
 _ROWS_PER_FETCH = 1000
 
@@ -116,6 +116,24 @@ class FileContacts(ContactSource):
             raise InvalidRequest(f"{self} is not UTF-8. Save the file as UTF-8.") from None
         except csv.Error:
             raise InvalidRequest(f"{self} is not valid CSV. Check its quotes.") from None
+
+
+def read_items(contacts: object) -> Iterable[object]:
+    """Return the items of an argument that takes contacts or references, or a source of them.
+
+    :raises InvalidRequest: if it is something else.
+    """
+    if isinstance(contacts, ContactSource):
+        return contacts.read_rows()
+    if isinstance(contacts, str):
+        raise InvalidRequest(
+            "`contacts` is text. Pass `task.output`, or set render_template_as_native_obj=True on the DAG."
+        )
+    if isinstance(contacts, Mapping):
+        return [contacts]
+    if not isinstance(contacts, Iterable):
+        raise InvalidRequest("`contacts` must be a list of contacts or references.")
+    return contacts
 
 
 def _csv_rows(lines: io.TextIOWrapper, source: ContactSource) -> Iterator[object]:

@@ -167,7 +167,8 @@ class StopOutreachOperator(BaseWriteOperator):
         ):
             self._check_age(compute_age(connection, tables, datetime.now(timezone.utc)))
             people, unmatched = find_people(connection, tables, references)
-            known_accounts = find_accounts(connection, tables)
+            has_accounts = any(action.accounts for action in actions.values())
+            known_accounts = find_accounts(connection, tables) if has_accounts else {}
         if unmatched:
             self.log.warning(
                 "%d of %d references belong to no person in %r. Export the contacts and resolve the people first.",

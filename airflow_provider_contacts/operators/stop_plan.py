@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from airflow_provider_contacts.core.updates.targets import Target, parse_target
 from airflow_provider_contacts.core.validation import list_names
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
-from airflow_provider_contacts.operators.sources import ContactSource
+from airflow_provider_contacts.operators.sources import read_items
 from airflow_provider_contacts.operators.stop_actions import StopAction, digest_of, find_connection_of
 from airflow_provider_contacts.operators.update_plan import UpdatePlan
 from airflow_provider_contacts.people.lookup import Person, PersonContact
@@ -239,7 +239,7 @@ def read_references(contacts: object, vendors: Iterable[Vendor] = ()) -> list[Re
     known = {name: hook_class.vendor for name, hook_class in hook_classes().items()}
     known.update({vendor.name: vendor for vendor in vendors})
     found: dict[_Key, Reference] = {}
-    for number, item in enumerate(_items(contacts), start=1):
+    for number, item in enumerate(read_items(contacts), start=1):
         where = f"Item {number} of `contacts`"
         if not isinstance(item, Mapping):
             raise InvalidRequest(
@@ -257,20 +257,6 @@ def read_references(contacts: object, vendors: Iterable[Vendor] = ()) -> list[Re
         reference = target.reference(vendor.name)
         found[vendor.name, target.account_id, target.contact_id] = reference
     return list(found.values())
-
-
-def _items(contacts: object) -> Iterable[object]:
-    if isinstance(contacts, ContactSource):
-        return contacts.read_rows()
-    if isinstance(contacts, str):
-        raise InvalidRequest(
-            "`contacts` is text. Pass `task.output`, or set render_template_as_native_obj=True on the DAG."
-        )
-    if isinstance(contacts, Mapping):
-        return [contacts]
-    if not isinstance(contacts, Sequence):
-        raise InvalidRequest("`contacts` must be a list of references or contacts.")
-    return contacts
 
 
 def _key_of(contact: PersonContact) -> _Key:

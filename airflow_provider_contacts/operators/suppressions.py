@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,7 @@ from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.operators.base import ContactsLike, describe_task
 from airflow_provider_contacts.operators.literals import check_literals
-from airflow_provider_contacts.operators.sources import ContactSource
+from airflow_provider_contacts.operators.sources import read_items
 from airflow_provider_contacts.retry import RetryPolicyOperator
 from airflow_provider_contacts.safeguards.arguments import parse_optional_location
 from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CONN_ID
@@ -184,7 +184,7 @@ def _find_keys(contacts: object, log: Log) -> list[list[str]]:
 
     unreadable: Counter[str] = Counter()
     found = []
-    for number, item in enumerate(_items(contacts), start=1):
+    for number, item in enumerate(read_items(contacts), start=1):
         where = f"Item {number} of `contacts`"
         fields: Mapping[str, object] = item if isinstance(item, Mapping) else {}
         keys = find_keys(fields)
@@ -221,20 +221,6 @@ def _check_reference(item: Mapping[str, object], where: str) -> None:
         hook_class.vendor.updates.check_ids(str(item["contact_id"]).strip(), "")
     except InvalidRequest as error:
         raise InvalidRequest(f"{where}: {error} Nothing was written.") from None
-
-
-def _items(contacts: object) -> Iterable[object]:
-    if isinstance(contacts, ContactSource):
-        return contacts.read_rows()
-    if isinstance(contacts, str):
-        raise InvalidRequest(
-            "`contacts` is text. Pass `task.output`, or set render_template_as_native_obj=True on the DAG."
-        )
-    if isinstance(contacts, Mapping):
-        return [contacts]
-    if not isinstance(contacts, Iterable):
-        raise InvalidRequest("`contacts` must be a list of contacts or references.")
-    return contacts
 
 
 def _flatten_keys(keys: list[list[str]]) -> list[str]:
