@@ -10,9 +10,9 @@ import msgspec
 
 from airflow_provider_contacts.identity_keys import normalize_email, normalize_linkedin, normalize_phone
 
-__all__ = ["FIELDS", "Contact", "Reference"]
+__all__ = ["FIELDS", "REFERENCE_FIELDS", "Contact", "Reference"]
 
-_REFERENCE_FIELDS = ("vendor", "account_id", "contact_id")
+REFERENCE_FIELDS = ("vendor", "account_id", "contact_id")
 # The fields that conditions look at, and of which an empty value means no. `replied` has a value for unknown.
 _FIELDS_OF_CONDITIONS = (
     "tags",
@@ -120,10 +120,10 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
             its value.
         """
         present = {name: fields[name] for name in FIELDS if name in fields}
-        missing = [name for name in _REFERENCE_FIELDS if name not in present]
+        missing = [name for name in REFERENCE_FIELDS if name not in present]
         if missing:
             raise ValueError(f"missing fields: {', '.join(missing)}")
-        if len(present) == len(_REFERENCE_FIELDS):
+        if len(present) == len(REFERENCE_FIELDS):
             raise ValueError("only a reference, without the contact's fields")
         try:
             contact = msgspec.convert(present, cls)

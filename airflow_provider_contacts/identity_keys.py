@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
+# The fields of a contact that identify a person. The country says how to read the phone number.
+IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
+
 _ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
 _NAME_AND_ADDRESS = re.compile(r"[^<>@]*<([^<>]+)>")
 # A country code in front of a number, without a plus sign, as Mailstand writes it: `1 (202) 555-0180`.

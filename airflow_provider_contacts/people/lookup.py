@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -86,11 +86,11 @@ def find_people(
     found = {person.person_id: person for person in _read_people(connection, tables, set(person_of.values()))}
     exact = {(one["vendor"], one["account_id"], one["contact_id"]) for one in references}
     without_account = {(vendor, contact_id) for vendor, account_id, contact_id in exact if not account_id}
-    accounts = Counter((one.vendor, one.contact_id) for person in found.values() for one in person.contacts)
-    people_of: dict[tuple[str, str], set[str]] = defaultdict(set)
+    # For each contact id, the person of the contact in each account.
+    holders: dict[tuple[str, str], list[str]] = defaultdict(list)
     for person in found.values():
         for one in person.contacts:
-            people_of[one.vendor, one.contact_id].add(person.person_id)
+            holders[one.vendor, one.contact_id].append(person.person_id)
     matched: list[Person] = []
     known: set[tuple[str, str, str]] = set()
     for _, person in sorted(found.items()):
@@ -98,10 +98,10 @@ def find_people(
         for one in person.contacts:
             name = (one.vendor, one.contact_id)
             # If it belongs to several people, it is unknown who is meant.
-            is_bare = name in without_account and len(people_of[name]) == 1
+            is_bare = name in without_account and len(set(holders[name])) == 1
             is_exact = (one.vendor, one.account_id, one.contact_id) in exact
             is_meant = is_meant or is_bare or is_exact
-            if is_exact or (is_bare and accounts[name] == 1):
+            if is_exact or (is_bare and len(holders[name]) == 1):
                 person.found_by.append(one)
             known.add((one.vendor, one.account_id, one.contact_id))
             if is_bare:

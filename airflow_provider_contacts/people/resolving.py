@@ -13,11 +13,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.databases.dialects import lock_contacts, to_utc
+from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 from airflow_provider_contacts.people.identity import ContactGrouper, Grouping, Limits
 from airflow_provider_contacts.people.person_ids import Assignment, PersonId, assign_ids
 from airflow_provider_contacts.people.tables import (
     CONTACTS_CHANGED_AT,
-    IDENTITY_COLUMNS,
     KEY,
     PeopleTables,
     find_last_change,
@@ -135,7 +135,7 @@ def _read(
     """
     import sqlalchemy as sa
 
-    columns = [contacts.c[name] for name in (*KEY, *IDENTITY_COLUMNS)]
+    columns = [contacts.c[name] for name in (*KEY, *IDENTITY_FIELDS)]
     own = [people.c[name] for name in ("person_id", "person_since", "matched_on", "set_aside")]
     query = (
         sa.select(*columns, *own)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.dialects import (
     build_column_types,
@@ -23,14 +24,13 @@ from airflow_provider_contacts.databases.tables import (
     ensure_table,
     require_table,
 )
+from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-KEY = ("vendor", "account_id", "contact_id")
-# What identifies a person.
-IDENTITY_COLUMNS = ("email", "phone", "country", "linkedin_url")
-CONTACT_COLUMNS = (*IDENTITY_COLUMNS, "tags", "unknown_fields", "stage", "url")
+KEY = REFERENCE_FIELDS
+CONTACT_COLUMNS = (*IDENTITY_FIELDS, "tags", "unknown_fields", "stage", "url")
 _STATE_SUFFIX = "_state"
 _STOPS_SUFFIX = "_stops"
 # The name of the only row of the state: when the contacts had changed last that the people were resolved from.
@@ -179,7 +179,7 @@ def is_known(contacts: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def find_last_change(connection: sa.Connection, contacts: sa.Table) -> datetime | None:
-    """Return when a contact changed, appeared or was removed last, or None if there are no contacts."""
+    """Return when a contact changed, appeared or was removed last, or None if the table is empty."""
     import sqlalchemy as sa
 
     query = sa.select(sa.func.max(contacts.c.changed_at), sa.func.max(contacts.c.removed_at))

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
 from airflow_provider_contacts.identity_keys import (
+    IDENTITY_FIELDS,
     list_possible_emails,
     list_possible_phones,
     list_possible_profiles,
 )
 
-_IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
 _MIN_SECRET_LENGTH = 16
 
 
@@ -64,7 +64,7 @@ def find_keys(fields: Mapping[str, object], vendor: str = "") -> list[str]:
     :param vendor: the vendor, if the fields do not name it.
     :raises InvalidRequest: if a field has a type that cannot be an address or a number.
     """
-    email, phone, country, linkedin_url = (_to_text(name, fields.get(name)) for name in _IDENTITY_FIELDS)
+    email, phone, country, linkedin_url = (_to_text(name, fields.get(name)) for name in IDENTITY_FIELDS)
     found = (
         ("email", list_possible_emails(email)),
         ("phone", list_possible_phones(phone, country)),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.databases.dialects import lock_contacts
 from airflow_provider_contacts.databases.tables import ERASED
+from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.merge import lock_id_of
@@ -17,7 +18,6 @@ from airflow_provider_contacts.transfers.table import KEY
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-_IDENTITY = ("email", "phone", "country", "linkedin_url")
 _ROWS_PER_FETCH = 1000
 
 
@@ -82,7 +82,7 @@ def erase(engine: sa.Engine, table: sa.Table, rows: Iterable[tuple[str, str, str
 def _read_keys(engine: sa.Engine, table: sa.Table) -> Iterator[tuple[tuple[str, str, str], frozenset[str]]]:
     import sqlalchemy as sa
 
-    query = sa.select(*(table.c[name] for name in (*KEY, *_IDENTITY)))
+    query = sa.select(*(table.c[name] for name in (*KEY, *IDENTITY_FIELDS)))
     with engine.connect() as connection:
         result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
         for row in result.mappings():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.databases.dialects import build_column_types
 from airflow_provider_contacts.databases.tables import DIGEST_LENGTH, build_table
 from airflow_provider_contacts.transfers.columns import COLUMNS
@@ -11,7 +12,7 @@ from airflow_provider_contacts.transfers.columns import COLUMNS
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-KEY = ("vendor", "account_id", "contact_id")
+KEY = REFERENCE_FIELDS
 # The columns that a table has in addition to the contact's own.
 BOOKKEEPING_COLUMNS = ("digest", "first_seen_at", "changed_at", "removed_at")
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_contacts.operators.people import ResolvePeopleOperator
 from tests.commands.conftest import Airflow
 from tests.conftest import Sandbox
-from tests.database import Database, load
-from tests.vendors import VENDORS
+from tests.database import Database
+from tests.people.conftest import load_all, resolve
 
 
 @pytest.fixture
 def people(sandbox: Sandbox, database: Database) -> Database:
-    for vendor in VENDORS:
-        load(database, vendor)
-    ResolvePeopleOperator(task_id="resolve", sql_conn_id=database.conn_id).execute({})
+    load_all(database)
+    resolve(database)
     return database
 
 

@@ -18,6 +18,7 @@ from airflow_provider_contacts.operators.suppressions import AllowContactsOperat
 from tests.approvals import TaskAwaitingInput, answer, approvals, context
 from tests.conftest import Sandbox
 from tests.database import Database, load
+from tests.people.conftest import load_all, resolve
 from tests.stores import Store
 from tests.vendors import VENDORS
 
@@ -33,9 +34,8 @@ pytestmark = pytest.mark.sandbox(contacts=120, rate_limits=False)
 @pytest.fixture
 def people(sandbox: Sandbox, database: Database) -> Database:
     """Export all contacts and resolve the people."""
-    for vendor in VENDORS:
-        load(database, vendor)
-    ResolvePeopleOperator(task_id="resolve", sql_conn_id=database.conn_id).execute({})
+    load_all(database)
+    resolve(database)
     return database
 
 
