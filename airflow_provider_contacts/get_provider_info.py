@@ -58,8 +58,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Mailstand",
                 "python-modules": [
-                    "airflow_provider_contacts.operators.base_update",
-                    "airflow_provider_contacts.operators.base_write",
+                    "airflow_provider_contacts.operators.updating.base",
+                    "airflow_provider_contacts.operators.updating.base_write",
                     "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
@@ -71,8 +71,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "TalkToHumans",
                 "python-modules": [
-                    "airflow_provider_contacts.operators.base_update",
-                    "airflow_provider_contacts.operators.base_write",
+                    "airflow_provider_contacts.operators.updating.base",
+                    "airflow_provider_contacts.operators.updating.base_write",
                     "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
@@ -84,8 +84,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Tether",
                 "python-modules": [
-                    "airflow_provider_contacts.operators.base_update",
-                    "airflow_provider_contacts.operators.base_write",
+                    "airflow_provider_contacts.operators.updating.base",
+                    "airflow_provider_contacts.operators.updating.base_write",
                     "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
@@ -97,8 +97,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Thoughtly",
                 "python-modules": [
-                    "airflow_provider_contacts.operators.base_update",
-                    "airflow_provider_contacts.operators.base_write",
+                    "airflow_provider_contacts.operators.updating.base",
+                    "airflow_provider_contacts.operators.updating.base_write",
                     "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",

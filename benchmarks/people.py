@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from growth import read_peak_memory
 
 from airflow_provider_contacts.operators.people import ResolvePeopleOperator
-from airflow_provider_contacts.transfers.table import define_table
+from airflow_provider_contacts.transfers.tables.table import define_table
 
 CONTACTS_PER_VENDOR = 100_000
 VENDORS = ("talktohumans", "thoughtly", "mailstand", "tether")

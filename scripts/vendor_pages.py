@@ -14,9 +14,9 @@ from typing import Any
 
 from airflow.sdk import Connection
 
-from airflow_provider_contacts.core.descriptions import describe_conditions
 from airflow_provider_contacts.core.filters import describe_filters
-from airflow_provider_contacts.core.paging import CursorPaging
+from airflow_provider_contacts.core.matching.descriptions import describe_conditions
+from airflow_provider_contacts.core.paging.styles import CursorPaging
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.hooks import registry
 

@@ -26,7 +26,7 @@ from airflow_provider_contacts.conditions import (
     get_condition_name,
 )
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.condition_parsing import parse_condition
+from airflow_provider_contacts.core.matching.parsing import parse_condition
 from tests.strategies import NOW, conditions, contacts
 
 

@@ -21,15 +21,15 @@ from airflow_provider_contacts import errors
 from airflow_provider_contacts.cli import get_contacts_cli_commands
 from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, get_condition_name
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.condition_parsing import parse_condition
-from airflow_provider_contacts.core.descriptions import describe_conditions
+from airflow_provider_contacts.core.matching.descriptions import describe_conditions
+from airflow_provider_contacts.core.matching.parsing import parse_condition
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.registry import list_vendors
 from airflow_provider_contacts.operators.stop_outreach import OUTCOMES
 from airflow_provider_contacts.sandbox.app import create_state
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.table import BOOKKEEPING_COLUMNS
+from airflow_provider_contacts.transfers.tables.table import BOOKKEEPING_COLUMNS
 from tests.conftest import Sandbox
 from tests.vendors import VENDORS
 

@@ -132,7 +132,7 @@ def test_dag_parse_does_not_import_what_only_a_task_needs() -> None:
         "import airflow_provider_contacts.transfers.contacts_to_object_storage\n"
         "import airflow_provider_contacts.transfers.contacts_to_sql\n"
         "print([name for name in sys.modules if name.startswith('airflow_provider_contacts.')"
-        " and name.split('.', 1)[1] in ('core.reader', 'core.http.client', 'core.vendor', 'core.updates.run',"
-        " 'transfers.merge', 'transfers.writers')])"
+        " and name.split('.', 1)[1] in ('core.reading.reader', 'core.http.client', 'core.vendor', 'core.updates.run',"
+        " 'transfers.tables.merge', 'transfers.files.writers')])"
     )
     assert run_python(code).strip() == "[]"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_contacts.conditions import Condition
-from airflow_provider_contacts.core.condition_parsing import parse_condition
+from airflow_provider_contacts.core.matching.parsing import parse_condition
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.sandbox.vendor import Samples, sandbox_vendors
 

@@ -21,7 +21,7 @@ from airflow.cli import cli_parser
 from airflow.sdk import DAG
 from openlineage.client.serde import Serde
 
-from airflow_provider_contacts.core.condition_parsing import parse_condition
+from airflow_provider_contacts.core.matching.parsing import parse_condition
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators import updates
 from airflow_provider_contacts.sandbox.state import State

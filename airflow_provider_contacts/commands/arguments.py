@@ -7,8 +7,8 @@ import os
 from typing import Any
 
 from airflow_provider_contacts.conditions import AllOf, Condition
-from airflow_provider_contacts.core.condition_parsing import parse_condition
 from airflow_provider_contacts.core.logs import Log
+from airflow_provider_contacts.core.matching.parsing import parse_condition
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.registry import hook_classes

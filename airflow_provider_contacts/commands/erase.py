@@ -13,8 +13,8 @@ from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
-from airflow_provider_contacts.transfers.erasing import Person, erase, find_person
-from airflow_provider_contacts.transfers.table import define_table
+from airflow_provider_contacts.transfers.tables.erasing import Person, erase, find_person
+from airflow_provider_contacts.transfers.tables.table import define_table
 
 # By argument, which has the name of the key's kind.
 _PROBLEMS = {

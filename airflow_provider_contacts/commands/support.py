@@ -6,8 +6,8 @@ from argparse import Namespace
 
 from airflow_provider_contacts.commands.arguments import open_hook
 from airflow_provider_contacts.commands.output import print_note, print_rows
-from airflow_provider_contacts.core.descriptions import describe_conditions
 from airflow_provider_contacts.core.filters import describe_filters
+from airflow_provider_contacts.core.matching.descriptions import describe_conditions
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.registry import hook_classes

@@ -19,7 +19,7 @@ from airflow_provider_contacts.core.changes import (
 from airflow_provider_contacts.core.connection_form import ConnectionForm
 from airflow_provider_contacts.core.error_bodies import ErrorFormat
 from airflow_provider_contacts.core.filters import Filters
-from airflow_provider_contacts.core.paging import Page, Paging
+from airflow_provider_contacts.core.paging.styles import Page, Paging
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.errors import ContactsError

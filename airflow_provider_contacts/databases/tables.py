@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 DIGEST_LENGTH = 64
 # In place of a digest, in rows of people whose data was erased.
 ERASED = "erased"
+# Lists are JSON text in tables and CSV files.
+_LIST_COLUMNS = ("tags", "unknown_fields")
 
 
 def parse_table_name(name: object, argument: str = "table") -> tuple[str | None, str]:
@@ -231,3 +234,15 @@ def _type_matches(wanted: Any, existing: Any) -> bool:
     if isinstance(wanted, sa.Integer):
         return isinstance(existing, sa.Integer | sa.Numeric)
     return isinstance(existing, sa.DateTime)
+
+
+def parse_lists(row: dict[str, object]) -> dict[str, object]:
+    """Turn the columns of a row that contain lists from JSON text into lists, and return the row."""
+    for name in _LIST_COLUMNS:
+        text = row.get(name)
+        if isinstance(text, str):
+            try:
+                row[name] = json.loads(text)
+            except ValueError:
+                del row[name]  # then it is not known
+    return row

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from airflow.sdk import BaseHook, Connection
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.core.logs import Log
+from airflow_provider_contacts.core.matching.parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.errors import ContactsError, InvalidConnection, UnsupportedByVendor
 from airflow_provider_contacts.hooks import registry
 from airflow_provider_contacts.hooks.connections import (
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_provider_contacts.core.http.client import Transport
-    from airflow_provider_contacts.core.pushdown import Plan
-    from airflow_provider_contacts.core.reader import ContactReader
+    from airflow_provider_contacts.core.matching.pushdown import Plan
+    from airflow_provider_contacts.core.reading.reader import ContactReader
     from airflow_provider_contacts.core.request import Flow, Request
     from airflow_provider_contacts.core.settings import Settings
     from airflow_provider_contacts.core.vendor import Vendor
@@ -259,7 +259,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
 
         :return: whether it succeeded, and a sentence that names the form field to check if not.
         """
-        from airflow_provider_contacts.core.probe import probe_connection
+        from airflow_provider_contacts.core.reading.probe import probe_connection
 
         try:
             is_ok, message = probe_connection(self.vendor, self.settings, self._output, mask_secret)
@@ -275,7 +275,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         return self._get_transport(self.settings)
 
     def _make_reader(self, settings: Settings) -> ContactReader:
-        from airflow_provider_contacts.core.reader import ContactReader
+        from airflow_provider_contacts.core.reading.reader import ContactReader
 
         return ContactReader(self._get_transport(settings), self.page_size)
 

@@ -14,10 +14,10 @@ from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import Change, StageChange
 from airflow_provider_contacts.core.coerce import from_unix
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
-from airflow_provider_contacts.core.decoding import Envelope
 from airflow_provider_contacts.core.error_bodies import ErrorFormat
 from airflow_provider_contacts.core.filters import FilterHelp, Filters
-from airflow_provider_contacts.core.paging import Page, PageNumberPaging
+from airflow_provider_contacts.core.paging.styles import Page, PageNumberPaging
+from airflow_provider_contacts.core.reading.decoding import Envelope
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import (

@@ -10,9 +10,9 @@ import msgspec
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
-from airflow_provider_contacts.core.decoding import Envelope
 from airflow_provider_contacts.core.filters import FilterHelp
-from airflow_provider_contacts.core.paging import Page, PageNumberPaging
+from airflow_provider_contacts.core.paging.styles import Page, PageNumberPaging
+from airflow_provider_contacts.core.reading.decoding import Envelope
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, ListingScope, Vendor
 from airflow_provider_contacts.errors import InvalidConnection

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition, to_templatable
+from airflow_provider_contacts.core.matching.parsing import ConditionLike, parse_condition, to_templatable
 from airflow_provider_contacts.core.validation import parse_bool, parse_int, parse_optional_int
 from airflow_provider_contacts.errors import InvalidRequest, UnansweredCondition
 from airflow_provider_contacts.hooks import registry

@@ -13,7 +13,7 @@ from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.identity_keys import find_region
 from airflow_provider_contacts.lineage import add_asset_metadata
 from airflow_provider_contacts.operators.literals import check_literals
-from airflow_provider_contacts.operators.update_options import is_nothing
+from airflow_provider_contacts.operators.updating.options import is_nothing
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:

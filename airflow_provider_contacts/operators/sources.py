@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
-from airflow_provider_contacts.databases.rows import parse_lists
+from airflow_provider_contacts.databases.tables import parse_lists
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 
 __all__ = ["ContactSource", "FileContacts", "SqlContacts", "read_items"]

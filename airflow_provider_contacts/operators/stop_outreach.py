@@ -14,23 +14,23 @@ from airflow_provider_contacts.databases.tables import parse_table_name
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.base import ContactsLike, describe_task
-from airflow_provider_contacts.operators.base_write import BaseWriteOperator
 from airflow_provider_contacts.operators.literals import check_literals
-from airflow_provider_contacts.operators.stop_actions import (
+from airflow_provider_contacts.operators.stopping.actions import (
     SUPPRESSION_REASON,
     StopAction,
     adapt_actions,
     parse_actions,
 )
-from airflow_provider_contacts.operators.update_options import UpdateOptions, is_nothing, parse_options
-from airflow_provider_contacts.operators.update_run import build_scope
+from airflow_provider_contacts.operators.updating.attempt import build_scope
+from airflow_provider_contacts.operators.updating.base_write import BaseWriteOperator
+from airflow_provider_contacts.operators.updating.options import UpdateOptions, is_nothing, parse_options
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context, XComArg
 
     from airflow_provider_contacts.contact import Reference
-    from airflow_provider_contacts.operators.stop_plan import StopPlan
+    from airflow_provider_contacts.operators.stopping.plan import StopPlan
     from airflow_provider_contacts.people.tables import PeopleTables
     from airflow_provider_contacts.safeguards.approval import Answer
     from airflow_provider_contacts.safeguards.gate import Gate
@@ -115,8 +115,8 @@ class StopOutreachOperator(BaseWriteOperator):
         return self._run(context, None)
 
     def _run(self, context: Context, answer: Answer | None) -> dict[str, Any]:
-        from airflow_provider_contacts.operators.stop_plan import read_references
-        from airflow_provider_contacts.operators.stop_run import StopRun
+        from airflow_provider_contacts.operators.stopping.plan import read_references
+        from airflow_provider_contacts.operators.stopping.run import StopRun
         from airflow_provider_contacts.people.tables import open_people_tables
 
         options = parse_options(self)
@@ -156,7 +156,7 @@ class StopOutreachOperator(BaseWriteOperator):
         """Look up the people of the references, and decide what to do with their contacts."""
         from airflow_provider_contacts.databases.connecting import snapshot
         from airflow_provider_contacts.databases.errors import database_errors
-        from airflow_provider_contacts.operators.stop_plan import StopPlan
+        from airflow_provider_contacts.operators.stopping.plan import StopPlan
         from airflow_provider_contacts.people.lookup import compute_age, find_accounts, find_people
 
         with (

@@ -16,8 +16,8 @@ from airflow_provider_contacts.core.changes import (
 )
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.base import TagsLike
-from airflow_provider_contacts.operators.base_update import BaseUpdateOperator
 from airflow_provider_contacts.operators.literals import check_literals
+from airflow_provider_contacts.operators.updating.base import BaseUpdateOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg

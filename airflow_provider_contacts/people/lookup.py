@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.databases.dialects import to_utc
-from airflow_provider_contacts.databases.rows import parse_lists
+from airflow_provider_contacts.databases.tables import parse_lists
 from airflow_provider_contacts.people.tables import (
     CONTACT_COLUMNS,
     CONTACTS_CHANGED_AT,

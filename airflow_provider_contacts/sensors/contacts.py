@@ -19,8 +19,8 @@ from airflow.sdk.exceptions import (
 
 from airflow_provider_contacts.conditions import Condition, Connected, InvitationPending, Replied
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.core.logs import PollLog
+from airflow_provider_contacts.core.matching.parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.core.updates.targets import parse_targets
 from airflow_provider_contacts.core.validation import parse_int, parse_optional_int
 from airflow_provider_contacts.core.waiting import Matches, WaitState

@@ -20,14 +20,14 @@ from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.transfers.openlineage import Export
-from airflow_provider_contacts.transfers.removals import parse_removal_limit
-from airflow_provider_contacts.transfers.table import define_table
+from airflow_provider_contacts.transfers.tables.removals import parse_removal_limit
+from airflow_provider_contacts.transfers.tables.table import define_table
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from airflow_provider_contacts.transfers.merge import Counts
+    from airflow_provider_contacts.transfers.tables.merge import Counts
 
 __all__ = ["ContactsToSqlOperator"]
 
@@ -149,8 +149,8 @@ class ContactsToSqlOperator(BaseContactsOperator):
 
     def _merge(self, hook: ContactsHook[Any]) -> tuple[Counts, tuple[str, str]]:
         """Read the contacts, write them, and return the counts and the table's dataset."""
-        from airflow_provider_contacts.transfers.merge import Merge
-        from airflow_provider_contacts.transfers.staging import Staging
+        from airflow_provider_contacts.transfers.tables.merge import Merge
+        from airflow_provider_contacts.transfers.tables.staging import Staging
 
         create_table = parse_bool("create_table", self.create_table)
         mark_removed = parse_bool("mark_removed", self.mark_removed)

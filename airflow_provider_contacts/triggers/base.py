@@ -11,8 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.core.waiting import Pace
 from airflow_provider_contacts.triggers import groups
-from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
-from airflow_provider_contacts.triggers.groups import Poll, PollGroup, open_shared_group
+from airflow_provider_contacts.triggers.groups import Poll, PollGroup, compute_fingerprint, open_shared_group
 from airflow_provider_contacts.triggers.polling import poll_forever
 
 # Part of the key of a shared poll: triggers of two versions of this package must not share one.

@@ -13,13 +13,12 @@ from typing import ClassVar
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.core.condition_parsing import ConditionLike, parse_condition
+from airflow_provider_contacts.core.matching.parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.core.waiting import Pace, WaitState
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, serialize_error, wrap_unexpected
 from airflow_provider_contacts.triggers import groups
 from airflow_provider_contacts.triggers.base import PollingTrigger
-from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
-from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question
+from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question, compute_fingerprint
 from airflow_provider_contacts.triggers.seen import Memory, SeenStore
 from airflow_provider_contacts.triggers.watching import DelayedSaving, ErrorLog, with_pauses
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -11,7 +13,6 @@ from dataclasses import dataclass, field
 
 from airflow_provider_contacts.core.waiting import Identity, Matches
 from airflow_provider_contacts.errors import ContactsError
-from airflow_provider_contacts.triggers.fingerprints import compute_fingerprint
 
 # Triggers that start within this time join the first poll.
 JOIN_WINDOW_SECONDS = 2.0
@@ -160,3 +161,15 @@ def compute_next_due_time(created_at: float, interval: float, now: float) -> flo
     if elapsed < interval:
         return now
     return created_at + (elapsed // interval + 1) * interval
+
+
+def compute_fingerprint(
+    filters: Mapping[str, object] | None, condition: Mapping[str, object], *more: str
+) -> str:
+    """Return a digest of filters, a condition and other text.
+
+    :raises TypeError: if filters or condition are not JSON.
+    """
+    # No filters and empty filters are the same; anything else that is not a mapping fails in the poll.
+    asked = json.dumps([{} if filters is None else filters, condition, *more], sort_keys=True)
+    return hashlib.sha256(asked.encode()).hexdigest()[:32]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_contacts.contact import Contact, Reference
-from airflow_provider_contacts.core.condition_parsing import parse_condition
-from airflow_provider_contacts.core.pushdown import Selection
+from airflow_provider_contacts.core.matching.parsing import parse_condition
+from airflow_provider_contacts.core.matching.pushdown import Selection
 from airflow_provider_contacts.core.waiting import Identity, Matches, Pace
 from airflow_provider_contacts.errors import (
     ContactsError,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.listing import Listing
-from airflow_provider_contacts.core.pages import AsyncPages, read_pages
-from airflow_provider_contacts.core.paging import CursorPaging, Page, PageNumberPaging, Params
+from airflow_provider_contacts.core.paging.styles import CursorPaging, Page, PageNumberPaging, Params
+from airflow_provider_contacts.core.reading.listing import Listing
+from airflow_provider_contacts.core.reading.prefetching import AsyncPages, read_pages
 
 NUMBERED = PageNumberPaging(size_param="size", max_size=50, page_param="page")
 

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import mssql, mysql, postgresql, sqlite
 
 from airflow_provider_contacts.databases.dialects import TESTED_DIALECTS, lock_contacts, require_tested
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.transfers.table import define_table
+from airflow_provider_contacts.transfers.tables.table import define_table
 from tests.database import Database
 
 

@@ -21,7 +21,7 @@ from airflow_provider_contacts.errors import (
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
-from airflow_provider_contacts.transfers.table import BOOKKEEPING_COLUMNS
+from airflow_provider_contacts.transfers.tables.table import BOOKKEEPING_COLUMNS
 from tests.conftest import Sandbox
 from tests.database import POSTGRES, Database, counts, load
 from tests.vendors import VENDORS

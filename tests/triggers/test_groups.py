@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,11 +14,14 @@ from airflow_provider_contacts.conditions import HasPhone, Tagged
 from airflow_provider_contacts.triggers.groups import (
     PollGroup,
     Question,
+    compute_fingerprint,
     compute_next_due_time,
     open_shared_group,
 )
+from tests.strategies import anything
 
 VIP = Question.create(None, Tagged("VIP").to_dict())
+TAGGED = Tagged("VIP").to_dict()
 PHONE = Question.create({"tag": "x"}, HasPhone().to_dict())
 
 
@@ -121,3 +125,20 @@ def test_restarts_do_not_postpone_polls() -> None:
     hour = 3600.0
     dues = {compute_next_due_time(0.0, 6 * hour, restart * 4 * hour) for restart in range(2, 20)}
     assert {due / hour for due in dues} <= {float(6 * turn) for turn in range(1, 15)}
+
+
+@given(anything)
+def test_fingerprint_is_the_same_for_the_same_question_only(value: Any) -> None:
+    assert compute_fingerprint({"a": value}, TAGGED, "c") == compute_fingerprint(
+        {"a": value}, dict(TAGGED), "c"
+    )
+    assert compute_fingerprint({"a": value}, TAGGED, "c") != compute_fingerprint({"a": [value]}, TAGGED, "c")
+    assert compute_fingerprint({"a": value}, TAGGED, "c") != compute_fingerprint({"a": value}, TAGGED, "d")
+    assert compute_fingerprint({"a": value}, TAGGED) != compute_fingerprint({"a": value}, TAGGED, "d")
+
+
+def test_fingerprint_ignores_order_and_missing_filters() -> None:
+    assert compute_fingerprint({"a": 1, "b": 2}, TAGGED) == compute_fingerprint({"b": 2, "a": 1}, TAGGED)
+    assert compute_fingerprint(None, TAGGED) == compute_fingerprint({}, TAGGED)
+    with pytest.raises(TypeError):
+        compute_fingerprint({"a": {1}}, TAGGED)

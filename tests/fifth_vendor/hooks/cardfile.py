@@ -11,8 +11,8 @@ from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import TagChange
 from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm
-from airflow_provider_contacts.core.decoding import Envelope, convert_leniently
-from airflow_provider_contacts.core.paging import LinkPaging, Page
+from airflow_provider_contacts.core.paging.styles import LinkPaging, Page
+from airflow_provider_contacts.core.reading.decoding import Envelope, convert_leniently
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import (

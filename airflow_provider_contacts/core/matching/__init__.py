@@ -1,0 +1,1 @@
+"""Conditions at work: parsing, pushdown, descriptions."""

@@ -1,0 +1,1 @@
+"""How vendors divide listings into pages."""

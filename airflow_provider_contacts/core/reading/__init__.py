@@ -1,0 +1,1 @@
+"""How contacts are read: pages, decoding, completeness."""

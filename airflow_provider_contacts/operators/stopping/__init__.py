@@ -1,0 +1,1 @@
+"""How outreach to people is stopped, over several connections."""

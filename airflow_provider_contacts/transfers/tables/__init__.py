@@ -1,0 +1,1 @@
+"""Contacts in a SQL table."""

@@ -1,0 +1,182 @@
+"""Write the difference between a listing and the contacts table, in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from airflow_provider_contacts.databases.dialects import lock_contacts
+from airflow_provider_contacts.databases.tables import ERASED
+from airflow_provider_contacts.transfers.tables.bulk import insert_rows, mark_removed, update_rows
+from airflow_provider_contacts.transfers.tables.removals import RemovalLimit
+from airflow_provider_contacts.transfers.tables.staging import StagedEntry, Staging
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_ROWS_PER_FETCH = 5000
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many contacts a merge has seen, and how many rows it has written."""
+
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+
+    @property
+    def written(self) -> int:
+        """Number of rows written."""
+        return self.new + self.changed + self.removed
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        names = ("seen", "new", "changed", "unchanged", "removed")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """What has to be written for one account.
+
+    :param present: how many rows are not marked as removed.
+    :param gone: ids of the rows to mark.
+    """
+
+    account_id: str
+    new: list[StagedEntry]
+    changed: list[StagedEntry]
+    present: int
+    gone: list[str]
+
+
+def lock_id_of(table: sa.Table, vendor: str, account_id: str) -> int:
+    """Return the number of the lock for the rows of an account."""
+    identity = hashlib.sha256(f"{table.fullname} {vendor} {account_id}".encode()).digest()
+    return int.from_bytes(identity[:8], "big", signed=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Merge:
+    """Compares staged contacts with the table by digest, and writes what differs.
+
+    Everything happens in one transaction. Accounts are processed in sorted order, which prevents deadlocks. Rows that a
+    concurrent task wrote after this task started reading are not overwritten.
+
+    :param table: the contacts table.
+    :param staging: the listed contacts.
+    :param vendor: connection type of the vendor.
+    :param read_started_at: when this task started reading.
+    :param removal_limit: how many contacts that are not listed may be marked as removed, or None to mark none.
+    """
+
+    table: sa.Table
+    staging: Staging
+    vendor: str
+    read_started_at: datetime
+    removal_limit: RemovalLimit | None
+    counts: Counts = field(default_factory=Counts)
+    _now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+    def run(self, engine: sa.Engine) -> Counts:
+        """Write the difference and return the counts.
+
+        :raises IncompleteListing: before the first write, if too many contacts would be marked as removed.
+        """
+        accounts = sorted(self.staging.accounts.items())
+        with engine.connect() as connection:
+            locks = [lock_id_of(self.table, self.vendor, account_id) for account_id, _ in accounts]
+            with lock_contacts(connection, locks):
+                differences = [self._compare(connection, *account) for account in accounts]
+                self._check_removals(differences)
+                self._write(connection, differences)
+                connection.commit()
+        return self.counts
+
+    def _write(self, connection: sa.Connection, differences: list[_Difference]) -> None:
+        # Not "insert or update": with a second unique key it could change another contact's row (docs/adr/0010).
+        new = [entry for difference in differences for entry in difference.new]
+        if new:
+            insert_rows(connection, self.table, self.staging.read_rows(new), self._now)
+        changed = [entry for difference in differences for entry in difference.changed]
+        if changed:
+            update_rows(connection, self.table, self.staging.read_rows(changed), self._now)
+        for difference in differences:
+            account = self._belongs_to(difference.account_id)
+            mark_removed(connection, self.table, account, difference.gone, self._now)
+            self.counts.removed += len(difference.gone)
+
+    def _check_removals(self, differences: list[_Difference]) -> None:
+        limit = self.removal_limit
+        if limit is None:
+            return
+        limit.check(
+            listed=self.counts.seen,
+            present=sum(difference.present for difference in differences),
+            gone=sum(len(difference.gone) for difference in differences),
+        )
+        for difference in differences if limit.is_default else ():
+            listed = len(self.staging.accounts[difference.account_id])
+            limit.check(listed=listed, present=difference.present, gone=len(difference.gone))
+
+    def _compare(
+        self, connection: sa.Connection, account_id: str, contacts: Mapping[str, StagedEntry]
+    ) -> _Difference:
+        is_unchanged = self.staging.is_unchanged
+        # A contact whose account is not reported this time is not gone.
+        without_account = self.staging.accounts.get("", {})
+        # Without an account id, it is unknown which account the other rows belong to.
+        marks_removed = self.removal_limit is not None and bool(account_id)
+        changed: list[StagedEntry] = []
+        gone: list[str] = []
+        known: set[str] = set()
+        present = 0
+        for contact_id, stored, is_removed, is_newer in self._load(connection, account_id):
+            present += not is_removed
+            entry = contacts.get(contact_id)
+            if entry is not None:
+                known.add(contact_id)
+                # A row that is marked as removed is written even if its digest is the same: the contact is back.
+                if is_newer or stored == ERASED:
+                    continue
+                if is_removed or not is_unchanged(entry, stored):
+                    changed.append(entry)
+            elif marks_removed and not is_removed and not is_newer and contact_id not in without_account:
+                gone.append(contact_id)
+        new = [entry for contact_id, entry in contacts.items() if contact_id not in known]
+        self.counts.seen += len(contacts)
+        self.counts.new += len(new)
+        self.counts.changed += len(changed)
+        self.counts.unchanged += len(contacts) - len(new) - len(changed)
+        return _Difference(account_id, new, changed, present, gone)
+
+    def _load(self, connection: sa.Connection, account_id: str) -> Iterator[tuple[str, str, bool, bool]]:
+        """Yield id and digest of the account's rows, whether they are marked, and whether a newer read wrote them."""
+        import sqlalchemy as sa
+
+        columns = self.table.c
+        is_newer = sa.or_(
+            columns.changed_at >= self.read_started_at,
+            sa.and_(columns.removed_at.is_not(None), columns.removed_at >= self.read_started_at),
+        )
+        query = sa.select(
+            columns.contact_id,
+            columns.digest,
+            sa.case((columns.removed_at.is_(None), 0), else_=1),
+            sa.case((is_newer, 1), else_=0),
+        ).where(self._belongs_to(account_id))
+        # One after another, so that memory does not grow with the table.
+        rows = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
+        for part in rows.partitions():
+            yield from part
+
+    def _belongs_to(self, account_id: str) -> sa.ColumnElement[bool]:
+        import sqlalchemy as sa
+
+        return sa.and_(self.table.c.vendor == self.vendor, self.table.c.account_id == account_id)

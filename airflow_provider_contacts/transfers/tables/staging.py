@@ -1,0 +1,99 @@
+"""Keep listed contacts in a temporary file until the merge decides which of them to write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import IO
+
+import msgspec
+
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.errors import MalformedRecord
+from airflow_provider_contacts.transfers.columns import COLUMNS
+from airflow_provider_contacts.transfers.raw_records import remove_line_breaks
+from airflow_provider_contacts.transfers.tables.digests import (
+    DIGEST_BYTES,
+    compute_digest,
+    format_digest,
+    has_other_version,
+    matches_earlier_version,
+)
+
+# A digest and the position in the file, in one object, because memory holds one for every contact.
+StagedEntry = bytes
+# The values of VALUE_COLUMNS and the digest, and the vendor's JSON. Times are ISO 8601 text in UTC, lists are JSON.
+StagedRow = tuple[list["str | bool | None"], bytes]
+
+VALUE_COLUMNS = tuple(column for column in COLUMNS if column.name != "raw")
+
+_BATCH_SIZE = 1000
+_POSITION_BYTES = 8
+_ENCODER = msgspec.json.Encoder()
+_LIST_INDEXES = tuple(index for index, column in enumerate(VALUE_COLUMNS) if column.kind == "texts")
+_TYPES = {"text": str | None, "texts": msgspec.Raw, "time": str | None, "flag": bool | None}
+# A line of the file as a database needs it: nothing is parsed that would be formatted again.
+_Line = msgspec.defstruct(
+    "_Line",
+    [*((column.name, _TYPES[column.kind]) for column in VALUE_COLUMNS), ("raw", msgspec.Raw)],
+    gc=False,
+)
+_LINE_DECODER = msgspec.json.Decoder(_Line)
+_CONTACT_DECODER = msgspec.json.Decoder(Contact)
+
+
+class Staging:
+    """The contacts of a listing. Entries stay in memory, by account id and contact id; the contacts are in a file.
+
+    :param file: an empty file that is open for reading and writing.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.accounts: dict[str, dict[str, StagedEntry]] = {}
+
+    def add_all(self, contacts: Iterable[Contact]) -> None:
+        """Add contacts.
+
+        :raises MalformedRecord: if a contact contains text that cannot be stored.
+        """
+        remaining = iter(contacts)
+        position = self._file.seek(0, os.SEEK_END)
+        while batch := list(islice(remaining, _BATCH_SIZE)):
+            lines = []
+            for contact in remove_line_breaks(batch, require_utf8=True):
+                line = _encode(contact)
+                lines.append(line)
+                entry = compute_digest(contact, line) + position.to_bytes(_POSITION_BYTES, "big")
+                self.accounts.setdefault(contact.account_id, {})[contact.contact_id] = entry
+                position += len(line) + 1
+            self._file.write(b"\n".join([*lines, b""]))
+
+    def is_unchanged(self, entry: StagedEntry, stored: str) -> bool:
+        """Return whether a contact has the digest that a row stores."""
+        if stored == format_digest(entry[:DIGEST_BYTES]):
+            return True
+        if not has_other_version(stored):
+            return False
+        return matches_earlier_version(stored, _CONTACT_DECODER.decode(self._read(entry)))
+
+    def read_rows(self, entries: Iterable[StagedEntry]) -> Iterator[StagedRow]:
+        """Yield the values of contacts."""
+        for entry in entries:
+            *values, raw = msgspec.structs.astuple(_LINE_DECODER.decode(self._read(entry)))
+            for index in _LIST_INDEXES:
+                values[index] = bytes(values[index]).decode()
+            values.append(format_digest(entry[:DIGEST_BYTES]))
+            yield values, bytes(raw)
+
+    def _read(self, entry: StagedEntry) -> bytes:
+        self._file.seek(int.from_bytes(entry[DIGEST_BYTES:], "big"))
+        return self._file.readline()
+
+
+def _encode(contact: Contact) -> bytes:
+    try:
+        return _ENCODER.encode(contact)
+    except UnicodeEncodeError:
+        raise MalformedRecord("A contact contains characters that cannot be encoded as UTF-8.") from None

@@ -1,0 +1,124 @@
+"""Which part of a condition the vendor's filters answer, and which part is tested on records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_contacts.conditions import (
+    Bounced,
+    Connected,
+    HasPhone,
+    InStage,
+    Opened,
+    Replied,
+    Tagged,
+)
+from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.matching.pushdown import Plan, Selection, plan_condition
+from airflow_provider_contacts.core.vendor import ConditionSupport
+from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
+from airflow_provider_contacts.hooks.mailstand import MAILSTAND
+from tests.strategies import conditions, contacts
+
+SUPPORTS = {
+    "tagged": ConditionSupport.from_name(lambda name: {"tag": name}),
+    "has_phone": ConditionSupport.from_filters({"phone": True}, negated={"phone": False}),
+    "connected": ConditionSupport.from_filters({"connected": True}, is_on_record=False),
+    "replied": ConditionSupport(),
+}
+
+
+def plan(condition: Any, filters: Any = None) -> Plan:
+    return plan_condition(condition, filters or {}, SUPPORTS, "Vendor")
+
+
+def test_no_condition_needs_no_tests() -> None:
+    assert plan(None).filters == {}
+    assert not plan(None).has_tests
+
+
+def test_parts_of_all_are_pushed_down_one_by_one() -> None:
+    found = plan(Tagged("VIP") & ~HasPhone() & Replied())
+    assert found.filters == {"tag": "VIP", "phone": False}
+    assert found.pushed == (Tagged("VIP"),)
+    # The filter reduces what is listed, but the record has to confirm a negation.
+    assert found.residual == (~HasPhone(), Replied())
+
+
+def test_any_is_tested_on_records() -> None:
+    condition = Tagged("VIP") | HasPhone()
+    assert plan(condition).filters == {}
+    assert plan(condition).residual == (condition,)
+
+
+def test_authors_filter_is_never_replaced() -> None:
+    found = plan(Tagged("VIP"), {"tag": "Other"})
+    assert found.filters == {}
+    assert found.residual == (Tagged("VIP"),)
+    assert plan(Tagged("VIP"), {"tag": "VIP"}).pushed == (Tagged("VIP"),)
+
+
+def test_second_tag_is_tested_on_records() -> None:
+    found = plan(Tagged("a") & Tagged("b"))
+    assert found.filters == {"tag": "a"}
+    assert found.residual == (Tagged("b"),)
+
+
+@pytest.mark.parametrize("condition", [~Connected(), Connected() | HasPhone(), ~(Connected() & HasPhone())])
+def test_condition_that_records_do_not_report(condition: Any) -> None:
+    with pytest.raises(UnsupportedByVendor, match="cannot be negated") as caught:
+        plan(condition)
+    assert caught.value.condition == "connected"
+
+
+def test_unsupported_condition_is_named() -> None:
+    with pytest.raises(UnsupportedByVendor, match="does not support the condition `opened`") as caught:
+        plan(Replied() & ~Opened())
+    assert caught.value.condition == "opened"
+
+
+@given(conditions, contacts)
+def test_plan_agrees_with_the_condition(condition: Any, contact: Contact) -> None:
+    """A contact that the plan keeps matches, unless its record does not report a pushed condition."""
+    supports = {name: ConditionSupport() for name in (
+        "replied", "invitation_pending", "connected", "tagged", "in_stage", "opened", "clicked", "bounced",
+        "unsubscribed", "last_interaction", "has_phone",
+    )}  # fmt: skip
+    tested = plan_condition(condition, {}, supports, "Vendor")
+    assert tested.evaluate(contact) == condition.evaluate(contact)
+    supports["tagged"] = SUPPORTS["tagged"]
+    pushed = plan_condition(condition, {}, supports, "Vendor")
+    if condition.evaluate(contact) is False:
+        assert pushed.evaluate(contact) is not True
+    if condition.matches(contact):
+        assert pushed.evaluate(contact) is True
+
+
+@given(st.lists(st.sampled_from([True, False, None])), st.none() | st.integers(1, 5))
+def test_selection_keeps_matches_up_to_the_limit(replied: list[bool | None], limit: int | None) -> None:
+    found = [Contact("v", "", str(number), replied=value) for number, value in enumerate(replied)]
+    selection = Selection(plan(Replied()), limit)
+    kept = [
+        contact for start in range(0, len(found), 2) for contact in selection.keep(found[start : start + 2])
+    ]
+    assert kept == [contact for contact in found if contact.replied][:limit]
+    assert selection.unknown == replied.count(None)
+    assert selection.has_reached_limit == (limit is not None and len(kept) == limit)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        ~InStage("Do Not Contcat") | Bounced(),
+        ~(InStage("Do Not Contcat") & Bounced()),
+        InStage("Do Not Contcat") | HasPhone(),
+    ],
+)
+def test_names_are_checked_wherever_they_are(condition: Any) -> None:
+    """A misspelled stage must not match all contacts."""
+    with pytest.raises(InvalidRequest, match="no such stage"):
+        plan_condition(condition, {"campaign": "camp_x"}, MAILSTAND.contacts.conditions, "Mailstand")
