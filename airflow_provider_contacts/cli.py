@@ -128,7 +128,7 @@ def _people_command() -> ActionCommand:
         help="Show how many people are at which vendors, and what was set aside",
         func=_command("people", "show_people"),
         args=(
-            Arg(("sql_conn_id",), metavar="CONN_ID", help="id of the connection of the database"),
+            _database_arg(),
             Arg(("table",), help="the table of people that ResolvePeopleOperator writes, or schema.table"),
             person,
             ARG_VERBOSE,
@@ -144,7 +144,7 @@ def _erase_command() -> ActionCommand:
         help="Erase a person's data from a table of exported contacts",
         func=_command("erase", "erase_person"),
         args=(
-            Arg(("sql_conn_id",), metavar="CONN_ID", help="id of the connection of the database"),
+            _database_arg(),
             Arg(("table",), help="the table, or schema.table"),
             Arg(("--email",), help="e-mail address of the person"),
             Arg(("--phone",), help="phone number of the person, with its country code"),
@@ -154,7 +154,7 @@ def _erase_command() -> ActionCommand:
                 metavar="VENDOR/ID",
                 help="one contact, such as tether/665f1c2e9b1d8a0012345678",
             ),
-            Arg(("--suppressions",), metavar="CONN_ID.TABLE", help="suppress the person too, in this table"),
+            Arg(("--suppressions-table",), help="suppress the person too, in this table of the database"),
             Arg(
                 ("--secret-conn-id",),
                 default="contacts_suppressions",
@@ -174,11 +174,8 @@ def _audit_commands() -> GroupCommand:
         help="Delete old rows",
         func=_command("audit", "prune"),
         args=(
-            Arg(
-                ("audit",),
-                metavar="CONN_ID.TABLE",
-                help="table of the audit, as in the argument `audit` of the update operators",
-            ),
+            _database_arg(),
+            Arg(("table",), help="the table of the audit, or schema.table"),
             Arg(("--keep",), required=True, help="how long to keep rows, such as 400d"),
             ARG_VERBOSE,
         ),
@@ -213,6 +210,12 @@ def _connection_arg() -> Arg:
     from airflow.cli.cli_config import Arg
 
     return Arg(("contacts_conn_id",), metavar="CONN_ID", help="id of the Airflow connection")
+
+
+def _database_arg() -> Arg:
+    from airflow.cli.cli_config import Arg
+
+    return Arg(("sql_conn_id",), metavar="CONN_ID", help="id of the connection of the database")
 
 
 def _vendor_arg() -> Arg:

@@ -10,7 +10,7 @@ import msgspec
 
 from airflow_provider_contacts.identity_keys import normalize_email, normalize_linkedin, normalize_phone
 
-__all__ = ["FIELDS", "REFERENCE_FIELDS", "Contact", "Reference"]
+__all__ = ["FIELDS", "REFERENCE_FIELDS", "Contact", "Reference", "ReferenceKey", "key_of"]
 
 REFERENCE_FIELDS = ("vendor", "account_id", "contact_id")
 # The fields that conditions look at, and of which an empty value means no. `replied` has a value for unknown.
@@ -32,6 +32,15 @@ class Reference(TypedDict):
     vendor: str
     account_id: str
     contact_id: str
+
+
+# A reference as a key of mappings: vendor, account id and contact id.
+ReferenceKey = tuple[str, str, str]
+
+
+def key_of(reference: Reference) -> ReferenceKey:
+    """Return a reference as a key of mappings."""
+    return reference["vendor"], reference["account_id"], reference["contact_id"]
 
 
 class Contact(msgspec.Struct, frozen=True, gc=False):

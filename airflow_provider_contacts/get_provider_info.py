@@ -58,8 +58,6 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Mailstand",
                 "python-modules": [
-                    "airflow_provider_contacts.operators.updating.base",
-                    "airflow_provider_contacts.operators.updating.base_write",
                     "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
@@ -71,8 +69,6 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "TalkToHumans",
                 "python-modules": [
-                    "airflow_provider_contacts.operators.updating.base",
-                    "airflow_provider_contacts.operators.updating.base_write",
                     "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
@@ -84,8 +80,6 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Tether",
                 "python-modules": [
-                    "airflow_provider_contacts.operators.updating.base",
-                    "airflow_provider_contacts.operators.updating.base_write",
                     "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
@@ -97,8 +91,6 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Thoughtly",
                 "python-modules": [
-                    "airflow_provider_contacts.operators.updating.base",
-                    "airflow_provider_contacts.operators.updating.base_write",
                     "airflow_provider_contacts.operators.contacts",
                     "airflow_provider_contacts.operators.people",
                     "airflow_provider_contacts.operators.sources",
@@ -488,41 +480,46 @@ def get_provider_info() -> dict[str, Any]:
             "contacts": {
                 "description": "Safeguards for updates of contacts in outreach tools.",
                 "options": {
-                    "suppressions": {
-                        "description": "Table of people who must not "
-                        "be contacted, as "
-                        "``<conn_id>.<table>``. It "
-                        "applies to every update.",
+                    "sql_conn_id": {
+                        "description": "Connection of the database "
+                        "with the tables below, and of "
+                        "tables that name no database "
+                        "themselves.",
                         "version_added": "0.1.0",
                         "type": "string",
-                        "example": "warehouse.contact_suppressions",
+                        "example": "warehouse",
+                        "default": "",
+                    },
+                    "suppressions_table": {
+                        "description": "Table of people who "
+                        "must not be contacted, "
+                        "or ``schema.table``. "
+                        "It applies to every "
+                        "update.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "contact_suppressions",
                         "default": "",
                     },
                     "suppressions_secret_conn_id": {
-                        "description": "Connection whose password is the secret of ``suppressions``.",
+                        "description": "Connection whose password is the secret of ``suppressions_table``.",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "contacts_suppressions",
                         "default": "",
                     },
                     "contacts_table": {
-                        "description": "Table of exported "
-                        "contacts, as "
-                        "``<conn_id>.<table>``, to "
-                        "recognize suppressed "
-                        "references.",
+                        "description": "Table of exported contacts, to recognize suppressed references.",
                         "version_added": "0.1.0",
                         "type": "string",
-                        "example": "warehouse.contacts",
+                        "example": "contacts",
                         "default": "",
                     },
-                    "audit": {
-                        "description": "Table that gets a row per contact "
-                        "and attempt of every update, as "
-                        "``<conn_id>.<table>``.",
+                    "audit_table": {
+                        "description": "Table that gets a row per contact and attempt of every update.",
                         "version_added": "0.1.0",
                         "type": "string",
-                        "example": "warehouse.contact_audit",
+                        "example": "contact_audit",
                         "default": "",
                     },
                 },

@@ -49,8 +49,9 @@ def contacts_approved_tagging() -> None:
         "contacts_conn_id": CONNECTION,
         "contacts": listed.output,
         "add": [TAG],
-        "suppressions": "{{ params.warehouse }}.contact_suppressions",
-        "audit": "{{ params.warehouse }}.contact_audit",
+        "sql_conn_id": "{{ params.warehouse }}",
+        "suppressions_table": "contact_suppressions",
+        "audit_table": "contact_audit",
     }
     preview = UpdateContactTagsOperator(task_id="preview", preview=True, **update)
     tag = UpdateContactTagsOperator(

@@ -39,7 +39,8 @@ def contacts_optout_sync() -> None:
         SuppressContactsOperator(
             task_id=f"suppress_{reason}",
             contacts=listed.output,
-            suppressions="{{ params.warehouse }}.contact_suppressions",
+            sql_conn_id="{{ params.warehouse }}",
+            suppressions_table="contact_suppressions",
             reason=reason,
         )
 

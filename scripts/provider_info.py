@@ -104,16 +104,18 @@ def connection_type(vendor: Vendor, hook_class: type) -> dict[str, Any]:
 def configuration() -> dict[str, Any]:
     """Return the section of Airflow's configuration."""
     descriptions = {
-        "suppressions": "Table of people who must not be contacted, as ``<conn_id>.<table>``. It applies to every update.",
-        "suppressions_secret_conn_id": "Connection whose password is the secret of ``suppressions``.",
-        "contacts_table": "Table of exported contacts, as ``<conn_id>.<table>``, to recognize suppressed references.",
-        "audit": "Table that gets a row per contact and attempt of every update, as ``<conn_id>.<table>``.",
+        "sql_conn_id": "Connection of the database with the tables below, and of tables that name no database themselves.",
+        "suppressions_table": "Table of people who must not be contacted, or ``schema.table``. It applies to every update.",
+        "suppressions_secret_conn_id": "Connection whose password is the secret of ``suppressions_table``.",
+        "contacts_table": "Table of exported contacts, to recognize suppressed references.",
+        "audit_table": "Table that gets a row per contact and attempt of every update.",
     }
     examples = {
-        "suppressions": "warehouse.contact_suppressions",
+        "sql_conn_id": "warehouse",
+        "suppressions_table": "contact_suppressions",
         "suppressions_secret_conn_id": "contacts_suppressions",
-        "contacts_table": "warehouse.contacts",
-        "audit": "warehouse.contact_audit",
+        "contacts_table": "contacts",
+        "audit_table": "contact_audit",
     }
     options = {
         name: {

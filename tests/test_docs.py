@@ -26,7 +26,7 @@ from airflow_provider_contacts.core.matching.parsing import parse_condition
 from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.registry import list_vendors
-from airflow_provider_contacts.operators.stop_outreach import OUTCOMES
+from airflow_provider_contacts.operators.stopping.run import OUTCOMES
 from airflow_provider_contacts.sandbox.app import create_state
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.tables.table import BOOKKEEPING_COLUMNS

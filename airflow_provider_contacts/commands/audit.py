@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from airflow_provider_contacts.commands.arguments import enable_database_connections
 from airflow_provider_contacts.commands.output import count_of
 from airflow_provider_contacts.core.validation import parse_optional_duration
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.safeguards.audit import prune_audit
 
@@ -19,7 +20,7 @@ def prune(args: Namespace) -> None:
         keep = parse_optional_duration("keep", args.keep)
         if keep is None:
             raise InvalidRequest("--keep must be a duration such as 400d.")
-        count = prune_audit(args.audit, datetime.now(timezone.utc) - keep)
+        count = prune_audit(TableLocation(args.sql_conn_id, args.table), datetime.now(timezone.utc) - keep)
         print(f"Deleted {count_of(count, 'row')} older than {args.keep}.")  # noqa: T201
     except ContactsError as error:
         raise SystemExit(str(error)) from None

@@ -9,7 +9,7 @@ from airflow_provider_contacts.commands.arguments import enable_database_connect
 from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import require_table
+from airflow_provider_contacts.databases.tables import TableLocation, require_table
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
@@ -39,7 +39,7 @@ def erase_person(args: Namespace) -> None:
             if person.rows and not (args.yes or _confirm(len(person.rows))):
                 print("Nothing was erased or suppressed.")  # noqa: T201
                 return
-            if args.suppressions:
+            if args.suppressions_table:
                 _suppress(args, [*wanted, *person.keys])
             if not person.rows:
                 print("No row matches. Nothing was erased.")  # noqa: T201
@@ -99,7 +99,8 @@ def _confirm(count: int) -> bool:
 
 
 def _suppress(args: Namespace, keys: Sequence[str]) -> None:
-    with open_suppressions(args.suppressions, args.secret_conn_id, create=True) as suppressions:
+    location = TableLocation(args.sql_conn_id, args.suppressions_table)
+    with open_suppressions(location, args.secret_conn_id, create=True) as suppressions:
         suppressions.add(keys, scope=ALL, reason=_REASON, source=_SOURCE, until=None)
     kinds = dict.fromkeys(key.partition(":")[0] for key in keys)
     print(f"Suppressed the person by: {', '.join(kinds)}.")  # noqa: T201

@@ -11,8 +11,8 @@ from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.transfers.contacts_to_object_storage import list_for_file
+from airflow_provider_contacts.transfers.files.formats import choose_format
 from airflow_provider_contacts.transfers.files.publishing import check_path, make_absolute, write_file
-from airflow_provider_contacts.transfers.tables.formats import choose_format
 
 
 def export(args: Namespace) -> None:

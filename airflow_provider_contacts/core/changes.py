@@ -10,8 +10,9 @@ from typing import ClassVar, Literal, NoReturn, TypeAlias
 from airflow_provider_contacts.core.validation import is_encodable
 from airflow_provider_contacts.errors import InvalidRequest
 
-ChangeKind = Literal["tags", "notes", "stage"]
-CHANGE_KINDS: tuple[ChangeKind, ...] = ("tags", "notes", "stage")
+ChangeKind = Literal["tags", "notes", "stage", "suppression"]
+# The kinds that vendors make.
+VENDOR_CHANGE_KINDS: tuple[ChangeKind, ...] = ("tags", "notes", "stage")
 # A tag's name and color, or None for the vendor's default color.
 Tag = tuple[str, str | None]
 # A name, a mapping of `name` and `color`, or several of them.
@@ -104,19 +105,22 @@ class StageChange:
         return f"move to stage {self.stage!r}" + (campaigns if self.campaign else "")
 
 
-Change = TagChange | NotesChange | StageChange
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class SuppressChange:
     """Add a contact to a table of suppressions. No vendor is asked.
 
-    :param table: ``<conn_id>.<table>``.
+    :param table: where the table is.
     :param scope: the vendor at which the contact is suppressed.
     """
 
-    table: str
+    kind: ClassVar[ChangeKind] = "suppression"
+
+    table: tuple[str, str]
     scope: str
+
+    def is_satisfied_by(self, contact: Mapping[str, object]) -> bool:
+        """Return False: contacts do not report whether they are suppressed."""
+        return False
 
     def to_json(self) -> object:
         """Return the change as JSON types."""
@@ -124,6 +128,9 @@ class SuppressChange:
 
     def __str__(self) -> str:
         return "suppress"
+
+
+Change = TagChange | NotesChange | StageChange | SuppressChange
 
 
 def parse_tag_change(add: object = (), remove: object = (), replace: object = None) -> TagChange:

@@ -14,6 +14,16 @@ from airflow_provider_contacts.errors import InvalidRequest
 _SHORT_VALUE = re.compile(r"[a-z]{1,12}|-?[0-9]{1,4}", re.ASCII)
 
 
+def is_empty_text(value: object) -> bool:
+    """Return whether a rendered value is None, blank text, or the text ``None``."""
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+
+
+def is_empty_argument(value: object) -> bool:
+    """Return whether a rendered value is empty text or an empty list. False is not empty."""
+    return is_empty_text(value) or (isinstance(value, list | tuple) and not any(value))
+
+
 def parse_bool(name: str, value: object) -> bool:
     """Return a templated boolean; None, and text that is empty or ``None``, is False.
 
@@ -33,13 +43,11 @@ def parse_optional_int(name: str, value: object, *, minimum: int = 1) -> int | N
     :param name: the argument's name, for messages.
     :raises InvalidRequest: if it is not a whole number, or below ``minimum``.
     """
+    if is_empty_text(value):
+        return None
     if isinstance(value, str):
         value = value.strip()
-        if value in ("", "None"):
-            return None
         value = int(value) if value.isascii() and value.isdigit() else value
-    if value is None:
-        return None
     if not is_int(value) or value < minimum:
         raise InvalidRequest(f"`{name}` must be a whole number of at least {minimum}{_show(value)}.")
     return value
@@ -63,12 +71,11 @@ def parse_optional_text(name: str, value: object) -> str:
     :param name: the argument's name, for messages.
     :raises InvalidRequest: if it is something else.
     """
-    if value is None:
+    if is_empty_text(value):
         return ""
     if not isinstance(value, str):
         raise InvalidRequest(f"`{name}` must be text.")
-    text = value.strip()
-    return "" if text == "None" else text
+    return value.strip()
 
 
 def parse_optional_duration(name: str, value: object) -> timedelta | None:
@@ -77,7 +84,7 @@ def parse_optional_duration(name: str, value: object) -> timedelta | None:
     :param name: the argument's name, for messages.
     :raises InvalidRequest: if it is not a duration.
     """
-    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+    if is_empty_text(value):
         return None
     try:
         duration = parse_time_or_duration(value, name, "of")

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_contacts.conditions import Condition, InStage, Tagged
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import (
-    CHANGE_KINDS,
+    VENDOR_CHANGE_KINDS,
     Change,
     ChangeKind,
     NotesChange,
@@ -151,7 +151,7 @@ class UpdateSupport:
     :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were changed.
     :param bulk_limit: how many ids ``bulk_stage`` takes.
     :param only_stops_outreach: returns whether a change only stops outreach. Such a change is made to suppressed contacts too.
-    :param default_stop: the least drastic documented change that stops outreach, or None if an author has to choose one.
+    :param default_stop: the change that the action ``default`` makes, or None if an author has to choose one.
     :param opt_out_stage: the stage of contacts who have opted out, or empty. Stopping outreach must not move them to a milder one.
     """
 
@@ -169,11 +169,11 @@ class UpdateSupport:
     @property
     def kinds(self) -> list[ChangeKind]:
         """The kinds of changes that can be made."""
-        return [kind for kind in CHANGE_KINDS if self.supports(kind)]
+        return [kind for kind in VENDOR_CHANGE_KINDS if self.supports(kind)]
 
     def supports(self, kind: ChangeKind) -> bool:
         """Return whether contacts can be changed in this way."""
-        return {"tags": self.tags, "notes": self.notes, "stage": self.stage}[kind] is not None
+        return {"tags": self.tags, "notes": self.notes, "stage": self.stage}.get(kind) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

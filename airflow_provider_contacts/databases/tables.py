@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider_contacts.core.validation import parse_optional_text
 from airflow_provider_contacts.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ DIGEST_LENGTH = 64
 ERASED = "erased"
 # Lists are JSON text in tables and CSV files.
 _LIST_COLUMNS = ("tags", "unknown_fields")
+
+
+class TableLocation(NamedTuple):
+    """A table, and the connection of its database.
+
+    :param table: ``table`` or ``schema.table``.
+    """
+
+    sql_conn_id: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.table!r} in {self.sql_conn_id!r}"
 
 
 def parse_table_name(name: object, argument: str = "table") -> tuple[str | None, str]:
@@ -53,23 +67,22 @@ def build_table(name: object, columns: Iterable[sa.Column[Any]], argument: str =
     )
 
 
-def parse_table_location(value: object, argument: str) -> tuple[str, str]:
-    """Return the connection and the table that text such as ``warehouse.contact_audit`` names.
+def parse_table(argument: str, value: object) -> str:
+    """Return ``table`` or ``schema.table``.
 
-    :param value: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
     :param argument: the argument's name, for messages.
     :raises InvalidRequest: if it is something else.
     """
-    conn_id, _, table = value.strip().partition(".") if isinstance(value, str) else ("", "", "")
-    try:
-        parse_table_name(table, argument)
-    except InvalidRequest:
-        conn_id = ""
-    if not conn_id:
-        raise InvalidRequest(
-            f"`{argument}` must be `<conn_id>.<table>` or `<conn_id>.<schema>.<table>`, such as `warehouse.{argument}`."
-        )
-    return conn_id, table
+    return ".".join(filter(None, parse_table_name(value, argument)))
+
+
+def parse_optional_table(argument: str, value: object) -> str:
+    """Return ``table`` or ``schema.table``, or an empty string for None and empty text.
+
+    :param argument: the argument's name, for messages.
+    :raises InvalidRequest: if it is something else.
+    """
+    return parse_table(argument, text) if (text := parse_optional_text(argument, value)) else ""
 
 
 def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_only: bool = False) -> None:

@@ -12,7 +12,7 @@ from airflow_provider_contacts.core.matching.parsing import (
     parse_condition,
     to_templatable,
 )
-from airflow_provider_contacts.operators.literals import check_filters, check_literals
+from airflow_provider_contacts.operators.arguments import check_filters, check_literals
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:

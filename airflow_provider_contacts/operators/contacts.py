@@ -14,8 +14,8 @@ from airflow_provider_contacts.errors import InvalidRequest, UnansweredCondition
 from airflow_provider_contacts.hooks import registry
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
+from airflow_provider_contacts.operators.arguments import check_literals
 from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
-from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:

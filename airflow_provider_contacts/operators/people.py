@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.core.validation import list_names, parse_bool, parse_int
-from airflow_provider_contacts.databases.tables import parse_table_name
+from airflow_provider_contacts.core.validation import is_empty_argument, list_names, parse_bool, parse_int
+from airflow_provider_contacts.databases.tables import TableLocation, parse_table_name
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.identity_keys import find_region
 from airflow_provider_contacts.lineage import add_asset_metadata
-from airflow_provider_contacts.operators.literals import check_literals
-from airflow_provider_contacts.operators.updating.options import is_nothing
+from airflow_provider_contacts.operators.arguments import check_literals
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
@@ -103,8 +102,7 @@ class ResolvePeopleOperator(RetryPolicyOperator):
         allow_untested = parse_bool("allow_untested_dialect", self.allow_untested_dialect)
         with (
             open_people_tables(
-                self.sql_conn_id,
-                self.people_table,
+                TableLocation(self.sql_conn_id, self.people_table),
                 self.contacts_table,
                 create=True,
                 allow_untested_dialect=allow_untested,
@@ -130,7 +128,7 @@ class ResolvePeopleOperator(RetryPolicyOperator):
         )
         if found.merged or found.split:
             self.log.info(
-                "%d ids of people were given up, because two people are one. The contacts of %d ids now belong to several people.",
+                "%d person ids were merged into others; %d were split.",
                 found.merged,
                 found.split,
             )
@@ -145,7 +143,7 @@ def parse_regions(value: object) -> dict[str, str]:
     :param value: a code for all vendors, or a mapping of vendors to codes.
     :raises InvalidRequest: if a code or a vendor is unknown.
     """
-    if is_nothing(value):
+    if is_empty_argument(value):
         return {}
     codes = dict(value) if isinstance(value, Mapping) else dict.fromkeys(hook_classes(), value)
     if unknown := [name for name in codes if name not in hook_classes()]:

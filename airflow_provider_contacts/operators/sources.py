@@ -41,38 +41,38 @@ class SqlContacts(ContactSource):
     The update operators need the column ``contact_id``. With ``vendor``, ``account_id`` and the contact's other fields,
     they check more: whether a contact is up to date already, and whether it is suppressed.
 
-    :param conn_id: connection of a database whose hook is a ``DbApiHook``. Templated.
+    :param sql_conn_id: connection of a database whose hook is a ``DbApiHook``. Templated.
     :param sql: a query. It runs in a transaction that is not committed. Templated.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ("conn_id", "sql")
+    template_fields: ClassVar[Sequence[str]] = ("sql_conn_id", "sql")
 
-    def __init__(self, conn_id: str, sql: str) -> None:
-        self.conn_id = conn_id
+    def __init__(self, sql_conn_id: str, sql: str) -> None:
+        self.sql_conn_id = sql_conn_id
         self.sql = sql
 
     def __repr__(self) -> str:
         # The query may contain personal data.
-        return f"SqlContacts({self.conn_id!r}, …)"
+        return f"SqlContacts({self.sql_conn_id!r}, …)"
 
     def read_rows(self) -> Iterator[Mapping[str, object]]:
         """Yield the rows of the query."""
         from airflow_provider_contacts.databases.connecting import connect
         from airflow_provider_contacts.databases.errors import database_errors
 
-        problem = f"The query of connection {self.conn_id!r} failed"
-        with connect(self.conn_id) as engine, database_errors(problem), engine.connect() as connection:
+        problem = f"The query of connection {self.sql_conn_id!r} failed"
+        with connect(self.sql_conn_id) as engine, database_errors(problem), engine.connect() as connection:
             # The query has no parameters, so a percent sign means itself.
             options = {"no_parameters": True, "stream_results": True}
             result = connection.execution_options(**options).exec_driver_sql(self.sql)
             if not result.returns_rows:
                 raise InvalidRequest(
-                    f"The query of connection {self.conn_id!r} returns no rows. Use a SELECT."
+                    f"The query of connection {self.sql_conn_id!r} returns no rows. Use a SELECT."
                 )
             names = [str(name).lower() for name in result.keys()]  # noqa: SIM118 - not a mapping
             if len(set(names)) < len(names):
                 raise InvalidRequest(
-                    f"The query of connection {self.conn_id!r} returns several columns with the same name. Give them other names."
+                    f"The query of connection {self.sql_conn_id!r} returns several columns with the same name. Give them other names."
                 )
             while rows := result.fetchmany(_ROWS_PER_FETCH):
                 for row in rows:

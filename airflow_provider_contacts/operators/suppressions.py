@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta, timezone
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.conditions import parse_time_or_duration
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.validation import list_names, parse_optional_text
+from airflow_provider_contacts.core.validation import is_empty_text, list_names, parse_optional_text
+from airflow_provider_contacts.databases.tables import TableLocation, parse_optional_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
+from airflow_provider_contacts.operators.arguments import (
+    argument,
+    list_arguments,
+    list_safeguards,
+    parse_arguments,
+    set_arguments,
+    take_arguments,
+    takes,
+)
 from airflow_provider_contacts.operators.base import ContactsLike, describe_task
-from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.operators.sources import read_items
 from airflow_provider_contacts.retry import RetryPolicyOperator
-from airflow_provider_contacts.safeguards.arguments import parse_optional_location
-from airflow_provider_contacts.safeguards.configuration import DEFAULT_SECRET_CONN_ID
+from airflow_provider_contacts.safeguards.configuration import (
+    DEFAULT_SECRET_CONN_ID,
+    locate_table,
+    parse_secret_conn_id,
+    read_table,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,53 +43,102 @@ __all__ = ["AllowContactsOperator", "SuppressContactsOperator"]
 _ALL_VENDORS = "all"
 
 
+def _parse_reason(name: str, value: object) -> str:
+    reason = parse_optional_text(name, value)
+    if not reason:
+        raise InvalidRequest(f"`{name}` is empty. Say why, without personal data.")
+    return reason
+
+
+def _parse_end(name: str, value: object) -> datetime | None:
+    """Return a time in UTC, or None for never."""
+    if is_empty_text(value):
+        return None
+    try:
+        end = parse_time_or_duration(value, name, "from now")
+    except ValueError as error:
+        raise InvalidRequest(f"{error}.") from None
+    return datetime.now(timezone.utc) + end if isinstance(end, timedelta) else end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SuppressionOptions:
+    """The arguments of the operators that write suppressions, after templates are rendered."""
+
+    sql_conn_id: str = argument(parse_optional_text, None, is_safeguard=True)
+    suppressions_table: str = argument(parse_optional_table, None, is_safeguard=True)
+    reason: str = argument(_parse_reason)
+    scope: str = argument(parse_optional_text, _ALL_VENDORS)
+    secret_conn_id: str = argument(parse_secret_conn_id, DEFAULT_SECRET_CONN_ID)
+
+    def check(self) -> None:
+        """Check what may be valid when the DAG is parsed and not when it runs, or the other way round.
+
+        :raises InvalidRequest: if the scope is unknown.
+        """
+        known = (_ALL_VENDORS, *hook_classes())
+        if self.scope not in known:
+            raise InvalidRequest(f"`scope` must be one of {', '.join(known)}.")
+
+    def locate(self) -> TableLocation:
+        """Return the table of suppressions: the task's own, or that of Airflow's configuration.
+
+        :raises InvalidRequest: if there is none.
+        """
+        if self.suppressions_table:
+            return locate_table("suppressions_table", self.suppressions_table, self.sql_conn_id)
+        if (configured := read_table("suppressions_table")) is None:
+            raise InvalidRequest(
+                "`suppressions_table` is empty. Set it, or [contacts] suppressions_table for the whole installation."
+            )
+        return configured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SuppressOptions(SuppressionOptions):
+    """The arguments of :class:`SuppressContactsOperator` after templates are rendered."""
+
+    until: datetime | None = argument(_parse_end, None)
+
+    def check(self) -> None:
+        """Check that ``until`` is in the future as well."""
+        SuppressionOptions.check(self)
+        if self.until is not None and self.until <= datetime.now(timezone.utc):
+            raise InvalidRequest("`until` is in the past.")
+
+
 class _SuppressionsOperator(RetryPolicyOperator):
     """Base class of the operators that write suppressions."""
 
-    template_fields: Sequence[str] = ("contacts", "suppressions", "reason", "scope", "secret_conn_id")
+    options_class: ClassVar[type[SuppressionOptions]] = SuppressionOptions
+    template_fields: Sequence[str] = ("contacts", *list_arguments(SuppressionOptions))
     creates_table: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        *,
-        contacts: ContactsLike,
-        suppressions: str,
-        reason: str,
-        scope: str = _ALL_VENDORS,
-        secret_conn_id: str = DEFAULT_SECRET_CONN_ID,
-        **kwargs: Any,
-    ) -> None:
+    @takes(SuppressionOptions)
+    def __init__(self, *, contacts: ContactsLike, **kwargs: Any) -> None:
+        values = take_arguments(self.options_class, kwargs)
         super().__init__(**kwargs)
         self.contacts = contacts
-        self.suppressions = suppressions
-        self.reason = reason
-        self.scope = scope
-        self.secret_conn_id = secret_conn_id
-        check_literals(self, _parse_location, suppressions)
-        check_literals(self, _parse_reason, reason)
+        set_arguments(self, self.options_class, values)
+        self.required_arguments = list_safeguards(self, self.options_class)
 
     def execute(self, context: Context) -> dict[str, int]:
         """Write the suppressions."""
         from airflow_provider_contacts.safeguards.suppressions import open_suppressions
 
-        location = _parse_location(self.suppressions)
-        reason = _parse_reason(self.reason)
-        scope = _parse_scope(self.scope)
-        secret_conn_id = parse_optional_text("secret_conn_id", self.secret_conn_id) or DEFAULT_SECRET_CONN_ID
-        self.check_arguments()
+        options = parse_arguments(self, self.options_class, self.required_arguments)
+        options.check()
+        location = options.locate()
+        self.log.info("Suppressions: %s.", location)
         keys = _find_keys(self.contacts, self.log)
-        with open_suppressions(location, secret_conn_id, create=self.creates_table) as suppressions:
-            return self.write(suppressions, keys, scope, reason, describe_task(context))
-
-    def check_arguments(self) -> None:
-        """Validate the arguments that only the subclass has."""
+        with open_suppressions(location, options.secret_conn_id, create=self.creates_table) as suppressions:
+            return self.write(suppressions, keys, options, describe_task(context))
 
     def write(
         self,
         suppressions: SuppressionList,
         keys: list[list[str]],
-        scope: str,
-        reason: str,
+        options: SuppressionOptions,
         source: str,
     ) -> dict[str, int]:
         """Write the suppressions of contacts, and return the counts.
@@ -94,7 +157,9 @@ class SuppressContactsOperator(_SuppressionsOperator):
     :param contacts: contacts, references, or a query (``SqlContacts``) or file (``FileContacts``) with the columns ``email``,
         ``phone`` and ``country``, ``linkedin_url``, or ``vendor`` and ``contact_id``. Complete contacts are recognized at all
         vendors, references only where they belong. Templated.
-    :param suppressions: ``<conn_id>.<table>``. The table is created if it does not exist. Templated.
+    :param sql_conn_id: connection of the database; by default ``[contacts] sql_conn_id``. Templated.
+    :param suppressions_table: ``table`` or ``schema.table``; by default ``[contacts] suppressions_table``. It is created if it does
+        not exist. Templated.
     :param reason: why, such as ``"unsubscribed"``. No personal data. Templated.
     :param scope: a vendor's connection type, or ``all``. Templated.
     :param until: when it ends: a time, or a duration from now such as ``"30d"``; by default it does not end. Templated.
@@ -103,30 +168,30 @@ class SuppressContactsOperator(_SuppressionsOperator):
     :raises InvalidRequest: if a contact has no key, or the table was written with another secret; nothing is written then.
     """
 
-    template_fields: Sequence[str] = (*_SuppressionsOperator.template_fields, "until")
+    options_class = SuppressOptions
+    template_fields: Sequence[str] = ("contacts", *list_arguments(SuppressOptions))
     ui_color = "#f1e4ec"
     creates_table = True
 
-    def __init__(self, *, until: datetime | date | timedelta | str | None = None, **kwargs: Any) -> None:
+    @takes(SuppressOptions)
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.until = until
-        check_literals(self, _parse_end, until)
-
-    def check_arguments(self) -> None:
-        """Check ``until``."""
-        _parse_until(self.until)
 
     def write(
         self,
         suppressions: SuppressionList,
         keys: list[list[str]],
-        scope: str,
-        reason: str,
+        options: SuppressionOptions,
         source: str,
     ) -> dict[str, int]:
         """Suppress contacts."""
-        until = _parse_until(self.until)
-        new = suppressions.add(_flatten_keys(keys), scope=scope, reason=reason, source=source, until=until)
+        new = suppressions.add(
+            _flatten_keys(keys),
+            scope=options.scope,
+            reason=options.reason,
+            source=source,
+            until=getattr(options, "until", None),
+        )
         return _count(self, keys, new, "suppressed")
 
 
@@ -134,9 +199,10 @@ class AllowContactsOperator(_SuppressionsOperator):
     """End suppressions, for example of a person who has subscribed again. Their rows stay, with the time and the reason.
 
     :param contacts: as for :class:`SuppressContactsOperator`. Templated.
-    :param suppressions: ``<conn_id>.<table>``. Templated.
+    :param sql_conn_id: connection of the database; by default ``[contacts] sql_conn_id``. Templated.
+    :param suppressions_table: ``table`` or ``schema.table``; by default ``[contacts] suppressions_table``. Templated.
     :param reason: why, such as ``"subscribed again"``. No personal data. Templated.
-    :param scope: end only suppressions with this scope; ``all`` ends them whatever their scope is. Templated.
+    :param scope: end only suppressions with this scope; ``all`` ends suppressions of every scope. Templated.
     :param secret_conn_id: connection whose password is the secret of the hashes. Templated.
     :return: ``{"contacts", "allowed", "unchanged"}``, numbers of contacts.
     :raises InvalidRequest: if a contact has no key, or the table was written with another secret.
@@ -148,18 +214,18 @@ class AllowContactsOperator(_SuppressionsOperator):
         self,
         suppressions: SuppressionList,
         keys: list[list[str]],
-        scope: str,
-        reason: str,
+        options: SuppressionOptions,
         source: str,
     ) -> dict[str, int]:
         """End the suppressions of contacts."""
-        ended = suppressions.end(_flatten_keys(keys), scope=scope, reason=reason, source=source)
+        scope = options.scope
+        ended = suppressions.end(_flatten_keys(keys), scope=scope, reason=options.reason, source=source)
         if scope != _ALL_VENDORS and (
-            still := suppressions.find_active(_flatten_keys(keys), (_ALL_VENDORS,))
+            active := suppressions.find_active(_flatten_keys(keys), (_ALL_VENDORS,))
         ):
             self.log.warning(
-                "%d of %d contacts stay suppressed at %s, by a suppression at all vendors.",
-                sum(not still.isdisjoint(one) for one in keys),
+                "%d of %d contacts are still suppressed at %s, because they are suppressed for all vendors.",
+                sum(not active.isdisjoint(one) for one in keys),
                 len(keys),
                 scope,
             )
@@ -225,44 +291,3 @@ def _check_reference(item: Mapping[str, object], where: str) -> None:
 
 def _flatten_keys(keys: list[list[str]]) -> list[str]:
     return list(dict.fromkeys(key for one in keys for key in one))
-
-
-def _parse_location(value: object) -> str:
-    location = parse_optional_location("suppressions", value)
-    if not location:
-        raise InvalidRequest("`suppressions` is empty. Set it to a connection and a table.")
-    return location
-
-
-def _parse_reason(value: object) -> str:
-    reason = parse_optional_text("reason", value)
-    if not reason:
-        raise InvalidRequest("`reason` is empty. Say why, without personal data.")
-    return reason
-
-
-def _parse_scope(value: object) -> str:
-    scope = parse_optional_text("scope", value)
-    known = (_ALL_VENDORS, *hook_classes())
-    if scope not in known:
-        raise InvalidRequest(f"`scope` must be one of {', '.join(known)}.")
-    return scope
-
-
-def _parse_end(value: object) -> datetime | None:
-    """Return a time in UTC, or None for never."""
-    if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
-        return None
-    try:
-        until = parse_time_or_duration(value, "until", "from now")
-    except ValueError as error:
-        raise InvalidRequest(f"{error}.") from None
-    return datetime.now(timezone.utc) + until if isinstance(until, timedelta) else until
-
-
-def _parse_until(value: object) -> datetime | None:
-    end = _parse_end(value)
-    # Not checked when the DAG is parsed: it would stop importing one day.
-    if end is not None and end <= datetime.now(timezone.utc):
-        raise InvalidRequest("`until` is in the past.")
-    return end

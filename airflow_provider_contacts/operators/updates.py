@@ -15,8 +15,8 @@ from airflow_provider_contacts.core.changes import (
     parse_tag_change,
 )
 from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.operators.arguments import check_literals
 from airflow_provider_contacts.operators.base import TagsLike
-from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.operators.updating.base import BaseUpdateOperator
 
 if TYPE_CHECKING:

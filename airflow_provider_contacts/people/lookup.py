@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.contact import Reference, ReferenceKey, key_of
+from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.databases.dialects import to_utc
 from airflow_provider_contacts.databases.tables import parse_lists
 from airflow_provider_contacts.people.tables import (
@@ -47,6 +47,16 @@ class PersonContact:
     fields: Mapping[str, object]
     stops: Mapping[str, str]
 
+    @property
+    def key(self) -> ReferenceKey:
+        """Identifies the contact."""
+        return self.vendor, self.account_id, self.contact_id
+
+    @property
+    def bare_key(self) -> tuple[str, str]:
+        """Vendor and id, which the contact may share with contacts in other accounts."""
+        return self.vendor, self.contact_id
+
     def reference(self) -> Reference:
         """Return the reference of the contact."""
         return {"vendor": self.vendor, "account_id": self.account_id, "contact_id": self.contact_id}
@@ -60,13 +70,13 @@ class Person:
     """
 
     person_id: str
-    contacts: list[PersonContact] = field(default_factory=list)
-    found_by: list[PersonContact] = field(default_factory=list)
+    contacts: Sequence[PersonContact]
+    found_by: Sequence[PersonContact] = ()
 
     @property
     def matched_on(self) -> list[str]:
         """The kinds of keys that the contacts share."""
-        return sorted({kind for one in self.contacts for kind in one.matched_on.split(",") if kind})
+        return sorted({kind for contact in self.contacts for kind in contact.matched_on.split(",") if kind})
 
 
 def find_people(
@@ -74,44 +84,28 @@ def find_people(
 ) -> tuple[list[Person], list[Reference]]:
     """Return the people of contacts, sorted by id, and the references that belong to none.
 
-    A reference without an account stands for the contacts with its id in all accounts of the vendor. If a person has several, it is unknown
-    which one is meant, so none of them is in ``found_by``. If several people have one, the reference belongs to none.
+    A reference without an account stands for the contacts with its id in all accounts of the vendor. If a person has several,
+    it is unknown which one is meant, so none of them is in ``found_by``. If several people have one, the reference belongs to
+    none.
     """
-    wanted: dict[str, set[str]] = defaultdict(set)
-    for reference in references:
-        wanted[reference["vendor"]].add(reference["contact_id"])
-    person_of: dict[tuple[str, str, str], str] = {}
-    for vendor, ids in wanted.items():
-        person_of.update(_find_ids(connection, tables.people, vendor, ids))
-    found = {person.person_id: person for person in _read_people(connection, tables, set(person_of.values()))}
-    exact = {(one["vendor"], one["account_id"], one["contact_id"]) for one in references}
-    without_account = {(vendor, contact_id) for vendor, account_id, contact_id in exact if not account_id}
-    # For each contact id, the person of the contact in each account.
+    keys = {key_of(reference) for reference in references}
+    contacts_by_person = _read_people(connection, tables, _find_person_ids(connection, tables.people, keys))
     holders: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for person in found.values():
-        for one in person.contacts:
-            holders[one.vendor, one.contact_id].append(person.person_id)
-    matched: list[Person] = []
-    known: set[tuple[str, str, str]] = set()
-    for _, person in sorted(found.items()):
-        is_meant = False
-        for one in person.contacts:
-            name = (one.vendor, one.contact_id)
-            # If it belongs to several people, it is unknown who is meant.
-            is_bare = name in without_account and len(set(holders[name])) == 1
-            is_exact = (one.vendor, one.account_id, one.contact_id) in exact
-            is_meant = is_meant or is_bare or is_exact
-            if is_exact or (is_bare and len(holders[name]) == 1):
-                person.found_by.append(one)
-            known.add((one.vendor, one.account_id, one.contact_id))
-            if is_bare:
-                known.add((one.vendor, "", one.contact_id))
-        if is_meant:
-            matched.append(person)
-    unmatched = [
-        one for one in references if (one["vendor"], one["account_id"], one["contact_id"]) not in known
-    ]
-    return matched, unmatched
+    for person_id, contacts in contacts_by_person.items():
+        for contact in contacts:
+            holders[contact.bare_key].append(person_id)
+    bare = {(vendor, contact_id) for vendor, account_id, contact_id in keys if not account_id}
+    bare_of_one_person = {key for key in bare if len(set(holders[key])) == 1}
+    people = []
+    for person_id, contacts in sorted(contacts_by_person.items()):
+        of_bare = [contact for contact in contacts if contact.bare_key in bare_of_one_person]
+        only = [contact for contact in of_bare if len(holders[contact.bare_key]) == 1]
+        found_by = [contact for contact in contacts if contact.key in keys or contact in only]
+        if found_by or of_bare:
+            people.append(Person(person_id, contacts, found_by))
+    known = {contact.key for contacts in contacts_by_person.values() for contact in contacts}
+    known |= {(vendor, "", contact_id) for vendor, contact_id in bare_of_one_person}
+    return people, [reference for reference in references if key_of(reference) not in known]
 
 
 def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, list[str]]:
@@ -128,7 +122,7 @@ def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, 
 
 
 def compute_age(connection: sa.Connection, tables: PeopleTables, now: datetime) -> timedelta | None:
-    """Return since when contacts have changed without being resolved, zero if none has, or None if people were never resolved.
+    """Return how long the oldest unresolved change has waited: zero if there is none, None if people were never resolved.
 
     :param now: the present time, in UTC.
     """
@@ -159,28 +153,28 @@ def _round_up(age: timedelta) -> timedelta:
     return max(timedelta(seconds=math.ceil(age.total_seconds())), timedelta(seconds=1))
 
 
-def _find_ids(
-    connection: sa.Connection, people: sa.Table, vendor: str, contact_ids: Iterable[str]
-) -> dict[tuple[str, str, str], str]:
+def _find_person_ids(connection: sa.Connection, people: sa.Table, keys: Collection[ReferenceKey]) -> set[str]:
+    """Return the ids of the people that have a contact with one of the ids, in whatever account."""
     import sqlalchemy as sa
 
-    found: dict[tuple[str, str, str], str] = {}
-    columns = people.c
-    query = sa.select(columns.account_id, columns.contact_id, columns.person_id).where(
-        columns.vendor == vendor
-    )
-    remaining = iter(sorted(contact_ids))
-    while part := list(islice(remaining, _IDS_PER_QUERY)):
-        for account_id, contact_id, person_id in connection.execute(
-            query.where(columns.contact_id.in_(part))
-        ):
-            found[vendor, account_id, contact_id] = person_id
-    return found
+    by_vendor: dict[str, set[str]] = defaultdict(set)
+    for vendor, _, contact_id in keys:
+        by_vendor[vendor].add(contact_id)
+    query = sa.select(people.c.person_id)
+    return {
+        person_id
+        for vendor, contact_ids in by_vendor.items()
+        for ids in batched(sorted(contact_ids), _IDS_PER_QUERY)
+        for person_id in connection.scalars(
+            query.where(people.c.vendor == vendor, people.c.contact_id.in_(ids))
+        )
+    }
 
 
 def _read_people(
     connection: sa.Connection, tables: PeopleTables, person_ids: Collection[str]
-) -> list[Person]:
+) -> dict[str, list[PersonContact]]:
+    """Return the contacts of people."""
     import sqlalchemy as sa
 
     contacts, people = tables.contacts, tables.people
@@ -194,18 +188,14 @@ def _read_people(
         .select_from(people.outerjoin(contacts, is_same_contact(people, contacts)))
         .order_by(*(people.c[name] for name in KEY))
     )
-    found: dict[str, Person] = {}
-    remaining = iter(sorted(person_ids))
-    while part := list(islice(remaining, _IDS_PER_QUERY)):
-        stops = _read_stops(connection, tables, part)
-        for row in connection.execute(query.where(people.c.person_id.in_(part))).mappings():
-            person = found.setdefault(row["person_id"], Person(row["person_id"]))
+    found: dict[str, list[PersonContact]] = defaultdict(list)
+    for ids in batched(sorted(person_ids), _IDS_PER_QUERY):
+        stops = _read_stops(connection, tables, ids)
+        for row in connection.execute(query.where(people.c.person_id.in_(ids))).mappings():
             key = (row["vendor"], row["account_id"], row["contact_id"])
-            person.contacts.append(
+            found[row["person_id"]].append(
                 PersonContact(
-                    vendor=row["vendor"],
-                    account_id=row["account_id"],
-                    contact_id=row["contact_id"],
+                    *key,
                     matched_on=row["matched_on"],
                     set_aside=row["set_aside"],
                     is_present=bool(row["is_present"]),
@@ -213,12 +203,12 @@ def _read_people(
                     stops=stops.get(key, {}),
                 )
             )
-    return list(found.values())
+    return found
 
 
 def _read_stops(
     connection: sa.Connection, tables: PeopleTables, person_ids: Sequence[str]
-) -> dict[tuple[str, str, str], dict[str, str]]:
+) -> dict[ReferenceKey, dict[str, str]]:
     """Return the stops of the contacts of people."""
     import sqlalchemy as sa
 
@@ -228,7 +218,7 @@ def _read_stops(
         .select_from(stops.join(people, is_same_contact(stops, people)))
         .where(people.c.person_id.in_(person_ids))
     )
-    found: dict[tuple[str, str, str], dict[str, str]] = defaultdict(dict)
+    found: dict[ReferenceKey, dict[str, str]] = defaultdict(dict)
     for row in connection.execute(query):
         found[row.vendor, row.account_id, row.contact_id][row.stop_digest] = row.stopped_by
     return found

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.databases.dialects import lock_contacts, to_utc
 from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 from airflow_provider_contacts.people.identity import ContactGrouper, Grouping, Limits
@@ -168,7 +168,7 @@ def _write(
     written = 0
     changed = _list_changed(found, grouping, assignment)
     update = people.update().where(*_is_key(people))
-    while part := list(islice(changed, _ROWS_PER_FETCH)):
+    for part in batched(changed, _ROWS_PER_FETCH):
         inserted = [row for is_new, row in part if is_new]
         updated = [
             {f"key_{name}" if name in KEY else name: value for name, value in row.items()}

@@ -20,6 +20,7 @@ from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import (
     DIGEST_LENGTH,
     ERASED,
+    TableLocation,
     build_table,
     ensure_table,
     require_table,
@@ -33,7 +34,7 @@ KEY = REFERENCE_FIELDS
 CONTACT_COLUMNS = (*IDENTITY_FIELDS, "tags", "unknown_fields", "stage", "url")
 _STATE_SUFFIX = "_state"
 _STOPS_SUFFIX = "_stops"
-# The name of the only row of the state: when the contacts had changed last that the people were resolved from.
+# The only row of the state table: the latest change among the contacts that were resolved.
 CONTACTS_CHANGED_AT = "contacts_changed_at"
 
 
@@ -49,8 +50,7 @@ class PeopleTables:
 
 @contextlib.contextmanager
 def open_people_tables(
-    conn_id: str,
-    people_table: str,
+    people_table: TableLocation,
     contacts_table: str,
     *,
     create: bool,
@@ -58,9 +58,7 @@ def open_people_tables(
 ) -> Iterator[tuple[sa.Engine, PeopleTables]]:
     """Open the tables of people.
 
-    :param conn_id: connection of the database.
-    :param people_table: ``table`` or ``schema.table``.
-    :param contacts_table: table of exported contacts.
+    :param contacts_table: table of exported contacts in the same database.
     :param create: whether the tables of people are created if they do not exist.
     :param allow_untested_dialect: allow databases that the tests do not cover.
     :return: the engine and the tables.
@@ -68,10 +66,11 @@ def open_people_tables(
     """
     tables = PeopleTables(
         define_contacts_table(contacts_table),
-        define_people_table(people_table),
-        define_state_table(people_table),
-        define_stops_table(people_table),
+        define_people_table(people_table.table),
+        define_state_table(people_table.table),
+        define_stops_table(people_table.table),
     )
+    conn_id = people_table.sql_conn_id
     with connect(conn_id) as engine:
         require_tested(engine.dialect.name, allow_untested=allow_untested_dialect)
         for table in (tables.contacts, tables.people):
@@ -167,7 +166,7 @@ def _key_columns() -> list[sa.Column[Any]]:
 
 
 def is_same_contact(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Return the condition that rows of two tables are of the same contact."""
+    """Return a SQL condition: both rows have the same key."""
     import sqlalchemy as sa
 
     return sa.and_(*(one.c[name] == other.c[name] for name in KEY))

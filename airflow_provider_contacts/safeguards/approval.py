@@ -6,13 +6,14 @@ form, so that an answer says what it is about: before Airflow 3.4, a task that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.updates.progress import Store
+from airflow_provider_contacts.core.updates.progress import Store, find_store
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, wrap_unexpected
 
 if TYPE_CHECKING:
@@ -47,17 +48,19 @@ class ApprovalRequest:
     body: str
 
     @classmethod
-    def create(cls, digest: str, write: Callable[..., tuple[str, str]]) -> ApprovalRequest:
-        """Return a request. Its number is the start of the digest.
+    def create(cls, digests: Iterable[str], write: Callable[..., tuple[str, str]]) -> ApprovalRequest:
+        """Return a request. Its number is the start of its digest.
 
+        :param digests: of what is approved at each connection.
         :param write: takes the number, and returns the subject and the body.
         """
+        digest = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
         number = digest[:_NUMBER_LENGTH]
         return cls(digest, number, *write(number=number))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApprovalAnswer:
     """What a person answered.
 
     :param number: of the request that the answer is about.
@@ -69,7 +72,7 @@ class Answer:
     user: str | None
 
 
-def parse_answer(event: Mapping[str, Any], displayed: str) -> Answer:
+def parse_answer(event: Mapping[str, Any], displayed: str) -> ApprovalAnswer:
     """Return the answer in the event that resumes a task.
 
     :param displayed: the number of the request that Airflow displayed.
@@ -84,10 +87,10 @@ def parse_answer(event: Mapping[str, Any], displayed: str) -> Answer:
         )
     number = (event.get("params_input") or {}).get(_FIELD) or displayed
     user = event.get("responded_by_user")
-    return Answer(list(options) == [APPROVE], str(number).strip(), _name_of(user))
+    return ApprovalAnswer(list(options) == [APPROVE], str(number).strip(), _name_of(user))
 
 
-def skip_if_rejected(context: Context, answer: Answer, log: Log) -> None:
+def skip_if_rejected(context: Context, answer: ApprovalAnswer, log: Log) -> None:
     """Skip the task if the answer is no.
 
     :raises AirflowSkipException: if it is.
@@ -96,7 +99,7 @@ def skip_if_rejected(context: Context, answer: Answer, log: Log) -> None:
         return
     from airflow.sdk.exceptions import AirflowSkipException
 
-    # Otherwise, the same contacts would not be asked about again after an earlier approval.
+    # Otherwise, a retry would use an earlier approval.
     forget_approval(context, log)
     reason = f"{answer.user} rejected the update" if answer.user else "No one approved the update in time"
     raise AirflowSkipException(f"{reason}. Nothing was written.")
@@ -106,7 +109,7 @@ def require_approver(
     operator: BaseOperator,
     context: Context,
     request: ApprovalRequest,
-    answer: Answer | None,
+    answer: ApprovalAnswer | None,
     approvers: Sequence[Mapping[str, str]],
     timeout: timedelta | None,
 ) -> str:
@@ -146,11 +149,6 @@ def require_approver(
 def forget_approval(context: Context, log: Log) -> None:
     """Forget an approval after the update, so that the same update needs a new one next time."""
     ApprovalMemory(find_store(context), log).clear()
-
-
-def find_store(context: Context) -> Store | None:
-    """Return the state store of a task, which Airflow has since 3.3, or None."""
-    return dict(context).get("task_state_store")  # type: ignore[return-value]
 
 
 def _ask(

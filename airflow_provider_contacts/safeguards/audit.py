@@ -12,7 +12,7 @@ from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.dialects import build_column_types, require_schema_support
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import build_table, ensure_table, parse_table_location
+from airflow_provider_contacts.databases.tables import TableLocation, build_table, ensure_table
 from airflow_provider_contacts.errors import ContactsError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _ROWS_PER_INSERT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class TaskAttempt:
     """What all rows of one attempt of a task have in common."""
 
     dag_id: str
@@ -37,7 +37,7 @@ class Attempt:
     vendor: str
 
     @classmethod
-    def from_context(cls, context: Context, contacts_conn_id: str, vendor: str) -> Attempt:
+    def from_context(cls, context: Context, contacts_conn_id: str, vendor: str) -> TaskAttempt:
         """Return the attempt that a task's context describes."""
         ti = dict(context).get("ti")
         return cls(
@@ -72,7 +72,7 @@ def define_audit(name: str) -> sa.Table:
         sa.Column("error", types["text"], nullable=True),
         sa.Column("approver", types["text"], nullable=True),
     ]
-    return build_table(name, columns, "audit")
+    return build_table(name, columns, "audit_table")
 
 
 class AuditWriter:
@@ -83,7 +83,7 @@ class AuditWriter:
     """
 
     def __init__(
-        self, tables: Sequence[tuple[sa.Engine, sa.Table]], attempt: Attempt, targets: Sequence[Target]
+        self, tables: Sequence[tuple[sa.Engine, sa.Table]], attempt: TaskAttempt, targets: Sequence[Target]
     ) -> None:
         self._tables = tables
         self._attempt = {name: getattr(attempt, name) for name in attempt.__slots__}
@@ -135,15 +135,13 @@ class AuditWriter:
 
 
 @contextlib.contextmanager
-def _open_audit(location: str, *, create: bool) -> Iterator[tuple[sa.Engine, sa.Table]]:
+def _open_audit(location: TableLocation, *, create: bool) -> Iterator[tuple[sa.Engine, sa.Table]]:
     """Open the table of an audit for writing.
 
-    :param location: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
     :param create: whether to create the table if it does not exist.
     """
-    conn_id, name = parse_table_location(location, "audit")
-    with connect(conn_id) as engine:
-        table = define_audit(name)
+    with connect(location.sql_conn_id) as engine:
+        table = define_audit(location.table)
         require_schema_support(engine.dialect.name, table.schema)
         with database_errors("The audit cannot be used, so nothing is written"):
             ensure_table(engine, table, create=create, append_only=True)
@@ -152,7 +150,7 @@ def _open_audit(location: str, *, create: bool) -> Iterator[tuple[sa.Engine, sa.
 
 @contextlib.contextmanager
 def open_audit_writer(
-    locations: Sequence[str], attempt: Attempt, targets: Sequence[Target]
+    locations: Sequence[TableLocation], attempt: TaskAttempt, targets: Sequence[Target]
 ) -> Iterator[AuditWriter]:
     """Open the audit of one attempt.
 
@@ -164,10 +162,9 @@ def open_audit_writer(
         yield AuditWriter(tables, attempt, targets)
 
 
-def prune_audit(location: str, before: datetime) -> int:
+def prune_audit(location: TableLocation, before: datetime) -> int:
     """Delete the rows that are older than a time.
 
-    :param location: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
     :return: how many rows were deleted.
     :raises ContactsError: if the table does not exist or cannot be written.
     """

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airflow_provider_contacts.core.validation import parse_optional_text
+from airflow_provider_contacts.databases.tables import TableLocation, parse_optional_table
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.safeguards.arguments import parse_optional_location
 
 SECTION = "contacts"
 DEFAULT_SECRET_CONN_ID = "contacts_suppressions"  # noqa: S105 - the id of a connection
+
+
+def parse_secret_conn_id(name: str, value: object) -> str:
+    """Return the connection of a secret; None, and text that is empty or ``None``, is the default one."""
+    return parse_optional_text(name, value) or DEFAULT_SECRET_CONN_ID
 
 
 def read_option(name: str) -> str:
@@ -16,33 +25,69 @@ def read_option(name: str) -> str:
     return (conf.get(SECTION, name, fallback="") or "").strip()
 
 
-def read_location(name: str) -> str:
-    """Return a table of Airflow's configuration, as ``<conn_id>.<table>``, or an empty string.
+def read_table(name: str) -> TableLocation | None:
+    """Return a table of Airflow's configuration, or None.
 
-    :raises InvalidRequest: if it is something else.
+    :param name: the option, such as ``audit_table``.
+    :raises InvalidRequest: if it is invalid, or ``sql_conn_id`` is not set.
     """
-    location = read_option(name)
     try:
-        return parse_optional_location(name, location)
+        table = parse_optional_table(name, read_option(name))
+        return locate_table(name, table, "") if table else None
     except InvalidRequest as error:
         raise error.at(f"[{SECTION}] in Airflow's configuration") from None
 
 
-def find_suppression_locations(suppressions: str, secret_conn_id: str) -> list[tuple[str, str]]:
-    """Return the tables of suppressions that an update has to respect, each with the connection of its secret.
+def locate_table(argument: str, table: str, sql_conn_id: str) -> TableLocation:
+    """Return a table with the connection of its database.
 
-    :param suppressions: the operator's own table, or empty.
-    :param secret_conn_id: the connection of its secret.
+    :param argument: the argument that names the table, for messages.
+    :param sql_conn_id: the connection, or an empty string for that of the configuration.
+    :raises InvalidRequest: if neither names a connection.
     """
-    locations = [(suppressions, secret_conn_id)] if suppressions else []
-    if configured := read_location("suppressions"):
-        locations.append((configured, read_option("suppressions_secret_conn_id") or DEFAULT_SECRET_CONN_ID))
-    return list(dict.fromkeys(locations))
+    conn_id = sql_conn_id or read_option("sql_conn_id")
+    if not conn_id:
+        raise InvalidRequest(
+            f"`{argument}` names a table, but no database. Set `sql_conn_id`, or [{SECTION}] sql_conn_id for the whole installation."
+        )
+    return TableLocation(conn_id, table)
 
 
-def find_audit_locations(audit: str) -> list[str]:
-    """Return the tables that an update has to record its outcomes in.
+@dataclass(frozen=True, slots=True)
+class Safeguards:
+    """The tables that a task respects and writes: its own, and those of Airflow's configuration.
 
-    :param audit: the operator's own table, or empty.
+    :param suppressions: tables of suppressions, each with the connection of its secret.
+    :param contacts: tables of exported contacts, by which suppressed references are recognized.
+    :param audits: tables that get a row per contact and attempt.
     """
-    return list(dict.fromkeys(filter(None, (audit, read_location("audit")))))
+
+    suppressions: Sequence[tuple[TableLocation, str]]
+    contacts: Sequence[TableLocation]
+    audits: Sequence[TableLocation]
+
+    @classmethod
+    def create(
+        cls,
+        suppressions: TableLocation | None,
+        secret_conn_id: str,
+        contacts: TableLocation | None,
+        audit: TableLocation | None,
+    ) -> Safeguards:
+        """Return the tables of a task and those of Airflow's configuration. None stands for a table that the task does not have.
+
+        :param secret_conn_id: connection of the secret of ``suppressions``.
+        :raises InvalidRequest: if the configuration is invalid.
+        """
+        tables = [(suppressions, secret_conn_id)]
+        if configured := read_table("suppressions_table"):
+            tables.append((configured, read_option("suppressions_secret_conn_id") or DEFAULT_SECRET_CONN_ID))
+        return cls(
+            list(dict.fromkeys((table, secret) for table, secret in tables if table)),
+            list(dict.fromkeys(filter(None, (contacts, read_table("contacts_table"))))),
+            list(dict.fromkeys(filter(None, (audit, read_table("audit_table"))))),
+        )
+
+    def __str__(self) -> str:
+        suppressions = ", ".join(str(table) for table, _ in self.suppressions) or "none"
+        return f"Suppressions: {suppressions}. Audit: {', '.join(map(str, self.audits)) or 'none'}."

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
+from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import ERASED, parse_table_location, parse_table_name
-from airflow_provider_contacts.safeguards.configuration import find_suppression_locations, read_location
+from airflow_provider_contacts.databases.tables import ERASED, TableLocation, parse_table_name
+from airflow_provider_contacts.safeguards.configuration import Safeguards
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
 
@@ -21,16 +21,14 @@ _IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class SuppressionGate:
     """Looks contacts up in tables of suppressions.
 
-    :param locations: the tables, each with the connection of its secret.
-    :param contacts_tables: ``<conn_id>.<table>`` of exported contacts, in which to look up more about the contacts.
+    :param safeguards: these tables, and tables of exported contacts, in which to look up more about the contacts.
     :param ignored_reason: suppressions with this reason do not count, if it is not empty.
     """
 
-    locations: Sequence[tuple[str, str]]
-    contacts_tables: Sequence[str]
+    safeguards: Safeguards
     log: Log
     ignored_reason: str = ""
 
@@ -41,8 +39,6 @@ class Gate:
 
         :raises ContactsError: if this cannot be found out.
         """
-        if not self.locations:
-            return set()
         contact_ids: dict[str, set[str]] = defaultdict(set)
         for target in targets:
             reference = target.reference(vendor)
@@ -53,11 +49,11 @@ class Gate:
         for contact_id, rows in self._read_exported(targets, vendor).items():
             for fields in rows:
                 if fields["digest"] == ERASED:
-                    # Whether this person has opted out cannot be looked up any more.
+                    # The row was erased, so treat the contact as suppressed.
                     suppressed.add(contact_id)
                 for key in find_keys(fields, vendor):
                     contact_ids[key].add(contact_id)
-        for location, secret_conn_id in self.locations:
+        for location, secret_conn_id in self.safeguards.suppressions:
             with open_suppressions(location, secret_conn_id, create=False) as suppressions:
                 for key in suppressions.find_active(
                     contact_ids, (ALL, vendor), ignored_reason=self.ignored_reason
@@ -68,9 +64,9 @@ class Gate:
     def _read_exported(self, targets: Sequence[Target], vendor: str) -> dict[str, list[Mapping[str, object]]]:
         """Return the exported rows of the contacts, by contact id."""
         rows: dict[str, list[Mapping[str, object]]] = defaultdict(list)
-        if not targets or not self.contacts_tables:
+        if not targets or not self.safeguards.contacts:
             return rows
-        for location in self.contacts_tables:
+        for location in self.safeguards.contacts:
             _read_rows(location, vendor, {target.contact_id for target in targets}, rows)
         bare = {target.contact_id for target in targets if not has_identity(target)}
         missing = len(bare - rows.keys())
@@ -91,35 +87,15 @@ def has_identity(target: Target) -> bool:
 
 
 def _read_rows(
-    location: str, vendor: str, contact_ids: set[str], rows: dict[str, list[Mapping[str, object]]]
+    location: TableLocation, vendor: str, contact_ids: set[str], rows: dict[str, list[Mapping[str, object]]]
 ) -> None:
     import sqlalchemy as sa
 
-    conn_id, name = parse_table_location(location, "contacts_table")
-    schema, table_name = parse_table_name(name, "contacts_table")
+    schema, table_name = parse_table_name(location.table, "contacts_table")
     table = sa.table(table_name, *map(sa.column, ("vendor", *_COLUMNS)), schema=schema)
     query = sa.select(*(table.c[column] for column in _COLUMNS)).where(table.c.vendor == vendor)
-    remaining = iter(sorted(contact_ids))
     problem = "The table of exported contacts cannot be read, so nothing is written"
-    with connect(conn_id) as engine, database_errors(problem), transaction(engine) as connection:
-        while chunk := list(islice(remaining, _IDS_PER_QUERY)):
+    with connect(location.sql_conn_id) as engine, database_errors(problem), transaction(engine) as connection:
+        for chunk in batched(sorted(contact_ids), _IDS_PER_QUERY):
             for row in connection.execute(query.where(table.c.contact_id.in_(chunk))):
                 rows[str(row.contact_id)].append(dict(row._mapping))
-
-
-def open_gate(
-    suppressions: str, secret_conn_id: str, contacts_table: str, log: Log, *, ignored_reason: str = ""
-) -> Gate:
-    """Return the gate for an operator's arguments and Airflow's configuration.
-
-    :param suppressions: the operator's own table of suppressions, or empty.
-    :param secret_conn_id: connection of its secret.
-    :param contacts_table: the operator's own table of exported contacts, or empty.
-    :param ignored_reason: suppressions with this reason do not count, if it is not empty.
-    """
-    return Gate(
-        find_suppression_locations(suppressions, secret_conn_id),
-        list(dict.fromkeys(filter(None, (contacts_table, read_location("contacts_table"))))),
-        log,
-        ignored_reason,
-    )

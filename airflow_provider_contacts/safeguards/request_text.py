@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.core.updates.targets import Target, describe_changes
 
 _MAX_CONTACTS = 20
-_MAX_CHANGES = 10
 _UNSAFE_CHARACTERS = frozenset(" ()<>\\\n\r\t\"'`")
-
-
-def describe_changes(targets: Sequence[Target]) -> list[str]:
-    """Return the changes to make as text, the most frequent first; with their counts if there are several."""
-    counts = Counter(str(target.change) for target in targets)
-    shown = [
-        change if len(counts) == 1 else f"{change} ({count})"
-        for change, count in counts.most_common(_MAX_CHANGES)
-    ]
-    more = len(counts) - len(shown)
-    return [*shown, f"and {more} other changes"] if more else shown
 
 
 @dataclass(frozen=True, slots=True, repr=False)

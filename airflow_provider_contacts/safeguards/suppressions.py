@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.dialects import (
     build_column_types,
@@ -18,9 +18,9 @@ from airflow_provider_contacts.databases.dialects import (
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import (
     DIGEST_LENGTH,
+    TableLocation,
     build_table,
     ensure_table,
-    parse_table_location,
     require_table,
 )
 from airflow_provider_contacts.errors import InvalidRequest
@@ -75,7 +75,7 @@ def define_suppressions(name: str) -> sa.Table:
         sa.Column("ended_reason", types["text"], nullable=True),
         sa.Column("ended_source", types["text"], nullable=True),
     ]
-    return build_table(name, columns, "suppressions")
+    return build_table(name, columns, "suppressions_table")
 
 
 class SuppressionList:
@@ -177,14 +177,13 @@ class SuppressionList:
 
         columns = self._table.c
         query = sa.select(columns.key_hash, columns.scope, columns.until, columns.reason)
-        remaining = iter(hashes)
-        while chunk := list(islice(remaining, _KEYS_PER_QUERY)):
+        for chunk in batched(hashes, _KEYS_PER_QUERY):
             for key_hash, scope, until, reason in connection.execute(
                 query.where(columns.key_hash.in_(chunk), columns.kind != _CHECK_KIND)
             ):
                 yield Suppression(key_hash, scope, to_utc(until) if until else None, reason)
 
-    def verify_secret(self, location: str, secret_conn_id: str, *, write_check_row: bool) -> None:
+    def verify_secret(self, location: TableLocation, secret_conn_id: str, *, write_check_row: bool) -> None:
         """Check that the table's hashes were made with the same secret.
 
         :param write_check_row: whether to write the check row if the table is empty.
@@ -222,18 +221,18 @@ class SuppressionList:
 
 
 @contextlib.contextmanager
-def open_suppressions(location: str, secret_conn_id: str, *, create: bool) -> Iterator[SuppressionList]:
+def open_suppressions(
+    location: TableLocation, secret_conn_id: str, *, create: bool
+) -> Iterator[SuppressionList]:
     """Open a table of suppressions.
 
-    :param location: ``<conn_id>.<table>`` or ``<conn_id>.<schema>.<table>``.
     :param secret_conn_id: connection whose password is the secret of the hashes.
     :param create: whether it is opened for writing, which creates the table if it does not exist.
     :raises ContactsError: if the table cannot be read, is incompatible, or was written with another secret.
     """
-    conn_id, name = parse_table_location(location, "suppressions")
     hasher = KeyHasher(find_secret(secret_conn_id))
-    with connect(conn_id) as engine:
-        table = define_suppressions(name)
+    with connect(location.sql_conn_id) as engine:
+        table = define_suppressions(location.table)
         require_schema_support(engine.dialect.name, table.schema)
         with database_errors("The table of suppressions cannot be used, so nothing is written"):
             try:

@@ -32,8 +32,8 @@ from airflow_provider_contacts.errors import (
     wrap_unexpected,
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.operators.arguments import check_literals
 from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
-from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.sensors.events import Success, Timeout, parse_event
 from airflow_provider_contacts.sensors.failures import FailureCount
 

@@ -12,11 +12,11 @@ from airflow_provider_contacts.core.matching.parsing import ConditionLike
 from airflow_provider_contacts.core.validation import parse_bool
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
+from airflow_provider_contacts.operators.arguments import check_literals
 from airflow_provider_contacts.operators.base import BaseContactsOperator
-from airflow_provider_contacts.operators.literals import check_literals
+from airflow_provider_contacts.transfers.files.formats import FileFormat, choose_format, parse_format
 from airflow_provider_contacts.transfers.files.publishing import check_path, make_absolute, write_file
 from airflow_provider_contacts.transfers.openlineage import Export
-from airflow_provider_contacts.transfers.tables.formats import FileFormat, choose_format, parse_format
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -17,8 +17,8 @@ from airflow_provider_contacts.databases.tables import ensure_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
+from airflow_provider_contacts.operators.arguments import check_literals
 from airflow_provider_contacts.operators.base import BaseContactsOperator
-from airflow_provider_contacts.operators.literals import check_literals
 from airflow_provider_contacts.transfers.openlineage import Export
 from airflow_provider_contacts.transfers.tables.removals import parse_removal_limit
 from airflow_provider_contacts.transfers.tables.table import define_table

@@ -36,10 +36,9 @@ def test_erase(row: dict[str, Any], database: Database, airflow: Airflow) -> Non
 
 
 def test_erased_person_can_be_suppressed(row: dict[str, Any], database: Database, airflow: Airflow) -> None:
-    location = f"{database.conn_id}.contact_suppressions"
     code, out, err = airflow(
         "erase", database.conn_id, "contacts", "--reference", f"mailstand/{row['contact_id']}", "--yes",
-        "--suppressions", location,
+        "--suppressions-table", "contact_suppressions",
     )  # fmt: skip
     assert code == 0, err
     assert "Suppressed the person by: " in out

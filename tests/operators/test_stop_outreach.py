@@ -320,7 +320,7 @@ class TestSafeguards:
         actions = {"tether_default": "suppress", "mailstand_default": "manual"}
         arguments: dict[str, Any] = {
             "actions": actions,
-            "suppressions": "warehouse.contact_suppressions",
+            "suppressions_table": "contact_suppressions",
         }
         preview = stop(person["talktohumans"], preview=True, **arguments)
         assert preview["would_update"] == person["tether"]
@@ -336,10 +336,10 @@ class TestSafeguards:
         self, sandbox: Sandbox, people: Database, secret: str
     ) -> None:
         person = person_with(people)
-        suppressions = "warehouse.contact_suppressions"
-        stop(person["tether"], actions={"mailstand_default": "suppress"}, suppressions=suppressions)
+        suppressions = "contact_suppressions"
+        stop(person["tether"], actions={"mailstand_default": "suppress"}, suppressions_table=suppressions)
         nurture = {"mailstand_default": {"stage": "Nurture"}}
-        result = stop(person["tether"], actions=nurture, suppressions=suppressions)
+        result = stop(person["tether"], actions=nurture, suppressions_table=suppressions)
         assert result["updated"] == person["mailstand"]
 
     def test_a_suppression_that_was_ended_is_not_added_again(
@@ -348,17 +348,21 @@ class TestSafeguards:
         person = person_with(people)
         arguments: dict[str, Any] = {
             "actions": {"tether_default": "suppress"},
-            "suppressions": "warehouse.contact_suppressions",
+            "suppressions_table": "contact_suppressions",
         }
         assert stop(person["mailstand"], **arguments)["updated"] == person["tether"]
         contacts = [row for row in people.rows() if row["contact_id"] == person["tether"][0]["contact_id"]]
         AllowContactsOperator(
-            task_id="allow", contacts=contacts, suppressions=arguments["suppressions"], reason="test"
+            task_id="allow",
+            contacts=contacts,
+            sql_conn_id="warehouse",
+            suppressions_table=arguments["suppressions_table"],
+            reason="test",
         ).execute({})
         assert stop(person["mailstand"], **arguments)["unchanged"] == person["tether"]
 
     def test_suppress_needs_a_table(self, sandbox: Sandbox, people: Database) -> None:
-        with pytest.raises(InvalidRequest, match="`suppress` needs `suppressions`"):
+        with pytest.raises(InvalidRequest, match="`suppress` needs `suppressions_table`"):
             stop(person_with(people)["tether"], actions={"mailstand_default": "suppress"})
 
     def test_suppressed_contacts_are_not_changed(
@@ -366,18 +370,26 @@ class TestSafeguards:
     ) -> None:
         person = person_with(people)
         people.run("UPDATE contacts SET stage = 'Contacted'")
-        suppressions = "warehouse.contact_suppressions"
+        suppressions = "contact_suppressions"
         SuppressContactsOperator(
-            task_id="suppress", contacts=person["tether"], suppressions=suppressions, reason="test"
+            task_id="suppress",
+            contacts=person["tether"],
+            sql_conn_id="warehouse",
+            suppressions_table=suppressions,
+            reason="test",
         ).execute({})
-        result = stop(person["talktohumans"], suppressions=suppressions)
+        result = stop(person["talktohumans"], suppressions_table=suppressions)
         assert result["suppressed"] == person["tether"]
         # Do Not Contact only stops outreach, so it is allowed.
         SuppressContactsOperator(
-            task_id="suppress", contacts=person["mailstand"], suppressions=suppressions, reason="test"
+            task_id="suppress",
+            contacts=person["mailstand"],
+            sql_conn_id="warehouse",
+            suppressions_table=suppressions,
+            reason="test",
         ).execute({})
         actions = {"mailstand_default": {"stage": "Do Not Contact"}}
-        result = stop(person["talktohumans"], suppressions=suppressions, actions=actions)
+        result = stop(person["talktohumans"], suppressions_table=suppressions, actions=actions)
         assert result["updated"] == person["mailstand"]
 
     def test_documented_stops_are_made_for_suppressed_contacts(
@@ -385,12 +397,16 @@ class TestSafeguards:
     ) -> None:
         people.run("UPDATE contacts SET stage = 'Contacted'")
         person = person_with(people)
-        suppressions = "warehouse.contact_suppressions"
+        suppressions = "contact_suppressions"
         everyone = [reference for references in person.values() for reference in references]
         SuppressContactsOperator(
-            task_id="suppress", contacts=everyone, suppressions=suppressions, reason="test"
+            task_id="suppress",
+            contacts=everyone,
+            sql_conn_id="warehouse",
+            suppressions_table=suppressions,
+            reason="test",
         ).execute({})
-        result = stop(person["thoughtly"], suppressions=suppressions)
+        result = stop(person["thoughtly"], suppressions_table=suppressions)
         assert outcomes(result) == {
             # What the author of the DAG calls a stop may be anything.
             "talktohumans": "suppressed",
@@ -403,7 +419,7 @@ class TestSafeguards:
         )
         actions = {"talktohumans_default": "default"}
         assert (
-            stop(person["thoughtly"], suppressions=suppressions, actions=actions)["updated"]
+            stop(person["thoughtly"], suppressions_table=suppressions, actions=actions)["updated"]
             == person["talktohumans"]
         )
 
@@ -416,11 +432,15 @@ class TestSafeguards:
         people.run(
             f"UPDATE contacts SET email = NULL, phone = NULL WHERE contact_id = '{lead['contact_id']}'"
         )
-        suppressions = "warehouse.contact_suppressions"
+        suppressions = "contact_suppressions"
         SuppressContactsOperator(
-            task_id="suppress", contacts=[{"email": email}], suppressions=suppressions, reason="test"
+            task_id="suppress",
+            contacts=[{"email": email}],
+            sql_conn_id="warehouse",
+            suppressions_table=suppressions,
+            reason="test",
         ).execute({})
-        result = stop(person["talktohumans"], suppressions=suppressions)
+        result = stop(person["talktohumans"], suppressions_table=suppressions)
         assert lead in result["suppressed"]
 
     @pytest.mark.parametrize("preview", [None, "", "None", "{{ '' }}", "{{ none }}"])
@@ -444,9 +464,9 @@ class TestSafeguards:
         operator = make(
             person["talktohumans"],
             actions={"tether_default": "suppress"},
-            suppressions="warehouse.contact_suppressions",
+            suppressions_table="contact_suppressions",
             require_approval=True,
-            audit="warehouse.contact_audit",
+            audit_table="contact_audit",
         )
         with approvals() as received:
             with pytest.raises(TaskAwaitingInput):
@@ -466,7 +486,7 @@ class TestSafeguards:
     def test_every_change_is_in_the_audit(self, sandbox: Sandbox, people: Database) -> None:
         people.run("UPDATE contacts SET stage = 'Contacted'")
         person = person_with(people)
-        stop(person["talktohumans"], audit="warehouse.contact_audit")
+        stop(person["talktohumans"], audit_table="contact_audit")
         found = {(row["vendor"], row["outcome"], row["change"]) for row in people.rows("contact_audit")}
         assert found == {
             ("mailstand", "updated", "move to stage 'Not Interested' in all campaigns"),

@@ -25,7 +25,8 @@ EVE = Contact("mailstand", "space_1", "contact_2", email="eve@example.com").to_d
 def run(kind: type, database: Database, contacts: Any, **arguments: Any) -> dict[str, int]:
     arguments = {
         "reason": "unsubscribed",
-        "suppressions": f"{database.conn_id}.contact_suppressions",
+        "sql_conn_id": database.conn_id,
+        "suppressions_table": "contact_suppressions",
         **arguments,
     }
     with DAG("test", schedule=None):
@@ -90,7 +91,7 @@ def test_allowing_one_vendor_says_who_stays_suppressed(
     suppress(database, [ADA])
     suppress(database, [ADA], scope="tether")
     allow(database, [ADA], scope="tether", reason="asked for it")
-    assert "1 of 1 contacts stay suppressed at tether" in caplog.text + capsys.readouterr().out
+    assert "1 of 1 contacts are still suppressed at tether" in caplog.text + capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -129,8 +130,9 @@ def test_templates(database: Database, secret: str) -> None:
         ),
         ({"scope": "mail"}, "`scope` must be one of all, "),
         ({"reason": " "}, "`reason` is empty"),
-        ({"suppressions": ""}, "`suppressions` is empty"),
-        ({"suppressions": "warehouse"}, "`suppressions` must be `<conn_id>"),
+        ({"suppressions_table": ""}, "`suppressions_table` is empty"),
+        ({"sql_conn_id": ""}, "`suppressions_table` names a table, but no database"),
+        ({"suppressions_table": "a.b.c"}, "`suppressions_table` must be `table` or `schema.table`"),
         ({"until": "2020-01-01"}, "`until` is in the past"),
         ({"until": "soon"}, "`until` must be a time such as .* from now such as"),
         ({"until": datetime(2020, 1, 1, tzinfo=timezone.utc)}, "`until` is in the past"),
@@ -171,7 +173,7 @@ def test_times_with_an_offset_are_stored_in_utc(database: Database, secret: str)
 
 def test_literal_end_may_pass(database: Database) -> None:
     """Otherwise, the DAG file would stop importing on that day."""
-    arguments = {"contacts": [EVE], "suppressions": "warehouse.s", "reason": "x"}
+    arguments = {"contacts": [EVE], "sql_conn_id": "warehouse", "suppressions_table": "s", "reason": "x"}
     with DAG("test", schedule=None):
         SuppressContactsOperator(task_id="past", until="2020-01-01", **arguments)
         with pytest.raises(InvalidRequest, match="`until` must be a time"):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.people.identity import Limits
 from airflow_provider_contacts.people.resolving import Resolution, resolve_people
 from airflow_provider_contacts.people.tables import PeopleTables, open_people_tables
@@ -15,7 +16,10 @@ from tests.vendors import VENDORS
 
 
 def resolve(database: Database, region: str = "", **limits: int) -> Resolution:
-    with open_people_tables(database.conn_id, "contact_people", "contacts", create=True) as (engine, tables):
+    with open_people_tables(TableLocation(database.conn_id, "contact_people"), "contacts", create=True) as (
+        engine,
+        tables,
+    ):
         return resolve_people(engine, tables, Limits(**limits), dict.fromkeys(VENDORS, region))
 
 
@@ -27,7 +31,10 @@ def load_all(database: Database) -> None:
 @contextmanager
 def reading(database: Database) -> Iterator[tuple[sa.Connection, PeopleTables]]:
     with (
-        open_people_tables(database.conn_id, "contact_people", "contacts", create=False) as (engine, tables),
+        open_people_tables(TableLocation(database.conn_id, "contact_people"), "contacts", create=False) as (
+            engine,
+            tables,
+        ),
         engine.connect() as connection,
     ):
         yield connection, tables

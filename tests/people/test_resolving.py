@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_contacts.databases.tables import ERASED
+from airflow_provider_contacts.databases.tables import ERASED, TableLocation
 from airflow_provider_contacts.people.tables import open_people_tables
 from tests.conftest import Sandbox
 from tests.database import Database, load
@@ -158,7 +158,7 @@ class TestChanges:
 
 def test_concurrent_runs_wait_for_each_other(sandbox: Sandbox, database: Database) -> None:
     load_all(database)
-    with open_people_tables(database.conn_id, "contact_people", "contacts", create=True):
+    with open_people_tables(TableLocation(database.conn_id, "contact_people"), "contacts", create=True):
         pass  # both runs would create the tables
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: resolve(database), range(4)))

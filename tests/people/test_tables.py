@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.people.tables import find_last_change, open_people_tables
 from tests.conftest import Sandbox
@@ -14,7 +15,7 @@ from tests.people.conftest import reading, resolve
 
 
 def open_tables(database: Database, *, create: bool = True, contacts: str = "contacts") -> None:
-    with open_people_tables(database.conn_id, "contact_people", contacts, create=create):
+    with open_people_tables(TableLocation(database.conn_id, "contact_people"), contacts, create=create):
         pass
 
 

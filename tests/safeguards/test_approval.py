@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.safeguards.approval import (
-    Answer,
+    ApprovalAnswer,
     ApprovalMemory,
     ApprovalRequest,
     parse_answer,
@@ -25,22 +25,22 @@ LOG = logging.getLogger("test")
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (answer(), Answer(True, "shown", "Ada")),
-        (answer(request="abc"), Answer(True, "abc", "Ada")),
-        (answer(request=" abc "), Answer(True, "abc", "Ada")),
-        (answer("Reject"), Answer(False, "shown", "Ada")),
-        (answer("Reject", None), Answer(False, "shown", None)),
-        (answer("approve"), Answer(False, "shown", "Ada")),
-        ({**answer(), "params_input": None}, Answer(True, "shown", "Ada")),
-        ({**answer(), "responded_by_user": {"id": "7", "name": ""}}, Answer(True, "shown", "7")),
+        (answer(), ApprovalAnswer(True, "shown", "Ada")),
+        (answer(request="abc"), ApprovalAnswer(True, "abc", "Ada")),
+        (answer(request=" abc "), ApprovalAnswer(True, "abc", "Ada")),
+        (answer("Reject"), ApprovalAnswer(False, "shown", "Ada")),
+        (answer("Reject", None), ApprovalAnswer(False, "shown", None)),
+        (answer("approve"), ApprovalAnswer(False, "shown", "Ada")),
+        ({**answer(), "params_input": None}, ApprovalAnswer(True, "shown", "Ada")),
+        ({**answer(), "responded_by_user": {"id": "7", "name": ""}}, ApprovalAnswer(True, "shown", "7")),
         (
             {**answer(), "responded_by_user": SimpleNamespace(id="7", name="Eve")},
-            Answer(True, "shown", "Eve"),
+            ApprovalAnswer(True, "shown", "Eve"),
         ),
-        ({**answer(), "responded_by_user": {}}, Answer(True, "shown", "unknown")),
+        ({**answer(), "responded_by_user": {}}, ApprovalAnswer(True, "shown", "unknown")),
     ],
 )
-def test_answers(event: dict[str, Any], expected: Answer) -> None:
+def test_answers(event: dict[str, Any], expected: ApprovalAnswer) -> None:
     assert parse_answer(event, "shown") == expected
 
 
@@ -67,8 +67,14 @@ def test_memory() -> None:
 
 
 def test_requests_are_numbered_by_their_digest() -> None:
-    request = ApprovalRequest.create("0123456789abcdef", lambda number: ("subject", f"body {number}"))
-    assert (request.number, request.body) == ("0123456789abcdef", "body 0123456789abcdef")
+    def create(*digests: str) -> ApprovalRequest:
+        return ApprovalRequest.create(digests, lambda number: ("subject", f"body {number}"))
+
+    request = create("a" * 64, "b" * 64)
+    assert request.number == request.digest[:32]
+    assert (request.subject, request.body) == ("subject", f"body {request.number}")
+    assert create("b" * 64, "a" * 64) == request
+    assert create("a" * 64).digest != request.digest
 
 
 def test_users_of_other_auth_managers_are_not_known(

@@ -10,17 +10,18 @@ import pytest
 
 from airflow_provider_contacts.core.changes import parse_notes_change, parse_tag_change
 from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, NotFound
-from airflow_provider_contacts.safeguards.audit import Attempt, open_audit_writer, prune_audit
+from airflow_provider_contacts.safeguards.audit import TaskAttempt, open_audit_writer, prune_audit
 from tests.database import Database
 
 TARGETS = [Target("42", str(number), {}, parse_tag_change(["VIP"])) for number in range(1, 6)]
 CONTEXT: Any = {"ti": SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=2)}
-ATTEMPT = Attempt.from_context(CONTEXT, "talktohumans_default", "talktohumans")
+ATTEMPT = TaskAttempt.from_context(CONTEXT, "talktohumans_default", "talktohumans")
 
 
-def location(database: Database, table: str = "contact_audit") -> str:
-    return f"{database.conn_id}.{table}"
+def location(database: Database, table: str = "contact_audit") -> TableLocation:
+    return TableLocation(database.conn_id, table)
 
 
 def test_rows(database: Database) -> None:

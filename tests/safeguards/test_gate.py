@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.safeguards.gate import open_gate
+from airflow_provider_contacts.safeguards.configuration import Safeguards
+from airflow_provider_contacts.safeguards.gate import SuppressionGate
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
 from tests.conftest import Sandbox
 from tests.database import Database, load
@@ -18,16 +20,24 @@ from tests.database import Database, load
 LOG = logging.getLogger("test")
 
 
-def suppress(database: Database, *keys: str, table: str = "contact_suppressions", scope: str = "all") -> str:
-    location = f"{database.conn_id}.{table}"
+def suppress(
+    database: Database, *keys: str, table: str = "contact_suppressions", scope: str = "all"
+) -> TableLocation:
+    location = TableLocation(database.conn_id, table)
     with open_suppressions(location, "contacts_suppressions", create=True) as suppressions:
         suppressions.add(keys, scope=scope, reason="test", source="test", until=None)
     return location
 
 
-def find(targets: list[Target], location: str, contacts_table: str = "", vendor: str = "tether") -> set[str]:
-    gate = open_gate(location, "contacts_suppressions", contacts_table, LOG)
-    return gate.find_suppressed(targets, vendor)
+def find(
+    targets: list[Target],
+    location: TableLocation | None,
+    contacts_table: str = "",
+    vendor: str = "tether",
+) -> set[str]:
+    contacts = TableLocation("warehouse", contacts_table) if contacts_table else None
+    safeguards = Safeguards.create(location, "contacts_suppressions", contacts, None)
+    return SuppressionGate(safeguards, LOG).find_suppressed(targets, vendor)
 
 
 def test_whole_contacts_are_recognized_by_every_key(database: Database, secret: str) -> None:
@@ -58,37 +68,40 @@ def test_references_are_looked_up_in_the_exported_table(
     location = suppress(database, f"email:{contacts[0].email}".lower())
     targets = [Target("", one.contact_id) for one in contacts[:3]]
     assert find(targets, location) == set()
-    assert find(targets, location, f"{database.conn_id}.contacts") == {contacts[0].contact_id}
+    assert find(targets, location, "contacts") == {contacts[0].contact_id}
     assert "not in the contacts table" not in caplog.text
-    assert find([*targets, Target("", "f" * 24)], location, f"{database.conn_id}.contacts") == {
-        contacts[0].contact_id
-    }
+    assert find([*targets, Target("", "f" * 24)], location, "contacts") == {contacts[0].contact_id}
     assert "1 of 4 references are not in the contacts table" in caplog.text
 
 
 def test_both_tables_count(database: Database, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     own = suppress(database, "reference:tether/1")
     configured = suppress(database, "reference:tether/2", table="company")
-    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS", configured)
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", configured.sql_conn_id)
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_TABLE", configured.table)
     targets = [Target("", str(number)) for number in range(1, 4)]
     assert find(targets, own) == {"1", "2"}
-    assert find(targets, "") == {"2"}
+    assert find(targets, None) == {"2"}
 
 
 def test_without_a_table_nothing_is_suppressed() -> None:
-    assert find([Target("", "1")], "") == set()
+    assert find([Target("", "1")], None) == set()
 
 
 @pytest.mark.parametrize(
     ("location", "contacts_table", "error"),
     [
-        ("warehouse.nowhere", "", "The table 'nowhere' does not exist"),
-        ("nowhere.contact_suppressions", "", "'nowhere' does not exist"),
-        ("warehouse.contact_suppressions", "warehouse.nowhere", "cannot be read, so nothing is written"),
+        (TableLocation("warehouse", "nowhere"), "", "The table 'nowhere' does not exist"),
+        (TableLocation("nowhere", "contact_suppressions"), "", "'nowhere' does not exist"),
+        (
+            TableLocation("warehouse", "contact_suppressions"),
+            "nowhere",
+            "cannot be read, so nothing is written",
+        ),
     ],
 )
 def test_gate_that_cannot_be_read_is_an_error(
-    location: str, contacts_table: str, error: str, database: Database, secret: str
+    location: TableLocation, contacts_table: str, error: str, database: Database, secret: str
 ) -> None:
     suppress(database, "reference:tether/1")
     with pytest.raises(ContactsError, match=error):
@@ -121,7 +134,7 @@ def test_every_contact_is_looked_up_in_the_exported_table(
         one for one in ContactsHook.for_connection("tether_default").list_contacts() if one.email
     ]
     location = suppress(database, f"email:{contact.email}".lower())
-    table = f"{database.conn_id}.contacts"
+    table = "contacts"
     assert find([Target("", contact.contact_id, {"phone": "n/a"})], location, table) == {contact.contact_id}
 
 
@@ -134,9 +147,10 @@ def test_configured_table_of_contacts_cannot_be_replaced(
         one for one in ContactsHook.for_connection("tether_default").list_contacts() if one.email
     ]
     location = suppress(database, f"email:{contact.email}".lower())
-    monkeypatch.setenv("AIRFLOW__CONTACTS__CONTACTS_TABLE", f"{database.conn_id}.contacts")
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", database.conn_id)
+    monkeypatch.setenv("AIRFLOW__CONTACTS__CONTACTS_TABLE", "contacts")
     targets = [Target("", contact.contact_id)]
-    assert find(targets, location, f"{database.conn_id}.empty") == {contact.contact_id}
+    assert find(targets, location, "empty") == {contact.contact_id}
 
 
 def test_erased_people_are_suppressed(sandbox: Sandbox, database: Database, secret: str) -> None:
@@ -150,19 +164,22 @@ def test_erased_people_are_suppressed(sandbox: Sandbox, database: Database, secr
         f"UPDATE contacts SET digest = 'erased', email = NULL, phone = NULL WHERE contact_id = '{contact.contact_id}'"
     )
     targets = [Target("", contact.contact_id)]
-    assert find(targets, location, f"{database.conn_id}.contacts") == {contact.contact_id}
+    assert find(targets, location, "contacts") == {contact.contact_id}
 
 
 def test_configured_table_is_named_in_errors(
     database: Database, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS", "contact_suppressions")
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_TABLE", "a.b.c")
     with pytest.raises(
-        InvalidRequest, match=r"\[contacts\] in Airflow's configuration: `suppressions` must be"
+        InvalidRequest, match=r"\[contacts\] in Airflow's configuration: `suppressions_table` must be"
     ):
-        find([Target("", "1")], "")
-    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS", "warehouse.nowhere")
+        find([Target("", "1")], None)
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_TABLE", "nowhere")
+    with pytest.raises(InvalidRequest, match="`suppressions_table` names a table, but no database"):
+        find([Target("", "1")], None)
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", "warehouse")
     with pytest.raises(
-        InvalidRequest, match="Suppressions warehouse.nowhere: The table 'nowhere' does not exist"
+        InvalidRequest, match="Suppressions 'nowhere' in 'warehouse': The table 'nowhere' does not exist"
     ):
-        find([Target("", "1")], "")
+        find([Target("", "1")], None)

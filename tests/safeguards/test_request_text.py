@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_contacts.core.changes import parse_tag_change
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.safeguards.request_text import RequestSection, describe_changes, write_request
+from airflow_provider_contacts.safeguards.request_text import RequestSection, write_request
 
 
 def targets(count: int, url: object = None) -> list[Target]:
@@ -52,11 +52,3 @@ def test_text_has_no_personal_data_and_no_foreign_markup() -> None:
     _, body = write(odd)
     assert "\n# Title" not in body
     assert body.count("`") % 2 == 0
-
-
-def test_several_changes() -> None:
-    found = [Target("", str(number), {}, parse_tag_change([f"Tag {number % 12}"])) for number in range(13)]
-    assert describe_changes(found)[0] == "add 'Tag 0' (2)"
-    assert describe_changes(found)[-1] == "and 2 other changes"
-    assert describe_changes(found[:1]) == ["add 'Tag 0'"]
-    assert describe_changes([]) == []

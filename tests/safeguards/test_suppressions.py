@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
 from airflow_provider_contacts.safeguards.suppressions import SuppressionList, open_suppressions
 from tests.database import Database
@@ -20,7 +21,9 @@ SCOPES = ("all", "tether")
 @pytest.fixture
 def opened(database: Database, secret: str) -> Callable[..., Any]:
     def function(create: bool = True, conn_id: str = secret) -> Any:
-        return open_suppressions(f"{database.conn_id}.contact_suppressions", conn_id, create=create)
+        return open_suppressions(
+            TableLocation(database.conn_id, "contact_suppressions"), conn_id, create=create
+        )
 
     return function
 
@@ -158,10 +161,10 @@ def test_tables_that_cannot_be_used(opened: Any, database: Database, secret: str
             InvalidRequest, match="The table 'contact_suppressions' is incompatible: missing columns"
         ):
             opened(create).__enter__()
-    with pytest.raises(InvalidRequest, match="`suppressions` must be `<conn_id>"):
-        open_suppressions("contact_suppressions", secret, create=True).__enter__()
+    with pytest.raises(InvalidRequest, match="`suppressions_table` must be `table`"):
+        open_suppressions(TableLocation("warehouse", "a.b.c"), secret, create=True).__enter__()
     with pytest.raises(ContactsError, match="Connection 'nowhere' does not exist"):
-        open_suppressions("nowhere.contact_suppressions", secret, create=True).__enter__()
+        open_suppressions(TableLocation("nowhere", "contact_suppressions"), secret, create=True).__enter__()
 
 
 def test_two_secrets_cannot_both_be_valid(

@@ -14,7 +14,7 @@ import zstandard
 
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.contacts_to_object_storage import ContactsToObjectStorageOperator
-from airflow_provider_contacts.transfers.tables.formats import choose_format
+from airflow_provider_contacts.transfers.files.formats import choose_format
 
 
 def export(vendor: str, path: Any, **arguments: Any) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def approved_update() -> None:
         add="{{ params.tag }}",
         require_approval=True,
         approval_timeout="{{ params.timeout }}",
-        audit="warehouse.contact_audit",
+        sql_conn_id="warehouse",
+        audit_table="contact_audit",
         on_execute_callback=note_process,
     )
 

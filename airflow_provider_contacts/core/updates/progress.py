@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.updates.targets import Target, compute_digest
+from airflow_provider_contacts.core.updates.targets import Target, digest_targets
 from airflow_provider_contacts.errors import wrap_unexpected
 
 _STATE_KEY = "contacts-update"
@@ -27,6 +27,11 @@ class Store(Protocol):
         """Delete the stored value."""
 
 
+def find_store(context: Mapping[str, object]) -> Store | None:
+    """Return the state store of a task, which Airflow has since 3.3, or None."""
+    return dict(context).get("task_state_store")  # type: ignore[return-value]
+
+
 class Progress:
     """Remembers which targets are done.
 
@@ -43,14 +48,14 @@ class Progress:
     :param log: where a failing store is reported.
     """
 
-    def __init__(self, store: Store | None, scope: str, targets: list[Target], log: Log) -> None:
+    def __init__(self, store: Store | None, scope: str, targets: Sequence[Target], log: Log) -> None:
         self._store = store
         self._log = log
         self._has_failed = False
         ids = [(target.account_id, target.contact_id) for target in targets]
         order = sorted(range(len(ids)), key=lambda index: ids[index])
         self._rank = {index: rank for rank, index in enumerate(order)}
-        self._digest = compute_digest(scope, targets)[:24]
+        self._digest = digest_targets(scope, targets)[:24]
         self._blocks = [0] * -(-len(targets) // _TARGETS_PER_BLOCK)
         if store is not None:
             with self._tolerate_store_errors(

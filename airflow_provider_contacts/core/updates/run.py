@@ -34,7 +34,7 @@ class Outcome:
     updated: list[int] = field(default_factory=list)
     failed: dict[int, ContactsError] = field(default_factory=dict)
 
-    def causes(self, targets: list[Target]) -> str:
+    def causes(self, targets: Sequence[Target]) -> str:
         """Return why targets failed, grouped, most frequent first."""
         counts = Counter(
             f"{type(error).__name__}: {str(error).replace(targets[index].contact_id, '…')}"
@@ -116,7 +116,7 @@ class Updater:
 
 
 def update_all(
-    targets: list[Target],
+    targets: Sequence[Target],
     updaters: Mapping[Change, Updater],
     progress: Progress,
     max_concurrency: int,
@@ -192,7 +192,7 @@ def _record_late(
 
 
 def _batches(
-    targets: list[Target], updaters: Mapping[Change, Updater], finished: set[int]
+    targets: Sequence[Target], updaters: Mapping[Change, Updater], finished: set[int]
 ) -> list[list[int]]:
     """Divide the remaining targets into batches with the same change, each as large as one request may be."""
     numbers = {change: number for number, change in enumerate(updaters)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.core.changes import Change, SuppressChange
+from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.errors import InvalidRequest
 
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from airflow_provider_contacts.core.vendor import Vendor
 
 
+# Account id, or an empty string if it is not known, and contact id.
+ContactKey = tuple[str, str]
+
 # What databases index, and so what an audit can store.
 _MAX_ID_LENGTH = 255
+_MAX_CHANGES_SHOWN = 10
 
 # Takes the fields of an item, and where the item is, for messages.
 SplitChange: TypeAlias = "Callable[[Mapping[str, object], str], tuple[Change, Mapping[str, object]]]"
@@ -37,8 +41,13 @@ class Target:
     account_id: str
     contact_id: str
     fields: Mapping[str, object] = field(default_factory=dict)
-    change: Change | SuppressChange | None = None
+    change: Change | None = None
     other_fields: tuple[Mapping[str, object], ...] = ()
+
+    @property
+    def key(self) -> ContactKey:
+        """Identifies the contact at its vendor."""
+        return self.account_id, self.contact_id
 
     def reference(self, vendor: str) -> Reference:
         """Return the reference of the contact."""
@@ -46,13 +55,12 @@ class Target:
 
 
 def change_of(target: Target) -> Change:
-    """Return the change of a target that a vendor makes."""
+    """Return the change of a target that has one."""
     assert target.change is not None
-    assert not isinstance(target.change, SuppressChange)
     return target.change
 
 
-def compute_digest(scope: str, targets: Iterable[Target]) -> str:
+def digest_targets(scope: str, targets: Iterable[Target]) -> str:
     """Return a digest of an update: of the connection, the contacts in any order, and their changes.
 
     :param scope: identifies the connection.
@@ -62,6 +70,17 @@ def compute_digest(scope: str, targets: Iterable[Target]) -> str:
         for target in targets
     ]
     return hashlib.sha256(json.dumps([scope, sorted(changes)]).encode()).hexdigest()
+
+
+def describe_changes(targets: Sequence[Target]) -> list[str]:
+    """Return the changes to make as text, the most frequent first; with their counts if there are several."""
+    counts = Counter(str(target.change) for target in targets)
+    shown = [
+        change if len(counts) == 1 else f"{change} ({count})"
+        for change, count in counts.most_common(_MAX_CHANGES_SHOWN)
+    ]
+    more = len(counts) - len(shown)
+    return [*shown, f"and {more} other changes"] if more else shown
 
 
 def parse_targets(
@@ -122,8 +141,7 @@ def _require_same_change(one: Target, other: Target, where: str) -> None:
 def _items(contacts: object, argument: str) -> Iterable[object]:
     if isinstance(contacts, str) and contacts.strip().startswith(("[", "{")):
         raise InvalidRequest(
-            f"`{argument}` is a list rendered as text. Pass `task.output`, or set render_template_as_native_obj=True "
-            "on "
+            f"`{argument}` is a list rendered as text. Pass `task.output`, or set render_template_as_native_obj=True on "
             "the DAG."
         )
     if isinstance(contacts, str) and "," in contacts:

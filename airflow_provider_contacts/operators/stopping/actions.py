@@ -20,6 +20,7 @@ from airflow_provider_contacts.core.changes import (
 )
 from airflow_provider_contacts.core.validation import is_int, list_names
 from airflow_provider_contacts.core.vendor import Vendor
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 
 # The reason of suppressions that the action `suppress` adds.
@@ -51,7 +52,7 @@ class StopAction:
     """
 
     type: ActionType
-    change: Change | SuppressChange | None = None
+    change: Change | None = None
     accounts: Collection[str] = ()
 
     @property
@@ -59,16 +60,11 @@ class StopAction:
         """A digest of the change, by which a contact is known to have been stopped already."""
         return digest_of(self.change) if self.change else ""
 
-    @property
-    def is_vendor_change(self) -> bool:
-        """Whether the vendor makes the change."""
-        return self.change is not None and not isinstance(self.change, SuppressChange)
-
     def __str__(self) -> str:
         return str(self.change) if self.change else self.type
 
 
-def digest_of(change: Change | SuppressChange) -> str:
+def digest_of(change: Change) -> str:
     """Return a digest of a change. The order of tags and the case of a stage do not count."""
     if isinstance(change, TagChange):
         change = replace(change, add=tuple(sorted(change.add, key=str)), remove=tuple(sorted(change.remove)))
@@ -77,28 +73,29 @@ def digest_of(change: Change | SuppressChange) -> str:
     return hashlib.sha256(json.dumps(change.to_json()).encode()).hexdigest()
 
 
-def parse_actions(value: object) -> dict[str, StopAction]:
+def parse_actions(name: str, value: object) -> dict[str, StopAction]:
     """Return the action of each connection, as far as it is known without the vendor.
 
+    :param name: the argument's name, for messages.
     :param value: by connection, ``default``, ``manual``, ``suppress``, or a mapping with the keys of a change.
     :raises InvalidRequest: if an action is invalid.
     """
     if isinstance(value, str):
         raise InvalidRequest(
-            "`actions` is text. Set render_template_as_native_obj=True on the DAG, or pass a mapping."
+            f"`{name}` is text. Set render_template_as_native_obj=True on the DAG, or pass a mapping."
         )
     if not isinstance(value, Mapping) or not value:
         raise InvalidRequest(
-            '`actions` must be a mapping of connections to actions, such as {"tether_default": {"stage": "Lost"}}.'
+            f'`{name}` must be a mapping of connections to actions, such as {{"tether_default": {{"stage": "Lost"}}}}.'
         )
     actions: dict[str, StopAction] = {}
     for conn_id, given in value.items():
         if not isinstance(conn_id, str) or not conn_id.strip():
             raise InvalidRequest(
-                f"`actions` has the key {conn_id!r}. Keys must be connection ids, such as 'tether_default'."
+                f"`{name}` has the key {conn_id!r}. Keys must be connection ids, such as 'tether_default'."
             )
         if conn_id.strip() in actions:
-            raise InvalidRequest(f"`actions` names the connection {conn_id.strip()!r} twice. Remove one.")
+            raise InvalidRequest(f"`{name}` names the connection {conn_id.strip()!r} twice. Remove one.")
         try:
             actions[conn_id.strip()] = _parse_action(given)
         except InvalidRequest as error:
@@ -107,19 +104,21 @@ def parse_actions(value: object) -> dict[str, StopAction]:
 
 
 def adapt_actions(
-    actions: Mapping[str, StopAction], vendors: Mapping[str, Vendor], suppressions: str = ""
+    actions: Mapping[str, StopAction],
+    vendors: Mapping[str, Vendor],
+    suppressions: TableLocation | None = None,
 ) -> dict[str, StopAction]:
     """Return the actions as the vendors can do them, before any request.
 
     :param vendors: the vendor of each connection.
-    :param suppressions: the table that ``suppress`` adds to, or empty.
+    :param suppressions: the table that ``suppress`` adds to, or None.
     :raises UnsupportedByVendor: if a vendor's API cannot make a change; the message says which changes it can make.
     :raises InvalidRequest: if it is unclear which connection a vendor's contacts belong to.
     """
     _require_separate_accounts(actions, vendors)
-    if not suppressions and any(action.type == "suppress" for action in actions.values()):
+    if suppressions is None and any(action.type == "suppress" for action in actions.values()):
         raise InvalidRequest(
-            "The action `suppress` needs `suppressions`, the table to add the contacts to, such as `warehouse.contact_suppressions`."
+            "The action `suppress` needs `suppressions_table`, the table to add the contacts to, such as `contact_suppressions`."
         )
     return {
         conn_id: _adapt(action, vendors[conn_id], conn_id, suppressions)
@@ -202,7 +201,9 @@ def _parse_accounts(value: object) -> tuple[str, ...]:
     return tuple(str(one).strip() for one in items)
 
 
-def _adapt(action: StopAction, vendor: Vendor, conn_id: str, suppressions: str) -> StopAction:
+def _adapt(
+    action: StopAction, vendor: Vendor, conn_id: str, suppressions: TableLocation | None
+) -> StopAction:
     updates = vendor.updates
     change = action.change
     if action.type == "default":
@@ -214,9 +215,9 @@ def _adapt(action: StopAction, vendor: Vendor, conn_id: str, suppressions: str) 
                 f"{_EXAMPLES[updates.kinds[0]]}."
             )
         return replace(action, type="change", change=updates.default_stop)
-    if action.type == "suppress":
+    if action.type == "suppress" and suppressions is not None:
         return replace(action, change=SuppressChange(suppressions, vendor.name))
-    if change is None or isinstance(change, SuppressChange):
+    if change is None:
         return action
     if not updates.supports(change.kind):
         if updates.kinds:

@@ -27,7 +27,7 @@ class StopJournal:
     :param targets: the contacts that may be updated.
     :param digest: identifies the change.
     :param source: what stops them: DAG, task and run.
-    :param audit: where the outcomes are recorded too.
+    :param audit: where the outcomes are recorded too, or None.
     :param updated: the contacts that were updated, by index.
     :param error: why outcomes could not be recorded, or None.
     """
@@ -38,7 +38,7 @@ class StopJournal:
     targets: Sequence[Target]
     digest: str
     source: str
-    audit: Journal
+    audit: Journal | None
     updated: set[int] = field(default_factory=set)
     error: ContactsError | None = None
 
@@ -51,7 +51,8 @@ class StopJournal:
         try:
             # First: without the row, a retry would change the contact again.
             self._insert([self.targets[index] for index in updated])
-            self.audit.record(updated, failed)
+            if self.audit is not None:
+                self.audit.record(updated, failed)
         except ContactsError as error:
             self.error = error
             raise

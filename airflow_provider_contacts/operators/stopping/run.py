@@ -2,78 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.core.changes import SuppressChange
+from airflow_provider_contacts.contact import Reference, ReferenceKey, key_of
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.updates.run import Updater
-from airflow_provider_contacts.core.updates.targets import Target, change_of
+from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_write_permission
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, UnsupportedByVendor
-from airflow_provider_contacts.operators.stopping.actions import SUPPRESSION_REASON
+from airflow_provider_contacts.operators.stopping.actions import StopAction
 from airflow_provider_contacts.operators.stopping.journal import StopJournal
-from airflow_provider_contacts.operators.stopping.plan import ConnectionPlan, StopPlan
-from airflow_provider_contacts.operators.updating.attempt import (
-    MAX_CONTACTS_IN_LOG,
-    list_failures,
-    open_audit,
-    write_updates,
-)
-from airflow_provider_contacts.operators.updating.options import UpdateOptions
-from airflow_provider_contacts.operators.updating.plan import list_references
-from airflow_provider_contacts.safeguards.gate import Gate
-from airflow_provider_contacts.safeguards.keys import find_keys
-from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
+from airflow_provider_contacts.operators.stopping.plan import StopPlan, list_other_contacts
+from airflow_provider_contacts.operators.stopping.suppressing import StopSuppressions
+from airflow_provider_contacts.operators.updating.arguments import WriteOptions
+from airflow_provider_contacts.operators.updating.attempt import Attempt
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from airflow_provider_contacts.safeguards.audit import AuditWriter
+OUTCOMES = ("updated", "unchanged", "suppressed", "failed", "would_update", "manual", "removed")
 
 
 @dataclass(slots=True, repr=False)
+class ConnectionRun:
+    """An attempt to stop outreach through one connection.
+
+    :param errors: why contacts could not be stopped.
+    :param causes: the errors as text.
+    """
+
+    attempt: Attempt
+    action: StopAction
+    errors: list[ContactsError] = field(default_factory=list)
+    causes: str = ""
+
+    def add_errors(self, errors: Iterable[ContactsError], causes: str) -> None:
+        """Note that contacts could not be stopped.
+
+        :param causes: the errors as text.
+        """
+        self.errors += errors
+        self.causes = causes
+
+    def create_updaters(self) -> None:
+        """Ask the vendor what has to be known for the change. A vendor that cannot be reached is noted.
+
+        :raises ContactsError: if the action is invalid.
+        """
+        if self.action.change is None or self.action.type == "suppress":
+            return
+        to_update = self.attempt.plan.to_update
+        try:
+            self.attempt.create_updaters({self.action.change: len(to_update)})
+        except (InvalidRequest, UnsupportedByVendor) as error:
+            # The author's mistake.
+            conn_id = self.attempt.hook.contacts_conn_id
+            raise error.at(f"The action of {conn_id!r} is invalid. Nothing was written") from None
+        except ContactsError as error:
+            if to_update:
+                self.add_errors([error], str(error))
+
+    def log_plan(self, log: Log, to_stop_manually: int) -> None:
+        """Log what is done to how many contacts."""
+        if self.action.type == "manual":
+            log.info("%s: %d contacts to stop manually.", self.attempt, to_stop_manually)
+            return
+        self.attempt.log_plan()
+        if suppressed := len(self.attempt.plan.suppressed_indexes):
+            log.warning(
+                "%s: %d suppressed contacts are not changed, because this change may do more than stop outreach. Stop them manually.",
+                self.attempt,
+                suppressed,
+            )
+
+
 class StopRun:
     """One attempt to stop outreach to the contacts of a plan.
 
     :param stops: the table in which stopped contacts are recorded.
     """
 
-    plan: StopPlan
-    options: UpdateOptions
-    context: Context
-    engine: sa.Engine
-    stops: sa.Table
-    log: Log
-    _updaters: dict[str, Updater] = field(default_factory=dict)
+    def __init__(
+        self,
+        context: Context,
+        plan: StopPlan,
+        options: WriteOptions,
+        suppressions: StopSuppressions,
+        engine: sa.Engine,
+        stops: sa.Table,
+    ) -> None:
+        self._plan = plan
+        self._options = options
+        self._suppressions = suppressions
+        self._log = suppressions.log
+        self._engine = engine
+        self._stops = stops
+        self._outcomes: dict[ReferenceKey, str] = dict(plan.outcomes)
+        self._connections = [
+            ConnectionRun(
+                Attempt(context, one.hook, options, suppressions.safeguards, one.updates, self._log),
+                one.action,
+            )
+            for one in plan.connections
+        ]
 
-    def prepare(self, open_gate: Callable[[], Gate]) -> None:
-        """Decide what to do with every contact, and check everything that can be checked before the first write.
+    @property
+    def attempts(self) -> list[Attempt]:
+        """The attempts at all connections."""
+        return [connection.attempt for connection in self._connections]
 
-        :raises ContactsError: if an action is invalid, there are too many contacts, or suppressions cannot be read. A vendor that
-            cannot be reached is noted in the plan.
+    def check(self) -> None:
+        """Check everything that can be checked before the first write, and log the plan.
+
+        :raises ContactsError: if an action is invalid, or there are too many contacts.
         """
-        for part in self.plan.connections:
-            self._find_unsuppressed(part)  # creates the table of suppressions, which the gate needs
-        for part in self.plan.connections:
-            part.make_plan(open_gate)
-        self.options.check_count(self.plan.count_changes())
-        for part in self.plan.connections:
-            self._create_updater(part)
-            self._log_plan(part)
+        self._options.check_count(sum(len(attempt.plan.to_update) for attempt in self.attempts))
+        for connection, planned in zip(self._connections, self._plan.connections, strict=True):
+            connection.create_updaters()
+            connection.log_plan(self._log, len(planned.contacts))
 
     def preview(self) -> None:
         """Set the outcomes to what would be done. Nothing is sent to vendors."""
-        self.log.info("This is a preview; no contact is changed.")
-        for part in self.plan.connections:
-            with self._open_audit(part) as audit:
-                audit.record_plan(part.plan.unchanged, part.plan.suppressed, previewed=part.targets_to_change)
-            self._set_planned_outcomes(part)
-            self._set_outcomes(part, part.targets_to_change, "failed" if part.errors else "would_update")
+        self._log.info("This is a preview; no contact is changed.")
+        for connection in self._connections:
+            attempt = connection.attempt
+            with attempt.open_audit():
+                attempt.preview()
+            self._set_outcomes(
+                attempt, attempt.plan.to_update, "failed" if connection.errors else "would_update"
+            )
 
     def write(self, approver: str | None) -> None:
         """Update and suppress the contacts. A vendor that fails does not affect the others.
@@ -81,150 +143,89 @@ class StopRun:
         :param approver: who approved it, or None.
         :raises ContactsError: if outcomes cannot be recorded; nothing more is changed then.
         """
-        with database_errors(f"The table {self.stops.name!r} cannot be written, so nothing is written"):
-            require_write_permission(self.engine, self.stops, append_only=True)
+        with database_errors(f"The table {self._stops.name!r} cannot be written, so nothing is written"):
+            require_write_permission(self._engine, self._stops, append_only=True)
         with ExitStack() as stack:
             # Opened first: without its audit, nothing is written.
-            audits = [stack.enter_context(self._open_audit(part)) for part in self.plan.connections]
-            for part, audit in zip(self.plan.connections, audits, strict=True):
-                audit.approver = approver
-                audit.record_plan(part.plan.unchanged, part.plan.suppressed)
-                self._set_planned_outcomes(part)
-                if part.to_suppress:
-                    self._suppress(part, audit)
-                elif part.plan.to_update:
-                    self._update(part, audit)
+            for attempt in self.attempts:
+                stack.enter_context(attempt.open_audit())
+            for connection in self._connections:
+                connection.attempt.start(approver)
+                if connection.attempt.plan.to_update:
+                    self._write_connection(connection)
 
-    def _open_audit(self, part: ConnectionPlan) -> AbstractContextManager[AuditWriter]:
-        return open_audit(self.context, part.hook, part.pending, self.options.audit)
-
-    def _open_journal(self, part: ConnectionPlan, audit: AuditWriter) -> StopJournal:
-        return StopJournal(
-            self.engine,
-            self.stops,
-            part.hook.vendor.name,
-            part.pending,
-            part.action.digest,
-            part.source,
-            audit,
+    def _write_connection(self, connection: ConnectionRun) -> None:
+        """Change the contacts of one connection, and set the outcomes."""
+        attempt = connection.attempt
+        self._set_outcomes(attempt, attempt.plan.to_update, "failed")
+        if connection.errors:
+            return
+        journal = StopJournal(
+            self._engine,
+            self._stops,
+            attempt.hook.vendor.name,
+            attempt.plan.pending,
+            connection.action.digest,
+            self._suppressions.source,
+            attempt.audit,
         )
-
-    def _create_updater(self, part: ConnectionPlan) -> None:
-        change = part.action.change
-        if change is None or isinstance(change, SuppressChange):
-            return
         try:
-            self._updaters[part.conn_id] = part.hook.create_updater(change, len(part.plan.to_update))
-        except (InvalidRequest, UnsupportedByVendor) as error:
-            # The author's mistake.
-            raise error.at(f"The action of {part.conn_id!r} is invalid. Nothing was written") from None
-        except ContactsError as error:
-            if part.plan.to_update:
-                part.add_errors([error], str(error))
-
-    def _log_plan(self, part: ConnectionPlan) -> None:
-        title = part.hook.vendor.title
-        if part.action.type == "manual":
-            self.log.info(
-                "%s, connection %r: %d contacts to stop manually.", title, part.conn_id, len(part.targets)
-            )
-            return
-        suppressed = len(part.plan.suppressed_indexes)
-        self.log.info(
-            "%s, connection %r: %d contacts to change (%s), %d unchanged, %d suppressed.",
-            title,
-            part.conn_id,
-            len(part.targets_to_change),
-            part.action,
-            len(part.targets) - len(part.targets_to_change) - suppressed,
-            suppressed,
-        )
-        if suppressed:
-            self.log.warning(
-                "%s, connection %r: %d suppressed contacts are not changed, because this change may do more than stop outreach. Stop them "
-                "manually.",
-                title,
-                part.conn_id,
-                suppressed,
-            )
-
-    def _update(self, part: ConnectionPlan, audit: AuditWriter) -> None:
-        """Update the contacts of one connection, and set the outcomes."""
-        to_update = part.plan.to_update
-        self._set_outcomes(part, to_update, "failed")
-        if part.errors:
-            return
-        vendor = part.hook.vendor
-        journal = self._open_journal(part, audit)
-        updaters = {change_of(to_update[0]): self._updaters[part.conn_id]}
-        try:
-            # What is done is in the table of stops, so nothing else has to remember it.
-            outcome, _ = write_updates(part.hook, part.plan, updaters, None, journal, self.log)
+            if connection.action.type == "suppress":
+                self._suppressions.add(attempt.plan.to_update, attempt.hook.vendor.name)
+                journal.record(range(len(attempt.plan.pending)), {})
+            else:
+                # What is done is in the table of stops, so nothing else has to remember it.
+                outcome, _ = attempt.write(None, journal)
+                attempt.list_failures(outcome)
+                connection.add_errors(outcome.failed.values(), outcome.causes(attempt.plan.pending))
         except ContactsError as error:
             if journal.error is not None:
                 raise journal.error from None
-            part.add_errors([error], str(error))
-            self._set_outcomes(part, [part.plan.pending[index] for index in journal.updated], "updated")
+            connection.add_errors([error], str(error))
+        self._set_outcomes(attempt, [attempt.plan.pending[index] for index in journal.updated], "updated")
+
+    def _set_outcomes(self, attempt: Attempt, targets: Iterable[Target], outcome: str) -> None:
+        vendor = attempt.hook.vendor.name
+        self._outcomes.update((key_of(target.reference(vendor)), outcome) for target in targets)
+
+    def report(self) -> dict[str, Any]:
+        """Return the result.
+
+        :raises ContactsError: if contacts failed and ``on_failure`` is ``fail``.
+        """
+        references = self._group_by_outcome()
+        self._log.info(
+            "Found %d people; %d references belong to no person. Their other contacts: %s.",
+            len(self._plan.people),
+            len(self._plan.unmatched),
+            ", ".join(f"{len(found)} {name.replace('_', ' ')}" for name, found in references.items())
+            or "none",
+        )
+        if self._options.on_failure == "fail":
+            self._raise_errors(len(references.get("failed", ())), len(references.get("updated", ())))
+        return {
+            "people": self._plan.describe_people(self._outcomes),
+            "unmatched": list(self._plan.unmatched),
+            **{name: references.get(name, []) for name in OUTCOMES},
+        }
+
+    def _group_by_outcome(self) -> dict[str, list[Reference]]:
+        """Return the references of the contacts by what happened to them."""
+        found: dict[str, list[Reference]] = defaultdict(list)
+        for person in self._plan.people:
+            for contact in list_other_contacts(person):
+                found[self._outcomes[contact.key]].append(contact.reference())
+        return found
+
+    def _raise_errors(self, failed: int, updated: int) -> None:
+        failing = [connection for connection in self._connections if connection.errors]
+        if not failing:
             return
-        self._set_outcomes(part, [part.plan.pending[index] for index in outcome.updated], "updated")
-        failed = list_failures(vendor.name, part.plan, outcome)
-        part.add_errors(outcome.failed.values(), outcome.causes(part.plan.pending))
-        for failure in failed[:MAX_CONTACTS_IN_LOG]:
-            self.log.warning(
-                "%s, connection %r: contact %s was not updated. %s",
-                vendor.title,
-                part.conn_id,
-                failure["contact_id"],
-                failure["error"],
-            )
-
-    def _find_unsuppressed(self, part: ConnectionPlan) -> None:
-        """Find the contacts that are to be suppressed and are not yet."""
-        if part.action.type != "suppress" or not part.targets:
-            return
-        vendor = part.hook.vendor.name
-        keys = [self._find_keys(part, target) for target in part.targets]
-        with open_suppressions(
-            self.options.suppressions, self.options.secret_conn_id, create=True
-        ) as suppressions:
-            active = suppressions.find_active({key for found in keys for key in found}, (ALL, vendor))
-        part.to_suppress = [
-            target
-            for target, found in zip(part.targets, keys, strict=True)
-            if not active.issuperset(found) and not part.was_stopped(target)
-        ]
-
-    def _suppress(self, part: ConnectionPlan, audit: AuditWriter) -> None:
-        """Add the contacts of one connection to the suppressions, and set the outcomes."""
-        keys = dict.fromkeys(key for target in part.to_suppress for key in self._find_keys(part, target))
-        try:
-            with open_suppressions(
-                self.options.suppressions, self.options.secret_conn_id, create=True
-            ) as suppressions:
-                suppressions.add(
-                    keys,
-                    scope=part.hook.vendor.name,
-                    reason=SUPPRESSION_REASON,
-                    source=part.source,
-                    until=None,
-                )
-        except ContactsError as error:
-            part.add_errors([error], str(error))
-            self._set_outcomes(part, part.to_suppress, "failed")
-            return
-        self._set_outcomes(part, part.to_suppress, "updated")
-        self._open_journal(part, audit).record(range(len(part.to_suppress)), {})
-
-    @staticmethod
-    def _find_keys(part: ConnectionPlan, target: Target) -> list[str]:
-        return find_keys({**target.fields, **target.reference(part.hook.vendor.name)})
-
-    def _set_planned_outcomes(self, part: ConnectionPlan) -> None:
-        if part.action.type == "suppress":
-            self._set_outcomes(part, part.targets, "unchanged")
-        self._set_outcomes(part, part.plan.unchanged, "unchanged")
-        self._set_outcomes(part, part.plan.suppressed, "suppressed")
-
-    def _set_outcomes(self, part: ConnectionPlan, targets: Sequence[Target], outcome: str) -> None:
-        vendor = part.hook.vendor.name
-        self.plan.set_outcomes(vendor, list_references(vendor, targets), outcome)
+        outcome = (
+            f"{failed} contacts could not be checked."
+            if self._options.preview
+            else f"{failed} contacts could not be stopped; {updated} were updated. A retry continues with the rest."
+        )
+        causes = " ".join(f"{connection.attempt}: {connection.causes}" for connection in failing)
+        errors = [error for connection in failing for error in connection.errors]
+        raise ContactsError(f"{outcome} {causes}", transient=any(not error.permanent for error in errors))

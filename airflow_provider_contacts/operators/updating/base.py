@@ -1,49 +1,143 @@
-"""The base class of operators that update contacts."""
+"""The base classes of operators that write to vendors."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.core.changes import Change, ChangeKind
-from airflow_provider_contacts.core.updates.targets import Target, change_of, compute_digest
+from airflow_provider_contacts.core.updates.progress import find_store
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
-from airflow_provider_contacts.operators.literals import check_literals
-from airflow_provider_contacts.operators.sources import ContactSource
-from airflow_provider_contacts.operators.updating.attempt import (
-    MAX_CONTACTS_IN_LOG,
-    build_scope,
-    list_failures,
-    open_audit,
-    write_updates,
+from airflow_provider_contacts.operators.arguments import (
+    list_arguments,
+    list_safeguards,
+    parse_arguments,
+    set_arguments,
+    take_arguments,
+    takes,
 )
-from airflow_provider_contacts.operators.updating.base_write import BaseWriteOperator
-from airflow_provider_contacts.operators.updating.options import UpdateOptions, parse_options
+from airflow_provider_contacts.operators.base import ContactsLike
+from airflow_provider_contacts.operators.sources import ContactSource
+from airflow_provider_contacts.operators.updating.arguments import (
+    WriteOptions,
+)
+from airflow_provider_contacts.operators.updating.attempt import MAX_CONTACTS_IN_LOG, Attempt
 from airflow_provider_contacts.operators.updating.plan import (
-    UpdatePlan,
+    ReferenceList,
+    find_suppressed,
     is_satisfied,
     list_references,
+    plan_updates,
 )
 from airflow_provider_contacts.operators.updating.rows import read_targets
-from airflow_provider_contacts.safeguards.arguments import parse_optional_location
+from airflow_provider_contacts.retry import RetryPolicyOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_contacts.core.updates.run import Outcome, Updater
-    from airflow_provider_contacts.core.vendor import Vendor
-    from airflow_provider_contacts.safeguards.approval import Answer
-    from airflow_provider_contacts.safeguards.audit import AuditWriter
-    from airflow_provider_contacts.safeguards.request_text import RequestSection
+    from airflow_provider_contacts.core.updates.run import Outcome
+    from airflow_provider_contacts.safeguards.approval import ApprovalAnswer
 
-__all__ = ["BaseUpdateOperator"]
+__all__ = ["BaseUpdateOperator", "BaseWriteOperator"]
+
+
+class BaseWriteOperator(RetryPolicyOperator):
+    """Base class of operators that write to vendors. All arguments are templated.
+
+    The tables are ``table`` or ``schema.table`` in the database of ``sql_conn_id``. Those of ``[contacts]`` in Airflow's
+    configuration count in addition.
+
+    :param contacts: what a listing, a filter or a sensor returned, ids, or a query (``SqlContacts``) or file
+        (``FileContacts``).
+    :param preview: report what would change, and write nothing.
+    :param max_updates: fail before the first write if more contacts than this would change.
+    :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Authentication,
+        permission, quota and long rate-limit errors abort immediately in either mode, as do ten
+        contacts in a row that fail with an error that a retry may fix.
+    :param require_approval: wait for a person to approve, in Airflow's UI under Required Actions or through its API;
+        a number means only if more contacts than this would change. If the contacts or their changes have changed when the
+        task resumes, it asks again. A rejected update is skipped.
+    :param approvers: ids of the only users who may approve; by default everyone who may edit the DAG run.
+    :param approval_timeout: after this duration, such as ``"24h"``, the request counts as rejected. By default it waits without
+        limit.
+    :param sql_conn_id: connection of the database with the tables below; by default ``[contacts] sql_conn_id``.
+    :param suppressions_table: table of contacts that must not be contacted, as ``SuppressContactsOperator`` writes it.
+    :param secret_conn_id: connection whose password is the secret of ``suppressions_table``.
+    :param contacts_table: table of exported contacts. It is where the e-mail address, phone number and LinkedIn profile of
+        references are looked up, to recognize suppressed contacts.
+    :param audit_table: table that gets a row per contact and attempt.
+    """
+
+    options_class: ClassVar[type[WriteOptions]] = WriteOptions
+    template_fields: Sequence[str] = ("contacts", *list_arguments(WriteOptions))
+    ui_color = "#f1e4e4"
+
+    @takes(WriteOptions)
+    def __init__(self, *, contacts: ContactsLike, **kwargs: Any) -> None:
+        values = take_arguments(self.options_class, kwargs)
+        # A downstream task can then use `task.output["updated"]`.
+        super().__init__(**{"multiple_outputs": True, **kwargs})
+        self.contacts = contacts
+        set_arguments(self, self.options_class, values)
+        self.required_arguments = list_safeguards(self, self.options_class)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Write."""
+        return self.run_attempt(context, None)
+
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any], displayed: str = ""
+    ) -> dict[str, Any]:
+        """Resume after an answer to the approval request.
+
+        :param event: the answer.
+        :param displayed: the number of the request that the person saw.
+        :raises AirflowSkipException: if the update was rejected.
+        """
+        from airflow_provider_contacts.safeguards.approval import parse_answer, skip_if_rejected
+
+        answer = parse_answer(event, displayed)
+        skip_if_rejected(context, answer, self.log)
+        return self.run_attempt(context, answer)
+
+    def run_attempt(self, context: Context, answer: ApprovalAnswer | None) -> dict[str, Any]:
+        """Write. If an approval is required and missing, ask for it first.
+
+        :param answer: the answer that resumed the task, or None.
+        """
+        raise NotImplementedError
+
+    def require_approver(
+        self,
+        context: Context,
+        attempts: Sequence[Attempt],
+        options: WriteOptions,
+        answer: ApprovalAnswer | None,
+    ) -> str | None:
+        """Return who approved the changes, or None if no one has to. Without an approval, let the task wait for one.
+
+        :param attempts: what is approved, together.
+        :param answer: the answer that resumed the task, or None.
+        """
+        changing = [attempt for attempt in attempts if attempt.plan.to_update]
+        count = sum(len(attempt.plan.to_update) for attempt in changing)
+        if options.require_approval is None or count <= options.require_approval or not count:
+            return None
+        from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approver
+        from airflow_provider_contacts.safeguards.request_text import write_request
+
+        sections = [attempt.describe() for attempt in changing]
+        request = ApprovalRequest.create(
+            [attempt.digest for attempt in attempts], partial(write_request, sections)
+        )
+        return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 
 
 class BaseUpdateOperator(BaseWriteOperator):
-    """Change many contacts.
+    """Change many contacts of one connection. See :class:`BaseWriteOperator` for the arguments that are not listed here.
 
     Contacts that are already up to date cost no request, and duplicates are updated once. Updates are idempotent, so
     sending one twice is harmless. On Airflow 3.3 a retry continues where the previous attempt ended. After the task has
@@ -52,50 +146,19 @@ class BaseUpdateOperator(BaseWriteOperator):
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
     :param contacts: what a listing, a filter or a sensor returned, ids, or a query (``SqlContacts``) or file
         (``FileContacts``) that may also contain each contact's change. Templated.
-    :param preview: report what would change, and write nothing. Templated.
-    :param max_updates: fail before the first write if more contacts than this would change. Templated.
-    :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Authentication,
-        permission, quota and long rate-limit errors abort immediately in either mode, as do ten
-        contacts in a row that fail with an error that a retry may fix. Templated.
-    :param require_approval: wait for a person to approve the update, in Airflow's UI under Required Actions or through its API;
-        a number means only if more contacts than this would change. If the contacts or their changes have changed when the
-        task resumes, it asks again. A rejected update is skipped. Templated.
-    :param approvers: ids of the only users who may approve; by default everyone who may edit the DAG run. Templated.
-    :param approval_timeout: after this duration, such as ``"24h"``, the update counts as rejected. By default it waits without
-        limit. Templated.
-    :param suppressions: ``<conn_id>.<table>`` of contacts that must not be contacted, as ``SuppressContactsOperator`` writes it.
-        They are not updated, in addition to those of ``[contacts] suppressions`` in Airflow's configuration. Templated.
-    :param secret_conn_id: connection whose password is the secret of ``suppressions``. Templated.
-    :param contacts_table: ``<conn_id>.<table>`` of exported contacts. It is where the e-mail address, phone number and LinkedIn
-        profile of references are looked up, to recognize suppressed contacts. Templated.
-    :param audit: ``<conn_id>.<table>`` that gets a row per contact and attempt, in addition to ``[contacts] audit``. Templated.
     :return: ``{"updated", "unchanged", "suppressed", "failed"}``, each a list of references; those in ``failed`` have an
         ``error`` too. With ``preview``, ``updated`` is empty and ``would_update`` lists what it would contain.
     """
 
-    template_fields: Sequence[str] = (
-        "contacts_conn_id",
-        *BaseWriteOperator.template_fields,
-        "contacts_table",
-    )
-    safeguards = (*BaseWriteOperator.safeguards, "contacts_table")
-    ui_color = "#f1e4e4"
+    template_fields: Sequence[str] = ("contacts_conn_id", *BaseWriteOperator.template_fields)
     operator_extra_links = (ContactLink(),)
     kind: ClassVar[ChangeKind]
     # The columns of a query that contain each contact's change.
     change_columns: ClassVar[Sequence[str]]
 
-    def __init__(
-        self,
-        *,
-        contacts_conn_id: str,
-        contacts_table: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.contacts_table = contacts_table
+    def __init__(self, *, contacts_conn_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.contacts_conn_id = contacts_conn_id
-        check_literals(self, _parse_contacts_table, contacts_table)
 
     def reads_change_from_arguments(self) -> bool:
         """Return whether to read the change from the arguments, not from the rows of ``contacts``."""
@@ -113,122 +176,82 @@ class BaseUpdateOperator(BaseWriteOperator):
         """Validate the columns of a query that contain a contact's change, and return the change."""
         raise NotImplementedError
 
-    def execute(self, context: Context) -> dict[str, list[dict[str, object]]]:
-        """Update the contacts."""
-        return self._run(context, None)
+    def run_attempt(self, context: Context, answer: ApprovalAnswer | None) -> dict[str, ReferenceList]:
+        """Update the contacts. If an approval is required and missing, ask for it first."""
+        # If the task fails and nothing was pushed, Airflow logs an error about the missing link.
+        push_contact_url(context, None)
+        attempt = self._prepare(context)
+        push_contact_url(context, attempt.plan.first_url)
+        with attempt.open_audit():
+            if attempt.options.preview:
+                return self._preview(attempt)
+            approver = self.require_approver(context, [attempt], attempt.options, answer)
+            attempt.start(approver)
+            outcome, progress = attempt.write(find_store(context), attempt.audit)
+            result = self._report(attempt, outcome)
+        if approver is not None:
+            from airflow_provider_contacts.safeguards.approval import forget_approval
 
-    def _run(self, context: Context, answer: Answer | None) -> dict[str, list[dict[str, object]]]:
-        push_contact_url(
-            context, None
-        )  # if the task fails, Airflow would log an error about the missing link
-        options = parse_options(self)
-        hook = ContactsHook.for_connection(self.contacts_conn_id)
-        hook.require_update_support(self.kind)
-        plan, duplicates = self._plan(hook.vendor, options)
-        to_update = plan.to_update
-        options.check_count(len(to_update))
-        updaters = self._create_updaters(hook, to_update)
-        self._log_plan(hook.vendor, plan, duplicates)
-        push_contact_url(context, plan.first_url)
-        result = plan.to_result(hook.vendor.name)
-        with open_audit(context, hook, plan.pending, options.audit) as audit_writer:
-            if options.preview:
-                self.log.info("This is a preview; nothing is written.")
-                audit_writer.record_plan(plan.unchanged, plan.suppressed, previewed=to_update)
-                return {**result, "would_update": list_references(hook.vendor.name, to_update)}
-            digest = compute_digest(build_scope(hook), to_update)
-            audit_writer.approver = self.require_approver(
-                context, options, answer, digest, [self._describe(hook, plan)]
-            )
-            audit_writer.record_plan(plan.unchanged, plan.suppressed)
-            return {**result, **self._update(context, hook, plan, updaters, audit_writer)}
-
-    def _plan(self, vendor: Vendor, options: UpdateOptions) -> tuple[UpdatePlan, int]:
-        """Read the contacts, and decide what to do with each. Return also how many duplicates there were."""
-        from airflow_provider_contacts.safeguards.gate import open_gate
-
-        targets, duplicates = read_targets(self.contacts, self, vendor)
-        contacts_table = _parse_contacts_table(self.contacts_table)
-        gate = open_gate(options.suppressions, options.secret_conn_id, contacts_table, self.log)
-        return UpdatePlan.create(
-            targets, gate, vendor, is_satisfied, vendor.updates.only_stops_outreach
-        ), duplicates
-
-    def _create_updaters(self, hook: ContactsHook[Any], targets: list[Target]) -> dict[Change, Updater]:
-        counts = Counter(map(change_of, targets))
-        if not counts and not isinstance(self.contacts, ContactSource):
-            counts[self.parse_change()] = 0  # an invalid change is an error even without contacts
-        return {change: hook.create_updater(change, count) for change, count in counts.items()}
-
-    def _log_plan(self, vendor: Vendor, plan: UpdatePlan, duplicates: int) -> None:
-        from airflow_provider_contacts.safeguards.request_text import describe_changes
-
-        to_update = plan.to_update
-        self.log.info(
-            "%s: %d contacts to update (%s), %d already up to date, %d suppressed, %d duplicates.",
-            vendor.title,
-            len(to_update),
-            ", ".join(describe_changes(to_update)) or "no change",
-            len(plan.unchanged),
-            len(plan.suppressed_indexes),
-            duplicates,
-        )
-
-    def _describe(self, hook: ContactsHook[Any], plan: UpdatePlan) -> RequestSection:
-        """Return what an approver has to know."""
-        from airflow_provider_contacts.safeguards.request_text import RequestSection
-
-        return RequestSection(
-            hook.vendor.title,
-            self.contacts_conn_id,
-            plan.to_update,
-            unchanged=len(plan.unchanged),
-            suppressed=len(plan.suppressed_indexes),
-        )
-
-    def _update(
-        self,
-        context: Context,
-        hook: ContactsHook[Any],
-        plan: UpdatePlan,
-        updaters: Mapping[Change, Updater],
-        audit_writer: AuditWriter,
-    ) -> dict[str, list[dict[str, object]]]:
-        from airflow_provider_contacts.safeguards.approval import find_store, forget_approval
-
-        outcome, progress = write_updates(hook, plan, updaters, find_store(context), audit_writer, self.log)
-        result = self._report(hook.vendor, outcome, plan)
-        if audit_writer.approver is not None:
             forget_approval(context, self.log)
         progress.clear()
         return result
 
-    def _report(
-        self, vendor: Vendor, outcome: Outcome, plan: UpdatePlan
-    ) -> dict[str, list[dict[str, object]]]:
+    def _prepare(self, context: Context) -> Attempt:
+        """Check everything that can be checked before the first write, and log the plan."""
+        options = parse_arguments(self, self.options_class, self.required_arguments)
+        safeguards = options.find_safeguards()
+        self.log.info("%s", safeguards)
+        hook = ContactsHook.for_connection(self.contacts_conn_id)
+        hook.require_update_support(self.kind)
+        targets, duplicates = read_targets(self.contacts, self, hook.vendor)
+        plan = plan_updates(
+            targets,
+            find_suppressed(safeguards, targets, hook.vendor.name, self.log),
+            is_satisfied,
+            hook.vendor.updates.only_stops_outreach,
+        )
+        options.check_count(len(plan.to_update))
+        attempt = Attempt(context, hook, options, safeguards, plan, self.log)
+        counts = attempt.count_changes()
+        if not counts and not isinstance(self.contacts, ContactSource):
+            counts[self.parse_change()] = 0  # an invalid change is an error even without contacts
+        attempt.create_updaters(counts)
+        attempt.log_plan(duplicates)
+        return attempt
+
+    def _preview(self, attempt: Attempt) -> dict[str, ReferenceList]:
+        self.log.info("This is a preview; nothing is written.")
+        attempt.preview()
+        vendor = attempt.hook.vendor.name
+        plan = attempt.plan
+        return {
+            "updated": [],
+            "unchanged": list_references(vendor, plan.unchanged),
+            "suppressed": list_references(vendor, plan.suppressed),
+            "failed": [],
+            "would_update": list_references(vendor, plan.to_update),
+        }
+
+    def _report(self, attempt: Attempt, outcome: Outcome) -> dict[str, ReferenceList]:
         """Return the result of an update.
 
         :raises ContactsError: if contacts failed and ``on_failure`` is ``fail``.
         """
-        targets = plan.pending
-        failed = list_failures(vendor.name, plan, outcome)
-        self.log.info("%d contacts updated, %d failed.", len(outcome.updated), len(failed))
-        for one in failed[:MAX_CONTACTS_IN_LOG]:
-            self.log.warning("Contact %s was not updated. %s", one["contact_id"], one["error"])
-        if failed and self.on_failure == "fail":
+        plan = attempt.plan
+        vendor = attempt.hook.vendor.name
+        self.log.info("%d contacts updated, %d failed.", len(outcome.updated), len(outcome.failed))
+        failed = attempt.list_failures(outcome)
+        if failed and attempt.options.on_failure == "fail":
             raise ContactsError(
                 f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; {len(outcome.updated)} were updated. The log "
-                f"lists the first {MAX_CONTACTS_IN_LOG} failures. {outcome.causes(targets)}",
+                f"lists the first {MAX_CONTACTS_IN_LOG} failures. {outcome.causes(plan.pending)}",
                 transient=any(not error.permanent for error in outcome.failed.values()),
             )
         # A contact that was suppressed after an earlier attempt had updated it is updated.
         suppressed = sorted(set(plan.suppressed_indexes) - set(outcome.updated))
         return {
-            "updated": list_references(vendor.name, [targets[index] for index in outcome.updated]),
-            "suppressed": list_references(vendor.name, [targets[index] for index in suppressed]),
+            "updated": list_references(vendor, (plan.pending[index] for index in outcome.updated)),
+            "unchanged": list_references(vendor, plan.unchanged),
+            "suppressed": list_references(vendor, (plan.pending[index] for index in suppressed)),
             "failed": failed,
         }
-
-
-def _parse_contacts_table(value: object) -> str:
-    return parse_optional_location("contacts_table", value)

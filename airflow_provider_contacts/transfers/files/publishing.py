@@ -15,8 +15,8 @@ from typing import IO, TYPE_CHECKING
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.transfers.files.formats import FileFormat
 from airflow_provider_contacts.transfers.files.packages import missing_store_provider
-from airflow_provider_contacts.transfers.tables.formats import FileFormat
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.databases.dialects import create_temporary_table, drop_temporary_table
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.tables.copying import copy_rows, reject_nul, supports_copy
@@ -49,7 +49,7 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[Stage
     if supports_copy(connection, table):
         copy_rows(connection, table, rows, {"first_seen_at": now, "changed_at": now, "removed_at": None})
         return
-    _insert(connection, table, _batches(_to_values(connection, rows, now)))
+    _insert(connection, table, batched(_to_values(connection, rows, now), _ROWS_PER_STATEMENT))
 
 
 def update_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], now: datetime) -> None:
@@ -84,15 +84,9 @@ def mark_removed(
     :param account: selects the rows of the account.
     :param now: the value of ``removed_at``.
     """
-    for batch in _batches(contact_ids, _IDS_PER_STATEMENT):
+    for batch in batched(contact_ids, _IDS_PER_STATEMENT):
         statement = table.update().where(account, table.c.contact_id.in_(batch)).values(removed_at=now)
         connection.execute(statement)
-
-
-def _batches(items: Iterable[Any], size: int = _ROWS_PER_STATEMENT) -> Iterator[list[Any]]:
-    remaining = iter(items)
-    while batch := list(islice(remaining, size)):
-        yield batch
 
 
 def _to_values(connection: sa.Connection, rows: Iterable[StagedRow], now: datetime) -> Iterator[list[object]]:
@@ -148,7 +142,7 @@ def _update_by_key(
         .values({name: sa.bindparam(f"from_{name}") for name in _UPDATED})
     )
     parameters = [f"from_{name}" for name in _ROW_COLUMNS]
-    for batch in _batches(_to_values(connection, rows, now)):
+    for batch in batched(_to_values(connection, rows, now), _ROWS_PER_STATEMENT):
         with _reject_unstorable_values():
             connection.execute(statement, [dict(zip(parameters, row, strict=True)) for row in batch])
 

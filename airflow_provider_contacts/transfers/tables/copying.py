@@ -6,9 +6,9 @@ import io
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.tables.staging import VALUE_COLUMNS, StagedRow
 
@@ -75,8 +75,7 @@ def copy_rows(
 
 def _format_chunks(rows: Iterable[StagedRow], shared_values: list[str], null: str) -> Iterator[bytes]:
     """Yield rows as ``COPY`` reads them: a line each, with a tab between values."""
-    remaining = iter(rows)
-    while batch := list(islice(remaining, _ROWS_PER_CHUNK)):
+    for batch in batched(rows, _ROWS_PER_CHUNK):
         yield b"".join([_format_row(values, shared_values, null) + _escape_raw(raw) for values, raw in batch])
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import IO
 
 import msgspec
 
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.raw_records import remove_line_breaks
@@ -58,9 +58,8 @@ class Staging:
 
         :raises MalformedRecord: if a contact contains text that cannot be stored.
         """
-        remaining = iter(contacts)
         position = self._file.seek(0, os.SEEK_END)
-        while batch := list(islice(remaining, _BATCH_SIZE)):
+        for batch in batched(contacts, _BATCH_SIZE):
             lines = []
             for contact in remove_line_breaks(batch, require_utf8=True):
                 line = _encode(contact)

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_contacts.core.changes import Change, parse_tag_change
-from airflow_provider_contacts.core.updates.targets import compute_digest, parse_targets
+from airflow_provider_contacts.core.updates.targets import (
+    Target,
+    describe_changes,
+    digest_targets,
+    parse_targets,
+)
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.talktohumans import TALKTOHUMANS
 from tests.strategies import anything
@@ -107,7 +112,7 @@ def test_contact_with_two_changes_is_rejected() -> None:
 
 def test_digest_is_of_connection_contacts_and_changes() -> None:
     def digest(scope: str, *items: Mapping[str, object]) -> str:
-        return compute_digest(scope, parse_targets(list(items), TALKTOHUMANS, split_change=split_change)[0])
+        return digest_targets(scope, parse_targets(list(items), TALKTOHUMANS, split_change=split_change)[0])
 
     one: dict[str, object] = {"contact_id": "1"}
     two: dict[str, object] = {"contact_id": "2"}
@@ -120,3 +125,11 @@ def test_digest_is_of_connection_contacts_and_changes() -> None:
         digest("c", one, {**two, "account_id": "1"}),
     ]
     assert len({same, *others}) == 5
+
+
+def test_several_changes() -> None:
+    found = [Target("", str(number), {}, parse_tag_change([f"Tag {number % 12}"])) for number in range(13)]
+    assert describe_changes(found)[0] == "add 'Tag 0' (2)"
+    assert describe_changes(found)[-1] == "and 2 other changes"
+    assert describe_changes(found[:1]) == ["add 'Tag 0'"]
+    assert describe_changes([]) == []

@@ -20,18 +20,19 @@ VENDORS = {f"{name}_default": hook_class.vendor for name, hook_class in hook_cla
 
 
 def adapt(actions: Any, vendors: Any = VENDORS) -> dict[str, StopAction]:
-    return adapt_actions(parse_actions(actions), vendors)
+    return adapt_actions(parse_actions("actions", actions), vendors)
 
 
 def test_changes() -> None:
     actions = parse_actions(
+        "actions",
         {
             "a": {"stage": "Lost"},
             "b": {"add_tags": ["Replied elsewhere"], "remove_tags": "Active"},
             "c": {"notes": {"text": "x"}},
             "d": "suppress",
             " e ": {"action": "manual", "accounts": "101"},
-        }
+        },
     )
     assert actions["a"].change == StageChange("Lost")
     assert actions["b"].change == TagChange((("Replied elsewhere", None),), ("Active",))
@@ -67,16 +68,16 @@ def test_changes() -> None:
 )
 def test_invalid_actions(actions: object, problem: str) -> None:
     with pytest.raises(InvalidRequest, match=problem):
-        parse_actions(actions)
+        parse_actions("actions", actions)
 
 
 def test_spelling_does_not_make_another_action() -> None:
-    first = parse_actions({"a": {"add_tags": ["A", "B"]}, "b": {"stage": "Lost"}})
-    second = parse_actions({"a": {"add_tags": ["B", "A"]}, "b": {"stage": "lost"}})
+    first = parse_actions("actions", {"a": {"add_tags": ["A", "B"]}, "b": {"stage": "Lost"}})
+    second = parse_actions("actions", {"a": {"add_tags": ["B", "A"]}, "b": {"stage": "lost"}})
     assert {conn_id: action.digest for conn_id, action in first.items()} == {
         conn_id: action.digest for conn_id, action in second.items()
     }
-    assert first["a"].digest != parse_actions({"a": {"add_tags": ["A"]}})["a"].digest
+    assert first["a"].digest != parse_actions("actions", {"a": {"add_tags": ["A"]}})["a"].digest
 
 
 def test_defaults_are_the_mildest_documented_changes() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import ContactsError, VendorUnavailable
 from airflow_provider_contacts.operators.stopping.journal import StopJournal
 from airflow_provider_contacts.people.tables import define_stops_table, open_people_tables
@@ -38,7 +39,10 @@ def targets(sandbox: Sandbox, database: Database) -> list[Target]:
 def record(
     database: Database, targets: list[Target], audit: Audit, updated: list[int], failed: list[int]
 ) -> StopJournal:
-    with open_people_tables(database.conn_id, "contact_people", "contacts", create=False) as (engine, tables):
+    with open_people_tables(TableLocation(database.conn_id, "contact_people"), "contacts", create=False) as (
+        engine,
+        tables,
+    ):
         journal = StopJournal(engine, tables.stops, "tether", targets, "digest", "dag / task / run", audit)
         journal.record(updated, dict.fromkeys(failed, VendorUnavailable("down")))
     return journal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -9,8 +10,15 @@ import pytest
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.stopping.actions import parse_actions
-from airflow_provider_contacts.operators.stopping.plan import StopPlan, list_other_contacts, read_references
+from airflow_provider_contacts.operators.stopping.plan import (
+    StopPlan,
+    list_other_contacts,
+    plan_stop,
+    read_references,
+)
+from airflow_provider_contacts.operators.stopping.suppressing import StopSuppressions
 from airflow_provider_contacts.people.lookup import Person, PersonContact
+from airflow_provider_contacts.safeguards.configuration import Safeguards
 from tests.conftest import Sandbox
 
 
@@ -27,12 +35,13 @@ CALLED = contact("thoughtly", "team", "5")
 PERSON = Person("p", [REPLIED, DUPLICATE, TWIN, LEAD, GONE, CALLED], [REPLIED])
 
 
-def plan(actions: Any) -> StopPlan:
-    parsed = parse_actions(actions)
+def plan(actions: Any, person: Person = PERSON, source: str = "") -> StopPlan:
+    parsed = parse_actions("actions", actions)
     hooks: dict[str, ContactsHook[Any]] = {
         conn_id: ContactsHook.for_connection(conn_id) for conn_id in parsed
     }
-    return StopPlan.create([PERSON], [], parsed, hooks, "")
+    suppressions = StopSuppressions(Safeguards([], [], []), None, "", source, logging.getLogger("test"))
+    return plan_stop([person], [], parsed, hooks, suppressions)
 
 
 def test_other_contacts_are_all_but_the_one_that_replied() -> None:
@@ -42,17 +51,12 @@ def test_other_contacts_are_all_but_the_one_that_replied() -> None:
 def test_contacts_are_assigned_to_connections(sandbox: Sandbox) -> None:
     made = plan({"talktohumans_default": {"add_tags": "x"}, "tether_default": {"stage": "Lost"}})
     linkedin, leads = made.connections
-    assert [(one.account_id, one.contact_id) for one in linkedin.targets] == [("101", "2"), ("102", "1")]
-    assert [one.contact_id for one in leads.targets] == ["3"]
-    made.set_outcomes("talktohumans", [DUPLICATE.reference(), TWIN.reference()], "updated")
-    made.set_outcomes("tether", [LEAD.reference()], "failed")
-    assert made.group_by_outcome() == {
-        "updated": [DUPLICATE.reference(), TWIN.reference()],
-        "failed": [LEAD.reference()],
-        "removed": [GONE.reference()],
-        "manual": [CALLED.reference()],
-    }
-    [described] = made.describe_people()
+    assert linkedin.contacts == [DUPLICATE, TWIN]
+    assert [target.key for target in linkedin.updates.to_update] == [("101", "2"), ("102", "1")]
+    assert leads.contacts == [LEAD]
+    assert made.outcomes == {GONE.key: "removed", CALLED.key: "manual"}
+    outcomes = {**made.outcomes, DUPLICATE.key: "updated", TWIN.key: "updated", LEAD.key: "failed"}
+    [described] = made.describe_people(outcomes)
     assert (described["person_id"], described["matched_on"]) == ("p", ["email"])
     assert described["actions"][1:3] == [  # type: ignore[index]
         {
@@ -72,8 +76,8 @@ def test_contacts_are_assigned_to_connections(sandbox: Sandbox) -> None:
 
 def test_connections_of_other_accounts_get_nothing(sandbox: Sandbox) -> None:
     made = plan({"talktohumans_default": {"add_tags": "x", "accounts": "999"}})
-    assert made.connections[0].targets == []
-    assert TWIN.reference() in made.group_by_outcome()["manual"]
+    assert made.connections[0].contacts == []
+    assert made.outcomes[TWIN.key] == "manual"
 
 
 def test_references() -> None:
@@ -105,14 +109,14 @@ def test_messages_and_results_contain_no_personal_data(item: Any) -> None:
 
 
 def test_stops_of_other_tasks_need_a_new_approval(sandbox: Sandbox) -> None:
-    parsed = parse_actions({"tether_default": {"stage": "Lost"}})
-    hooks: dict[str, ContactsHook[Any]] = {"tether_default": ContactsHook.for_connection("tether_default")}
-    digest = parsed["tether_default"].digest
+    actions = {"tether_default": {"stage": "Lost"}}
+    digest = parse_actions("actions", actions)["tether_default"].digest
 
     def count(source: str) -> int:
         stopped = PersonContact("tether", "org", "3", "", "", True, {}, {digest: "dag / task / run"})
-        person = Person("p", [REPLIED, stopped], [REPLIED])
-        return len(StopPlan.create([person], [], parsed, hooks, source).connections[0].targets_to_approve)
+        [connection] = plan(actions, Person("p", [REPLIED, stopped], [REPLIED]), source).connections
+        assert connection.updates.to_update == []
+        return len(connection.updates.approved)
 
     assert count("dag / task / run") == 1
     assert count("dag / task / another run") == 0

@@ -115,7 +115,7 @@ def test_an_audit_that_cannot_be_written_stops_everything(
 ) -> None:
     database.run("CREATE TABLE contact_audit (vendor VARCHAR(255))")
     with pytest.raises(InvalidRequest, match="incompatible"):
-        make(replied, audit="warehouse.contact_audit").execute({})
+        make(replied, audit_table="contact_audit").execute({})
     assert count_stopped(database) == 0
     assert not [entry for entry in sandbox.requests("tether") if entry["method"] == "PUT"]
 
@@ -130,7 +130,7 @@ def test_an_outcome_that_cannot_be_recorded_ends_the_run(
     with pytest.raises(
         ContactsError, match="could not be recorded in the table 'contact_people_stops', so no more contacts"
     ):
-        make(list_calls(database), audit="warehouse.contact_audit", on_failure="continue").execute({})
+        make(list_calls(database), audit_table="contact_audit", on_failure="continue").execute({})
     assert len([entry for entry in sandbox.requests("mailstand") if entry["method"] == "PUT"]) == 1
     assert not [entry for entry in sandbox.requests("tether") if entry["method"] in ("PUT", "PATCH")]
 
@@ -139,7 +139,7 @@ def test_suppressions_that_cannot_be_read_stop_everything(
     sandbox: Sandbox, database: Database, replied: list[dict[str, str]], secret: str
 ) -> None:
     with pytest.raises(InvalidRequest, match="contact_suppressions"):
-        make(replied, suppressions="warehouse.contact_suppressions").execute({})
+        make(replied, suppressions_table="contact_suppressions").execute({})
     assert count_stopped(database) == 0
 
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from airflow_provider_contacts.core.changes import parse_tag_change
 from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import ContactsError
-from airflow_provider_contacts.hooks.talktohumans import TalkToHumansHook
-from airflow_provider_contacts.operators.updating.attempt import build_scope, list_failures, write_updates
+from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.operators.arguments import parse_arguments
+from airflow_provider_contacts.operators.updates import UpdateContactTagsOperator
+from airflow_provider_contacts.operators.updating.arguments import WriteOptions
+from airflow_provider_contacts.operators.updating.attempt import Attempt
 from airflow_provider_contacts.operators.updating.plan import UpdatePlan
+from airflow_provider_contacts.safeguards.configuration import Safeguards
+from tests.approvals import context
 from tests.conftest import Sandbox
+from tests.database import Database
 from tests.stores import Store
 
 LOG = logging.getLogger("test")
+CONN_ID = "talktohumans_default"
 
 
 class Journal:
@@ -30,32 +40,80 @@ class Journal:
 
 
 @pytest.fixture
-def plan(sandbox: Sandbox) -> UpdatePlan:
+def attempt(sandbox: Sandbox) -> Attempt:
+    """Plan an update of six contacts and one that does not exist; the first one is suppressed."""
     change = parse_tag_change(["New"])
     rows = sandbox.state.tables["talktohumans"].rows[:6]
     targets = [Target(row.account_id, row.contact_id, change=change) for row in rows]
-    return UpdatePlan([], [*targets, Target("101", "999999", change=change)], {0})
+    plan = UpdatePlan([], [*targets, Target("101", "999999", change=change)], {0})
+    operator = UpdateContactTagsOperator(task_id="t", contacts_conn_id=CONN_ID, contacts=[], add="New")
+    options = parse_arguments(operator, WriteOptions)
+    hook = ContactsHook.for_connection(CONN_ID)
+    task: Any = context()
+    return Attempt(task, hook, options, Safeguards([], [], []), plan, LOG)
 
 
-def test_updates_are_journaled_and_remembered(sandbox: Sandbox, plan: UpdatePlan) -> None:
-    hook = TalkToHumansHook()
-    change = plan.pending[0].change
-    assert change is not None
-    updaters = {change: hook.create_updater(change)}
+def test_updates_are_journaled_and_remembered(sandbox: Sandbox, attempt: Attempt) -> None:
+    attempt.create_updaters(attempt.count_changes())
     store = Store()
     journal = Journal()
-    outcome, progress = write_updates(hook, plan, updaters, store, journal, LOG)
+    outcome, progress = attempt.write(store, journal)
     assert outcome.updated == sorted(journal.updated) == [1, 2, 3, 4, 5]
-    [failure] = list_failures("talktohumans", plan, outcome)
+    [failure] = attempt.list_failures(outcome)
     assert failure["contact_id"] == "999999"
     assert str(failure["error"]).startswith("NotFound: ")
     sent = len(sandbox.requests("talktohumans"))
-    again, _ = write_updates(hook, plan, updaters, store, Journal(), LOG)
+    again, _ = attempt.write(store, Journal())
     assert again.updated == outcome.updated
     assert len(sandbox.requests("talktohumans")) == sent + 1
     progress.clear()
     assert store.values == {}
 
 
-def test_scope_names_vendor_connection_and_host(sandbox: Sandbox) -> None:
-    assert build_scope(TalkToHumansHook()) == f"talktohumans talktohumans_default {sandbox.url}/talktohumans"
+def test_scope_names_vendor_connection_and_host(sandbox: Sandbox, attempt: Attempt) -> None:
+    assert attempt.scope == f"talktohumans talktohumans_default {sandbox.url}/talktohumans"
+    assert str(attempt) == "TalkToHumans, connection 'talktohumans_default'"
+
+
+def test_digest_covers_what_an_approval_covers(attempt: Attempt) -> None:
+    def digest(**changes: Any) -> str:
+        plan = attempt.plan
+        parts = {"pending": plan.pending, "suppressed_indexes": plan.suppressed_indexes, **changes}
+        return replace(attempt, plan=UpdatePlan(**parts)).digest
+
+    assert digest() == attempt.digest
+    assert digest(unchanged=[Target("101", "5")]) == attempt.digest
+    assert digest(suppressed_indexes=()) != attempt.digest
+    # What an earlier attempt has changed counts as if it were still to be changed.
+    assert (
+        digest(pending=attempt.plan.pending[1:4], suppressed_indexes=(), approved=attempt.plan.pending[4:])
+        == attempt.digest
+    )
+
+
+def test_plan_is_logged_and_described(attempt: Attempt, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    attempt.log_plan(duplicates=2)
+    assert (
+        "TalkToHumans, connection 'talktohumans_default': 6 contacts to update (add 'New'), 0 unchanged, 1 suppressed, "
+        "2 duplicates."
+    ) in caplog.text
+    section = attempt.describe()
+    assert (section.title, section.conn_id, len(section.targets)) == ("TalkToHumans", CONN_ID, 6)
+    assert (section.unchanged, section.suppressed) == (0, 1)
+
+
+def test_audit_is_open_within_its_block(database: Database, attempt: Attempt) -> None:
+    audited = replace(attempt, safeguards=Safeguards([], [], [TableLocation(database.conn_id, "audit")]))
+    with audited.open_audit():
+        audited.preview()
+        audited.start("Ada")
+        assert audited.audit is not None
+        audited.audit.record([1], {})
+    assert audited.audit is None
+    rows = sorted((row["outcome"], row["approver"] or "") for row in database.rows("audit"))
+    assert rows == [*[("previewed", "")] * 6, *[("suppressed", "")] * 2, ("updated", "Ada")]
+    with attempt.open_audit():
+        attempt.preview()
+        attempt.start(None)
+        assert attempt.audit is None

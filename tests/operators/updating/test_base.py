@@ -17,14 +17,17 @@ from hypothesis import strategies as st
 
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
+from airflow_provider_contacts.operators.arguments import list_arguments
 from airflow_provider_contacts.operators.sources import SqlContacts
+from airflow_provider_contacts.operators.stop_outreach import StopOutreachOperator
 from airflow_provider_contacts.operators.suppressions import AllowContactsOperator, SuppressContactsOperator
 from airflow_provider_contacts.operators.updates import (
     UpdateContactNotesOperator,
     UpdateContactStageOperator,
     UpdateContactTagsOperator,
 )
-from airflow_provider_contacts.operators.updating.base import BaseUpdateOperator
+from airflow_provider_contacts.operators.updating.arguments import WriteOptions
+from airflow_provider_contacts.operators.updating.base import BaseUpdateOperator, BaseWriteOperator
 from airflow_provider_contacts.safeguards.keys import find_keys
 from tests.approvals import Approvals, TaskAwaitingInput, answer, approvals, context
 from tests.conftest import Sandbox
@@ -34,6 +37,7 @@ from tests.stores import BrokenStore, Store
 
 def make(kind: type[BaseUpdateOperator], vendor: str, contacts: Any, **arguments: Any) -> BaseUpdateOperator:
     with DAG("test", schedule=None):
+        arguments = {"sql_conn_id": "{{ database }}", **arguments}
         operator = kind(
             task_id="update", contacts_conn_id=f"{vendor}_default", contacts=contacts, **arguments
         )
@@ -71,10 +75,10 @@ def labels(sandbox: Sandbox, vendor: str) -> dict[str, list[object]]:
 
 
 def suppress(database: Database, contacts: Any, **arguments: Any) -> str:
-    location = f"{database.conn_id}.contact_suppressions"
-    arguments = {"reason": "test", "suppressions": location, **arguments}
+    table = "contact_suppressions"
+    arguments = {"reason": "test", "suppressions_table": table, "sql_conn_id": database.conn_id, **arguments}
     SuppressContactsOperator(task_id="suppress", contacts=contacts, **arguments).execute({})
-    return location
+    return table
 
 
 class TestSuppressions:
@@ -83,7 +87,7 @@ class TestSuppressions:
     ) -> None:
         contacts = listed()
         location = suppress(database, contacts[:5])
-        result = tag(contacts, suppressions=location).execute({})
+        result = tag(contacts, suppressions_table=location).execute({})
         assert result["suppressed"] == [reference(one) for one in contacts[:5]]
         assert len(result["updated"]) == 55
         ids = {one["contact_id"] for one in contacts[:5]}
@@ -93,11 +97,12 @@ class TestSuppressions:
         self, sandbox: Sandbox, database: Database, secret: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         contacts = listed()
-        monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS", suppress(database, contacts[:5]))
-        for arguments in ({}, {"suppressions": None}, {"suppressions": ""}):
+        monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", database.conn_id)
+        monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_TABLE", suppress(database, contacts[:5]))
+        for arguments in ({}, {"suppressions_table": None}, {"suppressions_table": ""}):
             result = tag(contacts[:10], add=str(arguments), **arguments).execute({})
             assert len(result["suppressed"]) == 5
-        monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS", f"{database.conn_id}.nowhere")
+        monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_TABLE", "nowhere")
         with pytest.raises(ContactsError, match="'nowhere' does not exist"):
             tag(contacts, add="Never").execute({})
         assert not any("Never" in row.tags for row in sandbox.state.tables["talktohumans"].rows)
@@ -109,7 +114,7 @@ class TestSuppressions:
         location = suppress(database, contacts)
 
         def move(stage: str) -> dict[str, list[dict[str, object]]]:
-            arguments = {"stage": stage, "campaign": "all", "suppressions": location}
+            arguments = {"stage": stage, "campaign": "all", "suppressions_table": location}
             return make(UpdateContactStageOperator, "mailstand", contacts, **arguments).execute({})
 
         assert len(move("Nurture")["suppressed"]) == 60
@@ -126,8 +131,8 @@ class TestSuppressions:
         # The person is known from another vendor.
         location = suppress(database, [{"email": contacts[0]["email"]}])
         references = [reference(one) for one in contacts]
-        arguments = {"stage": "Lost", "suppressions": location}
-        table = "{{ database }}.contacts"
+        arguments = {"stage": "Lost", "suppressions_table": location}
+        table = "contacts"
         kind = UpdateContactStageOperator
         result = make(kind, "tether", references, contacts_table=table, **arguments).execute({})
         assert references[0] in result["suppressed"]
@@ -138,7 +143,7 @@ class TestSuppressions:
     ) -> None:
         contacts = listed()[:10]
         location = suppress(database, contacts[:5])
-        result = tag(contacts, suppressions=location, preview=True, max_updates=5).execute({})
+        result = tag(contacts, suppressions_table=location, preview=True, max_updates=5).execute({})
         assert len(result["would_update"]) == len(result["suppressed"]) == 5
         assert not written(sandbox)
 
@@ -149,18 +154,26 @@ class TestSuppressions:
         sandbox.fail("talktohumans", method="PATCH", status=500, times=10**6)
         sandbox.connect("talktohumans", extra={"retry_limit": 0})
         with pytest.raises(ContactsError):
-            tag(contacts, suppressions=location).execute({"task_state_store": store})
+            tag(contacts, suppressions_table=location).execute({"task_state_store": store})
         sandbox.state.faults["talktohumans"] = []
         suppress(database, contacts[5:8])
         before = len(sandbox.requests("talktohumans"))
-        result = tag(contacts, suppressions=location).execute({"task_state_store": store})
+        result = tag(contacts, suppressions_table=location).execute({"task_state_store": store})
         assert len(result["suppressed"]) == 4
         sent = {entry["path"].rpartition("/")[2] for entry in sandbox.requests("talktohumans")[before:]}
         assert not sent & {one["contact_id"] for one in (contacts[0], *contacts[5:8])}
 
     @pytest.mark.parametrize("rendered", [None, "", "None"])
     @pytest.mark.parametrize(
-        "name", ["suppressions", "audit", "approvers", "require_approval", "contacts_table"]
+        "name",
+        [
+            "sql_conn_id",
+            "suppressions_table",
+            "audit_table",
+            "approvers",
+            "require_approval",
+            "contacts_table",
+        ],
     )
     def test_template_that_renders_to_nothing_is_an_error(
         self, name: str, rendered: Any, sandbox: Sandbox
@@ -179,7 +192,9 @@ class TestSuppressions:
             [contact["contact_id"], contact],
             [contact, reference(contact)],
         ):
-            operator = make(UpdateContactStageOperator, "tether", items, stage="Lost", suppressions=location)
+            operator = make(
+                UpdateContactStageOperator, "tether", items, stage="Lost", suppressions_table=location
+            )
             assert len(operator.execute({})["suppressed"]) == 1
 
 
@@ -193,9 +208,7 @@ class TestAudit:
         contacts[1]["tags"] = ["New"]
         location = suppress(database, contacts[2:3])
         items = [*contacts, "999999"]
-        operator = tag(
-            items, suppressions=location, audit=f"{database.conn_id}.contact_audit", on_failure="continue"
-        )
+        operator = tag(items, suppressions_table=location, audit_table="contact_audit", on_failure="continue")
         result = operator.execute(context())
         found = self.outcomes(database)
         assert len(found) == 11
@@ -206,13 +219,14 @@ class TestAudit:
         assert "NotFound" in {row["error"] for row in database.rows("contact_audit")}
 
     def test_preview(self, sandbox: Sandbox, database: Database) -> None:
-        tag(listed()[:3], audit="{{ database }}.contact_audit", preview=True).execute(context())
+        tag(listed()[:3], audit_table="contact_audit", preview=True).execute(context())
         assert [outcome for outcome, _ in self.outcomes(database)] == ["previewed"] * 3
 
     def test_configured_audit(
         self, sandbox: Sandbox, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("AIRFLOW__CONTACTS__AUDIT", f"{database.conn_id}.contact_audit")
+        monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", database.conn_id)
+        monkeypatch.setenv("AIRFLOW__CONTACTS__AUDIT_TABLE", "contact_audit")
         tag(listed()[:3]).execute(context())
         assert [outcome for outcome, _ in self.outcomes(database)] == ["updated"] * 3
 
@@ -221,7 +235,7 @@ class TestAudit:
     ) -> None:
         database.run("CREATE TABLE contact_audit (recorded_at VARCHAR(10))")
         with pytest.raises(InvalidRequest, match="incompatible"):
-            tag(listed(), audit=f"{database.conn_id}.contact_audit").execute(context())
+            tag(listed(), audit_table="contact_audit").execute(context())
         assert not written(sandbox)
 
     def test_failed_contacts_are_tried_again_from_the_audit(
@@ -230,8 +244,7 @@ class TestAudit:
         contacts = [reference(one) for one in listed()[:6]]
         sandbox.connect("talktohumans", extra={"retry_limit": 0, "max_concurrency": 1})
         sandbox.fail("talktohumans", method="PATCH", status=400, times=2)
-        audit = f"{database.conn_id}.contact_audit"
-        result = tag(contacts, audit=audit, on_failure="continue").execute(context())
+        result = tag(contacts, audit_table="contact_audit", on_failure="continue").execute(context())
         assert len(result["failed"]) == 2
         query = "SELECT vendor, account_id, contact_id FROM contact_audit WHERE outcome = 'failed' AND run_id = 'r'"
         again = tag(SqlContacts(database.conn_id, query)).execute({})
@@ -286,7 +299,7 @@ class TestApproval:
     ) -> None:
         contacts = listed()[:3]
         location = suppress(database, listed()[10:11])
-        operator = tag(contacts, require_approval=2, suppressions=location)
+        operator = tag(contacts, require_approval=2, suppressions_table=location)
         with pytest.raises(TaskAwaitingInput):
             operator.execute(context())
         suppress(database, contacts[:1])
@@ -385,7 +398,7 @@ class TestApproval:
     ) -> None:
         contacts = listed()[:5]
         location = suppress(database, listed()[10:11])
-        operator = tag(contacts, require_approval=True, suppressions=location)
+        operator = tag(contacts, require_approval=True, suppressions_table=location)
         with pytest.raises(TaskAwaitingInput):
             operator.execute(context())
         suppress(database, contacts[:1])
@@ -394,7 +407,7 @@ class TestApproval:
         assert not written(sandbox)
 
     def test_approver_is_in_the_audit(self, sandbox: Sandbox, database: Database, asked: Approvals) -> None:
-        operator = tag(listed()[:3], require_approval=True, audit=f"{database.conn_id}.contact_audit")
+        operator = tag(listed()[:3], require_approval=True, audit_table="contact_audit")
         with pytest.raises(TaskAwaitingInput):
             operator.execute(context())
         assert database.rows("contact_audit") == []
@@ -635,8 +648,8 @@ def test_suppressed_contacts_are_never_written(
     everyone = listed(vendor)
     contacts = [everyone[index] for index in order[:12]]
     items = contacts if whole else [reference(one) for one in contacts]
-    location = f"{database.conn_id}.suppressions_{uuid.uuid4().hex}"
-    suppress(database, [{"email": "nobody@example.com"}], suppressions=location)
+    location = f"suppressions_{uuid.uuid4().hex}"
+    suppress(database, [{"email": "nobody@example.com"}], suppressions_table=location)
     store = Store()
     # The scopes of the suppressions of a key.
     model: dict[str, set[str]] = {}
@@ -645,10 +658,15 @@ def test_suppressed_contacts_are_never_written(
             scope = vendor if where == "this" else where
             contact = reference(contacts[index]) if by_reference else contacts[index]
             if is_added:
-                suppress(database, [contact], suppressions=location, scope=scope)
+                suppress(database, [contact], suppressions_table=location, scope=scope)
             else:
                 AllowContactsOperator(
-                    task_id="allow", contacts=[contact], suppressions=location, reason="test", scope=scope
+                    task_id="allow",
+                    contacts=[contact],
+                    sql_conn_id=database.conn_id,
+                    suppressions_table=location,
+                    reason="test",
+                    scope=scope,
                 ).execute({})
             for key in find_keys(contact):
                 scopes = model.setdefault(key, set())
@@ -667,7 +685,7 @@ def test_suppressed_contacts_are_never_written(
             sandbox.fail(vendor, method="PATCH", status=status, times=1)
         before = labels(sandbox, vendor)
         earlier = len(sandbox.requests(vendor))
-        operator = make(kind, vendor, items, suppressions=location, **arguments)
+        operator = make(kind, vendor, items, suppressions_table=location, **arguments)
         result = None
         with contextlib.suppress(ContactsError):
             result = operator.execute({"task_state_store": store})
@@ -694,3 +712,55 @@ def test_timeouts_are_durations() -> None:
         UpdateContactTagsOperator(
             task_id="t", contacts_conn_id="c", contacts=["1"], add="A", approval_timeout=timedelta(hours=1)
         )
+
+
+def test_all_writing_operators_have_the_arguments() -> None:
+    shared = list_arguments(WriteOptions)
+    for kind in (StopOutreachOperator, UpdateContactTagsOperator):
+        assert issubclass(kind, BaseWriteOperator)
+        assert {"contacts", *shared} <= set(kind.template_fields)
+        declared = list_arguments(kind.options_class)
+        assert all(declared[name].is_safeguard for name in shared if shared[name].is_safeguard)
+
+
+def test_safeguards_that_are_set_are_required() -> None:
+    operator = UpdateContactTagsOperator(
+        task_id="t",
+        contacts_conn_id="c",
+        contacts=[],
+        add="x",
+        audit_table="audit",
+        contacts_table="contacts",
+        suppressions_table="",
+        require_approval=False,
+    )
+    assert operator.required_arguments == ["require_approval", "contacts_table", "audit_table"]
+    assert operator.multiple_outputs
+
+
+def test_defaults_of_a_dag_apply() -> None:
+    with DAG("test", schedule=None, default_args={"max_updates": 7, "audit_table": "audit"}):
+        update = UpdateContactTagsOperator(task_id="t", contacts_conn_id="c", contacts=["1"], add="A")
+        stop = StopOutreachOperator(task_id="s", contacts=[], actions={"tether_default": "manual"})
+        UpdateContactTagsOperator.partial(task_id="m", contacts_conn_id="c", add="A").expand(
+            max_updates=[1, 2], contacts=[["1"], ["2"]]
+        )
+    for operator in (update, stop):
+        assert (operator.max_updates, operator.audit_table) == (7, "audit")  # type: ignore[attr-defined]
+    with DAG("test", schedule=None), pytest.raises(TypeError, match="missing keyword argument 'actions'"):
+        StopOutreachOperator(task_id="s", contacts=[])
+
+
+def test_an_invalid_rendered_table_is_rejected_before_any_request(sandbox: Sandbox) -> None:
+    operator = make(
+        UpdateContactStageOperator, "tether", ["a" * 24], stage="Lost", audit_table="{{ database }}"
+    )
+    operator.audit_table = "a.b.c"  # type: ignore[attr-defined]
+    with pytest.raises(InvalidRequest, match="`audit_table` must be `table` or `schema.table`"):
+        operator.execute({})
+    assert sandbox.requests("tether") == []
+
+
+def test_safeguards_are_logged(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    tag(["1"], preview=True).execute({})
+    assert "Suppressions: none. Audit: none." in capsys.readouterr().out

@@ -14,8 +14,8 @@ import pytest
 from airflow.sdk.io.store import _STORE_CACHE
 
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.transfers.files.formats import FORMATS
 from airflow_provider_contacts.transfers.files.publishing import make_absolute
-from airflow_provider_contacts.transfers.tables.formats import FORMATS
 from tests.conftest import Sandbox
 from tests.scripted import ScriptedServer
 from tests.transfers.helpers import export, rows_of

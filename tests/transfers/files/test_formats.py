@@ -22,7 +22,7 @@ from airflow_provider_contacts.contact import FIELDS, Contact
 from airflow_provider_contacts.errors import InvalidRequest, MalformedRecord
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.tables.formats import FORMATS
+from airflow_provider_contacts.transfers.files.formats import FORMATS
 from tests.conftest import Sandbox
 from tests.scripted import Reply, ScriptedServer
 from tests.transfers.helpers import export, rows_of, unpacked, write

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_contacts.conditions import Replied
 from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.operators.arguments import is_literal
 from airflow_provider_contacts.operators.contacts import FilterContactsOperator, ListContactsOperator
-from airflow_provider_contacts.operators.literals import is_literal
 from airflow_provider_contacts.operators.updates import (
     UpdateContactStageOperator,
     UpdateContactTagsOperator,

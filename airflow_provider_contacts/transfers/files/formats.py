@@ -7,10 +7,10 @@ import gzip
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import IO, TYPE_CHECKING, Literal
 
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.errors import InvalidRequest, MalformedRecord
 from airflow_provider_contacts.transfers.columns import COLUMNS, Column
 from airflow_provider_contacts.transfers.files.packages import require_library
@@ -56,8 +56,7 @@ class FileFormat:
         count = 0
         try:
             with self._compressed(file) as output, contextlib.closing(self._writer(output)) as writer:
-                remaining = iter(contacts)
-                while batch := list(islice(remaining, _BATCH_SIZE)):
+                for batch in batched(contacts, _BATCH_SIZE):
                     writer.write(batch)
                     count += len(batch)
                     del batch  # so that memory holds one page
