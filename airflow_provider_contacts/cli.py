@@ -12,11 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand
 
-_CONDITIONS = (
-    "replied, invitation_pending, connected, tagged:NAME, in_stage:NAME, opened, clicked, bounced, unsubscribed, "
-    "last_interaction:7d, has_phone, or JSON, which also has all, any and not"
-)
-
 
 def get_contacts_cli_commands() -> list[CLICommand]:
     """Return the ``airflow contacts`` commands."""
@@ -231,6 +226,12 @@ def _vendor_arg() -> Arg:
 def _selection_args() -> tuple[Arg, Arg]:
     from airflow.cli.cli_config import Arg
 
+    from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, get_condition_name
+
+    names = [
+        ":".join(filter(None, (get_condition_name(condition), condition.example)))
+        for condition in SIMPLE_CONDITIONS
+    ]
     filters = Arg(
         ("--filter",),
         action="append",
@@ -243,7 +244,7 @@ def _selection_args() -> tuple[Arg, Arg]:
         action="append",
         default=[],
         metavar="CONDITION",
-        help=f"{_CONDITIONS}; repeat it to require all",
+        help=f"{', '.join(names)}, or JSON, which also has all, any and not; repeat it to require all",
     )
     return filters, conditions
 

@@ -155,7 +155,7 @@ def test_shell(
             name, _, value = words[1].partition("=")
             conn_id = f"docs_{name.removeprefix('AIRFLOW_CONN_').lower()}"
             monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", value)
-            ContactsHook.for_connection(conn_id).check_listing()
+            ContactsHook.for_connection(conn_id).plan_listing()
         elif words:
             assert words[:2] == ["airflow", "contacts"], line
             args = cli_parser.get_parser().parse_args(words[1:])

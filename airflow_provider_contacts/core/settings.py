@@ -211,12 +211,12 @@ def _parse_base_url(host: str, port: int | None, schema: str | None, allow_http:
         host = f"[{host}]" if _is_ip(host, version=6) else host
         host = f"{schema if schema in ('http', 'https') else 'https'}://{host}"
         schema = None if schema in ("http", "https") else schema
-    not_a_url = InvalidConnection(f"Host of {where} is not a URL. Write https://host or https://host/path.")
+    not_a_url = f"Host of {where} is not a URL. Write https://host or https://host/path."
     try:
         parts = urlsplit(host)
         has_port = parts.port is not None
     except ValueError:
-        raise not_a_url from None
+        raise InvalidConnection(not_a_url) from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidConnection(
             f"Host of {where} must not contain a user name, a password or a query. Enter secrets in the other fields."
@@ -225,7 +225,7 @@ def _parse_base_url(host: str, port: int | None, schema: str | None, allow_http:
     has_invalid_characters = not host.isprintable() or "\\" in host or " " in host
     has_valid_hostname = bool(_HOST_NAME.fullmatch(hostname)) or _is_ip(hostname, version=6)
     if has_invalid_characters or parts.scheme not in ("http", "https") or not has_valid_hostname:
-        raise not_a_url
+        raise InvalidConnection(not_a_url)
     if parts.scheme == "http" and not allow_http and not is_loopback(hostname):
         raise InvalidConnection(
             f"Host of {where} uses plain http, which exposes the credentials to everyone on the network. Use "

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TypeGuard
 
-from airflow_provider_contacts.conditions import parse_time_or_duration
+from airflow_provider_contacts.conditions.times import parse_time_or_duration
 from airflow_provider_contacts.errors import InvalidRequest
 
 _SHORT_VALUE = re.compile(r"[a-z]{1,12}|-?[0-9]{1,4}", re.ASCII)
@@ -93,6 +93,38 @@ def parse_optional_duration(name: str, value: object) -> timedelta | None:
     if not isinstance(duration, timedelta):
         raise InvalidRequest(f"`{name}` must be a duration such as 30m, 12h or 7d, or a timedelta.")
     return duration
+
+
+def parse_table_name(name: object, argument: str = "table") -> tuple[str | None, str]:
+    """Return the schema, or None, and the name of a table.
+
+    :param name: ``table`` or ``schema.table``.
+    :param argument: the argument's name, for messages.
+    :raises InvalidRequest: if the name is neither.
+    """
+    parts = name.strip().split(".") if isinstance(name, str) else []
+    if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
+        raise InvalidRequest(f"`{argument}` must be `table` or `schema.table`.")
+    *schema, table_name = parts
+    return (schema[0] if schema else None), table_name
+
+
+def parse_table(argument: str, value: object) -> str:
+    """Return ``table`` or ``schema.table``.
+
+    :param argument: the argument's name, for messages.
+    :raises InvalidRequest: if it is something else.
+    """
+    return ".".join(filter(None, parse_table_name(value, argument)))
+
+
+def parse_optional_table(argument: str, value: object) -> str:
+    """Return ``table`` or ``schema.table``, or an empty string for None and empty text.
+
+    :param argument: the argument's name, for messages.
+    :raises InvalidRequest: if it is something else.
+    """
+    return parse_table(argument, text) if (text := parse_optional_text(argument, value)) else ""
 
 
 def is_int(value: object) -> TypeGuard[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,7 @@ from airflow_provider_contacts.core.filters import Filters
 from airflow_provider_contacts.core.paging.styles import Page, Paging
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
-from airflow_provider_contacts.errors import ContactsError
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 
 
 def _no_filters(_condition: Condition, _wanted: bool) -> Filters | None:
@@ -138,6 +139,24 @@ class ListEndpoint:
     explain_gap: Callable[[Filters], str] = lambda _filters: ""
 
 
+def require_id_format(pattern: str, problem: str, *, account_problem: str = "") -> Callable[[str, str], None]:
+    """Return a check of contact ids.
+
+    :param pattern: a regular expression, for ASCII, that a contact id matches as a whole.
+    :param problem: what is wrong with an id that does not match, as a sentence.
+    :param account_problem: the same for account ids, if they have the format too, or an empty string.
+    """
+    is_valid = re.compile(pattern, re.ASCII).fullmatch
+
+    def check_ids(contact_id: str, account_id: str) -> None:
+        if not is_valid(contact_id):
+            raise InvalidRequest(problem)
+        if account_problem and account_id and not is_valid(account_id):
+            raise InvalidRequest(account_problem)
+
+    return check_ids
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateSupport:
     """Which changes a vendor's API can make.
@@ -150,7 +169,6 @@ class UpdateSupport:
         vendor needs it. It runs once, before the first contact.
     :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were changed.
     :param bulk_limit: how many ids ``bulk_stage`` takes.
-    :param only_stops_outreach: returns whether a change only stops outreach. Such a change is made to suppressed contacts too.
     :param default_stop: the change that the action ``default`` makes, or None if an author has to choose one.
     :param opt_out_stage: the stage of contacts who have opted out, or empty. Stopping outreach must not move them to a milder one.
     """
@@ -162,9 +180,12 @@ class UpdateSupport:
     resolve_stage: Callable[[StageChange, int], Flow[StageChange]] | None = None
     bulk_stage: Callable[[list[str], StageChange], Flow[None]] | None = None
     bulk_limit: int = 1
-    only_stops_outreach: Callable[[Change], bool] = lambda _change: False
     default_stop: Change | None = None
     opt_out_stage: str = ""
+
+    def only_stops_outreach(self, change: Change) -> bool:
+        """Return whether a change is to the stage of contacts who have opted out, which may be made to suppressed contacts too."""
+        return isinstance(change, StageChange) and change.stage.casefold() == self.opt_out_stage.casefold()
 
     @property
     def kinds(self) -> list[ChangeKind]:
@@ -194,6 +215,8 @@ class Vendor:
     :param error_labels: error classes by the vendor's label, where the HTTP status alone is misleading.
     :param credential_fields: the form fields to check after a 401; by default the password field.
     :param scope_field: the form field to check if a listing is not found, or empty.
+    :param list_account_ids: yields requests, and returns the ids of all accounts that the connection reads, or None if a listing has
+        the accounts of its own filters.
     :param list_scopes: yields requests, and returns the ids that ``scope_field`` may contain.
     """
 
@@ -211,6 +234,7 @@ class Vendor:
     error_labels: Mapping[str, type[ContactsError]] = field(default_factory=dict)
     credential_fields: str = ""
     scope_field: str = ""
+    list_account_ids: Callable[[], Flow[list[str]]] | None = None
     list_scopes: Callable[[], Flow[list[str]]] | None = None
 
     @property

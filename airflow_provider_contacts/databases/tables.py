@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_contacts.core.validation import parse_optional_text
+from airflow_provider_contacts.core.validation import parse_table_name
 from airflow_provider_contacts.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -33,20 +33,6 @@ class TableLocation(NamedTuple):
         return f"{self.table!r} in {self.sql_conn_id!r}"
 
 
-def parse_table_name(name: object, argument: str = "table") -> tuple[str | None, str]:
-    """Return the schema, or None, and the name of a table.
-
-    :param name: ``table`` or ``schema.table``.
-    :param argument: the argument's name, for messages.
-    :raises InvalidRequest: if the name is neither.
-    """
-    parts = name.strip().split(".") if isinstance(name, str) else []
-    if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
-        raise InvalidRequest(f"`{argument}` must be `table` or `schema.table`.")
-    *schema, table_name = parts
-    return (schema[0] if schema else None), table_name
-
-
 def build_table(name: object, columns: Iterable[sa.Column[Any]], argument: str = "table") -> sa.Table:
     """Return the definition of a table.
 
@@ -65,24 +51,6 @@ def build_table(name: object, columns: Iterable[sa.Column[Any]], argument: str =
         mysql_charset="utf8mb4",
         mariadb_charset="utf8mb4",
     )
-
-
-def parse_table(argument: str, value: object) -> str:
-    """Return ``table`` or ``schema.table``.
-
-    :param argument: the argument's name, for messages.
-    :raises InvalidRequest: if it is something else.
-    """
-    return ".".join(filter(None, parse_table_name(value, argument)))
-
-
-def parse_optional_table(argument: str, value: object) -> str:
-    """Return ``table`` or ``schema.table``, or an empty string for None and empty text.
-
-    :param argument: the argument's name, for messages.
-    :raises InvalidRequest: if it is something else.
-    """
-    return parse_table(argument, text) if (text := parse_optional_text(argument, value)) else ""
 
 
 def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_only: bool = False) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from airflow.sdk import BaseHook, Connection
+from airflow.sdk import BaseHook
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.matching.parsing import ConditionLike, parse_condition
-from airflow_provider_contacts.errors import ContactsError, InvalidConnection, UnsupportedByVendor
+from airflow_provider_contacts.errors import (
+    ContactsError,
+    InvalidRequest,
+    MalformedResponse,
+    NotFound,
+    UnsupportedByVendor,
+)
 from airflow_provider_contacts.hooks import registry
 from airflow_provider_contacts.hooks.connections import (
     afind_connection,
@@ -29,11 +34,13 @@ from airflow_provider_contacts.hooks.updating import ContactUpdates
 if TYPE_CHECKING:
     import requests
 
+    from airflow_provider_contacts.core.changes import Change, ChangeKind
     from airflow_provider_contacts.core.http.client import Transport
     from airflow_provider_contacts.core.matching.pushdown import Plan
-    from airflow_provider_contacts.core.reading.reader import ContactReader
-    from airflow_provider_contacts.core.request import Flow, Request
+    from airflow_provider_contacts.core.reading.reader import ContactReader, ListingRequest
+    from airflow_provider_contacts.core.request import Flow
     from airflow_provider_contacts.core.settings import Settings
+    from airflow_provider_contacts.core.updates.run import Updater
     from airflow_provider_contacts.core.vendor import Vendor
 
 __all__ = ["ContactsHook"]
@@ -77,7 +84,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         super().__init__()
         self.contacts_conn_id = contacts_conn_id or self.default_conn_name
         self.page_size = page_size
-        self._output: Log = log or self.log
+        self._logger: Log = log or self.log
         self._settings: Settings | None = None
         self._transport: Transport | None = None
         self._transport_lock = threading.Lock()
@@ -91,7 +98,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         :raises InvalidConnection: if the connection does not exist, has another type, or a setting is invalid.
         """
         connection = find_connection(contacts_conn_id, cls)
-        hook_class = _hook_class_of(connection, contacts_conn_id)
+        hook_class = registry.require_hook_class(connection.conn_type or "", contacts_conn_id)
         hook = hook_class(contacts_conn_id, page_size=page_size, log=log)
         hook._settings = read_settings(connection, contacts_conn_id, hook.vendor)
         return hook
@@ -102,7 +109,9 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     ) -> ContactsHook[Any]:
         """Async version of :meth:`for_connection`."""
         connection = await afind_connection(contacts_conn_id, cls)
-        hook_class = await asyncio.to_thread(_hook_class_of, connection, contacts_conn_id)
+        hook_class = await asyncio.to_thread(
+            registry.require_hook_class, connection.conn_type or "", contacts_conn_id
+        )
         hook = hook_class(contacts_conn_id, page_size=page_size, log=log)
         # In a triggerer, every lookup waits for those of all other triggers.
         hook._settings = await aread_settings(connection, contacts_conn_id, hook.vendor)
@@ -136,6 +145,15 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
 
         Accounts that appear on listed contacts may be left out. The list is empty if the vendor does not report accounts.
         """
+        if self.vendor.list_account_ids is not None:
+            try:
+                return self.run_flow(self.vendor.list_account_ids())
+            except (NotFound, InvalidRequest, MalformedResponse) as error:
+                self._logger.warning(
+                    "Could not list the accounts. Contacts of accounts that returned none are not marked as removed. %s",
+                    error,
+                )
+                return []
         endpoint = self.vendor.contacts
         account_id = endpoint.account_id(endpoint.default_filters({}, self.settings), self.settings)
         return [account_id] if account_id else []
@@ -180,11 +198,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         :raises IncompleteListing: at the end, if contacts kept moving between pages while they were read.
         :raises ContactsError: if a request fails; the subclass states the cause.
         """
-        reader = self._make_reader(self.settings)
-        parsed = parse_condition(condition)
-        with _suggest_supporting_vendors(self.vendor):
-            request = reader.prepare(filters, parsed, limit, raw, strict)
-        return self._with_lineage(reader.read(request))
+        request = self._prepare(self.settings, filters, condition, limit=limit, raw=raw, strict=strict)
+        return self._with_lineage(self._make_reader(self.settings).read(request))
 
     def list_raw_contacts(
         self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
@@ -193,32 +208,20 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
 
         :return: contacts with their key and ``raw``. Other fields may be empty, whatever the vendor reports.
         """
-        reader = self._make_reader(self.settings)
-        with _suggest_supporting_vendors(self.vendor):
-            request = reader.prepare(
-                filters, parse_condition(condition), limit=None, raw=True, keys_only=True
-            )
-        return self._with_lineage(reader.read(request))
-
-    def check_listing(
-        self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
-    ) -> None:
-        """Check filters, condition and connection as :meth:`list_contacts` does, without any request.
-
-        :raises ContactsError: what :meth:`list_contacts` would raise before its first request.
-        """
-        self.list_contacts(filters, condition=condition)
+        request = self._prepare(self.settings, filters, condition, keys_only=True)
+        return self._with_lineage(self._make_reader(self.settings).read(request))
 
     def plan_listing(
         self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
     ) -> tuple[dict[str, object], Plan]:
-        """Return the filters that a listing would send, and how its records would be tested, without any request.
+        """Return the filters that a listing would send, without defaults, and how its records would be tested.
 
-        :raises ContactsError: if filters or condition are invalid, or the vendor does not support the condition.
+        No request is sent.
+
+        :raises ContactsError: what :meth:`list_contacts` would raise before its first request.
         """
-        reader = self._make_reader(self.settings)
-        with _suggest_supporting_vendors(self.vendor):
-            return reader.plan(filters, parse_condition(condition))
+        request = self._prepare(self.settings, filters, condition)
+        return request.filters, request.plan
 
     async def alist_contacts(
         self,
@@ -233,26 +236,44 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
 
         To stop before the end, close it: ``async with contextlib.aclosing(hook.alist_contacts()) as contacts``.
         """
-        reader = self._make_reader(await self.asettings())
-        parsed = parse_condition(condition)
-        with _suggest_supporting_vendors(self.vendor):
-            request = reader.prepare(filters, parsed, limit, raw, strict)
-        async with reader.aread(request) as reading:
+        settings = await self.asettings()
+        request = self._prepare(settings, filters, condition, limit=limit, raw=raw, strict=strict)
+        async with self._make_reader(settings).aread(request) as reading:
             while (contacts := await reading.next()) is not None:
                 for contact in contacts:
                     yield contact
 
-    def get_json(self, request: Request, parse: Callable[[object], Result]) -> Result:
-        """Send one request and return what ``parse`` makes of the response's JSON.
+    def run_flow(self, flow: Flow[Result]) -> Result:
+        """Send the requests that a vendor's flow yields, and return its result.
 
-        :raises ContactsError: if the request fails or the response is not JSON.
+        :raises ContactsError: if a request fails.
         """
+        return self._get_transport(self.settings).run(flow)
 
-        def flow() -> Flow[Result]:
-            response = yield request
-            return parse(response.json())
+    def create_updater(self, change: Change, count: int = 1) -> Updater:
+        """Return an updater for a change to many contacts.
 
-        return self._get_transport(self.settings).run(flow())
+        It looks up once what all updates share, such as the id of a stage.
+
+        :param count: how many contacts will be changed.
+        :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors that can.
+        """
+        self.require_update_support(change.kind)
+        from airflow_provider_contacts.core.updates.run import Updater
+
+        return Updater.create(self._get_transport(self.settings), change, count)
+
+    def require_update_support(self, kind: ChangeKind) -> None:
+        """Check, without a request, that the vendor's API can make a kind of change.
+
+        :param kind: ``tags``, ``notes`` or ``stage``.
+        :raises UnsupportedByVendor: if it cannot; names the vendors that can.
+        """
+        if not self.vendor.updates.supports(kind):
+            raise UnsupportedByVendor(
+                f"{self.vendor.title}'s API cannot change the {kind} of contacts. Vendors that can: "
+                f"{registry.format_updating_vendors(kind)}."
+            )
 
     def test_connection(self) -> tuple[bool, str]:
         """Send the cheapest request that needs the credentials, within 10 s.
@@ -262,7 +283,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         from airflow_provider_contacts.core.reading.probe import probe_connection
 
         try:
-            is_ok, message = probe_connection(self.vendor, self.settings, self._output, mask_secret)
+            is_ok, message = probe_connection(self.vendor, self.settings, self._logger, mask_secret)
         except ContactsError as error:
             is_ok = False
             message = str(error)
@@ -271,8 +292,23 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         message = message.replace(f"Connection {conn_id}", "The connection")
         return is_ok, message.replace(f"connection {conn_id}", "this connection")
 
-    def _open_transport(self) -> Transport:
-        return self._get_transport(self.settings)
+    def _prepare(
+        self,
+        settings: Settings,
+        filters: FiltersT | None,
+        condition: ConditionLike | None,
+        *,
+        limit: int | None = None,
+        raw: bool = True,
+        strict: bool = False,
+        keys_only: bool = False,
+    ) -> ListingRequest:
+        """Check a listing."""
+        parsed = parse_condition(condition)
+        with registry.suggest_supporting_vendors(self.vendor):
+            return self._make_reader(settings).prepare(
+                filters, parsed, limit, raw, strict, keys_only=keys_only
+            )
 
     def _make_reader(self, settings: Settings) -> ContactReader:
         from airflow_provider_contacts.core.reading.reader import ContactReader
@@ -285,7 +321,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         with self._transport_lock:
             if self._transport is None:
                 self._transport = Transport(
-                    self.vendor, settings, self._output, mask_secret=mask_secret, amask_secret=amask_secret
+                    self.vendor, settings, self._logger, mask_secret=mask_secret, amask_secret=amask_secret
                 )
             return self._transport
 
@@ -296,28 +332,3 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         from airflow_provider_contacts.lineage import collect_read
 
         collect_read(self, self.vendor.name, self.settings.base_url)
-
-
-def _hook_class_of(connection: Connection, conn_id: str) -> type[ContactsHook[Any]]:
-    try:
-        return registry.find_hook_class(connection.conn_type or "")
-    except LookupError as error:
-        problem = str(error)
-    raise InvalidConnection(
-        f"Connection {conn_id!r} has the type {connection.conn_type!r}, {problem}. Set its Connection Type to one of: "
-        f"{', '.join(registry.hook_classes())}."
-    )
-
-
-@contextlib.contextmanager
-def _suggest_supporting_vendors(vendor: Vendor) -> Iterator[None]:
-    """Add the supporting vendors to the error about an unsupported condition."""
-    try:
-        yield
-    except UnsupportedByVendor as error:
-        if error.condition is None or error.condition in vendor.contacts.conditions:
-            raise
-        raise UnsupportedByVendor(
-            f"{error} Vendors that do: {registry.format_supporting_vendors(error.condition)}.",
-            condition=error.condition,
-        ) from None

@@ -9,15 +9,16 @@ from typing import Annotated, Generic, Literal, TypedDict, TypeVar, get_args
 
 import msgspec
 
+from airflow_provider_contacts import errors
 from airflow_provider_contacts.conditions import Condition, Replied
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.changes import Change, StageChange
+from airflow_provider_contacts.core.changes import StageChange
 from airflow_provider_contacts.core.coerce import from_unix
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
 from airflow_provider_contacts.core.error_bodies import ErrorFormat
 from airflow_provider_contacts.core.filters import FilterHelp, Filters
 from airflow_provider_contacts.core.paging.styles import Page, PageNumberPaging
-from airflow_provider_contacts.core.reading.decoding import Envelope
+from airflow_provider_contacts.core.reading.decoding import Envelope, RawJson
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import (
@@ -26,21 +27,13 @@ from airflow_provider_contacts.core.vendor import (
     ListingScope,
     UpdateSupport,
     Vendor,
-)
-from airflow_provider_contacts.errors import (
-    InvalidConnection,
-    InvalidRequest,
-    MalformedResponse,
-    NotFound,
-    QuotaExhausted,
-    RateLimited,
+    require_id_format,
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
 
 __all__ = ["MAILSTAND", "MailstandFilters", "MailstandHook", "Stage"]
 
 R = TypeVar("R")
-RawJson = msgspec.Raw | msgspec.UnsetType
 
 _NAME = "mailstand"
 
@@ -85,10 +78,7 @@ class MailstandFilters(TypedDict, total=False):
     ]
     campaign: Annotated[
         CampaignId,
-        FilterHelp(
-            "Contacts in this campaign. Records then report when a contact opened, clicked, replied or bounced.",
-            "camp_spring",
-        ),
+        FilterHelp("Contacts in this campaign. Records then report the times of events.", "camp_spring"),
     ]
     search: Annotated[str, FilterHelp("Contacts whose e-mail address contains this text.", "example.com")]
     stage: Annotated[Stage, FilterHelp("Contacts in this stage.", "Interested")]
@@ -148,14 +138,8 @@ def _unpack(envelope: _Envelope[R]) -> Page[R]:
 
 def _to_contact(record: _Record, scope: ListingScope, raw: RawJson) -> Contact:
     # In order of preference.
-    phone = (
-        record.mobile_phone
-        or record.work_phone
-        or record.home_phone
-        or record.voip_phone
-        or record.other_phone
-        or None
-    )
+    phone = record.mobile_phone or record.work_phone or record.home_phone
+    phone = phone or record.voip_phone or record.other_phone or None
     unknown_fields: tuple[str, ...] = ("stage",) if record.stage is msgspec.UNSET else ()
     if phone is None and msgspec.UNSET in _phones(record):
         unknown_fields += ("phone",)
@@ -180,13 +164,8 @@ def _to_contact(record: _Record, scope: ListingScope, raw: RawJson) -> Contact:
         raw=raw,
     )
     # A second step, which most records do not need, because it takes half as long as the first.
-    has_event = (
-        record.last_open
-        or record.last_click
-        or record.last_reply
-        or record.last_unsubscribe
-        or record.last_bounce
-    )
+    has_opened_or_replied = record.last_open or record.last_click or record.last_reply
+    has_event = has_opened_or_replied or record.last_unsubscribe or record.last_bounce
     if not has_event and "campaign" not in scope.filters:
         return contact
     return _with_events(contact, record, scope, unknown_fields)
@@ -225,7 +204,9 @@ def _stage_filters(name: str) -> Filters:
     names = {stage.casefold(): stage for stage in get_args(Stage)}
     stage = names.get(name.casefold())
     if stage is None:
-        raise InvalidRequest(f"Mailstand has no such stage. Its stages are {', '.join(names.values())}.")
+        raise errors.InvalidRequest(
+            f"Mailstand has no such stage. Its stages are {', '.join(names.values())}."
+        )
     return {"stage": stage}
 
 
@@ -255,7 +236,7 @@ def _credentials(settings: Settings) -> Credentials:
 def _default_filters(filters: Filters, settings: Settings) -> Filters:
     workspace = filters.get("workspace") or settings.option("workspace")
     if not workspace:
-        raise InvalidConnection(
+        raise errors.InvalidConnection(
             "Mailstand lists the contacts of one workspace. Enter it in the field Workspace (`workspace` in Extra) of "
             f"connection {settings.conn_id!r}, or set the filter `workspace`."
         )
@@ -274,34 +255,25 @@ def _list_workspaces() -> Flow[list[str]]:
     return [space for space in spaces if isinstance(space, str)]
 
 
-def _check_ids(contact_id: str, _account_id: str) -> None:
-    if not re.fullmatch(r"contact_\w+", contact_id, re.ASCII):
-        raise InvalidRequest("A Mailstand contact id must look like `contact_…`.")
-
-
 def _resolve_stage(change: StageChange, _count: int) -> Flow[StageChange]:
     names = {name.casefold(): name for name in _WRITABLE_STAGES}
     if change.stage.casefold() not in names:
-        raise InvalidRequest(
+        raise errors.InvalidRequest(
             f"Mailstand allows setting these stages: {', '.join(_WRITABLE_STAGES)}. Mailstand sets the others itself."
         )
     if change.campaign is None or not re.fullmatch(r"all|camp_\w+", change.campaign, re.ASCII):
-        raise InvalidRequest(
+        raise errors.InvalidRequest(
             "Mailstand keeps one stage per campaign. Set `campaign` to a campaign's id (`camp_…`) or `all`."
         )
     yield from ()  # no request is needed
     return StageChange(names[change.stage.casefold()], change.campaign)
 
 
-def _is_do_not_contact(change: Change) -> bool:
-    return isinstance(change, StageChange) and change.stage.casefold() == _OPT_OUT_STAGE.casefold()
-
-
 def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Flow[None]:
     body = {_WRITABLE_STAGES[change.stage]: change.campaign}
     answer = (yield Request("PUT", f"/contacts/{contact_id}", json=body)).json()
     if not isinstance(answer, dict) or answer.get("status") != "ok":
-        raise MalformedResponse("Mailstand did not confirm the update (`status` is not `ok`).")
+        raise errors.MalformedResponse("Mailstand did not confirm the update (`status` is not `ok`).")
 
 
 MAILSTAND = Vendor(
@@ -350,10 +322,9 @@ MAILSTAND = Vendor(
         account_id=lambda filters, _settings: str(filters["workspace"]),
     ),
     updates=UpdateSupport(
-        check_ids=_check_ids,
+        check_ids=require_id_format(r"contact_\w+", "A Mailstand contact id must look like `contact_…`."),
         stage=_update_stage,
         resolve_stage=_resolve_stage,
-        only_stops_outreach=_is_do_not_contact,
         # Do Not Contact is for people who have asked for it: https://mailstand.readme.io/reference/edit-contact
         default_stop=StageChange("Not Interested", "all"),
         opt_out_stage=_OPT_OUT_STAGE,
@@ -366,9 +337,9 @@ MAILSTAND = Vendor(
     # The first two both have status 429, and a missing record has status 400:
     # https://mailstand.readme.io/reference/errors
     error_labels={
-        "Rate Limited": RateLimited,
-        "Too Many Requests": QuotaExhausted,
-        "Missing Record": NotFound,
+        "Rate Limited": errors.RateLimited,
+        "Too Many Requests": errors.QuotaExhausted,
+        "Missing Record": errors.NotFound,
     },
 )
 

@@ -10,11 +10,12 @@ import contextlib
 import functools
 import importlib
 import pkgutil
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts import hooks
 from airflow_provider_contacts.conditions import Condition, get_condition_name
-from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
+from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest, UnsupportedByVendor
 
 if TYPE_CHECKING:
     from airflow_provider_contacts.core.changes import ChangeKind
@@ -55,6 +56,22 @@ def find_hook_class(conn_type: str) -> HookClass:
     raise LookupError("which is not a contacts connection type")
 
 
+def require_hook_class(conn_type: str, conn_id: str) -> HookClass:
+    """Return the hook class of a connection type.
+
+    :param conn_id: the connection, for messages.
+    :raises InvalidConnection: if there is none.
+    """
+    try:
+        return find_hook_class(conn_type)
+    except LookupError as error:
+        problem = str(error)
+    raise InvalidConnection(
+        f"Connection {conn_id!r} has the type {conn_type!r}, {problem}. Set its Connection Type to one of: "
+        f"{', '.join(hook_classes())}."
+    )
+
+
 def hook_classes() -> dict[str, HookClass]:
     """Return the hook classes of all known vendors, by connection type."""
     _import_hooks()
@@ -74,6 +91,20 @@ def format_supporting_vendors(condition_name: str) -> str:
 def format_updating_vendors(kind: ChangeKind) -> str:
     """Return the titles of the vendors whose API can make a kind of change, for messages."""
     return _titles([vendor for vendor in list_vendors() if vendor.updates.supports(kind)])
+
+
+@contextlib.contextmanager
+def suggest_supporting_vendors(vendor: Vendor) -> Iterator[None]:
+    """Add the supporting vendors to the error about an unsupported condition."""
+    try:
+        yield
+    except UnsupportedByVendor as error:
+        if error.condition is None or error.condition in vendor.contacts.conditions:
+            raise
+        raise UnsupportedByVendor(
+            f"{error} Vendors that do: {format_supporting_vendors(error.condition)}.",
+            condition=error.condition,
+        ) from None
 
 
 def require_record_support(condition: Condition, vendor_names: set[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
@@ -16,8 +15,8 @@ from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm
 from airflow_provider_contacts.core.filters import FilterHelp, Filters
 from airflow_provider_contacts.core.paging.styles import CursorPaging, Page
-from airflow_provider_contacts.core.reading.decoding import Envelope, convert_leniently
-from airflow_provider_contacts.core.request import Flow, Request, Response
+from airflow_provider_contacts.core.reading.decoding import Envelope, RawJson, convert_leniently
+from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import (
     ConditionSupport,
@@ -25,17 +24,17 @@ from airflow_provider_contacts.core.vendor import (
     ListingScope,
     UpdateSupport,
     Vendor,
+    require_id_format,
 )
-from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse, NotFound
+from airflow_provider_contacts.errors import MalformedResponse
 from airflow_provider_contacts.hooks.base import ContactsHook
 
 __all__ = ["TALKTOHUMANS", "TalkToHumansFilters", "TalkToHumansHook"]
 
 R = TypeVar("R")
-RawJson = msgspec.Raw | msgspec.UnsetType
 
 _NAME = "talktohumans"
-_ID = re.compile(r"[1-9][0-9]*", re.ASCII)
+_PAGING = CursorPaging(size_param="limit", max_size=25, cursor_param="cursor", split_param="account_id")
 Id = Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]*\Z", description='a decimal id such as "42"')]
 
 
@@ -50,8 +49,7 @@ class TalkToHumansFilters(TypedDict, total=False):
     query: Annotated[
         str,
         FilterHelp(
-            "Contacts with this text in name, headline, company, role, LinkedIn handle or profile URL.",
-            "head of data",
+            "Contacts with this text in name, headline, company, role, handle or URL.", "head of data"
         ),
     ]
     company_name: Annotated[str, FilterHelp("Contacts whose current or past company has this name.", "Acme")]
@@ -59,16 +57,13 @@ class TalkToHumansFilters(TypedDict, total=False):
     search: Annotated[
         str,
         FilterHelp(
-            "Contacts with this text in profile, tags, notes, work history, education or company.", "airflow"
+            "Contacts with this text in profile, tags, notes, history, education or company.", "airflow"
         ),
     ]
     location: Annotated[str, FilterHelp("Contacts whose location contains this text.", "Berlin")]
     company_size: Annotated[
         str,
-        FilterHelp(
-            "Contacts whose company has this size or number of employees. The API docs do not document the format.",
-            "200",
-        ),
+        FilterHelp("Contacts whose company has this size. The API docs do not document the format.", "200"),
     ]
     tag: Annotated[str, FilterHelp("Contacts with the tag that has this name.", "VIP")]
     relationship_status: Annotated[
@@ -154,6 +149,10 @@ def _unpack(envelope: _Envelope[R]) -> Page[R]:
     return Page(data.contacts, has_more=data.pagination.has_more, next_cursor=data.pagination.next_cursor)
 
 
+def _to_key(record: _Key, _scope: ListingScope) -> tuple[str, str]:
+    return record.account.account_id if record.account else "", record.contact_id
+
+
 def _replied(sequence: _Sequence | None) -> bool | None:
     # Only sequences report replies, and only if they stop on a reply.
     if sequence is None or not sequence.status:
@@ -223,19 +222,6 @@ def _credentials(settings: Settings) -> Credentials:
     return Credentials({"Authorization": f"Bearer {settings.require_password()}"})
 
 
-def _check_ids(contact_id: str, account_id: str) -> None:
-    if not _ID.fullmatch(contact_id):
-        raise InvalidRequest("A TalkToHumans contact id must be a decimal id.")
-    if account_id and not _ID.fullmatch(account_id):
-        raise InvalidRequest("A TalkToHumans account id must be a decimal id.")
-
-
-def _patch(contact_id: str, account_id: str, body: Mapping[str, object]) -> Request:
-    # Required only if a contact exists in several LinkedIn accounts; always safe to send.
-    account = {"account_id": account_id} if account_id else {}
-    return Request("PATCH", f"/v1/contacts/{contact_id}", json={**account, **body})
-
-
 # https://talktohumans.app/docs/developers/contacts/update-contact
 def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Flow[Contact]:
     if change.replace is None:
@@ -244,13 +230,13 @@ def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Flow[Co
             tags["add"] = _tag_objects(change.add)
         if change.remove:
             tags["remove"] = list(change.remove)
-        return _updated((yield _patch(contact_id, account_id, {"tags": tags})), contact_id, account_id)
+        return (yield from _update(contact_id, account_id, {"tags": tags}))
     if not change.replace:
-        return _updated((yield _patch(contact_id, account_id, {"tags": {"set": []}})), contact_id, account_id)
+        return (yield from _update(contact_id, account_id, {"tags": {"set": []}}))
     # The page does not show the items of `tags.set`. Adding the wanted tags and then removing the others has the same
     # effect, in documented shapes.
     added = {"tags": {"add": _tag_objects(change.replace)}}
-    contact = _updated((yield _patch(contact_id, account_id, added)), contact_id, account_id)
+    contact = yield from _update(contact_id, account_id, added)
     wanted = {name for name, _ in change.replace}
     if not wanted <= set(contact.tags):
         raise MalformedResponse(
@@ -259,9 +245,7 @@ def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Flow[Co
     others = [name for name in contact.tags if name not in wanted]
     if not others:
         return contact
-    return _updated(
-        (yield _patch(contact_id, account_id, {"tags": {"remove": others}})), contact_id, account_id
-    )
+    return (yield from _update(contact_id, account_id, {"tags": {"remove": others}}))
 
 
 def _tag_objects(tags: tuple[Tag, ...]) -> list[dict[str, str]]:
@@ -269,24 +253,56 @@ def _tag_objects(tags: tuple[Tag, ...]) -> list[dict[str, str]]:
 
 
 def _update_notes(contact_id: str, account_id: str, change: NotesChange) -> Flow[Contact]:
-    return _updated(
-        (yield _patch(contact_id, account_id, {"notes_json": change.notes})), contact_id, account_id
-    )
+    return (yield from _update(contact_id, account_id, {"notes_json": change.notes}))
 
 
-def _updated(response: Response, contact_id: str, account_id: str) -> Contact:
-    body = response.json()
+def _update(contact_id: str, account_id: str, changes: Mapping[str, object]) -> Flow[Contact]:
+    # Required only if a contact exists in several LinkedIn accounts; always safe to send.
+    account = {"account_id": account_id} if account_id else {}
+    answer = yield Request("PATCH", f"/v1/contacts/{contact_id}", json={**account, **changes})
+    body = answer.json()
     data = body.get("data") if isinstance(body, dict) else None
     record = data.get("contact") if isinstance(data, dict) else None
+    raw = msgspec.Raw(msgspec.json.encode(record))
     try:
-        contact = _to_contact(
-            convert_leniently(record, _Record), ListingScope(), msgspec.Raw(msgspec.json.encode(record))
-        )
+        contact = _to_contact(convert_leniently(record, _Record), ListingScope(), raw)
     except msgspec.ValidationError as error:
         raise MalformedResponse(f"The response has no contact at `data.contact`: {error}.") from None
     if contact.contact_id != contact_id or contact.account_id not in ("", account_id or contact.account_id):
         raise MalformedResponse("The response contains a different contact than the one that was updated.")
     return contact
+
+
+def _list_accounts() -> Flow[list[dict[str, Any]]]:
+    accounts: list[dict[str, Any]] = []
+    pages = _PAGING.start_pass(_PAGING.max_size)
+    params: tuple[tuple[str, str], ...] = ()
+    while not pages.done:
+        page = _unpack_accounts((yield Request("GET", "/v1/accounts", params)).json())
+        accounts += page.items
+        pages.update(page, len(page.items))
+        params = (("cursor", page.next_cursor or ""),)
+    return accounts
+
+
+def _list_account_ids() -> Flow[list[str]]:
+    accounts = yield from _list_accounts()
+    return [str(account["account_id"]) for account in accounts if account.get("account_id")]
+
+
+def _unpack_accounts(body: object) -> Page[dict[str, Any]]:
+    data = body.get("data") if isinstance(body, dict) else None
+    items = data.get("accounts") if isinstance(data, dict) else data
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise MalformedResponse("The response has no list of accounts at `data.accounts` or `data`.")
+    pagination = data.get("pagination") if isinstance(data, dict) else None
+    if pagination is None and isinstance(body, dict):
+        pagination = body.get("pagination")
+    if pagination and not isinstance(pagination, dict):
+        raise MalformedResponse("The response has no readable `pagination`.")
+    # Without `has_more`, a page with pagination is rejected: the list would end early.
+    more = pagination or {"has_more": False}
+    return Page(items, has_more=more.get("has_more"), next_cursor=more.get("next_cursor"))
 
 
 TALKTOHUMANS = Vendor(
@@ -299,16 +315,13 @@ TALKTOHUMANS = Vendor(
     contacts=ListEndpoint(
         path="/v1/contacts",
         filters=TalkToHumansFilters,
-        paging=CursorPaging(size_param="limit", max_size=25, cursor_param="cursor", split_param="account_id"),
+        paging=_PAGING,
         envelope=_Envelope,
         record=_Record,
         unpack=_unpack,
         to_contact=_to_contact,
         key_record=_Key,
-        to_key=lambda record, _scope: (
-            record.account.account_id if record.account else "",
-            record.contact_id,
-        ),
+        to_key=_to_key,
         conditions={
             "replied": ConditionSupport(explain_unsupported=_explain_unsupported_replied),
             "invitation_pending": ConditionSupport(
@@ -321,8 +334,13 @@ TALKTOHUMANS = Vendor(
             "last_interaction": ConditionSupport(),
         },
     ),
+    list_account_ids=_list_account_ids,
     updates=UpdateSupport(
-        check_ids=_check_ids,
+        check_ids=require_id_format(
+            "[1-9][0-9]*",
+            "A TalkToHumans contact id must be a decimal id.",
+            account_problem="A TalkToHumans account id must be a decimal id.",
+        ),
         tags=_update_tags,
         notes=_update_notes,
         # The API cannot end a sequence.
@@ -345,18 +363,6 @@ class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
 
     vendor = TALKTOHUMANS
 
-    def list_account_ids(self) -> list[str]:
-        """Return the LinkedIn accounts of the workspace, or none if the vendor does not list them as expected."""
-        try:
-            accounts = self.list_accounts()
-        except (NotFound, InvalidRequest, MalformedResponse) as error:
-            self._output.warning(
-                "Could not list the LinkedIn accounts. Contacts of accounts that returned none are not marked as removed. %s",
-                error,
-            )
-            return []
-        return [str(account["account_id"]) for account in accounts if account.get("account_id")]
-
     def list_accounts(self) -> list[dict[str, Any]]:
         """Return the LinkedIn accounts of the workspace, as the vendor sends them.
 
@@ -366,30 +372,4 @@ class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
         :return: dicts with at least ``account_id``.
         :raises MalformedResponse: if the response has no such array.
         """
-        accounts: list[dict[str, Any]] = []
-        paging = TALKTOHUMANS.contacts.paging
-        pages = paging.start_pass(paging.max_size)
-        params: dict[str, str] = {}
-        while True:
-            page = self.get_json(Request("GET", "/v1/accounts", tuple(params.items())), _accounts)
-            accounts += page.items
-            pages.update(page, len(page.items))
-            if pages.done:
-                return accounts
-            params = {"cursor": page.next_cursor or ""}
-
-
-def _accounts(body: object) -> Page[dict[str, Any]]:
-    data = body.get("data") if isinstance(body, dict) else None
-    items = data.get("accounts") if isinstance(data, dict) else data
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise MalformedResponse("The response has no list of accounts at `data.accounts` or `data`.")
-    pagination = data.get("pagination") if isinstance(data, dict) else None
-    if pagination is None and isinstance(body, dict):
-        pagination = body.get("pagination")
-    if not pagination:
-        return Page(items, has_more=False)
-    if not isinstance(pagination, dict):
-        raise MalformedResponse("The response has no readable `pagination`.")
-    # Without `has_more`, the page is rejected: the list would end early.
-    return Page(items, has_more=pagination.get("has_more"), next_cursor=pagination.get("next_cursor"))
+        return self.run_flow(_list_accounts())

@@ -15,7 +15,7 @@ from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
 from airflow_provider_contacts.core.filters import FilterHelp, Filters, JsonObject
 from airflow_provider_contacts.core.paging.styles import Page, PageNumberPaging
-from airflow_provider_contacts.core.reading.decoding import Envelope
+from airflow_provider_contacts.core.reading.decoding import Envelope, RawJson
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings, TokenLogin
 from airflow_provider_contacts.core.vendor import (
@@ -24,6 +24,7 @@ from airflow_provider_contacts.core.vendor import (
     ListingScope,
     UpdateSupport,
     Vendor,
+    require_id_format,
 )
 from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse, NotFound
 from airflow_provider_contacts.hooks.base import ContactsHook
@@ -31,7 +32,6 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 __all__ = ["TETHER", "TetherFilters", "TetherHook"]
 
 R = TypeVar("R")
-RawJson = msgspec.Raw | msgspec.UnsetType
 
 _NAME = "tether"
 
@@ -84,17 +84,11 @@ class TetherFilters(TypedDict, total=False):
     ]
     lastMessageTimeRange: Annotated[
         JsonObject,
-        FilterHelp(
-            "Contacts whose last message was in this range of times. The API docs do not list the keys.",
-            "{…}",
-        ),
+        FilterHelp("Contacts with their last message in these times. The API docs list no keys.", "{…}"),
     ]
     lastMessageDateRange: Annotated[
         JsonObject,
-        FilterHelp(
-            "Contacts whose last message was in this range of dates. The API docs do not list the keys.",
-            "{…}",
-        ),
+        FilterHelp("Contacts with their last message on these days. The API docs list no keys.", "{…}"),
     ]
 
 
@@ -146,9 +140,8 @@ def _primary(value: object) -> str | None:
 def _is_empty(value: object) -> bool:
     """Return whether the vendor reports an empty value, in any of its shapes."""
     if isinstance(value, list):
-        return all(
-            _is_empty(entry.get("value", False) if isinstance(entry, dict) else entry) for entry in value
-        )
+        entries = (entry.get("value", False) if isinstance(entry, dict) else entry for entry in value)
+        return all(map(_is_empty, entries))
     return value is None or value == ""
 
 
@@ -201,11 +194,6 @@ def _explain_gap(filters: Filters) -> str:
     )
 
 
-def _check_ids(contact_id: str, _account_id: str) -> None:
-    if not re.fullmatch(r"[0-9a-f]{24}", contact_id):
-        raise InvalidRequest("A Tether contact id must consist of 24 lower-case hexadecimal digits.")
-
-
 def _resolve_stage(change: StageChange, count: int) -> Flow[StageChange]:
     if change.campaign is not None:
         raise InvalidRequest("Tether has no stage per campaign. Leave `campaign` out.")
@@ -245,10 +233,8 @@ def _stage_names(pipeline: object) -> list[str]:
     if isinstance(pipeline, list) and len(pipeline) == 1:
         pipeline = pipeline[0]
     stages = pipeline.get("stages") if isinstance(pipeline, dict) else None
-    names = [
-        stage.get("newStage") or stage.get("name") if isinstance(stage, dict) else stage
-        for stage in (stages if isinstance(stages, list) else [])
-    ]
+    items = stages if isinstance(stages, list) else []
+    names = [item.get("newStage") or item.get("name") if isinstance(item, dict) else item for item in items]
     known = [name for name in names if isinstance(name, str) and name]
     if not known or len(known) < len(names):
         raise MalformedResponse("The response has no list of stages at `stages`, so no stage is written.")
@@ -342,7 +328,9 @@ TETHER = Vendor(
         explain_gap=_explain_gap,
     ),
     updates=UpdateSupport(
-        check_ids=_check_ids,
+        check_ids=require_id_format(
+            "[0-9a-f]{24}", "A Tether contact id must consist of 24 lower-case hexadecimal digits."
+        ),
         stage=_update_stage,
         resolve_stage=_resolve_stage,
         bulk_stage=_bulk_stage,

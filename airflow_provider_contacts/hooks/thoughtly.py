@@ -12,7 +12,7 @@ from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm, FormField
 from airflow_provider_contacts.core.filters import FilterHelp
 from airflow_provider_contacts.core.paging.styles import Page, PageNumberPaging
-from airflow_provider_contacts.core.reading.decoding import Envelope
+from airflow_provider_contacts.core.reading.decoding import Envelope, RawJson
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, ListingScope, Vendor
 from airflow_provider_contacts.errors import InvalidConnection
@@ -21,7 +21,6 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 __all__ = ["THOUGHTLY", "ThoughtlyFilters", "ThoughtlyHook"]
 
 R = TypeVar("R")
-RawJson = msgspec.Raw | msgspec.UnsetType
 
 _NAME = "thoughtly"
 

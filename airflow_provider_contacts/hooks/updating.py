@@ -1,4 +1,4 @@
-"""How hooks update contacts."""
+"""How hooks update one contact."""
 
 from __future__ import annotations
 
@@ -7,28 +7,25 @@ from typing import TYPE_CHECKING, ClassVar
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import (
     Change,
-    ChangeKind,
     TagsLike,
     parse_notes_change,
     parse_stage_change,
     parse_tag_change,
 )
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.errors import UnsupportedByVendor
-from airflow_provider_contacts.hooks import registry
 
 if TYPE_CHECKING:
-    from airflow_provider_contacts.core.http.client import Transport
     from airflow_provider_contacts.core.updates.run import Updater
     from airflow_provider_contacts.core.vendor import Vendor
 
 
 class ContactUpdates:
-    """The methods of a hook that update contacts."""
+    """The methods of a hook that update one contact."""
 
     vendor: ClassVar[Vendor]
 
-    def _open_transport(self) -> Transport:
+    def create_updater(self, change: Change, count: int = 1) -> Updater:
+        """Return an updater for a change to many contacts."""
         raise NotImplementedError
 
     def update_tags(
@@ -75,28 +72,3 @@ class ContactUpdates:
         :raises UnsupportedByVendor: if the vendor's API cannot change stages.
         """
         self.create_updater(parse_stage_change(stage, campaign)).update(Target("", str(contact_id)))
-
-    def create_updater(self, change: Change, count: int = 1) -> Updater:
-        """Return an updater for a change to many contacts.
-
-        It looks up once what all updates share, such as the id of a stage.
-
-        :param count: how many contacts will be changed.
-        :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors that can.
-        """
-        self.require_update_support(change.kind)
-        from airflow_provider_contacts.core.updates.run import Updater
-
-        return Updater.create(self._open_transport(), change, count)
-
-    def require_update_support(self, kind: ChangeKind) -> None:
-        """Check, without a request, that the vendor's API can make a kind of change.
-
-        :param kind: ``tags``, ``notes`` or ``stage``.
-        :raises UnsupportedByVendor: if it cannot; names the vendors that can.
-        """
-        if not self.vendor.updates.supports(kind):
-            raise UnsupportedByVendor(
-                f"{self.vendor.title}'s API cannot change the {kind} of contacts. Vendors that can: "
-                f"{registry.format_updating_vendors(kind)}."
-            )

@@ -6,8 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.core.validation import is_empty_argument, list_names, parse_bool, parse_int
-from airflow_provider_contacts.databases.tables import TableLocation, parse_table_name
+from airflow_provider_contacts.core.validation import (
+    is_empty_argument,
+    list_names,
+    parse_bool,
+    parse_int,
+    parse_table_name,
+)
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.identity_keys import find_region

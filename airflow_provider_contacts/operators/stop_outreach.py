@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.core.validation import is_empty_argument, parse_bool, parse_optional_duration
-from airflow_provider_contacts.databases.tables import parse_table
+from airflow_provider_contacts.core.validation import (
+    is_empty_argument,
+    parse_bool,
+    parse_optional_duration,
+    parse_table,
+)
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.arguments import argument, list_arguments, parse_arguments, takes

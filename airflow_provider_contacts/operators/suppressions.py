@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_contacts.conditions import parse_time_or_duration
+from airflow_provider_contacts.conditions.times import parse_time_or_duration
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.validation import is_empty_text, list_names, parse_optional_text
-from airflow_provider_contacts.databases.tables import TableLocation, parse_optional_table
+from airflow_provider_contacts.core.validation import (
+    is_empty_text,
+    list_names,
+    parse_optional_table,
+    parse_optional_text,
+)
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.operators.arguments import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_provider_contacts.core.validation import parse_optional_text
-from airflow_provider_contacts.databases.tables import TableLocation, parse_optional_table
+from airflow_provider_contacts.core.validation import parse_optional_table, parse_optional_text
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 
 SECTION = "contacts"

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.core.validation import parse_table_name
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import ERASED, TableLocation, parse_table_name
+from airflow_provider_contacts.databases.tables import ERASED, TableLocation
 from airflow_provider_contacts.safeguards.configuration import Safeguards
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions

@@ -159,7 +159,6 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
             raise InvalidRequest("`condition` is empty, so there is nothing to wait for.")
         hook = ContactsHook.for_connection(self.contacts_conn_id, log=PollLog(self.log))
         wait = self._parse_wait(hook)
-        hook.check_listing(self.filters, condition=condition)
         self._query, _ = hook.plan_listing(self.filters, condition=condition)
         self._parsed_condition = condition
         self._hook = hook

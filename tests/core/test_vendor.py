@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, Replied, Tagged, get_condition_name
-from airflow_provider_contacts.core.changes import CHANGE_KINDS
+from airflow_provider_contacts.core.changes import VENDOR_CHANGE_KINDS
 from airflow_provider_contacts.core.vendor import ConditionSupport
 from airflow_provider_contacts.hooks.registry import hook_classes, list_vendors
 
@@ -30,8 +30,8 @@ def test_names_are_known(vendor: Any) -> None:
 def test_bulk_updates_need_a_resolved_stage(vendor: Any) -> None:
     updates = vendor.updates
     assert (updates.bulk_stage is None) == (updates.bulk_limit == 1)
-    assert [kind for kind in CHANGE_KINDS if updates.supports(kind)] == [
-        kind for kind in CHANGE_KINDS if getattr(updates, kind) is not None
+    assert [kind for kind in VENDOR_CHANGE_KINDS if updates.supports(kind)] == [
+        kind for kind in VENDOR_CHANGE_KINDS if getattr(updates, kind) is not None
     ]
 
 

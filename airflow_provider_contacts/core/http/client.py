@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 import tenacity
 
 from airflow_provider_contacts.core.error_bodies import ErrorInBody
-from airflow_provider_contacts.core.http.concurrency import get_slots
 from airflow_provider_contacts.core.http.context import ConnectionContext
 from airflow_provider_contacts.core.http.exchange import TokenRejected, attempt, log_in
-from airflow_provider_contacts.core.http.rate_limit import compute_rates, get_limiter
+from airflow_provider_contacts.core.http.limits import compute_rates, get_limiter, get_slots
 from airflow_provider_contacts.core.http.status import MAX_SLEEP_SECONDS
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.request import Flow, Request, Response
@@ -103,12 +102,9 @@ class Transport:
         retrying = tenacity.Retrying(
             **self._retry_policy(lambda _state: stop.is_set()), sleep=tenacity.sleep_using_event(stop)
         )
-        responses = [] if received is None else [received]
-
-        def exchange(step: Request, token: str | None) -> Response:
-            return responses.pop() if responses else self._exchange(step, token, stop)
-
-        result: Result = retrying(self._send_once, request, parse, exchange, stop)
+        result: Result = retrying(
+            self._send_once, request, parse, stop, [] if received is None else [received]
+        )
         return result
 
     async def asend(
@@ -222,18 +218,24 @@ class Transport:
         self,
         request: Request,
         parse: Callable[[Response], Result],
-        exchange: Callable[[Request, str | None], Response],
         stop: threading.Event,
+        received: list[Response],
     ) -> Result:
+        """Send a request, and again with another token if the vendor rejects the first one.
+
+        :param received: responses that stand for those of the first requests.
+        """
         needs_login = self._context.credentials.login is not None
         token = self._token
         if needs_login and token is None:
             token = self._renew_token(None, stop)
         try:
-            return self._attempt(request, parse, token, exchange, can_renew_token=needs_login)
+            flow = attempt(self._context, request, parse, token=token, can_renew_token=needs_login)
+            return self._drive(flow, token, stop, received)
         except TokenRejected:
             token = self._renew_token(token, stop)
-        return self._attempt(request, parse, token, exchange, can_renew_token=False)
+        flow = attempt(self._context, request, parse, token=token, can_renew_token=False)
+        return self._drive(flow, token, stop, received)
 
     async def _asend_once(
         self, request: Request, parse: Callable[[Response], Result], backend: HttpxBackend
@@ -243,17 +245,18 @@ class Transport:
         if needs_login and token is None:
             token = await self._arenew_token(None, backend)
         try:
-            return await self._aattempt(request, parse, token, backend, can_renew_token=needs_login)
+            flow = attempt(self._context, request, parse, token=token, can_renew_token=needs_login)
+            return await self._adrive(flow, token, backend)
         except TokenRejected:
             token = await self._arenew_token(token, backend)
-        return await self._aattempt(request, parse, token, backend, can_renew_token=False)
+        flow = attempt(self._context, request, parse, token=token, can_renew_token=False)
+        return await self._adrive(flow, token, backend)
 
     def _renew_token(self, rejected: str | None, stop: threading.Event) -> str:
         """Return a token other than the rejected one. Only one thread fetches it."""
         with self._login_lock:
             if self._token is None or self._token == rejected:
-                flow = log_in(self._context)
-                self._token = _drive(flow, lambda request: self._exchange(request, None, stop))
+                self._token = self._drive(log_in(self._context), None, stop, [])
                 self._mask_secret(self._token)
             return self._token
 
@@ -261,35 +264,32 @@ class Transport:
         lock = self._login_locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         async with lock:
             if self._token is None or self._token == rejected:
-                flow = log_in(self._context)
-                token = await _adrive(flow, lambda request: self._aexchange(request, None, backend))
+                token = await self._adrive(log_in(self._context), None, backend)
                 await self._amask_secret(token)
                 self._token = token
             return self._token
 
-    def _attempt(
-        self,
-        request: Request,
-        parse: Callable[[Response], Result],
-        token: str | None,
-        exchange: Callable[[Request, str | None], Response],
-        *,
-        can_renew_token: bool,
+    def _drive(
+        self, flow: Flow[Result], token: str | None, stop: threading.Event, received: list[Response]
     ) -> Result:
-        flow = attempt(self._context, request, parse, token=token, can_renew_token=can_renew_token)
-        return _drive(flow, lambda step: exchange(step, token))
+        """Run a flow: send what it yields, and return its result."""
+        try:
+            request = next(flow)
+            while True:
+                response = received.pop() if received else self._exchange(request, token, stop)
+                request = flow.send(response)
+        except StopIteration as finished:
+            result: Result = finished.value
+            return result
 
-    async def _aattempt(
-        self,
-        request: Request,
-        parse: Callable[[Response], Result],
-        token: str | None,
-        backend: HttpxBackend,
-        *,
-        can_renew_token: bool,
-    ) -> Result:
-        flow = attempt(self._context, request, parse, token=token, can_renew_token=can_renew_token)
-        return await _adrive(flow, lambda step: self._aexchange(step, token, backend))
+    async def _adrive(self, flow: Flow[Result], token: str | None, backend: HttpxBackend) -> Result:
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send(await self._aexchange(request, token, backend))
+        except StopIteration as finished:
+            result: Result = finished.value
+            return result
 
     def _exchange(self, request: Request, token: str | None, stop: threading.Event) -> Response:
         backend = self.backend
@@ -332,25 +332,3 @@ class _RetryPolicy(TypedDict):
 def _error_of(state: tenacity.RetryCallState) -> ContactsError:
     error = state.outcome.exception() if state.outcome else None
     return error if isinstance(error, ContactsError) else ContactsError(str(type(error)))
-
-
-def _drive(flow: Flow[Result], send: Callable[[Request], Response]) -> Result:
-    """Run a flow: send what it yields, and return its result."""
-    try:
-        request = next(flow)
-        while True:
-            request = flow.send(send(request))
-    except StopIteration as finished:
-        result: Result = finished.value
-        return result
-
-
-async def _adrive(flow: Flow[Result], send: Callable[[Request], Awaitable[Response]]) -> Result:
-    """Async version of :func:`_drive`."""
-    try:
-        request = next(flow)
-        while True:
-            request = flow.send(await send(request))
-    except StopIteration as finished:
-        result: Result = finished.value
-        return result

@@ -13,11 +13,19 @@ from airflow_provider_contacts.errors import InvalidConnection
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ConnectionContext:
-    """A vendor, a connection's settings, and its credentials. It has no repr, because it contains secrets."""
+    """A vendor, a connection's settings, and its credentials. It has no repr, because it contains secrets.
+
+    :param origin: scheme, host and port that requests are sent to.
+    :param server: the base URL without its path.
+    :param base_path: the path of the base URL, without a trailing slash.
+    """
 
     vendor: Vendor
     settings: Settings
     credentials: Credentials
+    origin: tuple[str, str, int | None]
+    server: str
+    base_path: str
 
     @classmethod
     def create(cls, vendor: Vendor, settings: Settings) -> ConnectionContext:
@@ -31,23 +39,9 @@ class ConnectionContext:
                 f"The credentials of connection {settings.conn_id!r} contain characters that cannot be sent. Check the "
                 f"{vendor.fields_to_check}."
             )
-        return cls(vendor, settings, credentials)
-
-    @property
-    def origin(self) -> tuple[str, str, int | None]:
-        """Scheme, host and port that requests are sent to."""
-        return origin(self.settings.base_url)
-
-    @property
-    def server(self) -> str:
-        """The base URL without its path."""
-        parts = urlsplit(self.settings.base_url)
-        return f"{parts.scheme}://{parts.netloc}"
-
-    @property
-    def base_path(self) -> str:
-        """The path of the base URL, without a trailing slash."""
-        return urlsplit(self.settings.base_url).path
+        url = urlsplit(settings.base_url)
+        server = f"{url.scheme}://{url.netloc}"
+        return cls(vendor, settings, credentials, origin(settings.base_url), server, url.path)
 
     def describe(self, request: Request) -> str:
         """Return vendor, method and path of a request, for messages."""

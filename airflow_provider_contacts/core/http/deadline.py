@@ -1,92 +1,156 @@
 """End a request that takes too long, however slowly its response arrives.
 
 The timeouts of an HTTP library apply to each read from the socket. A server that sends one byte now and then never
-exceeds them.
+exceeds them. So one thread watches the requests of a process, and shuts down the socket of one that is too slow.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from requests.adapters import HTTPAdapter
 
 _CHECK_SECONDS = 0.5
+# The deadline of the request that each thread is sending.
+_current = threading.local()
 
 
 class Deadline:
     """The end of one request.
 
     :param seconds: how long the request may take.
-    :param on_expiry: ends the request. It runs in another thread.
     """
 
-    def __init__(self, seconds: float, on_expiry: Callable[[], None]) -> None:
+    def __init__(self, seconds: float) -> None:
         self._due = time.monotonic() + seconds
-        self._on_expiry = on_expiry
         self._lock = threading.Lock()
         self._is_over = False
         self.is_expired = False
+        # The socket itself: a connection drops its reference when a response ends with the connection.
+        self.sock: Any = None
 
     def finish(self) -> None:
-        """Record that the request has ended."""
+        """Record that the request has ended, so that its socket may serve another one."""
         with self._lock:
             self._is_over = True
 
     def check(self) -> None:
         """End the request if it has taken too long."""
+        if not self.is_expired and time.monotonic() >= self._due:
+            self.expire()
+
+    def expire(self) -> None:
+        """End the request now, or as soon as it has a socket, unless it has ended."""
         with self._lock:
-            if not self._is_over and not self.is_expired and time.monotonic() >= self._due:
+            if not self._is_over:
                 self.is_expired = True
-                self._on_expiry()
+                # `SSLSocket.shutdown` waits for the server, so the plain socket's method is called.
+                with contextlib.suppress(OSError, TypeError):
+                    socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
-class _Watchdog:
-    """Checks deadlines in one daemon thread, because a thread per request would cost more than a small request."""
+class _Watched(NamedTuple):
+    """The deadlines that one thread watches."""
 
-    def __init__(self) -> None:
-        self._active: set[Deadline] = set()
-        self._changed = threading.Condition()
-        threading.Thread(target=self._run, name="contacts-deadlines", daemon=True).start()
-
-    def add(self, deadline: Deadline) -> None:
-        with self._changed:
-            self._active.add(deadline)
-            if len(self._active) == 1:
-                self._changed.notify()
-
-    def discard(self, deadline: Deadline) -> None:
-        with self._changed:
-            self._active.discard(deadline)
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._active:
-                    self._changed.wait()
-                active = list(self._active)
-            for deadline in active:
-                deadline.check()
-            time.sleep(_CHECK_SECONDS)
+    deadlines: set[Deadline]
+    changed: threading.Condition
 
 
-_watchdogs: dict[int, _Watchdog] = {}
+_watched: dict[int, _Watched] = {}
 _lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def limit_duration(seconds: float, on_expiry: Callable[[], None]) -> Iterator[Deadline]:
-    """Call ``on_expiry`` in another thread if the block takes longer than ``seconds``."""
-    deadline = Deadline(seconds, on_expiry)
+def limit_duration(seconds: float) -> Iterator[Deadline]:
+    """End the request that this thread sends inside the block if it takes longer than ``seconds``."""
+    deadline = Deadline(seconds)
     with _lock:
         # Threads do not survive a fork.
-        watchdog = _watchdogs.get(os.getpid())
-        if watchdog is None:
-            watchdog = _watchdogs[os.getpid()] = _Watchdog()
-    watchdog.add(deadline)
+        watched = _watched.get(os.getpid())
+        if watched is None:
+            watched = _watched[os.getpid()] = _Watched(set(), threading.Condition())
+            # One daemon thread for all requests, because a thread for each would cost more than a small request.
+            threading.Thread(target=_watch, args=watched, name="contacts-deadlines", daemon=True).start()
+    deadlines, changed = watched
+    with changed:
+        deadlines.add(deadline)
+        if len(deadlines) == 1:
+            changed.notify()
+    _current.deadline = deadline
     try:
         yield deadline
     finally:
+        _current.deadline = None
         deadline.finish()
-        watchdog.discard(deadline)
+        with changed:
+            deadlines.discard(deadline)
+
+
+def _watch(deadlines: set[Deadline], changed: threading.Condition) -> None:
+    while True:
+        with changed:
+            while not deadlines:
+                changed.wait()
+            active = list(deadlines)
+        for deadline in active:
+            deadline.check()
+        time.sleep(_CHECK_SECONDS)
+
+
+class InterruptibleAdapter(HTTPAdapter):
+    """An adapter of `requests` whose connections let the thread's deadline know their socket."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Create the pools of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        _watch_connections(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pools of connections through a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        _watch_connections(manager)
+        return manager
+
+
+def _watch_connections(manager: Any) -> None:
+    manager.pool_classes_by_scheme = {
+        scheme: _watched_pool(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
+
+
+@functools.cache
+def _watched_pool(pool: Any) -> Any:
+    if issubclass(pool.ConnectionCls, _WatchedConnection):
+        return pool
+    connection = type(pool.ConnectionCls.__name__, (_WatchedConnection, pool.ConnectionCls), {})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
+
+
+class _WatchedConnection:
+    """Hands its socket to the deadline of the thread that uses it."""
+
+    sock: Any
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        watch_socket(self.sock)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        watch_socket(self.sock)
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+
+def watch_socket(sock: Any) -> None:
+    """Hand a socket to the deadline of this thread's request, if there is one."""
+    deadline: Deadline | None = getattr(_current, "deadline", None)
+    if deadline is not None:
+        deadline.sock = sock
+        if deadline.is_expired:
+            deadline.expire()

@@ -15,7 +15,7 @@ from airflow_provider_contacts.core.http.connection_errors import (
     redirect_error,
 )
 from airflow_provider_contacts.core.http.context import ConnectionContext
-from airflow_provider_contacts.core.http.deadline import limit_duration
+from airflow_provider_contacts.core.http.deadline import InterruptibleAdapter, limit_duration
 from airflow_provider_contacts.core.http.environment import Environment
 from airflow_provider_contacts.core.http.exchange import (
     MAX_BODY_BYTES,
@@ -24,7 +24,6 @@ from airflow_provider_contacts.core.http.exchange import (
     encode_body,
     require_complete,
 )
-from airflow_provider_contacts.core.http.interruption import InterruptibleAdapter, interruptible
 from airflow_provider_contacts.core.http.log_filter import suppress_http_logs
 from airflow_provider_contacts.core.request import Request, Response
 from airflow_provider_contacts.core.settings import is_loopback, origin
@@ -50,17 +49,15 @@ class RequestsBackend:
         :raises ContactsError: if no complete response arrives.
         """
         context = self._context
-        with interruptible() as interruption:
-            seconds = context.settings.request_deadline
-            with limit_duration(seconds, interruption.interrupt) as deadline:
-                try:
-                    response = self._exchange(request, token)
-                except ContactsError:
-                    if not deadline.is_expired:
-                        raise
-            # Without a length, a response that is interrupted looks complete.
-            if deadline.is_expired:
-                raise deadline_error(context, request)
+        with limit_duration(context.settings.request_deadline) as deadline:
+            try:
+                response = self._exchange(request, token)
+            except ContactsError:
+                if not deadline.is_expired:
+                    raise
+        # Without a length, a response that is interrupted looks complete.
+        if deadline.is_expired:
+            raise deadline_error(context, request)
         return response
 
     def _exchange(self, request: Request, token: str | None) -> Response:

@@ -4,22 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_contacts.conditions import (
-    SIMPLE_CONDITIONS,
-    Condition,
-    InStage,
-    LastInteraction,
-    Tagged,
-    get_condition_name,
-)
+from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, Condition, get_condition_name
 from airflow_provider_contacts.core.vendor import ConditionSupport, Vendor
-
-# Examples of conditions with a required field: in Python, and as text.
-_EXAMPLES: dict[type[Condition], tuple[Condition, str, str]] = {
-    Tagged: (Tagged("VIP"), 'Tagged("VIP")', "tagged:VIP"),
-    InStage: (InStage("Interested"), 'InStage("Interested")', "in_stage:Interested"),
-    LastInteraction: (LastInteraction(after="7d"), 'LastInteraction(after="7d")', "last_interaction:7d"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +33,17 @@ def describe_conditions(vendor: Vendor) -> list[ConditionDescription]:
 
 def _describe(condition_class: type[Condition], vendor: Vendor) -> ConditionDescription:
     name = get_condition_name(condition_class)
-    found = _EXAMPLES.get(condition_class)
-    example, python, text = found or (condition_class(), f"{condition_class.__name__}()", name)
+    field = condition_class.text_field
+    argument = condition_class.example
+    example = condition_class(**{field: argument}) if argument else condition_class()
+    keyword = "" if field == "name" else f"{field}="
     summary = (condition_class.__doc__ or "").partition("\n")[0]
     return ConditionDescription(
         name=name,
-        text=text,
-        python=python,
+        text=f"{name}:{argument}" if argument else name,
+        python=f'{condition_class.__name__}({keyword}"{argument}")'
+        if argument
+        else f"{condition_class.__name__}()",
         meaning=summary,
         support=_describe_support(vendor.contacts.conditions.get(name), example),
     )

@@ -19,13 +19,13 @@ def _normalize(condition: Condition, *, negated: bool) -> Condition:
     if isinstance(condition, Not):
         return _normalize(condition.of, negated=not negated)
     if not isinstance(condition, AllOf | AnyOf):
-        return Not(condition) if negated else condition  # type: ignore[arg-type]
+        return Not(condition) if negated else condition
     is_all = isinstance(condition, AllOf) is not negated
     combinator = AllOf if is_all else AnyOf
     parts: dict[Condition, None] = {}
     for part in condition.of:
         parts.update(dict.fromkeys(_parts(_normalize(part, negated=negated), combinator)))
-    unique: tuple[AnyCondition, ...] = tuple(parts)  # type: ignore[arg-type]
+    unique: tuple[AnyCondition, ...] = tuple(parts)
     return unique[0] if len(unique) == 1 else combinator(unique)
 
 

@@ -27,10 +27,6 @@ _NAMES_BY_CLASS = {
 }
 _KNOWN_NAMES = f"Known conditions: {', '.join(_CONDITIONS)}."
 _NAME = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
-# The field that text sets, such as `replied:2026-03-01`.
-_TEXT_FIELDS = {"replied": "since", "invitation_pending": "older_than", "last_interaction": "after"}
-
-_TIME_FIELDS = frozenset({"since", "older_than", "before", "after"})
 
 # A condition, its JSON, or text such as `tagged:Hot lead`.
 ConditionLike: TypeAlias = Condition | Mapping[str, object] | str
@@ -87,7 +83,7 @@ def _parse_text(text: str) -> object:
     name = _NAMES_BY_CLASS.get(name.lower(), name)
     if not colon:
         return {"condition": name}
-    return {"condition": name, _TEXT_FIELDS.get(name, "name"): argument}
+    return {"condition": name, _CONDITIONS.get(name, Condition).text_field: argument}
 
 
 def _explain(payload: object, error: str) -> str:
@@ -117,8 +113,8 @@ def _find_problem(node: object) -> str:
             takes = " and ".join(f"`{known}`" for known in fields) or "no fields"
             hint = did_you_mean(field, fields) or f" It takes {takes}."
             return f"The condition `{name}` has an unknown field{_quote(field)}.{hint}"
-    for field in _TIME_FIELDS & node.keys() & set(fields):
-        if node[field] is not None and (problem := _explain_time(name, field, node[field])):
+    for field in condition.time_fields:
+        if node.get(field) is not None and (problem := _explain_time(name, field, node[field])):
             return problem
     return ""
 

@@ -128,10 +128,13 @@ def plan_condition(
     pushed: list[Condition] = []
     residual: list[Condition] = []
     for part in condition.of if isinstance(condition, AllOf) else (condition,):
+        simple, wanted = (part.of, False) if isinstance(part, Not) else (part, True)
+        support = supports.get(get_condition_name(simple))  # None for `any`
         # A filter holds one value, so only the first of `Tagged("a") & Tagged("b")` is pushed down.
-        part_filters = _filters_for(part, {**filters, **added}, supports)
+        part_filters = _find_filters(simple, wanted, support, {**filters, **added})
         added.update(part_filters or {})
-        if _is_pushed_down(part, part_filters is not None, supports):
+        # A vendor may ignore a filter that is false and return all contacts, so the record has to confirm a negation.
+        if wanted and support and _is_answered(simple, support, is_asked=part_filters is not None):
             pushed.append(part)
         else:
             _require_on_records(part, filters, supports, vendor)
@@ -139,29 +142,21 @@ def plan_condition(
     return Plan(added, tuple(pushed), tuple(residual))
 
 
-def _filters_for(part: Condition, given: Filters, supports: Mapping[str, ConditionSupport]) -> Filters | None:
-    """Return the filters for one part, or None if there are none or they conflict with the given ones."""
-    simple, wanted = _without_not(part)
-    support = supports.get(get_condition_name(simple))
+def _find_filters(
+    simple: Condition, wanted: bool, support: ConditionSupport | None, given: Filters
+) -> Filters | None:
+    """Return the filters for a condition, or None if there are none or they conflict with the given ones."""
     filters = support.to_filters(simple, wanted) if support else None
     if filters is None or any(given.get(name, value) != value for name, value in filters.items()):
         return None
     return filters
 
 
-def _is_pushed_down(part: Condition, asked: bool, supports: Mapping[str, ConditionSupport]) -> bool:
-    simple, wanted = _without_not(part)
-    support = supports.get(get_condition_name(simple))
-    # A vendor may ignore a filter that is false and return all contacts, so the record has to confirm a negation.
-    if support is None or not wanted or not support.is_exact(simple):
-        return False
+def _is_answered(simple: Condition, support: ConditionSupport, *, is_asked: bool) -> bool:
+    """Return whether the vendor's filters answer a condition exactly."""
     # If records do not report it, the required filter that the user set is trusted.
-    set_by_user = bool(support.required_filter) and not support.is_on_record
-    return asked or set_by_user
-
-
-def _without_not(part: Condition) -> tuple[Condition, bool]:
-    return (part.of, False) if isinstance(part, Not) else (part, True)
+    is_set_by_user = bool(support.required_filter) and not support.is_on_record
+    return support.is_exact(simple) and (is_asked or is_set_by_user)
 
 
 def _require_on_records(

@@ -23,6 +23,8 @@ from airflow_provider_contacts.core.vendor import ListEndpoint, ListingScope
 from airflow_provider_contacts.errors import MalformedRecord, MalformedResponse
 
 Record = TypeVar("Record")
+# A record as the vendor sends it, unless the listing does not keep it.
+RawJson = msgspec.Raw | msgspec.UnsetType
 
 # UnicodeDecodeError is never chained, because it contains the record.
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -28,6 +28,8 @@ from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
 class ListingRequest:
     """A checked listing. It has no repr, because filters contain personal data.
 
+    :param filters: the filters of the author and of the condition.
+    :param plan: how records are tested.
     :param query: the query parameters of every page.
     :param decode: decodes a page.
     :param listing: which page comes next.
@@ -35,6 +37,8 @@ class ListingRequest:
     """
 
     path: str
+    filters: dict[str, object]
+    plan: Plan
     query: QueryParams
     decode: PageDecoder
     listing: Listing
@@ -76,10 +80,10 @@ class ContactReader:
         title = self._vendor.title
         if limit is not None and (not is_int(limit) or limit < 1):
             raise InvalidRequest(f"{title}: limit must be a whole number of at least 1.")
-        given, plan = self.plan(filters, condition)
+        own_filters, plan = self._plan(filters, condition)
         try:
-            defaults = endpoint.default_filters(given, self._settings)
-            given.update(validate_filters(defaults, endpoint.filters, title))
+            defaults = endpoint.default_filters(own_filters, self._settings)
+            given = {**own_filters, **validate_filters(defaults, endpoint.filters, title)}
         except InvalidRequest as error:
             raise InvalidConnection(f"Connection {self._settings.conn_id!r}: {error}") from None
         scope = ListingScope(endpoint.account_id(given, self._settings), given)
@@ -96,9 +100,11 @@ class ContactReader:
         query = to_query({name: value for name, value in given.items() if name not in paging.reserved_params})
         if gap := endpoint.explain_gap(given):
             self._transport.warn_once(f"{title}: {gap}")
-        return ListingRequest(endpoint.path, query, decode, listing, Selection(plan, limit))
+        return ListingRequest(
+            endpoint.path, own_filters, plan, query, decode, listing, Selection(plan, limit)
+        )
 
-    def plan(self, filters: Filters | None, condition: Condition | None) -> tuple[dict[str, object], Plan]:
+    def _plan(self, filters: Filters | None, condition: Condition | None) -> tuple[dict[str, object], Plan]:
         """Check filters and condition, and return the filters to list with, and the plan for the records."""
         title = self._vendor.title
         endpoint = self._vendor.contacts

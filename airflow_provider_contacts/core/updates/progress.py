@@ -53,16 +53,20 @@ class Progress:
         self._log = log
         self._has_failed = False
         ids = [(target.account_id, target.contact_id) for target in targets]
-        order = sorted(range(len(ids)), key=lambda index: ids[index])
+        order = sorted(range(len(ids)), key=ids.__getitem__)
         self._rank = {index: rank for rank, index in enumerate(order)}
-        self._digest = digest_targets(scope, targets)[:24]
+        self._digest = digest_targets(scope, targets)[:24] if store is not None else ""
         self._blocks = [0] * -(-len(targets) // _TARGETS_PER_BLOCK)
         if store is not None:
             with self._tolerate_store_errors(
                 "read", "Contacts that a previous attempt has updated are updated again."
             ):
                 self._load(store)
-        self.done = [index for index in range(len(targets)) if self._is_done(index)]
+        self.done = [
+            index
+            for index, rank in sorted(self._rank.items())
+            if self._blocks[rank // _TARGETS_PER_BLOCK] >> rank % _TARGETS_PER_BLOCK & 1
+        ]
 
     def add(self, indexes: Iterable[int]) -> None:
         """Remember that targets are done.
@@ -118,10 +122,6 @@ class Progress:
     def _parse_block(self, stored: object) -> int:
         digest, _, mask = stored.partition(":") if isinstance(stored, str) else ("", "", "")
         return int(mask, 16) if digest == self._digest else 0
-
-    def _is_done(self, index: int) -> bool:
-        number, bit = divmod(self._rank[index], _TARGETS_PER_BLOCK)
-        return bool(self._blocks[number] >> bit & 1)
 
 
 def _block_key(number: int) -> str:

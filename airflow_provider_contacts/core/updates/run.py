@@ -9,13 +9,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
 from typing import Protocol
 
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.core.changes import Change, NotesChange, StageChange, TagChange
 from airflow_provider_contacts.core.http.client import Transport
-from airflow_provider_contacts.core.request import Flow
 from airflow_provider_contacts.core.updates.progress import Progress
 from airflow_provider_contacts.core.updates.targets import Target, change_of
 from airflow_provider_contacts.core.workers import submit
@@ -86,8 +85,19 @@ class Updater:
 
         :param stop: cancels pending retries when it is set.
         """
-        self._updates.check_ids(target.contact_id, target.account_id)
-        return self._transport.run(self._flow(target), stop)
+        updates = self._updates
+        change = self._change
+        ids = (target.contact_id, target.account_id)
+        updates.check_ids(*ids)
+        if isinstance(change, TagChange) and updates.tags is not None:
+            flow = updates.tags(*ids, change)
+        elif isinstance(change, NotesChange) and updates.notes is not None:
+            flow = updates.notes(*ids, change)
+        else:
+            assert isinstance(change, StageChange)
+            assert updates.stage is not None
+            flow = updates.stage(*ids, change)
+        return self._transport.run(flow, stop)
 
     def update_batch(self, targets: list[Target], stop: threading.Event) -> None:
         """Change up to ``batch_size`` contacts, with one request if there are several.
@@ -104,23 +114,13 @@ class Updater:
         ids = [target.contact_id for target in targets]
         self._transport.run(self._updates.bulk_stage(ids, self._change), stop)
 
-    def _flow(self, target: Target) -> Flow[Contact | None]:
-        change = self._change
-        if isinstance(change, TagChange) and self._updates.tags is not None:
-            return self._updates.tags(target.contact_id, target.account_id, change)
-        if isinstance(change, NotesChange) and self._updates.notes is not None:
-            return self._updates.notes(target.contact_id, target.account_id, change)
-        assert isinstance(change, StageChange)
-        assert self._updates.stage is not None
-        return self._updates.stage(target.contact_id, target.account_id, change)
-
 
 def update_all(
     targets: Sequence[Target],
     updaters: Mapping[Change, Updater],
     progress: Progress,
     max_concurrency: int,
-    report: Callable[[int], None],
+    report: Callable[[int, int], None],
     *,
     skip: Collection[int] = (),
     journal: Journal | None = None,
@@ -132,7 +132,7 @@ def update_all(
     by one.
 
     :param updaters: an updater for each change of the targets.
-    :param report: is called with the number of processed targets.
+    :param report: is called with the number of targets that this call has processed, and of all that it has to.
     :param skip: indexes of the targets that must not be updated.
     :param journal: where outcomes are recorded.
     :raises ContactsError: immediately, if every remaining request would fail in the same way, or if ten contacts in a row
@@ -141,6 +141,7 @@ def update_all(
     outcome = Outcome(list(progress.done))
     failures = _Failures(outcome, len(targets), journal)
     waiting = deque(_batches(targets, updaters, {*progress.done, *skip}))
+    total = sum(map(len, waiting))
     in_flight: dict[Future[None], list[int]] = {}
     stop = threading.Event()
     try:
@@ -162,8 +163,9 @@ def update_all(
             for batch, error in results:
                 if error is not None:
                     waiting.extendleft(failures.handle(batch, error))
-            failures.raise_fatal()
-            report(len(outcome.updated) + len(outcome.failed))
+            if failures.fatal:
+                raise failures.fatal[0]
+            report(len(outcome.updated) + len(outcome.failed) - len(progress.done), total)
     except BaseException:
         # What was written when an error ended the update is still remembered. That error matters more than one here.
         stop.set()
@@ -195,15 +197,15 @@ def _batches(
     targets: Sequence[Target], updaters: Mapping[Change, Updater], finished: set[int]
 ) -> list[list[int]]:
     """Divide the remaining targets into batches with the same change, each as large as one request may be."""
-    numbers = {change: number for number, change in enumerate(updaters)}
-    remaining = [index for index in range(len(targets)) if index not in finished]
-    remaining.sort(key=lambda index: numbers[change_of(targets[index])])
-    batches = []
-    for change, group in groupby(remaining, key=lambda index: change_of(targets[index])):
-        indexes = list(group)
-        size = updaters[change].batch_size
-        batches += [indexes[start : start + size] for start in range(0, len(indexes), size)]
-    return batches
+    indexes: dict[Change, list[int]] = {change: [] for change in updaters}
+    for index, target in enumerate(targets):
+        if index not in finished:
+            indexes[change_of(target)].append(index)
+    return [
+        batch
+        for change, updater in updaters.items()
+        for batch in batched(indexes[change], updater.batch_size)
+    ]
 
 
 @dataclass(slots=True, repr=False)
@@ -215,11 +217,6 @@ class _Failures:
     journal: Journal | None
     in_a_row: int = 0
     fatal: list[ContactsError] = field(default_factory=list)
-
-    def raise_fatal(self) -> None:
-        """Raise the first error that ends the whole update, after all results of a round are recorded."""
-        if self.fatal:
-            raise self.fatal[0]
 
     def handle(self, batch: list[int], error: BaseException) -> list[list[int]]:
         """Record a failed request, and return what to try instead: the contacts of a rejected batch, one by one."""

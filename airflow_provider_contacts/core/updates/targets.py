@@ -87,6 +87,8 @@ def parse_targets(
     contacts: object,
     vendor: Vendor,
     argument: str = "contacts",
+    *,
+    change: Change | None = None,
     split_change: SplitChange | None = None,
 ) -> tuple[list[Target], int]:
     """Return the contacts that an argument names, each once, and how many duplicates were dropped.
@@ -94,7 +96,8 @@ def parse_targets(
     :param contacts: ids, references, or dicts as a listing or a sensor returned them.
     :param vendor: the vendor that they must belong to.
     :param argument: the argument's name, for messages.
-    :param split_change: divides the fields of an item into the change to make and the others.
+    :param change: the change to make to all of them, or None.
+    :param split_change: divides the fields of an item into the change to make and the others, or None.
     :raises InvalidRequest: if an item is invalid, or a contact appears twice with different changes; the message gives its
         position.
     """
@@ -104,8 +107,10 @@ def parse_targets(
         where = f"Item {number} of `{argument}`"
         target = parse_target(item, where, vendor)
         if split_change is not None:
-            change, fields = split_change(target.fields, where)
-            target = replace(target, change=change, fields=fields)
+            own_change, fields = split_change(target.fields, where)
+            target = replace(target, change=own_change, fields=fields)
+        elif change is not None:
+            target = replace(target, change=change)
         key = (target.account_id, target.contact_id)
         if key in found:
             duplicates += 1

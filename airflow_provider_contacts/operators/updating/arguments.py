@@ -12,9 +12,10 @@ from airflow_provider_contacts.core.validation import (
     parse_bool,
     parse_int,
     parse_optional_duration,
+    parse_optional_table,
     parse_optional_text,
 )
-from airflow_provider_contacts.databases.tables import TableLocation, parse_optional_table
+from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.arguments import argument
 from airflow_provider_contacts.safeguards.configuration import (

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.logs import Log, ProgressLog
-from airflow_provider_contacts.core.updates.targets import change_of, describe_changes, digest_targets
+from airflow_provider_contacts.core.updates.targets import describe_changes, digest_targets
 from airflow_provider_contacts.operators.updating.arguments import WriteOptions
 from airflow_provider_contacts.operators.updating.plan import ReferenceList, UpdatePlan
 from airflow_provider_contacts.safeguards.configuration import Safeguards
@@ -58,10 +57,6 @@ class Attempt:
     def digest(self) -> str:
         """Identifies the connection, the contacts that an approval covers, and their changes."""
         return digest_targets(self.scope, (*self.plan.to_update, *self.plan.approved))
-
-    def count_changes(self) -> Counter[Change]:
-        """Return how many contacts get each change."""
-        return Counter(map(change_of, self.plan.to_update))
 
     def create_updaters(self, counts: Mapping[Change, int]) -> None:
         """Ask the vendor what has to be known for each change, such as the id of a stage.
@@ -141,17 +136,14 @@ class Attempt:
 
         plan = self.plan
         progress = Progress(store, self.scope, plan.pending, self.log)
-        already_done = len(progress.done)
-        if already_done:
-            self.log.info("Skipping %d contacts that a previous attempt updated.", already_done)
-        lines = ProgressLog(self.log, "Processed %d%s contacts, %.1f per second.")
-        total = len(plan.to_update) - already_done
+        if progress.done:
+            self.log.info("Skipping %d contacts that a previous attempt updated.", len(progress.done))
         outcome = update_all(
             plan.pending,
             self.updaters,
             progress,
             self.hook.settings.max_concurrency,
-            lambda count: lines.update(count - already_done, total),
+            ProgressLog(self.log, "Processed %d%s contacts, %.1f per second.").update,
             skip=plan.suppressed_indexes,
             journal=journal,
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_contacts.core.changes import Change, ChangeKind
 from airflow_provider_contacts.core.updates.progress import find_store
+from airflow_provider_contacts.core.updates.targets import change_of
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
@@ -212,7 +214,7 @@ class BaseUpdateOperator(BaseWriteOperator):
         )
         options.check_count(len(plan.to_update))
         attempt = Attempt(context, hook, options, safeguards, plan, self.log)
-        counts = attempt.count_changes()
+        counts = Counter(map(change_of, plan.to_update))
         if not counts and not isinstance(self.contacts, ContactSource):
             counts[self.parse_change()] = 0  # an invalid change is an error even without contacts
         attempt.create_updaters(counts)
@@ -240,7 +242,7 @@ class BaseUpdateOperator(BaseWriteOperator):
         plan = attempt.plan
         vendor = attempt.hook.vendor.name
         self.log.info("%d contacts updated, %d failed.", len(outcome.updated), len(outcome.failed))
-        failed = attempt.list_failures(outcome)
+        failed = attempt.list_failures(outcome) if outcome.failed else []
         if failed and attempt.options.on_failure == "fail":
             raise ContactsError(
                 f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; {len(outcome.updated)} were updated. The log "

@@ -47,7 +47,7 @@ def read_targets(contacts: object, arguments: ChangeArguments, vendor: Vendor) -
         return parse_targets(rows, vendor, split_change=partial(_split_row, arguments))
     change = arguments.parse_change()
     items = contacts if rows is None else rows
-    return parse_targets(items, vendor, split_change=lambda fields, _where: (change, fields))
+    return parse_targets(items, vendor, change=change)
 
 
 def _check_columns(source: object, arguments: ChangeArguments, columns: set[str]) -> None:

@@ -52,7 +52,7 @@ def updated(request: ReceivedRequest) -> Reply:
 def run(transport: Transport, store: Store, concurrency: int = 4) -> Outcome:
     progress = Progress(store, "c", TARGETS, LOG)
     updater = Updater.create(transport, CHANGE, len(TARGETS))
-    return update_all(TARGETS, {CHANGE: updater}, progress, concurrency, lambda _count: None)
+    return update_all(TARGETS, {CHANGE: updater}, progress, concurrency, lambda _count, _total: None)
 
 
 def test_every_contact_is_updated_once(
@@ -214,7 +214,11 @@ def test_batch_that_fails_in_an_outage_is_not_repeated_one_by_one(
     updater = Updater.create(transport(TETHER), change, len(targets))
     with pytest.raises(VendorUnavailable):
         update_all(
-            targets, {change: updater}, Progress(None, "c", targets, LOG), concurrency, lambda _count: None
+            targets,
+            {change: updater},
+            Progress(None, "c", targets, LOG),
+            concurrency,
+            lambda _count, _total: None,
         )
     assert [request.method for request in scripted.received] == ["GET", "POST", "PUT"]
 
@@ -239,7 +243,7 @@ def test_batch_that_is_refused_is_updated_one_by_one(
     updater = Updater.create(transport(TETHER), change, len(targets))
     assert updater.batch_size == 100
     outcome = update_all(
-        targets, {change: updater}, Progress(None, "c", targets, LOG), 1, lambda _count: None
+        targets, {change: updater}, Progress(None, "c", targets, LOG), 1, lambda _count, _total: None
     )
     assert outcome.updated == [0, 1, 2]
     assert [request.method for request in scripted.received] == [
@@ -294,7 +298,7 @@ def test_every_target_gets_its_own_change(
     targets = [Target("", str(number), change=changes[number % 2]) for number in range(1, 11)]
     opened = transport(TALKTOHUMANS)
     updaters = {change: Updater.create(opened, change, 5) for change in changes}
-    outcome = update_all(targets, updaters, Progress(None, "c", targets, LOG), 4, lambda _count: None)
+    outcome = update_all(targets, updaters, Progress(None, "c", targets, LOG), 4, lambda _count, _total: None)
     assert outcome.updated == list(range(10))
     sent = {int(request.path.rpartition("/")[2]): json.loads(request.body) for request in scripted.received}
     for number, body in sent.items():
@@ -308,7 +312,7 @@ def test_skipped_targets_are_not_updated(
     opened = transport(TALKTOHUMANS)
     updaters = {CHANGE: Updater.create(opened, CHANGE, 5)}
     progress = Progress(None, "c", TARGETS, LOG)
-    outcome = update_all(TARGETS, updaters, progress, 4, lambda _count: None, skip={0, 7})
+    outcome = update_all(TARGETS, updaters, progress, 4, lambda _count, _total: None, skip={0, 7})
     assert outcome.updated == [index for index in range(20) if index not in (0, 7)]
     assert not {"/v1/contacts/1", "/v1/contacts/8"} & {request.path for request in scripted.received}
 
@@ -322,7 +326,7 @@ def test_journal_has_every_outcome(
     journal = Journal()
     updaters = {CHANGE: Updater.create(transport(TALKTOHUMANS), CHANGE, 20)}
     progress = Progress(None, "c", TARGETS, LOG)
-    outcome = update_all(TARGETS, updaters, progress, 4, lambda _count: None, journal=journal)
+    outcome = update_all(TARGETS, updaters, progress, 4, lambda _count, _total: None, journal=journal)
     assert sorted(journal.updated) == outcome.updated
     assert journal.failed == outcome.failed
     assert list(journal.failed) == [2]
@@ -336,7 +340,12 @@ def test_error_that_ends_the_update_is_in_the_journal(
     updaters = {CHANGE: Updater.create(transport(TALKTOHUMANS), CHANGE, 20)}
     with pytest.raises(AuthenticationError):
         update_all(
-            TARGETS, updaters, Progress(None, "c", TARGETS, LOG), 1, lambda _count: None, journal=journal
+            TARGETS,
+            updaters,
+            Progress(None, "c", TARGETS, LOG),
+            1,
+            lambda _count, _total: None,
+            journal=journal,
         )
     assert [type(error) for error in journal.failed.values()] == [AuthenticationError]
 
@@ -367,7 +376,12 @@ def test_requests_in_flight_are_in_the_journal_after_an_error_that_ends_the_upda
     updaters = {CHANGE: Updater.create(Transport(TALKTOHUMANS, settings, LOG), CHANGE, 20)}
     with pytest.raises(AuthenticationError):
         update_all(
-            TARGETS, updaters, Progress(store, "c", TARGETS, LOG), 4, lambda _count: None, journal=journal
+            TARGETS,
+            updaters,
+            Progress(store, "c", TARGETS, LOG),
+            4,
+            lambda _count, _total: None,
+            journal=journal,
         )
     assert {index: type(error).__name__ for index, error in journal.failed.items()} == {
         0: "AuthenticationError",
@@ -388,10 +402,15 @@ def test_journal_that_breaks_stops_the_update(
     updaters = {CHANGE: Updater.create(transport(TALKTOHUMANS), CHANGE, 20)}
     with pytest.raises(ContactsError, match="database is down"):
         update_all(
-            TARGETS, updaters, Progress(store, "c", TARGETS, LOG), 1, lambda _count: None, journal=journal
+            TARGETS,
+            updaters,
+            Progress(store, "c", TARGETS, LOG),
+            1,
+            lambda _count, _total: None,
+            journal=journal,
         )
     again = Progress(store, "c", TARGETS, LOG)
     assert again.done == journal.updated == [0, 1, 2, 3, 4]
     assert len(scripted.received) <= 7
-    update_all(TARGETS, updaters, again, 1, lambda _count: None, journal=(second := Journal()))
+    update_all(TARGETS, updaters, again, 1, lambda _count, _total: None, journal=(second := Journal()))
     assert second.updated == list(range(5, 20))

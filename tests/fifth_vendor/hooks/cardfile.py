@@ -12,7 +12,7 @@ from airflow_provider_contacts.core.changes import TagChange
 from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm
 from airflow_provider_contacts.core.paging.styles import LinkPaging, Page
-from airflow_provider_contacts.core.reading.decoding import Envelope, convert_leniently
+from airflow_provider_contacts.core.reading.decoding import Envelope, RawJson, convert_leniently
 from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import (
@@ -28,7 +28,6 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 __all__ = ["CARDFILE", "CardfileFilters", "CardfileHook"]
 
 R = TypeVar("R")
-RawJson = msgspec.Raw | msgspec.UnsetType
 
 _NAME = "cardfile"
 Text = Annotated[str, msgspec.Meta(min_length=1)]

@@ -54,7 +54,7 @@ def attempt(sandbox: Sandbox) -> Attempt:
 
 
 def test_updates_are_journaled_and_remembered(sandbox: Sandbox, attempt: Attempt) -> None:
-    attempt.create_updaters(attempt.count_changes())
+    attempt.create_updaters({parse_tag_change(["New"]): 6})
     store = Store()
     journal = Journal()
     outcome, progress = attempt.write(store, journal)

@@ -1,4 +1,4 @@
-"""The rate limit of a connection, shared by all its hooks in one process.
+"""The limits of a connection, shared by all its hooks in one process: how many requests per window, and how many at a time.
 
 Each task process has its own limit, so several tasks together can exceed a vendor's limit. An Airflow
 pool bounds how many tasks run, not how many requests they send. When the vendor throttles one request, the process
@@ -8,9 +8,12 @@ pauses all requests of the connection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
+import weakref
+from collections.abc import AsyncIterator, Iterator
 
 Rates = tuple[tuple[int, float], ...]
 
@@ -18,6 +21,7 @@ Rates = tuple[tuple[int, float], ...]
 _STOP_POLL_SECONDS = 1.0
 
 _limiters: dict[tuple[int, tuple[str, ...], Rates], RateLimiter] = {}
+_slots: dict[tuple[int, tuple[str, ...], int], RequestSlots] = {}
 _lock = threading.Lock()
 
 
@@ -108,3 +112,46 @@ def _dominates(other: tuple[int, float], rate: tuple[int, float]) -> bool:
     if other[0] <= rate[0] and other[1] >= rate[1]:
         return True
     return other[1] < rate[1] and other[0] / other[1] < rate[0] / rate[1]
+
+
+class RequestSlots:
+    """Limits the requests in flight: those of all threads together, and those of each event loop.
+
+    :param count: how many requests may be in flight.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._threads = threading.BoundedSemaphore(count)
+        # An asyncio semaphore belongs to one event loop.
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    @contextlib.contextmanager
+    def hold(self, stop: threading.Event) -> Iterator[bool]:
+        """Wait for a slot and hold it. Provide False, without a slot, if ``stop`` is set meanwhile."""
+        while not (acquired := self._threads.acquire(timeout=_STOP_POLL_SECONDS)):
+            if stop.is_set():
+                break
+        try:
+            yield acquired
+        finally:
+            if acquired:
+                self._threads.release()
+
+    @contextlib.asynccontextmanager
+    async def ahold(self) -> AsyncIterator[None]:
+        """Wait in an event loop for a slot and hold it."""
+        loop = asyncio.get_running_loop()
+        async with self._loops.setdefault(loop, asyncio.Semaphore(self._count)):
+            yield
+
+
+def get_slots(owner: tuple[str, ...], count: int) -> RequestSlots:
+    """Return the slots of ``owner`` in this process."""
+    key = (os.getpid(), owner, count)
+    with _lock:
+        if key not in _slots:
+            _slots[key] = RequestSlots(count)
+        return _slots[key]
