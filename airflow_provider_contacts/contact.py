@@ -82,6 +82,7 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     timezone: str | None = None
     sequence_status: str | None = None
     invitation_state: str | None = None
+    invitation_type: str | None = None
     invited_at: datetime | None = None
     replied: bool | None = None
     replied_at: datetime | None = None
@@ -94,7 +95,6 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     updated_at: datetime | None = None
     url: str | None = None
     unknown_fields: tuple[str, ...] = ()
-    invitation_type: str | None = None
     # Last, so that encoding a contact appends the vendor's bytes unchanged.
     raw: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 

@@ -7,7 +7,7 @@ from airflow_provider_contacts.transfers.columns import COLUMNS
 
 
 def test_every_field_is_a_column_in_order() -> None:
-    assert [column.name for column in COLUMNS] == [*FIELDS[:-1], "raw", "invitation_type"]
+    assert [column.name for column in COLUMNS] == [*FIELDS, "raw"]
     kinds = {column.name: (column.kind, column.nullable) for column in COLUMNS}
     assert kinds["contact_id"] == ("text", False)
     assert kinds["email"] == ("text", True)

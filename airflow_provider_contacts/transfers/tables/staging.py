@@ -15,10 +15,8 @@ from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.raw_records import remove_line_breaks
 from airflow_provider_contacts.transfers.tables.digests import (
     DIGEST_BYTES,
-    compute_digest,
+    digest_contact,
     format_digest,
-    has_other_version,
-    matches_earlier_version,
 )
 
 # A digest and the position in the file, in one object, because memory holds one for every contact.
@@ -40,7 +38,6 @@ _Line = msgspec.defstruct(
     gc=False,
 )
 _LINE_DECODER = msgspec.json.Decoder(_Line)
-_CONTACT_DECODER = msgspec.json.Decoder(Contact)
 
 
 class Staging:
@@ -64,18 +61,14 @@ class Staging:
             for contact in remove_line_breaks(batch, require_utf8=True):
                 line = _encode(contact)
                 lines.append(line)
-                entry = compute_digest(contact, line) + position.to_bytes(_POSITION_BYTES, "big")
+                entry = digest_contact(contact, line) + position.to_bytes(_POSITION_BYTES, "big")
                 self.accounts.setdefault(contact.account_id, {})[contact.contact_id] = entry
                 position += len(line) + 1
             self._file.write(b"\n".join([*lines, b""]))
 
     def is_unchanged(self, entry: StagedEntry, stored: str) -> bool:
         """Return whether a contact has the digest that a row stores."""
-        if stored == format_digest(entry[:DIGEST_BYTES]):
-            return True
-        if not has_other_version(stored):
-            return False
-        return matches_earlier_version(stored, _CONTACT_DECODER.decode(self._read(entry)))
+        return stored == format_digest(entry[:DIGEST_BYTES])
 
     def read_rows(self, entries: Iterable[StagedEntry]) -> Iterator[StagedRow]:
         """Yield the values of contacts."""
