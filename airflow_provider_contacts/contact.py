@@ -10,7 +10,7 @@ import msgspec
 
 from airflow_provider_contacts.identity_keys import normalize_email, normalize_linkedin, normalize_phone
 
-__all__ = ["FIELDS", "REFERENCE_FIELDS", "Contact", "Reference", "ReferenceKey", "key_of"]
+__all__ = ["FIELDS", "REFERENCE_FIELDS", "Contact", "ContactKey", "Reference", "ReferenceKey", "key_of"]
 
 REFERENCE_FIELDS = ("vendor", "account_id", "contact_id")
 # The fields that conditions look at, and of which an empty value means no. `replied` has a value for unknown.
@@ -34,6 +34,8 @@ class Reference(TypedDict):
     contact_id: str
 
 
+# A contact at its vendor: account id, or an empty string if it is not known or any, and contact id.
+ContactKey = tuple[str, str]
 # A reference as a key of mappings: vendor, account id and contact id.
 ReferenceKey = tuple[str, str, str]
 

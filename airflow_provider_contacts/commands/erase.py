@@ -11,9 +11,10 @@ from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import TableLocation, require_table
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS
 from airflow_provider_contacts.safeguards.keys import find_keys
-from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
-from airflow_provider_contacts.transfers.tables.erasing import Person, erase, find_person
+from airflow_provider_contacts.safeguards.suppressions import open_suppressions
+from airflow_provider_contacts.transfers.tables.erasing import ErasedRows, erase, find_rows
 from airflow_provider_contacts.transfers.tables.table import define_table
 
 # By argument, which has the name of the key's kind.
@@ -34,7 +35,7 @@ def erase_person(args: Namespace) -> None:
         table = define_table(args.table)
         with connect(args.sql_conn_id) as engine, database_errors("Erasing failed"):
             require_table(engine, table)
-            person = find_person(engine, table, wanted)
+            person = find_rows(engine, table, wanted)
             _print_found(person)
             if person.rows and not (args.yes or _confirm(len(person.rows))):
                 print("Nothing was erased or suppressed.")  # noqa: T201
@@ -47,7 +48,7 @@ def erase_person(args: Namespace) -> None:
             erased = set(person.rows)
             erase(engine, table, erased)
             # An export may have written another row meanwhile.
-            while later := set(find_person(engine, table, wanted).rows) - erased:
+            while later := set(find_rows(engine, table, wanted).rows) - erased:
                 erase(engine, table, later)
                 erased |= later
             count = len(erased)
@@ -74,7 +75,7 @@ def _parse_keys(args: Namespace) -> list[str]:
     return keys
 
 
-def _print_found(person: Person) -> None:
+def _print_found(person: ErasedRows) -> None:
     for row in person.rows:
         print("/".join(filter(None, row)))  # noqa: T201
     if person.related:
@@ -101,6 +102,6 @@ def _confirm(count: int) -> bool:
 def _suppress(args: Namespace, keys: Sequence[str]) -> None:
     location = TableLocation(args.sql_conn_id, args.suppressions_table)
     with open_suppressions(location, args.secret_conn_id, create=True) as suppressions:
-        suppressions.add(keys, scope=ALL, reason=_REASON, source=_SOURCE, until=None)
+        suppressions.add(keys, scope=ALL_VENDORS, reason=_REASON, source=_SOURCE, until=None)
     kinds = dict.fromkeys(key.partition(":")[0] for key in keys)
     print(f"Suppressed the person by: {', '.join(kinds)}.")  # noqa: T201

@@ -18,7 +18,7 @@ with `~`, `|` or FilterContactsOperator. record: all records are read and checke
 not: {"condition": "all", "of": [{"condition": "replied"}, {"condition": "has_phone"}]}."""
 
 _FILTER_LEGEND = """\
-with the filter X: without it, a condition of the level server is treated as server only; one of the level server only is rejected."""
+"with the filter X": set that filter too. Without it, server becomes server only, and server only is rejected."""
 
 
 def print_filters(args: Namespace) -> None:

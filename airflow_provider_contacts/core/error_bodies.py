@@ -43,7 +43,7 @@ class ErrorFormat:
     ``{"errors": [...]}``, ``{"success": false, "message"}``, and an array of these. A null or empty ``error`` is not
     an error. A vendor declares what else its API docs show.
 
-    :param status_key: body key of the HTTP status (400 or above is an error), or empty.
+    :param status_key: body key of the HTTP status (400 or above is an error), or an empty string.
     :param accepts_bare_message: whether a body of only ``code`` and ``message`` is an error, even with status 200.
     """
 

@@ -37,11 +37,11 @@ class ConditionSupport:
     :param to_filters: returns the filters that express the condition (or, with False, for its negation),
         or None if its filters cannot express it.
     :param is_on_record: whether records report it.
-    :param record_filter: the filter that the user must set for records to report it, or empty.
-    :param required_filter: the filter that the user must set for the vendor to answer, or empty.
+    :param record_filter: the filter that the user must set for records to report it, or an empty string.
+    :param required_filter: the filter that the user must set for the vendor to answer, or an empty string.
     :param is_exact: returns whether the vendor's filter expresses the condition fully. If so, contacts
         whose record does not report it are kept, otherwise they are dropped.
-    :param explain_unsupported: returns why the vendor cannot answer this particular condition, as a sentence, or empty.
+    :param explain_unsupported: returns why the vendor cannot answer this particular condition as a sentence, or an empty string.
     """
 
     to_filters: Callable[[Condition, bool], Filters | None] = _no_filters
@@ -91,7 +91,7 @@ class ConditionSupport:
 class ListingScope:
     """What all records of a listing have in common. It has no repr, because filters contain personal data.
 
-    :param account_id: the account id, if records do not contain it, or empty.
+    :param account_id: the account id, if records do not contain it, or an empty string.
     :param filters: the filters that are sent, defaults included.
     """
 
@@ -118,7 +118,7 @@ class ListEndpoint:
     :param conditions: the conditions that the vendor supports, by their JSON names.
     :param default_filters: returns what to send in addition to the user's filters, such as a default scope.
     :param account_id: returns the account id of a listing whose records do not contain one.
-    :param explain_gap: returns why a listing with some filters may leave contacts out, as a sentence, or empty.
+    :param explain_gap: returns why a listing with some filters may leave contacts out as a sentence, or an empty string.
     """
 
     path: str
@@ -170,7 +170,7 @@ class UpdateSupport:
     :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were changed.
     :param bulk_limit: how many ids ``bulk_stage`` takes.
     :param default_stop: the change that the action ``default`` makes, or None if an author has to choose one.
-    :param opt_out_stage: the stage of contacts who have opted out, or empty. Stopping outreach must not move them to a milder one.
+    :param opt_out_stage: the stage of contacts who have opted out, or an empty string. Stopping outreach must not move them to a milder one.
     """
 
     check_ids: Callable[[str, str], None] = lambda _contact_id, _account_id: None
@@ -214,7 +214,7 @@ class Vendor:
     :param error_format: how response bodies report errors.
     :param error_labels: error classes by the vendor's label, where the HTTP status alone is misleading.
     :param credential_fields: the form fields to check after a 401; by default the password field.
-    :param scope_field: the form field to check if a listing is not found, or empty.
+    :param scope_field: the form field to check if a listing is not found, or an empty string.
     :param list_account_ids: yields requests, and returns the ids of all accounts that the connection reads, or None if a listing has
         the accounts of its own filters.
     :param list_scopes: yields requests, and returns the ids that ``scope_field`` may contain.

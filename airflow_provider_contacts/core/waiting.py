@@ -9,11 +9,8 @@ from functools import cached_property
 
 import msgspec
 
-from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.contact import ContactKey, Reference
 from airflow_provider_contacts.errors import ContactsError
-
-# Account id, or an empty string for any account, and contact id.
-Identity = tuple[str, str]
 
 _MAX_IDS_IN_MESSAGE = 20
 # The longest pause after repeated failures.
@@ -39,7 +36,7 @@ class Matches:
             index.setdefault(reference["contact_id"], []).append(reference)
         return index
 
-    def lookup(self, identity: Identity) -> list[Reference]:
+    def lookup(self, identity: ContactKey) -> list[Reference]:
         """Return the matches with an identity: at most one, or with a bare id those of all accounts."""
         account_id, contact_id = identity
         matches = self._by_contact_id.get(contact_id, [])
@@ -59,12 +56,12 @@ class WaitState:
     :param reported: the progress that was logged last.
     """
 
-    contacts: Sequence[Identity] | None
+    contacts: Sequence[ContactKey] | None
     min_count: int
     max_consecutive_failures: int
     failures: int = 0
     matching: int = 0
-    missing: Sequence[Identity] = ()
+    missing: Sequence[ContactKey] = ()
     reported: str = ""
 
     def __post_init__(self) -> None:
@@ -116,7 +113,7 @@ class WaitState:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Pace:
+class PollPace:
     """How long to wait from one poll to the next.
 
     :param interval: seconds.

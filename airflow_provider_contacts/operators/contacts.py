@@ -71,9 +71,8 @@ class ListContactsOperator(BaseContactsOperator):
 
     def execute(self, context: Context) -> list[dict[str, object]]:
         """List the contacts."""
-        push_contact_url(
-            context, None
-        )  # if the task fails, Airflow would log an error about the missing link
+        # If the task fails and nothing was pushed, Airflow logs an error about the missing link.
+        push_contact_url(context, None)
         limit = parse_optional_int("limit", self.limit)
         max_contacts = parse_int("max_xcom_contacts", self.max_xcom_contacts)
         references_only = parse_bool("references_only", self.references_only)

@@ -95,11 +95,11 @@ class ResolvePeopleOperator(RetryPolicyOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Resolve the people."""
         from airflow_provider_contacts.databases.errors import database_errors
-        from airflow_provider_contacts.people.identity import Limits
+        from airflow_provider_contacts.people.identity import KeyLimits
         from airflow_provider_contacts.people.resolving import resolve_people
         from airflow_provider_contacts.people.tables import open_people_tables
 
-        limits = Limits(
+        limits = KeyLimits(
             max_contacts_per_key=_parse_limit("max_contacts_per_key", self.max_contacts_per_key),
             max_contacts_per_person=_parse_limit("max_contacts_per_person", self.max_contacts_per_person),
             max_emails_per_person=_parse_limit("max_emails_per_person", self.max_emails_per_person),

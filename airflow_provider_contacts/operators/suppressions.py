@@ -32,6 +32,7 @@ from airflow_provider_contacts.operators.base import ContactsLike, describe_task
 from airflow_provider_contacts.operators.sources import read_items
 from airflow_provider_contacts.retry import RetryPolicyOperator
 from airflow_provider_contacts.safeguards.configuration import (
+    ALL_VENDORS,
     DEFAULT_SECRET_CONN_ID,
     locate_table,
     parse_secret_conn_id,
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from airflow_provider_contacts.safeguards.suppressions import SuppressionList
 
 __all__ = ["AllowContactsOperator", "SuppressContactsOperator"]
-
-_ALL_VENDORS = "all"
 
 
 def _parse_reason(name: str, value: object) -> str:
@@ -73,7 +72,7 @@ class SuppressionOptions:
     sql_conn_id: str = argument(parse_optional_text, None, is_safeguard=True)
     suppressions_table: str = argument(parse_optional_table, None, is_safeguard=True)
     reason: str = argument(_parse_reason)
-    scope: str = argument(parse_optional_text, _ALL_VENDORS)
+    scope: str = argument(parse_optional_text, ALL_VENDORS)
     secret_conn_id: str = argument(parse_secret_conn_id, DEFAULT_SECRET_CONN_ID)
 
     def check(self) -> None:
@@ -81,7 +80,7 @@ class SuppressionOptions:
 
         :raises InvalidRequest: if the scope is unknown.
         """
-        known = (_ALL_VENDORS, *hook_classes())
+        known = (ALL_VENDORS, *hook_classes())
         if self.scope not in known:
             raise InvalidRequest(f"`scope` must be one of {', '.join(known)}.")
 
@@ -225,9 +224,7 @@ class AllowContactsOperator(_SuppressionsOperator):
         """End the suppressions of contacts."""
         scope = options.scope
         ended = suppressions.end(_flatten_keys(keys), scope=scope, reason=options.reason, source=source)
-        if scope != _ALL_VENDORS and (
-            active := suppressions.find_active(_flatten_keys(keys), (_ALL_VENDORS,))
-        ):
+        if scope != ALL_VENDORS and (active := suppressions.find_active(_flatten_keys(keys), (ALL_VENDORS,))):
             self.log.warning(
                 "%d of %d contacts are still suppressed at %s, because they are suppressed for all vendors.",
                 sum(not active.isdisjoint(one) for one in keys),

@@ -40,8 +40,8 @@ Reason = Literal["invalid", "placeholder", "role_mailbox", "company_number", "to
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits above which a key joins no contacts.
+class KeyLimits:
+    """KeyLimits above which a key joins no contacts.
 
     :param max_contacts_per_key: a key that more contacts share is set aside.
     :param max_contacts_per_person: keys that would join more contacts are set aside.
@@ -54,7 +54,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Grouping:
+class ContactGroups:
     """Which contacts belong to one person, by the position in which they were added.
 
     :param group_of: for each contact, the smallest position of a contact of the same person.
@@ -72,8 +72,8 @@ class Grouping:
 class ContactGrouper:
     """Collects the keys of contacts, and groups the contacts. Its memory is proportional to the number of keys."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+    def __init__(self, limits: KeyLimits | None = None) -> None:
+        self._limits = limits or KeyLimits()
         self._keys: dict[Kind, list[str | None]] = {kind: [] for kind in KINDS}
         self._set_aside: dict[Kind, dict[int, Reason]] = {kind: {} for kind in KINDS}
 
@@ -114,7 +114,7 @@ class ContactGrouper:
             self._set_aside[kind][len(keys)] = problem
         keys.append(key)
 
-    def group(self) -> Grouping:
+    def group(self) -> ContactGroups:
         """Group the contacts that were added."""
         groups = _Groups(self._keys)
         count = len(self._keys["email"])
@@ -129,7 +129,7 @@ class ContactGrouper:
             ",".join(kind for bit, kind in enumerate(KINDS) if mask >> bit & 1)
             for mask in range(1 << len(KINDS))
         ]
-        return Grouping(
+        return ContactGroups(
             array("q", map(groups.find, range(count))),
             [texts[mask] for mask in matched],
             [sys.intern(self._describe_set_aside(contact)) for contact in range(count)],

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from airflow_provider_contacts.contact import Reference, ReferenceKey, key_of
+from airflow_provider_contacts.contact import REFERENCE_FIELDS, Reference, ReferenceKey, key_of
 from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.databases.dialects import to_utc
 from airflow_provider_contacts.databases.tables import parse_lists
 from airflow_provider_contacts.people.tables import (
     CONTACT_COLUMNS,
     CONTACTS_CHANGED_AT,
-    KEY,
     PeopleTables,
     find_first_change_after,
     is_known,
@@ -181,12 +180,12 @@ def _read_people(
     is_present = is_known(contacts) & contacts.c.removed_at.is_(None) & contacts.c.contact_id.is_not(None)
     query = (
         sa.select(
-            *(people.c[name] for name in ("person_id", *KEY, "matched_on", "set_aside")),
+            *(people.c[name] for name in ("person_id", *REFERENCE_FIELDS, "matched_on", "set_aside")),
             sa.case((is_present, 1), else_=0).label("is_present"),
             *(contacts.c[name] for name in CONTACT_COLUMNS),
         )
         .select_from(people.outerjoin(contacts, is_same_contact(people, contacts)))
-        .order_by(*(people.c[name] for name in KEY))
+        .order_by(*(people.c[name] for name in REFERENCE_FIELDS))
     )
     found: dict[str, list[PersonContact]] = defaultdict(list)
     for ids in batched(sorted(person_ids), _IDS_PER_QUERY):
@@ -214,7 +213,7 @@ def _read_stops(
 
     stops, people = tables.stops, tables.people
     query = (
-        sa.select(*(stops.c[name] for name in KEY), stops.c.stop_digest, stops.c.stopped_by)
+        sa.select(*(stops.c[name] for name in REFERENCE_FIELDS), stops.c.stop_digest, stops.c.stopped_by)
         .select_from(stops.join(people, is_same_contact(stops, people)))
         .where(people.c.person_id.in_(person_ids))
     )

@@ -24,7 +24,7 @@ class PersonId:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Assignment:
+class IdAssignment:
     """The ids of people.
 
     :param people: the previous people, and then the new ones.
@@ -45,7 +45,7 @@ def assign_ids(
     previous_people: Sequence[PersonId],
     previous_person_of: Sequence[int],
     now: datetime,
-) -> Assignment:
+) -> IdAssignment:
     """Assign an id to every person. The order of the contacts does not matter.
 
     A person keeps the id of their contacts. If these have several, the person keeps the oldest. If the contacts of an id now belong
@@ -79,7 +79,7 @@ def assign_ids(
         person_of_group[group] = len(people)
         people.append(PersonId(_create_id(references[first[group]], taken), now))
         taken.add(people[-1].person_id)
-    return Assignment(people, array("q", (person_of_group[group] for group in group_of)), merged, split)
+    return IdAssignment(people, array("q", (person_of_group[group] for group in group_of)), merged, split)
 
 
 def _find_keepers(

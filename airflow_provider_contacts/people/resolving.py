@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.databases.dialects import lock_contacts, to_utc
 from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
-from airflow_provider_contacts.people.identity import ContactGrouper, Grouping, Limits
-from airflow_provider_contacts.people.person_ids import Assignment, PersonId, assign_ids
+from airflow_provider_contacts.people.identity import ContactGrouper, ContactGroups, KeyLimits
+from airflow_provider_contacts.people.person_ids import IdAssignment, PersonId, assign_ids
 from airflow_provider_contacts.people.tables import (
     CONTACTS_CHANGED_AT,
-    KEY,
     PeopleTables,
     find_last_change,
     is_known,
@@ -32,7 +32,7 @@ _ROWS_PER_FETCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Resolution:
+class ResolveCounts:
     """Counts of one run.
 
     :param by_channels: how many people have contacts at one vendor, at two, and so on.
@@ -84,8 +84,8 @@ class _Contacts:
 
 
 def resolve_people(
-    engine: sa.Engine, tables: PeopleTables, limits: Limits, regions: Mapping[str, str]
-) -> Resolution:
+    engine: sa.Engine, tables: PeopleTables, limits: KeyLimits, regions: Mapping[str, str]
+) -> ResolveCounts:
     """Resolve the people of all contacts that are not erased, in one transaction.
 
     :param regions: by vendor, the ISO 3166 alpha-2 code of the country of phone numbers without one.
@@ -94,19 +94,20 @@ def resolve_people(
     with engine.connect() as connection, lock_contacts(connection, [_lock_id_of(people)]):
         # First: contacts that are exported while this runs count as newer.
         changed_at = find_last_change(connection, contacts)
-        found = _Contacts()
         # The keys need most of the memory, and are dropped with the grouper.
-        grouping = _read(connection, contacts, people, found, limits, regions).group()
+        read, grouper = _read(connection, contacts, people, limits, regions)
+        grouping = grouper.group()
+        del grouper
         now = datetime.now(timezone.utc)
-        assignment = assign_ids(grouping.group_of, found.references, found.people, found.person_of, now)
-        written = _write(connection, people, found, grouping, assignment)
+        assignment = assign_ids(grouping.group_of, read.references, read.people, read.person_of, now)
+        written = _write(connection, people, read, grouping, assignment)
         written += _delete_missing(connection, contacts, people)
         _write_state(connection, tables.state, changed_at)
         connection.commit()
-    return Resolution(
-        contacts=len(found.references),
+    return ResolveCounts(
+        contacts=len(read.references),
         people=len(set(assignment.person_of)),
-        by_channels=_count_channels(found.references, grouping.group_of),
+        by_channels=_count_channels(read.references, grouping.group_of),
         set_aside=grouping.counts,
         merged=assignment.merged,
         split=assignment.split,
@@ -124,24 +125,20 @@ def _read(
     connection: sa.Connection,
     contacts: sa.Table,
     people: sa.Table,
-    found: _Contacts,
-    limits: Limits,
+    limits: KeyLimits,
     regions: Mapping[str, str],
-) -> ContactGrouper:
-    """Read all contacts that are not erased, each with its row in the table of people.
-
-    :param found: gets the contacts.
-    :return: the grouper with their keys.
-    """
+) -> tuple[_Contacts, ContactGrouper]:
+    """Return all contacts that are not erased, each with its row in the table of people, and a grouper with their keys."""
     import sqlalchemy as sa
 
-    columns = [contacts.c[name] for name in (*KEY, *IDENTITY_FIELDS)]
+    columns = [contacts.c[name] for name in (*REFERENCE_FIELDS, *IDENTITY_FIELDS)]
     own = [people.c[name] for name in ("person_id", "person_since", "matched_on", "set_aside")]
     query = (
         sa.select(*columns, *own)
         .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
         .where(is_known(contacts))
     )
+    read = _Contacts()
     grouper = ContactGrouper(limits)
     result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
     for part in result.partitions():
@@ -153,25 +150,25 @@ def _read(
                 linkedin_url=linkedin_url,
                 default_region=regions.get(key[0], ""),
             )
-            found.add(json.dumps(key, ensure_ascii=False), person_id, since, (matched_on, set_aside))
-    return grouper
+            read.add(json.dumps(key, ensure_ascii=False), person_id, since, (matched_on, set_aside))
+    return read, grouper
 
 
 def _write(
     connection: sa.Connection,
     people: sa.Table,
-    found: _Contacts,
-    grouping: Grouping,
-    assignment: Assignment,
+    read: _Contacts,
+    grouping: ContactGroups,
+    assignment: IdAssignment,
 ) -> int:
     """Insert and update the rows that differ, and return how many there were."""
     written = 0
-    changed = _list_changed(found, grouping, assignment)
+    changed = _list_changed(read, grouping, assignment)
     update = people.update().where(*_is_key(people))
     for part in batched(changed, _ROWS_PER_FETCH):
         inserted = [row for is_new, row in part if is_new]
         updated = [
-            {f"key_{name}" if name in KEY else name: value for name, value in row.items()}
+            {f"key_{name}" if name in REFERENCE_FIELDS else name: value for name, value in row.items()}
             for is_new, row in part
             if not is_new
         ]
@@ -184,17 +181,17 @@ def _write(
 
 
 def _list_changed(
-    found: _Contacts, grouping: Grouping, assignment: Assignment
+    read: _Contacts, grouping: ContactGroups, assignment: IdAssignment
 ) -> Iterator[tuple[bool, dict[str, object]]]:
     """Yield the rows that differ from what the table says, and whether they are new."""
-    for contact, reference in enumerate(found.references):
-        previous = found.person_of[contact]
+    for contact, reference in enumerate(read.references):
+        previous = read.person_of[contact]
         person = assignment.person_of[contact]
         described = (grouping.matched_on[contact], grouping.set_aside[contact])
-        if person == previous and described == found.described[contact]:
+        if person == previous and described == read.described[contact]:
             continue
         row = {
-            **dict(zip(KEY, json.loads(reference), strict=True)),
+            **dict(zip(REFERENCE_FIELDS, json.loads(reference), strict=True)),
             "person_id": assignment.people[person].person_id,
             "person_since": assignment.people[person].since,
             "matched_on": described[0],
@@ -209,7 +206,7 @@ def _delete_missing(connection: sa.Connection, contacts: sa.Table, people: sa.Ta
 
     known = sa.select(contacts.c.contact_id).where(is_same_contact(contacts, people), is_known(contacts))
     # Read first: MySQL locks every row that a DELETE with a subquery looks at.
-    query = sa.select(*(people.c[name] for name in KEY)).where(~known.exists())
+    query = sa.select(*(people.c[name] for name in REFERENCE_FIELDS)).where(~known.exists())
     missing = [
         {f"key_{name}": value for name, value in row.items()} for row in connection.execute(query).mappings()
     ]
@@ -222,7 +219,7 @@ def _is_key(people: sa.Table) -> list[sa.ColumnElement[bool]]:
     """Return the condition that a row has the key in the parameters ``key_…``."""
     import sqlalchemy as sa
 
-    return [people.c[name] == sa.bindparam(f"key_{name}") for name in KEY]
+    return [people.c[name] == sa.bindparam(f"key_{name}") for name in REFERENCE_FIELDS]
 
 
 def _write_state(connection: sa.Connection, state: sa.Table, changed_at: datetime | None) -> None:

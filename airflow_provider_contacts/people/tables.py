@@ -30,7 +30,6 @@ from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-KEY = REFERENCE_FIELDS
 CONTACT_COLUMNS = (*IDENTITY_FIELDS, "tags", "unknown_fields", "stage", "url")
 _STATE_SUFFIX = "_state"
 _STOPS_SUFFIX = "_stops"
@@ -162,14 +161,14 @@ def define_contacts_table(name: object) -> sa.Table:
 def _key_columns() -> list[sa.Column[Any]]:
     import sqlalchemy as sa
 
-    return [sa.Column(name, build_column_types()["key"], primary_key=True) for name in KEY]
+    return [sa.Column(name, build_column_types()["key"], primary_key=True) for name in REFERENCE_FIELDS]
 
 
 def is_same_contact(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
     """Return a SQL condition: both rows have the same key."""
     import sqlalchemy as sa
 
-    return sa.and_(*(one.c[name] == other.c[name] for name in KEY))
+    return sa.and_(*(one.c[name] == other.c[name] for name in REFERENCE_FIELDS))
 
 
 def is_known(contacts: sa.Table) -> sa.ColumnElement[bool]:

@@ -10,6 +10,8 @@ from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 
 SECTION = "contacts"
+# The scope of a suppression at every vendor. Other scopes are the names of vendors.
+ALL_VENDORS = "all"
 DEFAULT_SECRET_CONN_ID = "contacts_suppressions"  # noqa: S105 - the id of a connection
 
 

@@ -13,9 +13,9 @@ from airflow_provider_contacts.core.validation import parse_table_name
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import ERASED, TableLocation
-from airflow_provider_contacts.safeguards.configuration import Safeguards
+from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, Safeguards
 from airflow_provider_contacts.safeguards.keys import find_keys
-from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
+from airflow_provider_contacts.safeguards.suppressions import open_suppressions
 
 _COLUMNS = ("contact_id", "email", "phone", "country", "linkedin_url", "digest")
 _IDS_PER_QUERY = 500
@@ -57,7 +57,7 @@ class SuppressionGate:
         for location, secret_conn_id in self.safeguards.suppressions:
             with open_suppressions(location, secret_conn_id, create=False) as suppressions:
                 for key in suppressions.find_active(
-                    contact_ids, (ALL, vendor), ignored_reason=self.ignored_reason
+                    contact_ids, (ALL_VENDORS, vendor), ignored_reason=self.ignored_reason
                 ):
                     suppressed |= contact_ids[key]
         return suppressed

@@ -24,13 +24,11 @@ from airflow_provider_contacts.databases.tables import (
     require_table,
 )
 from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS
 from airflow_provider_contacts.safeguards.keys import KeyHasher, find_secret
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-
-# The scope of a suppression at every vendor. Other scopes are the names of vendors.
-ALL = "all"
 
 # The check row shows with which secret the others were hashed.
 _CHECK_KIND = "check"
@@ -129,7 +127,7 @@ class SuppressionList:
             covered = {
                 row.key_hash
                 for row in self._select(connection, hashes)
-                if row.scope in (ALL, scope) and row.is_active(now) and _lasts_until(row, until)
+                if row.scope in (ALL_VENDORS, scope) and row.is_active(now) and _lasts_until(row, until)
             }
             new = {key_hash: key for key_hash, key in hashes.items() if key_hash not in covered}
             rows = [
@@ -163,7 +161,7 @@ class SuppressionList:
             active = [
                 row
                 for row in self._select(connection, hashes)
-                if row.is_active(now) and scope in (ALL, row.scope)
+                if row.is_active(now) and scope in (ALL_VENDORS, row.scope)
             ]
             for row in active:
                 is_row = (table.c.key_hash == row.key_hash) & (table.c.scope == row.scope)

@@ -16,7 +16,7 @@ from airflow_provider_contacts.operators.arguments import check_literals
 from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.transfers.files.formats import FileFormat, choose_format, parse_format
 from airflow_provider_contacts.transfers.files.publishing import check_path, make_absolute, write_file
-from airflow_provider_contacts.transfers.openlineage import Export
+from airflow_provider_contacts.transfers.openlineage import ExportLineage
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -75,7 +75,7 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
         self.include_raw = include_raw
         check_literals(self, parse_format, path, format, content)
         check_literals(self, partial(parse_bool, "include_raw"), include_raw)
-        self._export: Export | None = None
+        self._export: ExportLineage | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and publish the file."""
@@ -111,7 +111,7 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
         namespace, name = _dataset(path)
         uri = f"file://{name}" if namespace == "file" else f"{namespace}/{name}"
         collect_write(hook, uri)
-        self._export = Export(hook.vendor.name, hook.settings.base_url, namespace, name, summary)
+        self._export = ExportLineage(hook.vendor.name, hook.settings.base_url, namespace, name, summary)
         self._export.emit_asset_metadata(self, context)
         return summary
 

@@ -19,7 +19,7 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.arguments import check_literals
 from airflow_provider_contacts.operators.base import BaseContactsOperator
-from airflow_provider_contacts.transfers.openlineage import Export
+from airflow_provider_contacts.transfers.openlineage import ExportLineage
 from airflow_provider_contacts.transfers.tables.removals import parse_removal_limit
 from airflow_provider_contacts.transfers.tables.table import define_table
 
@@ -101,7 +101,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
         self.max_removed = max_removed
         self.skip_unchanged = skip_unchanged
         self.allow_untested_dialect = allow_untested_dialect
-        self._export: Export | None = None
+        self._export: ExportLineage | None = None
         for name in ("create_table", "mark_removed", "skip_unchanged", "allow_untested_dialect"):
             check_literals(self, partial(parse_bool, name), getattr(self, name))
         check_literals(self, parse_removal_limit, max_removed)
@@ -129,7 +129,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
             *counts.to_dict().values(),
             summary["seconds"],
         )
-        self._export = Export(hook.vendor.name, hook.settings.base_url, *dataset, summary)
+        self._export = ExportLineage(hook.vendor.name, hook.settings.base_url, *dataset, summary)
         _collect_lineage(hook, *dataset)
         self._export.emit_asset_metadata(self, context)
         # A previous attempt may have written, and failed before its asset event.

@@ -18,7 +18,7 @@ _KEYS_IN_ASSET_EVENTS = ("seen", "new", "changed", "unchanged", "removed", "path
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
+class ExportLineage:
     """A finished export.
 
     :param vendor: connection type of the vendor.

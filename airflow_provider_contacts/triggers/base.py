@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_contacts.core.waiting import Pace
+from airflow_provider_contacts.core.waiting import PollPace
 from airflow_provider_contacts.triggers import groups
 from airflow_provider_contacts.triggers.groups import Poll, PollGroup, compute_fingerprint, open_shared_group
 from airflow_provider_contacts.triggers.polling import poll_forever
@@ -54,7 +54,7 @@ class PollingTrigger(BaseEventTrigger):
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Poll]:
         """Poll for all triggers with the same key."""
-        pace = Pace(float(kwargs["poll_interval"]))
+        pace = PollPace(float(kwargs["poll_interval"]))
         with open_shared_group(_stream_key(kwargs)) as group:
             min_pause = groups.MIN_SECONDS_BETWEEN_POLLS
             async for poll in poll_forever(kwargs["contacts_conn_id"], group, pace, min_pause=min_pause):
@@ -79,9 +79,9 @@ class PollingTrigger(BaseEventTrigger):
         async for poll in poll_forever(self.contacts_conn_id, group, self.pace(), min_pause=min_pause):
             yield poll
 
-    def pace(self) -> Pace:
+    def pace(self) -> PollPace:
         """Return how long to wait from one poll to the next."""
-        return Pace(float(self.poll_interval))
+        return PollPace(float(self.poll_interval))
 
     def events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
         """Yield the events that follow from polls, as a member of a group."""

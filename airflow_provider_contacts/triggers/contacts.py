@@ -14,12 +14,18 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.matching.parsing import ConditionLike, parse_condition
-from airflow_provider_contacts.core.waiting import Pace, WaitState
+from airflow_provider_contacts.core.waiting import PollPace, WaitState
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, serialize_error, wrap_unexpected
 from airflow_provider_contacts.triggers import groups
 from airflow_provider_contacts.triggers.base import PollingTrigger
-from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question, compute_fingerprint
-from airflow_provider_contacts.triggers.seen import Memory, SeenStore
+from airflow_provider_contacts.triggers.groups import (
+    Poll,
+    PollAnswer,
+    PollGroup,
+    Question,
+    compute_fingerprint,
+)
+from airflow_provider_contacts.triggers.seen import SeenMemory, SeenStore
 from airflow_provider_contacts.triggers.watching import DelayedSaving, ErrorLog, with_pauses
 
 __all__ = ["ContactEventTrigger", "ContactTrigger"]
@@ -132,7 +138,7 @@ class ContactTrigger(PollingTrigger):
         first += min(float(self.poll_interval), groups.JOIN_WINDOW_SECONDS) * random.uniform(0.5, 1)
         return [first] if self.end_time is None else [min(first, self.end_time), self.end_time]
 
-    def _event_after(self, answer: Answer, wait: WaitState) -> dict[str, object] | None:
+    def _event_after(self, answer: PollAnswer, wait: WaitState) -> dict[str, object] | None:
         if answer.error is not None:
             ends_the_wait = wait.record_failure(answer.error)
             if ends_the_wait and not self.ignore_errors:
@@ -146,9 +152,9 @@ class ContactTrigger(PollingTrigger):
             return {"status": "timeout", "message": str(wait)}
         return None
 
-    def pace(self) -> Pace:
+    def pace(self) -> PollPace:
         """Return how long to wait from one poll to the next."""
-        return Pace(float(self.poll_interval), self.exponential_backoff, self.max_wait)
+        return PollPace(float(self.poll_interval), self.exponential_backoff, self.max_wait)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll without sharing."""
@@ -229,7 +235,7 @@ class ContactEventTrigger(PollingTrigger):
             self.log,
         )
         seen = await store.load()
-        memory = None if seen is None else Memory(seen)
+        memory = None if seen is None else SeenMemory(seen)
         saving = DelayedSaving(store, self.event_storage_seconds)
         question = Question.create(self.filters, self.condition)
         errors = ErrorLog(self.log, self._describe())
@@ -246,7 +252,7 @@ class ContactEventTrigger(PollingTrigger):
                 if memory is None and not (answer.is_complete or self.emit_existing):
                     continue  # not a baseline: what it lacks would be emitted later
                 if memory is None:
-                    memory = Memory(() if self.emit_existing else current)
+                    memory = SeenMemory(() if self.emit_existing else current)
                     # A baseline has no event to wait for.
                     await store.save(memory.digests)
                 undecided = {store.digest_of(*identity) for identity in answer.undecided}

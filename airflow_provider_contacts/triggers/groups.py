@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_contacts.core.waiting import Identity, Matches
+from airflow_provider_contacts.contact import ContactKey
+from airflow_provider_contacts.core.waiting import Matches
 from airflow_provider_contacts.errors import ContactsError
 
 # Triggers that start within this time join the first poll.
@@ -46,7 +47,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answer:
+class PollAnswer:
     """The answer of one poll to a question: the matching contacts, or what went wrong.
 
     :param matches: the contacts that match; if the listing is incomplete, those that were found.
@@ -56,7 +57,7 @@ class Answer:
     """
 
     matches: Matches = field(default_factory=Matches)
-    undecided: Sequence[Identity] = ()
+    undecided: Sequence[ContactKey] = ()
     error: ContactsError | None = None
     is_complete: bool = True
 
@@ -69,10 +70,10 @@ class Poll:
         what it waits for may have changed just before.
     """
 
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, PollAnswer]
     started_at: float
 
-    def answer(self, question: Question, joined_at: float) -> Answer | None:
+    def answer(self, question: Question, joined_at: float) -> PollAnswer | None:
         """Return the answer to a question, or None if it was asked too late for this poll.
 
         :param joined_at: when the trigger joined, as ``time.monotonic()``.

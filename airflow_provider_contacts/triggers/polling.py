@@ -11,10 +11,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_contacts.contact import Contact, Reference
+from airflow_provider_contacts.contact import Contact, ContactKey, Reference
 from airflow_provider_contacts.core.matching.parsing import parse_condition
 from airflow_provider_contacts.core.matching.pushdown import Selection
-from airflow_provider_contacts.core.waiting import Identity, Matches, Pace
+from airflow_provider_contacts.core.waiting import Matches, PollPace
 from airflow_provider_contacts.errors import (
     ContactsError,
     IncompleteListing,
@@ -23,7 +23,7 @@ from airflow_provider_contacts.errors import (
     wrap_unexpected,
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.triggers.groups import Answer, Poll, PollGroup, Question
+from airflow_provider_contacts.triggers.groups import Poll, PollAnswer, PollGroup, Question
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _CONTACTS_PER_TURN = 500
 
 
 async def poll_forever(
-    contacts_conn_id: str, group: PollGroup, pace: Pace, *, min_pause: float
+    contacts_conn_id: str, group: PollGroup, pace: PollPace, *, min_pause: float
 ) -> AsyncGenerator[Poll, None]:
     """Yield one poll after another, without end. A poll that fails is yielded like any other.
 
@@ -73,7 +73,7 @@ class _Tally:
 
     selection: Selection
     found: list[Reference] = field(default_factory=list)
-    undecided: list[Identity] = field(default_factory=list)
+    undecided: list[ContactKey] = field(default_factory=list)
 
     def add(self, contact: Contact) -> None:
         """Test a contact."""
@@ -85,7 +85,7 @@ class _Tally:
 
 
 @dataclass(slots=True, repr=False)
-class _Listing:
+class _PollListing:
     """One listing of a poll, and the questions that it answers, by key.
 
     :param query: the filters that are sent.
@@ -103,23 +103,23 @@ class _Poller:
         self._hook: ContactsHook[Any] | None = None
         self._warnings: set[str] = set()
 
-    async def poll(self, questions: list[Question]) -> dict[str, Answer]:
+    async def poll(self, questions: list[Question]) -> dict[str, PollAnswer]:
         """Return the answers to all questions, by key."""
-        answers: dict[str, Answer] = {}
+        answers: dict[str, PollAnswer] = {}
         # Everything that can fail is caught: a watcher survives a missing connection and a failing vendor.
         # Not BaseException: cancelling the trigger has to end the poll.
         try:
             hook = await self._current_hook()
         except Exception as error:
             return dict.fromkeys(
-                (question.key for question in questions), Answer(error=wrap_unexpected(error))
+                (question.key for question in questions), PollAnswer(error=wrap_unexpected(error))
             )
-        listings: dict[str, _Listing] = {}
+        listings: dict[str, _PollListing] = {}
         for question in questions:
             try:
                 _add_question(listings, hook, question)
             except Exception as error:
-                answers[question.key] = Answer(error=wrap_unexpected(error))
+                answers[question.key] = PollAnswer(error=wrap_unexpected(error))
         # Usually there is one listing: triggers share a poll if they send the vendor the same filters.
         for listing in listings.values():
             answers.update(await self._read(hook, listing))
@@ -134,7 +134,7 @@ class _Poller:
             return current
         return previous
 
-    async def _read(self, hook: ContactsHook[Any], listing: _Listing) -> dict[str, Answer]:
+    async def _read(self, hook: ContactsHook[Any], listing: _PollListing) -> dict[str, PollAnswer]:
         """Return the answers that one listing gives."""
         is_complete = True
         try:
@@ -154,23 +154,23 @@ class _Poller:
             is_complete = False
             self._warn_once(f"{error} The matches that were found are used.")
         except Exception as error:
-            return dict.fromkeys(listing.tallies, Answer(error=wrap_unexpected(error)))
+            return dict.fromkeys(listing.tallies, PollAnswer(error=wrap_unexpected(error)))
         where = f"{hook.vendor.title}: GET {hook.vendor.contacts.path}"
         return {
             key: self._answer(
-                tally.selection, Answer(Matches(tally.found), tally.undecided, None, is_complete), where
+                tally.selection, PollAnswer(Matches(tally.found), tally.undecided, None, is_complete), where
             )
             for key, tally in listing.tallies.items()
         }
 
-    def _answer(self, selection: Selection, answer: Answer, where: str) -> Answer:
+    def _answer(self, selection: Selection, answer: PollAnswer, where: str) -> PollAnswer:
         try:
             selection.require_answers(where)
         except UnansweredCondition as error:
             # For example when a contact enters a sequence.
             self._warn_once(f"{error} The wait continues, in case the vendor reports it later.")
         except ContactsError as error:
-            return Answer(error=error)
+            return PollAnswer(error=error)
         return answer
 
     def _warn_once(self, message: str) -> None:
@@ -179,10 +179,10 @@ class _Poller:
             log.warning("%s", message)
 
 
-def _add_question(listings: dict[str, _Listing], hook: ContactsHook[Any], question: Question) -> None:
+def _add_question(listings: dict[str, _PollListing], hook: ContactsHook[Any], question: Question) -> None:
     condition = parse_condition(question.condition)
     if condition is None:
         raise InvalidRequest("`condition` is empty, so there is nothing to wait for.")
     query, plan = hook.plan_listing(question.filters, condition=condition)
-    listing = listings.setdefault(json.dumps(query, sort_keys=True), _Listing(query))
+    listing = listings.setdefault(json.dumps(query, sort_keys=True), _PollListing(query))
     listing.tallies[question.key] = _Tally(Selection(plan, None))

@@ -28,7 +28,7 @@ _MASS_COUNT = 20
 _POLLS_UNTIL_MASS_IS_FORGOTTEN = 60
 
 
-class Memory:
+class SeenMemory:
     """The contacts that a watcher has seen, as digests.
 
     One wrong answer of the vendor must not make it forget, because every contact would then be emitted again.

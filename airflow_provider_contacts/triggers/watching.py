@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.triggers.groups import Answer
-from airflow_provider_contacts.triggers.seen import Memory, SeenStore
+from airflow_provider_contacts.triggers.groups import PollAnswer
+from airflow_provider_contacts.triggers.seen import SeenMemory, SeenStore
 
 Item = TypeVar("Item")
 
@@ -57,7 +57,7 @@ class ErrorLog:
         self._last_error = ""
         self._held_back = False
 
-    def report(self, answer: Answer) -> bool:
+    def report(self, answer: PollAnswer) -> bool:
         """Log an error when it changes or ends, and return whether the answer is an error."""
         if answer.error is not None:
             if str(answer.error) != self._last_error:
@@ -74,7 +74,7 @@ class ErrorLog:
             self._log.info("%s: Polling works again.", self._watcher)
         return False
 
-    def report_holding_back(self, memory: Memory) -> None:
+    def report_holding_back(self, memory: SeenMemory) -> None:
         """Log that most contacts are suddenly missing."""
         if memory.is_holding_back and not self._held_back:
             self._log.warning(

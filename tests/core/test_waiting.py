@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.core.waiting import Matches, Pace, WaitState, parse_references
+from airflow_provider_contacts.core.waiting import Matches, PollPace, WaitState, parse_references
 from airflow_provider_contacts.errors import AuthenticationError, VendorUnavailable
 
 
@@ -73,11 +73,11 @@ def test_message_names_at_most_20_contacts() -> None:
 
 
 def test_pauses_after_failures() -> None:
-    pace = Pace(10.0)
+    pace = PollPace(10.0)
     assert 9 < pace.pause_after(1, 1) < 11
     assert 36 < pace.pause_after(3, 3) < 44
     assert pace.pause_after(50, 50) < 1000
-    assert Pace(3600.0).pause_after(50, 50) > 3000
+    assert PollPace(3600.0).pause_after(50, 50) > 3000
 
 
 @given(
@@ -89,7 +89,7 @@ def test_pauses_after_failures() -> None:
 def test_a_pause_is_never_shorter_than_the_interval_or_endless(
     polls: int, failures: int, interval: float, exponential: bool
 ) -> None:
-    pause = Pace(interval, exponential=exponential, max_pause=interval * 3).pause_after(polls, failures)
+    pause = PollPace(interval, exponential=exponential, max_pause=interval * 3).pause_after(polls, failures)
     assert pause >= interval * 0.94
     assert pause <= max(900.0, interval * 3, 3.0) * 1.06
 

@@ -8,19 +8,19 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from airflow_provider_contacts.databases.tables import TableLocation
-from airflow_provider_contacts.people.identity import Limits
-from airflow_provider_contacts.people.resolving import Resolution, resolve_people
+from airflow_provider_contacts.people.identity import KeyLimits
+from airflow_provider_contacts.people.resolving import ResolveCounts, resolve_people
 from airflow_provider_contacts.people.tables import PeopleTables, open_people_tables
 from tests.database import Database, load
 from tests.vendors import VENDORS
 
 
-def resolve(database: Database, region: str = "", **limits: int) -> Resolution:
+def resolve(database: Database, region: str = "", **limits: int) -> ResolveCounts:
     with open_people_tables(TableLocation(database.conn_id, "contact_people"), "contacts", create=True) as (
         engine,
         tables,
     ):
-        return resolve_people(engine, tables, Limits(**limits), dict.fromkeys(VENDORS, region))
+        return resolve_people(engine, tables, KeyLimits(**limits), dict.fromkeys(VENDORS, region))
 
 
 def load_all(database: Database) -> None:

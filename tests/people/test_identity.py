@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.people.identity import ContactGrouper, Grouping, Limits
+from airflow_provider_contacts.people.identity import ContactGrouper, ContactGroups, KeyLimits
 
 Fields = dict[str, str | None]
 
@@ -20,14 +20,14 @@ def contact(email: str | None = None, phone: str | None = None, handle: str | No
     return {"email": email, "phone": phone, "country": None, "linkedin_url": url}
 
 
-def group(contacts: list[Fields], limits: Limits | None = None) -> Grouping:
+def group(contacts: list[Fields], limits: KeyLimits | None = None) -> ContactGroups:
     grouper = ContactGrouper(limits)
     for one in contacts:
         grouper.add(**one)
     return grouper.group()
 
 
-def people(contacts: list[Fields], limits: Limits | None = None) -> set[frozenset[int]]:
+def people(contacts: list[Fields], limits: KeyLimits | None = None) -> set[frozenset[int]]:
     found: dict[int, set[int]] = defaultdict(set)
     for position, first in enumerate(group(contacts, limits).group_of):
         found[first].add(position)
@@ -129,7 +129,7 @@ def test_invalid_values_are_set_aside() -> None:
 
 
 def test_a_key_of_too_many_contacts_is_set_aside() -> None:
-    limits = Limits(max_contacts_per_key=3)
+    limits = KeyLimits(max_contacts_per_key=3)
     assert people([contact("ada@engines.example")] * 3, limits) == {frozenset({0, 1, 2})}
     found = group([contact("ada@engines.example")] * 4, limits)
     assert list(found.group_of) == [0, 1, 2, 3]
@@ -162,7 +162,7 @@ def test_a_profile_joins_several_addresses_up_to_the_limit() -> None:
     contacts = [contact(f"ada{number}@engines.example", handle="ada") for number in "abc"]
     assert len(people(contacts)) == 1
     assert len(people([*contacts, contact("adad@engines.example", handle="ada")])) == 4
-    assert len(people(contacts, Limits(max_emails_per_person=2))) == 3
+    assert len(people(contacts, KeyLimits(max_emails_per_person=2))) == 3
 
 
 def test_keys_that_conflict_only_together_are_set_aside() -> None:
@@ -179,11 +179,11 @@ def test_keys_that_conflict_only_together_are_set_aside() -> None:
 
 
 def test_a_person_does_not_have_too_many_contacts() -> None:
-    limits = Limits(max_contacts_per_person=3)
+    limits = KeyLimits(max_contacts_per_person=3)
     contacts = [contact(handle="ada"), contact("ada@engines.example", handle="ada")]
     contacts += [contact("ada@engines.example")] * 2
     assert people(contacts, limits) == {frozenset({0, 1}), frozenset({2}), frozenset({3})}
-    assert len(people(contacts, Limits(max_contacts_per_person=4))) == 1
+    assert len(people(contacts, KeyLimits(max_contacts_per_person=4))) == 1
 
 
 def test_default_region() -> None:
@@ -201,11 +201,13 @@ emails = st.none() | st.sampled_from([f"{name}@engines.example" for name in ("ad
 phones = st.none() | st.sampled_from([PHONE, OTHER_PHONE, "+12015550199", "12"])
 handles = st.none() | st.sampled_from(["ada", "grace", "mary"])
 contacts_lists = st.lists(st.builds(contact, emails, phones, handles), max_size=14)
-limits_drawn = st.builds(Limits, st.integers(1, 6), st.integers(1, 6), st.integers(1, 3))
+limits_drawn = st.builds(KeyLimits, st.integers(1, 6), st.integers(1, 6), st.integers(1, 3))
 
 
 @given(contacts_lists, limits_drawn, st.randoms(use_true_random=False))
-def test_the_order_does_not_matter(contacts: list[Fields], limits: Limits, randomness: random.Random) -> None:
+def test_the_order_does_not_matter(
+    contacts: list[Fields], limits: KeyLimits, randomness: random.Random
+) -> None:
     order = list(range(len(contacts)))
     randomness.shuffle(order)
     shuffled = {
@@ -221,7 +223,7 @@ def test_the_order_does_not_matter(contacts: list[Fields], limits: Limits, rando
 
 
 @given(contacts_lists, limits_drawn)
-def test_a_key_that_is_set_aside_merges_no_one(contacts: list[Fields], limits: Limits) -> None:
+def test_a_key_that_is_set_aside_merges_no_one(contacts: list[Fields], limits: KeyLimits) -> None:
     found = group(contacts, limits)
     # Everyone who is joined is joined by a key that was not set aside.
     for positions in people(contacts, limits):
@@ -236,7 +238,7 @@ def test_a_key_that_is_set_aside_merges_no_one(contacts: list[Fields], limits: L
 
 
 @given(contacts_lists, limits_drawn)
-def test_people_stay_within_the_limits(contacts: list[Fields], limits: Limits) -> None:
+def test_people_stay_within_the_limits(contacts: list[Fields], limits: KeyLimits) -> None:
     for positions in people(contacts, limits):
         ones = [contacts[position] for position in positions]
         assert len({one["linkedin_url"] for one in ones} - {None}) <= 1
@@ -245,14 +247,14 @@ def test_people_stay_within_the_limits(contacts: list[Fields], limits: Limits) -
 
 
 @given(contacts_lists, limits_drawn)
-def test_a_stranger_changes_nothing(contacts: list[Fields], limits: Limits) -> None:
+def test_a_stranger_changes_nothing(contacts: list[Fields], limits: KeyLimits) -> None:
     stranger = contact("stranger@elsewhere.example", "+442079460018", "stranger")
     assert people([*contacts, stranger], limits) == people(contacts, limits) | {frozenset({len(contacts)})}
 
 
 @given(contacts_lists, limits_drawn, st.data())
 def test_removing_a_contact_does_not_affect_people_without_its_keys(
-    contacts: list[Fields], limits: Limits, data: Any
+    contacts: list[Fields], limits: KeyLimits, data: Any
 ) -> None:
     if not contacts:
         return
@@ -273,7 +275,7 @@ def test_removing_a_contact_does_not_affect_people_without_its_keys(
     assert {one for one in before if not one & related} == {one for one in after if not one & related}
 
 
-def usable_keys(contacts: list[Fields], found: Grouping, position: int) -> set[str]:
+def usable_keys(contacts: list[Fields], found: ContactGroups, position: int) -> set[str]:
     aside = {part.partition(":")[0] for part in found.set_aside[position].split(",")}
     names = {"email": "email", "phone": "phone", "linkedin": "linkedin_url"}
     return {

@@ -8,19 +8,19 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.people.person_ids import Assignment, PersonId, assign_ids
+from airflow_provider_contacts.people.person_ids import IdAssignment, PersonId, assign_ids
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 OLD = PersonId("old", NOW - timedelta(days=9))
 NEW = PersonId("new", NOW - timedelta(days=1))
 
 
-def assign(groups: str, previous: list[PersonId | None] | None = None) -> Assignment:
+def assign(groups: str, previous: list[PersonId | None] | None = None) -> IdAssignment:
     """Assign ids to contacts, given the group of each as a letter."""
     return assign_in_order(groups, list(range(len(groups))), previous or [None] * len(groups))
 
 
-def assign_in_order(groups: str, order: list[int], previous: list[PersonId | None]) -> Assignment:
+def assign_in_order(groups: str, order: list[int], previous: list[PersonId | None]) -> IdAssignment:
     """Assign ids to the contacts in an order."""
     people = sorted({one for one in previous if one}, key=lambda one: one.person_id)
     letters = [groups[position] for position in order]
@@ -33,7 +33,7 @@ def assign_in_order(groups: str, order: list[int], previous: list[PersonId | Non
     )
 
 
-def ids(found: Assignment) -> list[PersonId]:
+def ids(found: IdAssignment) -> list[PersonId]:
     """Return the id of each contact's person."""
     return [found.people[position] for position in found.person_of]
 

@@ -15,7 +15,7 @@ from airflow.sdk import Asset
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.conditions import InStage, Replied, Tagged
-from airflow_provider_contacts.core.waiting import Pace
+from airflow_provider_contacts.core.waiting import PollPace
 from airflow_provider_contacts.sandbox.vendors.talktohumans import SANDBOX_VENDOR
 from airflow_provider_contacts.triggers import groups, seen
 from airflow_provider_contacts.triggers.contacts import ContactEventTrigger, ContactTrigger
@@ -321,7 +321,7 @@ class TestContactTrigger:
         assert "secret" not in json.dumps(event.payload)
 
     def test_exponential_backoff(self, conn_id: str, scripted: ScriptedServer) -> None:
-        pace = Pace(2.0, exponential=True, max_pause=20.0)
+        pace = PollPace(2.0, exponential=True, max_pause=20.0)
         pauses = [pace.pause_after(polls, 0) for polls in range(1, 7)]
         assert all(
             low * 0.9 < pause < low * 1.1 for pause, low in zip(pauses, [2, 4, 8, 16, 20, 20], strict=True)

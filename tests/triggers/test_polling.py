@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 
 from airflow_provider_contacts.conditions import InStage, Replied, Tagged
-from airflow_provider_contacts.core.waiting import Pace
+from airflow_provider_contacts.core.waiting import PollPace
 from airflow_provider_contacts.errors import AuthenticationError, InvalidConnection, InvalidRequest
 from airflow_provider_contacts.triggers import groups
-from airflow_provider_contacts.triggers.groups import Answer, PollGroup, Question
+from airflow_provider_contacts.triggers.groups import PollAnswer, PollGroup, Question
 from airflow_provider_contacts.triggers.polling import poll_forever
 from tests.scripted import Reply, ScriptedServer
 from tests.vendors import CASES
 
 CASE = CASES["talktohumans"]
 VIP = Tagged("VIP").to_dict()
-PACE = Pace(0.01)
+PACE = PollPace(0.01)
 
 
-def polls(count: int, conn_id: str, filters: Any = None, condition: Any = VIP) -> list[Answer]:
-    async def collect() -> list[Answer]:
-        found: list[Answer] = []
+def polls(count: int, conn_id: str, filters: Any = None, condition: Any = VIP) -> list[PollAnswer]:
+    async def collect() -> list[PollAnswer]:
+        found: list[PollAnswer] = []
         group = PollGroup()
         question = Question.create(filters, condition)
         async with contextlib.aclosing(poll_forever(conn_id, group, PACE, min_pause=0.0)) as stream:
@@ -93,7 +93,7 @@ def test_connection_may_appear_later(
 ) -> None:
     scripted.replies = [Reply(body=CASE.page())]
 
-    async def go() -> list[Answer]:
+    async def go() -> list[PollAnswer]:
         group = PollGroup()
         question = Question.create(None, VIP)
         async with contextlib.aclosing(poll_forever("late", group, PACE, min_pause=0.0)) as stream:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.triggers import seen as seen_module
-from airflow_provider_contacts.triggers.seen import Memory, SeenStore
+from airflow_provider_contacts.triggers.seen import SeenMemory, SeenStore
 
 LOG = logging.getLogger("test")
 
@@ -169,7 +169,7 @@ digest_sets = st.sets(st.sampled_from([str(number) for number in range(30)]))
 
 @given(polls=st.lists(st.tuples(digest_sets, st.booleans()), max_size=12))
 def test_memory_emits_each_contact_once_until_it_is_forgotten(polls: list[tuple[set[str], bool]]) -> None:
-    memory = Memory(())
+    memory = SeenMemory(())
     last_seen: dict[str, int] = {}
     complete = 0
     for present, is_complete in polls:
@@ -183,7 +183,7 @@ def test_memory_emits_each_contact_once_until_it_is_forgotten(polls: list[tuple[
 
 
 def test_memory_forgets_after_three_polls() -> None:
-    memory = Memory(["a", "b"])
+    memory = SeenMemory(["a", "b"])
     for _ in range(2):
         assert memory.update(["a"], is_complete=True) == []
     assert memory.update(["a", "b"], is_complete=True) == []
@@ -194,7 +194,7 @@ def test_memory_forgets_after_three_polls() -> None:
 
 def test_memory_holds_back_when_most_contacts_are_missing() -> None:
     digests = list(map(str, range(40)))
-    memory = Memory(digests)
+    memory = SeenMemory(digests)
     for _ in range(50):
         assert memory.update(digests[:10], is_complete=True) == []
         assert memory.is_holding_back
@@ -231,7 +231,7 @@ def test_no_store_remembers_nothing(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_mass_that_comes_back_starts_from_zero() -> None:
     digests = list(map(str, range(1000)))
-    memory = Memory(digests)
+    memory = SeenMemory(digests)
     for _ in range(5):
         memory.update(digests[600:], is_complete=True)
     memory.update(digests[200:], is_complete=True)
@@ -243,7 +243,7 @@ def test_mass_that_comes_back_starts_from_zero() -> None:
 
 
 def test_undecided_contacts_are_not_missing() -> None:
-    memory = Memory(["a", "b"])
+    memory = SeenMemory(["a", "b"])
     for _ in range(10):
         assert memory.update(["a"], {"b"}, is_complete=True) == []
     assert memory.update(["a", "b"], is_complete=True) == []

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_contacts.errors import VendorUnavailable
-from airflow_provider_contacts.triggers.groups import Answer
-from airflow_provider_contacts.triggers.seen import Memory, SeenStore
+from airflow_provider_contacts.triggers.groups import PollAnswer
+from airflow_provider_contacts.triggers.seen import SeenMemory, SeenStore
 from airflow_provider_contacts.triggers.watching import DelayedSaving, ErrorLog, with_pauses
 from tests.triggers.test_seen import AsyncStore
 
@@ -86,12 +86,18 @@ def test_closing_early_ends_the_stream() -> None:
 def test_each_problem_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     errors = ErrorLog(LOG, "The watcher")
-    down = Answer(error=VendorUnavailable("down"))
-    for answer, expected in [(down, True), (down, True), (Answer(), False), (Answer(), False), (down, True)]:
+    down = PollAnswer(error=VendorUnavailable("down"))
+    for answer, expected in [
+        (down, True),
+        (down, True),
+        (PollAnswer(), False),
+        (PollAnswer(), False),
+        (down, True),
+    ]:
         assert errors.report(answer) is expected
     assert caplog.text.count("The watcher: Poll failed; will keep retrying. VendorUnavailable: down") == 2
     assert caplog.text.count("The watcher: Polling works again") == 1
-    memory = Memory(map(str, range(20)))
+    memory = SeenMemory(map(str, range(20)))
     for present, complete in [([], True), ([], True), (map(str, range(20)), True), ([], True)]:
         memory.update(present, is_complete=complete)
         errors.report_holding_back(memory)

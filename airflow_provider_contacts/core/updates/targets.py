@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from airflow_provider_contacts.contact import Reference
+from airflow_provider_contacts.contact import ContactKey, Reference
 from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.validation import is_int
 from airflow_provider_contacts.errors import InvalidRequest
@@ -17,9 +17,6 @@ from airflow_provider_contacts.errors import InvalidRequest
 if TYPE_CHECKING:
     from airflow_provider_contacts.core.vendor import Vendor
 
-
-# Account id, or an empty string if it is not known, and contact id.
-ContactKey = tuple[str, str]
 
 # What databases index, and so what an audit can store.
 _MAX_ID_LENGTH = 255

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_provider_contacts.contact import ContactKey
 from airflow_provider_contacts.core.logs import Log
-from airflow_provider_contacts.core.updates.targets import ContactKey, Target
+from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.operators.stopping.actions import SUPPRESSION_REASON
 from airflow_provider_contacts.operators.updating.plan import find_suppressed
-from airflow_provider_contacts.safeguards.configuration import Safeguards
+from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, Safeguards
 from airflow_provider_contacts.safeguards.keys import find_keys
-from airflow_provider_contacts.safeguards.suppressions import ALL, open_suppressions
+from airflow_provider_contacts.safeguards.suppressions import open_suppressions
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -50,7 +51,7 @@ class StopSuppressions:
         keys = {target.key: _find_keys(target, vendor) for target in targets}
         with open_suppressions(self.own, self.secret_conn_id, create=False) as suppressions:
             active = suppressions.find_active(
-                {key for found in keys.values() for key in found}, (ALL, vendor)
+                {key for found in keys.values() for key in found}, (ALL_VENDORS, vendor)
             )
         return {contact for contact, found in keys.items() if active.issuperset(found)}
 

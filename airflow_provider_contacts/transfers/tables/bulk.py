@@ -12,12 +12,12 @@ from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.databases.dialects import create_temporary_table, drop_temporary_table
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.tables.copying import copy_rows, reject_nul, supports_copy
 from airflow_provider_contacts.transfers.tables.staging import VALUE_COLUMNS, StagedRow
-from airflow_provider_contacts.transfers.tables.table import KEY
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -36,7 +36,7 @@ _ROW_COLUMNS = (
     "changed_at",
     "removed_at",
 )
-_UPDATED = tuple(name for name in _ROW_COLUMNS if name not in (*KEY, "first_seen_at"))
+_UPDATED = tuple(name for name in _ROW_COLUMNS if name not in (*REFERENCE_FIELDS, "first_seen_at"))
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], now: datetime) -> None:
@@ -66,7 +66,7 @@ def update_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[Stage
     insert_rows(connection, changed_rows, rows, now)
     connection.execute(
         table.update()
-        .where(*(table.c[name] == changed_rows.c[name] for name in KEY))
+        .where(*(table.c[name] == changed_rows.c[name] for name in REFERENCE_FIELDS))
         .values({name: changed_rows.c[name] for name in _UPDATED})
     )
     drop_temporary_table(connection, changed_rows)
@@ -138,7 +138,7 @@ def _update_by_key(
     # Parameters must not have the names of columns.
     statement = (
         table.update()
-        .where(*(table.c[name] == sa.bindparam(f"from_{name}") for name in KEY))
+        .where(*(table.c[name] == sa.bindparam(f"from_{name}") for name in REFERENCE_FIELDS))
         .values({name: sa.bindparam(f"from_{name}") for name in _UPDATED})
     )
     parameters = [f"from_{name}" for name in _ROW_COLUMNS]

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.databases.dialects import lock_contacts
 from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.tables.merge import lock_id_of
-from airflow_provider_contacts.transfers.tables.table import KEY
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -22,7 +22,7 @@ _ROWS_PER_FETCH = 1000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Person:
+class ErasedRows:
     """The rows of a person.
 
     :param rows: keys of rows that have one of the wanted identity keys.
@@ -35,14 +35,14 @@ class Person:
     related: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def find_person(engine: sa.Engine, table: sa.Table, wanted: Iterable[str]) -> Person:
+def find_rows(engine: sa.Engine, table: sa.Table, wanted: Iterable[str]) -> ErasedRows:
     """Find the rows that have any of the given identity keys. Every row is read.
 
     :param wanted: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys` returns them.
     :return: these rows, and others that share a key with them.
     """
     wanted = frozenset(wanted)
-    person = Person()
+    person = ErasedRows()
     for row, keys in _read_keys(engine, table):
         if not wanted.isdisjoint(keys):
             person.rows.append(row)
@@ -73,7 +73,7 @@ def erase(engine: sa.Engine, table: sa.Table, rows: Iterable[tuple[str, str, str
         accounts = sorted({(vendor, account_id) for vendor, account_id, _ in rows})
         with lock_contacts(connection, [lock_id_of(table, *account) for account in accounts]):
             for row in rows:
-                is_row = [table.c[name] == value for name, value in zip(KEY, row, strict=True)]
+                is_row = [table.c[name] == value for name, value in zip(REFERENCE_FIELDS, row, strict=True)]
                 count += connection.execute(table.update().where(*is_row).values(values)).rowcount
             connection.commit()
     return count
@@ -82,7 +82,7 @@ def erase(engine: sa.Engine, table: sa.Table, rows: Iterable[tuple[str, str, str
 def _read_keys(engine: sa.Engine, table: sa.Table) -> Iterator[tuple[tuple[str, str, str], frozenset[str]]]:
     import sqlalchemy as sa
 
-    query = sa.select(*(table.c[name] for name in (*KEY, *IDENTITY_FIELDS)))
+    query = sa.select(*(table.c[name] for name in (*REFERENCE_FIELDS, *IDENTITY_FIELDS)))
     with engine.connect() as connection:
         result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
         for row in result.mappings():

@@ -157,7 +157,7 @@ class Merge:
         return _Difference(account_id, new, changed, present, gone)
 
     def _load(self, connection: sa.Connection, account_id: str) -> Iterator[tuple[str, str, bool, bool]]:
-        """Yield id and digest of the account's rows, whether they are marked, and whether a newer read wrote them."""
+        """Yield (contact id, digest, is removed, was written by a newer run) for each row of an account."""
         import sqlalchemy as sa
 
         columns = self.table.c

@@ -12,7 +12,6 @@ from airflow_provider_contacts.transfers.columns import COLUMNS
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-KEY = REFERENCE_FIELDS
 # The columns that a table has in addition to the contact's own.
 BOOKKEEPING_COLUMNS = ("digest", "first_seen_at", "changed_at", "removed_at")
 
@@ -29,8 +28,8 @@ def define_table(name: object) -> sa.Table:
     own_columns = [
         sa.Column(
             column.name,
-            types["key" if column.name in KEY else column.kind],
-            primary_key=column.name in KEY,
+            types["key" if column.name in REFERENCE_FIELDS else column.kind],
+            primary_key=column.name in REFERENCE_FIELDS,
             nullable=column.nullable,
         )
         for column in COLUMNS

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.databases.dialects import create_temporary_table
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.tables.table import KEY, define_table
+from airflow_provider_contacts.transfers.tables.table import define_table
 from tests.conftest import Sandbox
 from tests.database import Database, counts, load
 
@@ -71,7 +72,9 @@ def test_columns_of_a_user(sandbox: Sandbox, database: Database) -> None:
     text = "VARCHAR(255)" if database.kind == "mysql" else "TEXT"
     time = {"mysql": "DATETIME(6)", "postgresql": "TIMESTAMP WITH TIME ZONE"}.get(database.kind, "TIMESTAMP")
     kinds = {"text": "TEXT", "texts": "TEXT", "flag": "BOOLEAN", "time": time}
-    columns = [f"{one.name} {text if one.name in KEY else kinds[one.kind]}" for one in reversed(COLUMNS)]
+    columns = [
+        f"{one.name} {text if one.name in REFERENCE_FIELDS else kinds[one.kind]}" for one in reversed(COLUMNS)
+    ]
     columns += [f"removed_at {time}", f"changed_at {time}", f"first_seen_at {time}", "digest VARCHAR(64)"]
     columns.insert(3, "note VARCHAR(20) DEFAULT 'mine' NOT NULL")
     charset = " CHARSET utf8mb4" if database.kind == "mysql" else ""

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.tables.erasing import Person, erase, find_person
-from airflow_provider_contacts.transfers.tables.table import KEY, define_table
+from airflow_provider_contacts.transfers.tables.erasing import ErasedRows, erase, find_rows
+from airflow_provider_contacts.transfers.tables.table import define_table
 from tests.conftest import Sandbox
 from tests.database import Database, counts, load
 
 TABLE = define_table("contacts")
 
 
-def find(database: Database, *keys: str) -> Person:
+def find(database: Database, *keys: str) -> ErasedRows:
     with connect(database.conn_id) as engine:
-        return find_person(engine, TABLE, keys)
+        return find_rows(engine, TABLE, keys)
 
 
-def erase_rows(database: Database, person: Person) -> int:
+def erase_rows(database: Database, person: ErasedRows) -> int:
     with connect(database.conn_id) as engine:
         return erase(engine, TABLE, person.rows)
 
@@ -32,15 +33,15 @@ def test_erased_rows_keep_their_key_only(sandbox: Sandbox, database: Database) -
     load(database, "mailstand")
     before = next(row for row in database.rows() if row["email"] and row["phone"])
     person = find(database, f"email:{before['email'].lower()}")
-    assert person.rows == [tuple(before[name] for name in KEY)]
+    assert person.rows == [tuple(before[name] for name in REFERENCE_FIELDS)]
     assert f"email:{before['email'].lower()}" in person.keys
     assert erase_rows(database, person) == 1
     after = row_of(database, before["contact_id"])
-    assert {name: after[name] for name in (*KEY, "first_seen_at", "removed_at")} == {
-        name: before[name] for name in (*KEY, "first_seen_at", "removed_at")
+    assert {name: after[name] for name in (*REFERENCE_FIELDS, "first_seen_at", "removed_at")} == {
+        name: before[name] for name in (*REFERENCE_FIELDS, "first_seen_at", "removed_at")
     }
     for column in COLUMNS:
-        if column.name not in KEY:
+        if column.name not in REFERENCE_FIELDS:
             assert after[column.name] in (None, "[]", "{}"), column.name
     others = [row for row in database.rows() if row["contact_id"] != before["contact_id"]]
     assert all(row["digest"] != "erased" for row in others)

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
-from airflow_provider_contacts.transfers.tables.table import KEY
 from tests.conftest import Sandbox
 from tests.database import Database, counts, load
 from tests.scripted import Reply, ScriptedServer
@@ -181,7 +181,9 @@ def test_times_in_columns_without_a_zone(sandbox: Sandbox, database: Database) -
     # MySQL does not index unlimited text, and its TIMESTAMP has a zone.
     text, time = ("VARCHAR(255)", "DATETIME(6)") if database.kind == "mysql" else ("TEXT", "TIMESTAMP")
     kinds = {"text": "TEXT", "texts": "TEXT", "flag": "BOOLEAN", "time": time}
-    columns = ", ".join(f"{one.name} {text if one.name in KEY else kinds[one.kind]}" for one in COLUMNS)
+    columns = ", ".join(
+        f"{one.name} {text if one.name in REFERENCE_FIELDS else kinds[one.kind]}" for one in COLUMNS
+    )
     database.run(
         f"CREATE TABLE contacts ({columns}, digest TEXT, first_seen_at {time}, changed_at {time}, removed_at {time}) "
         + ("CHARSET utf8mb4" if database.kind == "mysql" else ""),

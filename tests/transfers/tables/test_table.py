@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.tables.table import BOOKKEEPING_COLUMNS, KEY, define_table
+from airflow_provider_contacts.transfers.tables.table import BOOKKEEPING_COLUMNS, define_table
 
 
 def test_columns() -> None:
@@ -16,7 +17,7 @@ def test_columns() -> None:
         *(column.name for column in COLUMNS),
         *BOOKKEEPING_COLUMNS,
     ]
-    assert tuple(column.name for column in table.primary_key.columns) == KEY
+    assert tuple(column.name for column in table.primary_key.columns) == REFERENCE_FIELDS
 
 
 @pytest.mark.parametrize("name", ["", "a.b.c", ".a", "a.", None, 5, "a\nb"])
