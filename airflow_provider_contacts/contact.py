@@ -13,7 +13,8 @@ from airflow_provider_contacts.identity_keys import normalize_email, normalize_l
 __all__ = ["FIELDS", "REFERENCE_FIELDS", "Contact", "ContactKey", "Reference", "ReferenceKey", "key_of"]
 
 REFERENCE_FIELDS = ("vendor", "account_id", "contact_id")
-# The fields that conditions look at, and of which an empty value means no. `replied` has a value for unknown.
+# The fields that conditions look at, and of which an empty value means no. `replied` has a value
+# for unknown.
 _FIELDS_OF_CONDITIONS = (
     "tags",
     "stage",
@@ -48,22 +49,25 @@ def key_of(reference: Reference) -> ReferenceKey:
 class Contact(msgspec.Struct, frozen=True, gc=False):
     """One contact of one vendor, in the schema that all vendors share.
 
-    Times are in UTC and timezone-aware. A field is None if the vendor does not have it or left it empty.
-    ``repr()`` shows the reference only, so that log lines contain no personal data.
+    Times are in UTC and timezone-aware. A field is None if the vendor does not have it or left it
+    empty. ``repr()`` shows the reference only, so that log lines contain no personal data.
 
     :param vendor: connection type of the vendor, such as ``talktohumans``.
-    :param account_id: the account that the contact belongs to: a LinkedIn account in TalkToHumans, a team in Thoughtly,
-        a workspace in Mailstand, an organization in Tether. Empty if the vendor does not report one.
+    :param account_id: the account that the contact belongs to: a LinkedIn account in TalkToHumans,
+        a team in Thoughtly, a workspace in Mailstand, an organization in Tether. Empty if the
+        vendor does not report one.
     :param contact_id: the vendor's id, as text.
     :param stage: stage or status, under the name that the vendor shows.
-    :param invitation_type: what kind of invitation ``invitation_state`` is about, under the vendor's name.
+    :param invitation_type: what kind of invitation ``invitation_state`` is about, under the
+        vendor's name.
     :param country: as the vendor writes it; vendors differ (``US``, ``USA``, ``United States``).
     :param replied: True, False, or None if the vendor does not report it.
     :param url: URL of the contact in the vendor's app.
-    :param unknown_fields: names of the fields that conditions or updates use and that this record lacks or that could
-        not be parsed. A field that the vendor reports as empty is known to be empty.
-    :param raw: the vendor's JSON for this contact, byte for byte, or ``msgspec.UNSET`` if the listing was read with
-        ``raw=False``. ``bytes(contact.raw)`` returns the bytes.
+    :param unknown_fields: names of the fields that conditions or updates use and that this record
+        lacks or that could not be parsed. A field that the vendor reports as empty is known to be
+        empty.
+    :param raw: the vendor's JSON for this contact, byte for byte, or ``msgspec.UNSET`` if the
+        listing was read with ``raw=False``. ``bytes(contact.raw)`` returns the bytes.
     """
 
     vendor: str
@@ -127,8 +131,8 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
 
         A field that an earlier version did not have is empty, and unknown to conditions.
 
-        :raises ValueError: if it is only a reference, or a field has another type; the message names the field, without
-            its value.
+        :raises ValueError: if it is only a reference, or a field has another type; the message
+            names the field, without its value.
         """
         present = {name: fields[name] for name in FIELDS if name in fields}
         missing = [name for name in REFERENCE_FIELDS if name not in present]
@@ -149,9 +153,10 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     def identity_keys(self) -> tuple[str, ...]:
         """Return keys that are equal for the same person across vendors.
 
-        Keys look like ``email:<lower-case address, ASCII domain>``, ``phone:<E.164>`` (with ``;ext=`` and an extension, if there is
-        one) and ``linkedin:<lower-case handle>`` (or LinkedIn's id of the member). A phone number without a country code needs a
-        ``country`` that names its region. An invalid address or number has no key.
+        Keys look like ``email:<lower-case address, ASCII domain>``, ``phone:<E.164>`` (with
+        ``;ext=`` and an extension, if there is one) and ``linkedin:<lower-case handle>`` (or
+        LinkedIn's id of the member). A phone number without a country code needs a ``country`` that
+        names its region. An invalid address or number has no key.
         """
         found = (
             ("email", normalize_email(self.email)),

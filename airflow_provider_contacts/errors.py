@@ -17,11 +17,11 @@
         ├── IncompleteListing
         └── MalformedRecord     permanent
 
-None derives from ``AirflowException``: Airflow turns an ``AirflowException`` that leaves a deferred sensor with
-``soft_fail`` into a skip, and an invalid key must not be skipped over.
+None derives from ``AirflowException``: Airflow turns an ``AirflowException`` that leaves a deferred
+sensor with ``soft_fail`` into a skip, and an invalid key must not be skipped over.
 
-Messages say what failed, where, and what to do. They never contain a credential, a query, a request body or
-personal data.
+Messages say what failed, where, and what to do. They never contain a credential, a query, a request
+body or personal data.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ class MalformedRecord(MalformedResponse):
 def wrap_unexpected(error: Exception) -> ContactsError:
     """Return a :class:`ContactsError` unchanged, and a transient one for any other exception.
 
-    Its message names the exception's class and the line that raised it. The exception's text is dropped because it
-    may contain personal data.
+    Its message names the exception's class and the line that raised it. The exception's text is
+    dropped because it may contain personal data.
     """
     if isinstance(error, ContactsError):
         return error

@@ -15,7 +15,8 @@ IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
 
 _ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
 _NAME_AND_ADDRESS = re.compile(r"[^<>@]*<([^<>]+)>")
-# A country code in front of a number, without a plus sign, as Mailstand writes it: `1 (202) 555-0180`.
+# A country code in front of a number, without a plus sign, as Mailstand writes it: `1 (202)
+# 555-0180`.
 _COUNTRY_CODE = re.compile(r"([1-9][0-9]{0,2}) ?\(")
 # Vendors' samples use these instead of ISO 3166 alpha-2 codes.
 _REGION_ALIASES = {
@@ -162,7 +163,8 @@ def _load_regions_by_name() -> dict[str, str]:
 def _load_country_names() -> Mapping[str, Mapping[str, str]]:
     """Return the names of each region by language.
 
-    The module is loaded by itself: its package would load the places of all phone numbers too, which need 100 MiB.
+    The module is loaded by itself: its package would load the places of all phone numbers too,
+    which need 100 MiB.
     """
     package = importlib.util.find_spec("phonenumbers.geodata")
     assert package is not None

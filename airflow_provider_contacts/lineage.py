@@ -1,6 +1,7 @@
 """Hook lineage, and the asset scheme ``contacts``.
 
-A vendor's contacts are the asset ``contacts://<vendor>/<host>``, such as ``contacts://mailstand/api.mailstand.com``.
+A vendor's contacts are the asset ``contacts://<vendor>/<host>``, such as
+``contacts://mailstand/api.mailstand.com``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Which failures Airflow should retry, and when.
 
-Airflow has retry policies since 3.3. On older versions, a task's ``retries`` and ``retry_delay`` decide alone.
+Airflow has retry policies since 3.3. On older versions, a task's ``retries`` and ``retry_delay``
+decide alone.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ __all__ = ["ContactsRetryPolicy", "RetryPolicyOperator", "default_retry_policy"]
 class ContactsRetryPolicy(RetryPolicy):
     """Retry after the vendor's ``Retry-After``, and fail immediately on permanent errors.
 
-    Everything else, including errors of other packages, is left to the task's ``retries`` and ``retry_delay``. This is
-    the default policy of all operators of this package; set ``retry_policy`` on a task to replace it.
+    Everything else, including errors of other packages, is left to the task's ``retries`` and
+    ``retry_delay``. This is the default policy of all operators of this package; set
+    ``retry_policy`` on a task to replace it.
     """
 
     def evaluate(

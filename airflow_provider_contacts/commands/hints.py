@@ -20,7 +20,8 @@ def explain_no_matches(
 ) -> str:
     """Return why a listing may have found no contacts.
 
-    It reads up to 500 contacts to find tags and stages that differ from the wanted ones only slightly.
+    It reads up to 500 contacts to find tags and stages that differ from the wanted ones only
+    slightly.
     """
     if not filters and condition is None:
         return "There are no contacts."

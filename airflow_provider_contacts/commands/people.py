@@ -41,7 +41,8 @@ def _print_person(connection: sa.Connection, people: sa.Table, text: str) -> Non
     rows = find_person_rows(connection, people, *parse_reference(text, "--person"))
     if not rows:
         raise InvalidRequest(
-            f"{text} belongs to no person in {people.name!r}. Export the contacts, and run ResolvePeopleOperator."
+            f"{text} belongs to no person in {people.name!r}. Export the contacts, and run "
+            "ResolvePeopleOperator."
         )
     print_rows(rows, "table")
 

@@ -1,15 +1,17 @@
 """Conditions that mean the same for every vendor.
 
-Conditions combine with ``&``, ``|`` and ``~``. Wherever a condition is accepted, its JSON is accepted too. ::
+Conditions combine with ``&``, ``|`` and ``~``. Wherever a condition is accepted, its JSON is
+accepted too. ::
 
     Replied() & ~Tagged("Do not chase")
     {"condition": "all", "of": [{"condition": "replied"},
                                 {"condition": "not", "of": {"condition": "tagged", "name": "Do not chase"}}]}
 
-A condition evaluates to True, False or None, where None means that the vendor does not report the answer. A contact
-*matches* only if the condition is True. An unknown reply therefore matches neither ``Replied()`` nor
-``~Replied()``. A missing tag, stage or phone number counts as False only if the record shows that it is missing: if
-a record has no ``tags``, neither ``Tagged("VIP")`` nor ``~Tagged("VIP")`` matches.
+A condition evaluates to True, False or None, where None means that the vendor does not report the
+answer. A contact *matches* only if the condition is True. An unknown reply therefore matches
+neither ``Replied()`` nor ``~Replied()``. A missing tag, stage or phone number counts as False only
+if the record shows that it is missing: if a record has no ``tags``, neither ``Tagged("VIP")`` nor
+``~Tagged("VIP")`` matches.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from airflow_provider_contacts.conditions.base import Condition, all_of
 from airflow_provider_contacts.conditions.times import TimeLike, to_time
 from airflow_provider_contacts.contact import Contact
 
-# Final invitation states. The vendor's API docs do not list the states, so any other state is unknown.
+# Final invitation states. The vendor's API docs do not list the states, so any other state is
+# unknown.
 _FINAL_INVITATION_STATES = frozenset(
     {"accepted", "declined", "rejected", "withdrawn", "canceled", "cancelled", "expired"}
 )
@@ -21,10 +22,10 @@ _FINAL_INVITATION_STATES = frozenset(
 class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True, omit_defaults=True):
     """The contact has replied.
 
-    :param since: only count replies after this time: a time, a date (midnight UTC), or a duration before now such as ``7d``.
-        A time without a zone is in UTC.
-    :param interaction_counts: whether a last interaction after ``since`` counts as a reply, if the record does not report
-        when the contact replied. It may be a message to the contact.
+    :param since: only count replies after this time: a time, a date (midnight UTC), or a duration
+        before now such as ``7d``. A time without a zone is in UTC.
+    :param interaction_counts: whether a last interaction after ``since`` counts as a reply, if the
+        record does not report when the contact replied. It may be a message to the contact.
     """
 
     text_field: ClassVar[str] = "since"
@@ -44,7 +45,8 @@ class Replied(Condition, frozen=True, tag="replied", forbid_unknown_fields=True,
         since = to_time(self.since)
         if contact.replied_at is not None:
             return contact.replied_at > since
-        # The last interaction is the reply or came after it, so it proves only that there was no later reply.
+        # The last interaction is the reply or came after it, so it proves only that there was no
+        # later reply.
         if contact.last_interaction_at is None:
             return None
         if contact.last_interaction_at <= since:
@@ -57,8 +59,10 @@ class InvitationPending(
 ):
     """An invitation is pending.
 
-    :param older_than: only count invitations from before this time: a time, a date, or a duration before now such as ``14d``.
-    :param invitation_type: only count invitations of this type, under the vendor's name; case is ignored.
+    :param older_than: only count invitations from before this time: a time, a date, or a duration
+        before now such as ``14d``.
+    :param invitation_type: only count invitations of this type, under the vendor's name; case is
+        ignored.
     """
 
     text_field: ClassVar[str] = "older_than"
@@ -154,33 +158,44 @@ class InStage(
         return contact.stage.casefold() in [name.casefold() for name in self.names]
 
 
-class Opened(Condition, frozen=True, tag="opened", forbid_unknown_fields=True):
+class _HasField(Condition, frozen=True):
+    """A field of the contact is not empty."""
+
+    field: ClassVar[str]
+
+    def evaluate(self, contact: Contact) -> bool | None:
+        is_empty = getattr(contact, self.field) is None
+        return _false_unless_unknown(contact, self.field) if is_empty else True
+
+
+class Opened(_HasField, frozen=True, tag="opened", forbid_unknown_fields=True):
     """The contact has opened an e-mail."""
 
-    def evaluate(self, contact: Contact) -> bool | None:
-        return True if contact.opened_at is not None else _false_unless_unknown(contact, "opened_at")
+    field: ClassVar[str] = "opened_at"
 
 
-class Clicked(Condition, frozen=True, tag="clicked", forbid_unknown_fields=True):
+class Clicked(_HasField, frozen=True, tag="clicked", forbid_unknown_fields=True):
     """The contact has clicked a link in an e-mail."""
 
-    def evaluate(self, contact: Contact) -> bool | None:
-        return True if contact.clicked_at is not None else _false_unless_unknown(contact, "clicked_at")
+    field: ClassVar[str] = "clicked_at"
 
 
-class Bounced(Condition, frozen=True, tag="bounced", forbid_unknown_fields=True):
+class Bounced(_HasField, frozen=True, tag="bounced", forbid_unknown_fields=True):
     """An e-mail to the contact bounced."""
 
-    def evaluate(self, contact: Contact) -> bool | None:
-        return True if contact.bounced_at is not None else _false_unless_unknown(contact, "bounced_at")
+    field: ClassVar[str] = "bounced_at"
 
 
-class Unsubscribed(Condition, frozen=True, tag="unsubscribed", forbid_unknown_fields=True):
+class Unsubscribed(_HasField, frozen=True, tag="unsubscribed", forbid_unknown_fields=True):
     """The contact has unsubscribed."""
 
-    def evaluate(self, contact: Contact) -> bool | None:
-        is_known = contact.unsubscribed_at is not None
-        return True if is_known else _false_unless_unknown(contact, "unsubscribed_at")
+    field: ClassVar[str] = "unsubscribed_at"
+
+
+class HasPhone(_HasField, frozen=True, tag="has_phone", forbid_unknown_fields=True):
+    """The contact has a phone number."""
+
+    field: ClassVar[str] = "phone"
 
 
 class LastInteraction(
@@ -193,9 +208,11 @@ class LastInteraction(
 ):
     """The last interaction with the contact, in either direction, was in the given period.
 
-    It is unknown if the record has no last interaction, because vendors do not report whether there was none.
+    It is unknown if the record has no last interaction, because vendors do not report whether there
+    was none.
 
-    :param before: match interactions before this time: a time, a date, or a duration before now such as ``30d``.
+    :param before: match interactions before this time: a time, a date, or a duration before now
+        such as ``30d``.
     :param after: match interactions after this time.
     """
 
@@ -228,13 +245,6 @@ class LastInteraction(
             return None
         is_before = self.before is None or moment < to_time(self.before)
         return is_before and (self.after is None or moment > to_time(self.after))
-
-
-class HasPhone(Condition, frozen=True, tag="has_phone", forbid_unknown_fields=True):
-    """The contact has a phone number."""
-
-    def evaluate(self, contact: Contact) -> bool | None:
-        return True if contact.phone is not None else _false_unless_unknown(contact, "phone")
 
 
 SIMPLE_CONDITIONS: tuple[type[Condition], ...] = (

@@ -139,8 +139,8 @@ def parse_tag_change(add: object = (), remove: object = (), replace: object = No
     :param add: names, or mappings of ``name`` and ``color``.
     :param remove: names.
     :param replace: like ``add``; an empty list clears the tags.
-    :raises InvalidRequest: if nothing would change, a name is empty, a name is both added and removed, or
-        ``replace`` is combined with the others.
+    :raises InvalidRequest: if nothing would change, a name is empty, a name is both added and
+        removed, or ``replace`` is combined with the others.
     """
     change = TagChange(
         _parse_tags(add, "add"),
@@ -160,7 +160,8 @@ def parse_tag_change(add: object = (), remove: object = (), replace: object = No
 def parse_notes_change(notes: object) -> NotesChange:
     """Validate the argument and return a change of notes.
 
-    :param notes: JSON text, or an object or array to send as JSON; None or an empty string clears the notes.
+    :param notes: JSON text, or an object or array to send as JSON; None or an empty string clears
+        the notes.
     :raises InvalidRequest: if text is not JSON.
     """
     if notes is None or notes == "":

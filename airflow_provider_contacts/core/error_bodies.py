@@ -39,12 +39,13 @@ class ErrorInBody(Exception):
 class ErrorFormat:
     """How a vendor's response bodies report errors.
 
-    The defaults cover what most APIs do: ``{"error": {"code", "message"}}``, ``{"error": "label", "message"}``,
-    ``{"errors": [...]}``, ``{"success": false, "message"}``, and an array of these. A null or empty ``error`` is not
-    an error. A vendor declares what else its API docs show.
+    The defaults cover what most APIs do: ``{"error": {"code", "message"}}``, ``{"error": "label",
+    "message"}``, ``{"errors": [...]}``, ``{"success": false, "message"}``, and an array of these. A
+    null or empty ``error`` is not an error. A vendor declares what else its API docs show.
 
     :param status_key: body key of the HTTP status (400 or above is an error), or an empty string.
-    :param accepts_bare_message: whether a body of only ``code`` and ``message`` is an error, even with status 200.
+    :param accepts_bare_message: whether a body of only ``code`` and ``message`` is an error, even
+        with status 200.
     """
 
     status_key: str = ""
@@ -53,8 +54,8 @@ class ErrorFormat:
     def find_error(self, body: bytes, *, has_error_status: bool = False) -> ReportedError | None:
         """Return the error that a response body reports, or None.
 
-        :param has_error_status: whether the response's HTTP status is an error. Only then is a body with nothing but a
-            ``message`` an error: a successful update may be confirmed by one.
+        :param has_error_status: whether the response's HTTP status is an error. Only then is a body
+            with nothing but a ``message`` an error: a successful update may be confirmed by one.
         :raises MalformedResponse: if the body is not JSON.
         """
         value = decode_json(body)
@@ -97,8 +98,8 @@ class ErrorFormat:
 def decode_json(body: bytes) -> object:
     """Return the JSON value of a response body.
 
-    :raises MalformedResponse: if the body is not JSON. It is transient if the body starts like JSON, because it was
-        then cut short or garbled.
+    :raises MalformedResponse: if the body is not JSON. It is transient if the body starts like
+        JSON, because it was then cut short or garbled.
     """
     body = strip_byte_order_mark(body)
     try:

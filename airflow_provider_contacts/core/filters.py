@@ -1,8 +1,8 @@
 """Validate a vendor's filters and encode them as query parameters.
 
-A vendor declares its filters as a ``TypedDict`` whose keys are its own parameter names. Values may come from Jinja
-templates, so numbers and booleans may be text. No message repeats a value: a filter such as ``search`` contains
-personal data.
+A vendor declares its filters as a ``TypedDict`` whose keys are its own parameter names. Values may
+come from Jinja templates, so numbers and booleans may be text. No message repeats a value: a filter
+such as ``search`` contains personal data.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def validate_filters(
         return {}
     if isinstance(filters, str):
         raise InvalidRequest(
-            f"{vendor}: `filters` is text, but must be a mapping of names to values. If it comes from a template, set "
+            f"{vendor}: `filters` is text, but must be a mapping of names to values. If it comes from a "
+            "template, set "
             "render_template_as_native_obj=True on the DAG."
         )
     if not isinstance(filters, Mapping):
@@ -91,7 +92,8 @@ def validate_filters(
     for name, value in filters.items():
         if name in reserved:
             raise InvalidRequest(
-                f"{vendor}: `{name}` cannot be a filter, because the package sets it to read all pages. To read fewer "
+                f"{vendor}: `{name}` cannot be a filter, because the package sets it to read all pages. To "
+                "read fewer "
                 "contacts, use `limit`."
             )
         if name not in hints:

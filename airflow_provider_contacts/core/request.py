@@ -51,6 +51,7 @@ class Response:
         return decode_json(self.body)
 
 
-# A flow of requests to a vendor: yields requests, receives their responses, returns a result. Attempts, logins and
-# updates are all written this way, so that `requests` and `httpx` can drive the same code (docs/adr/0001).
+# A flow of requests to a vendor: yields requests, receives their responses, returns a result.
+# Attempts, logins and updates are all written this way, so that `requests` and `httpx` can drive
+# the same code (docs/adr/0001).
 Flow = Generator[Request, Response, Result]

@@ -127,7 +127,8 @@ def parse_connection(
         base_url = default_url
     else:
         raise InvalidConnection(
-            f"Connection {conn_id!r} has no Host. Enter the URL of your {vendor_title} instance in the field Host."
+            f"Connection {conn_id!r} has no Host. Enter the URL of your {vendor_title} instance in the field "
+            "Host."
         )
     for part, value in (("login", login), ("password", password)):
         if value and any(ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in value):
@@ -219,7 +220,8 @@ def _parse_base_url(host: str, port: int | None, schema: str | None, allow_http:
         raise InvalidConnection(not_a_url) from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidConnection(
-            f"Host of {where} must not contain a user name, a password or a query. Enter secrets in the other fields."
+            f"Host of {where} must not contain a user name, a password or a query. Enter secrets in the "
+            "other fields."
         )
     hostname = parts.hostname or ""
     has_invalid_characters = not host.isprintable() or "\\" in host or " " in host

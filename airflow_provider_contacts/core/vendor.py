@@ -34,14 +34,17 @@ def _no_filters(_condition: Condition, _wanted: bool) -> Filters | None:
 class ConditionSupport:
     """How a vendor supports one kind of condition.
 
-    :param to_filters: returns the filters that express the condition (or, with False, for its negation),
-        or None if its filters cannot express it.
+    :param to_filters: returns the filters that express the condition (or, with False, for its
+        negation), or None if its filters cannot express it.
     :param is_on_record: whether records report it.
-    :param record_filter: the filter that the user must set for records to report it, or an empty string.
-    :param required_filter: the filter that the user must set for the vendor to answer, or an empty string.
-    :param is_exact: returns whether the vendor's filter expresses the condition fully. If so, contacts
-        whose record does not report it are kept, otherwise they are dropped.
-    :param explain_unsupported: returns why the vendor cannot answer this particular condition as a sentence, or an empty string.
+    :param record_filter: the filter that the user must set for records to report it, or an empty
+        string.
+    :param required_filter: the filter that the user must set for the vendor to answer, or an empty
+        string.
+    :param is_exact: returns whether the vendor's filter expresses the condition fully. If so,
+        contacts whose record does not report it are kept, otherwise they are dropped.
+    :param explain_unsupported: returns why the vendor cannot answer this particular condition as a
+        sentence, or an empty string.
     """
 
     to_filters: Callable[[Condition, bool], Filters | None] = _no_filters
@@ -63,7 +66,8 @@ class ConditionSupport:
         """Support a condition with fixed filters.
 
         :param filters: select contacts for which the condition holds.
-        :param negated: select contacts for which it does not hold, or None if the vendor has no such filters.
+        :param negated: select contacts for which it does not hold, or None if the vendor has no
+            such filters.
         """
         return cls(
             to_filters=lambda _condition, wanted: filters if wanted else negated,
@@ -106,19 +110,24 @@ class ListEndpoint:
     The structs are the vendor's own, so their types are not known here.
 
     :param path: path below the base URL.
-    :param filters: a ``TypedDict`` of the documented query parameters, without those that paging sets.
+    :param filters: a ``TypedDict`` of the documented query parameters, without those that paging
+        sets.
     :param paging: how the listing is divided into pages.
-    :param envelope: struct of a response, generic in the record, derived from ``decoding.Envelope``.
+    :param envelope: struct of a response, generic in the record, derived from
+        ``decoding.Envelope``.
     :param record: struct of one contact as the vendor sends it.
     :param unpack: returns the page in an envelope.
-    :param to_contact: makes a contact from a record, the listing's scope, and the record's bytes or UNSET.
-    :param key_record: struct of the fields that identify a contact, or None. With it, listings that need nothing else are
-        faster.
+    :param to_contact: makes a contact from a record, the listing's scope, and the record's bytes or
+        UNSET.
+    :param key_record: struct of the fields that identify a contact, or None. With it, listings that
+        need nothing else are faster.
     :param to_key: returns account id and contact id of a ``key_record``, as ``to_contact`` does.
     :param conditions: the conditions that the vendor supports, by their JSON names.
-    :param default_filters: returns what to send in addition to the user's filters, such as a default scope.
+    :param default_filters: returns what to send in addition to the user's filters, such as a
+        default scope.
     :param account_id: returns the account id of a listing whose records do not contain one.
-    :param explain_gap: returns why a listing with some filters may leave contacts out as a sentence, or an empty string.
+    :param explain_gap: returns why a listing with some filters may leave contacts out as a
+        sentence, or an empty string.
     """
 
     path: str
@@ -144,7 +153,8 @@ def require_id_format(pattern: str, problem: str, *, account_problem: str = "") 
 
     :param pattern: a regular expression, for ASCII, that a contact id matches as a whole.
     :param problem: what is wrong with an id that does not match, as a sentence.
-    :param account_problem: the same for account ids, if they have the format too, or an empty string.
+    :param account_problem: the same for account ids, if they have the format too, or an empty
+        string.
     """
     is_valid = re.compile(pattern, re.ASCII).fullmatch
 
@@ -161,16 +171,20 @@ def require_id_format(pattern: str, problem: str, *, account_problem: str = "") 
 class UpdateSupport:
     """Which changes a vendor's API can make.
 
-    ``tags``, ``notes`` and ``stage`` take a contact id, an account id and a change. They yield requests, receive the
-    responses, and return the contact after the change, or None if the vendor does not send it.
+    ``tags``, ``notes`` and ``stage`` take a contact id, an account id and a change. They yield
+    requests, receive the responses, and return the contact after the change, or None if the vendor
+    does not send it.
 
     :param check_ids: raises InvalidRequest for a malformed contact id or account id.
-    :param resolve_stage: takes a change of stage and the number of contacts to change, and returns the change as the
-        vendor needs it. It runs once, before the first contact.
-    :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were changed.
+    :param resolve_stage: takes a change of stage and the number of contacts to change, and returns
+        the change as the vendor needs it. It runs once, before the first contact.
+    :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were
+        changed.
     :param bulk_limit: how many ids ``bulk_stage`` takes.
-    :param default_stop: the change that the action ``default`` makes, or None if an author has to choose one.
-    :param opt_out_stage: the stage of contacts who have opted out, or an empty string. Stopping outreach must not move them to a milder one.
+    :param default_stop: the change that the action ``default`` makes, or None if an author has to
+        choose one.
+    :param opt_out_stage: the stage of contacts who have opted out, or an empty string. Stopping
+        outreach must not move them to a milder one.
     """
 
     check_ids: Callable[[str, str], None] = lambda _contact_id, _account_id: None
@@ -210,13 +224,15 @@ class Vendor:
     :param contacts: how contacts are listed.
     :param updates: which changes can be made.
     :param rates: published rate limits, as pairs of a number of requests and a window in seconds.
-    :param probe: returns the cheapest request that needs the credentials; by default the first contact is listed.
+    :param probe: returns the cheapest request that needs the credentials; by default the first
+        contact is listed.
     :param error_format: how response bodies report errors.
-    :param error_labels: error classes by the vendor's label, where the HTTP status alone is misleading.
+    :param error_labels: error classes by the vendor's label, where the HTTP status alone is
+        misleading.
     :param credential_fields: the form fields to check after a 401; by default the password field.
     :param scope_field: the form field to check if a listing is not found, or an empty string.
-    :param list_account_ids: yields requests, and returns the ids of all accounts that the connection reads, or None if a listing has
-        the accounts of its own filters.
+    :param list_account_ids: yields requests, and returns the ids of all accounts that the
+        connection reads, or None if a listing has the accounts of its own filters.
     :param list_scopes: yields requests, and returns the ids that ``scope_field`` may contain.
     """
 

@@ -15,7 +15,8 @@ from airflow_provider_contacts.errors import ContactsError
 _MAX_IDS_IN_MESSAGE = 20
 # The longest pause after repeated failures.
 _MAX_FAILURE_PAUSE_SECONDS = 900.0
-# Random jitter as a fraction of the interval, so that polls of several triggers do not arrive together.
+# Random jitter as a fraction of the interval, so that polls of several triggers do not arrive
+# together.
 _JITTER_FRACTION = 0.05
 _MAX_DOUBLINGS = 30
 
@@ -107,7 +108,8 @@ class WaitState:
         ids = ["/".join(filter(None, identity)) for identity in self.missing[:_MAX_IDS_IN_MESSAGE]]
         more = len(self.missing) - len(ids)
         return (
-            f"{self.matching} of {len(self.contacts)} contacts match, {self.min_count} required; no match yet, or not reported "
+            f"{self.matching} of {len(self.contacts)} contacts match, {self.min_count} required; no match "
+            "yet, or not reported "
             f"by the vendor: {', '.join(ids) or 'none'}{f' and {more} more' if more else ''}"
         )
 

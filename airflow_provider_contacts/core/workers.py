@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 def submit(function: Callable[[], Result], name: str) -> Future[Result]:
     """Run a function in a new daemon thread and return its future.
 
-    The interpreter waits for the threads of a pool when it exits, so a killed task would hang on a slow vendor. It does
-    not wait for daemon threads (docs/adr/0005).
+    The interpreter waits for the threads of a pool when it exits, so a killed task would hang on a
+    slow vendor. It does not wait for daemon threads (docs/adr/0005).
 
     :param name: the thread's name.
     """

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # How long to wait for another task's transaction on SQLite.
 _SQLITE_BUSY_TIMEOUT_SECONDS = 60
-# Providers by connection type. Others are not guessed: a wrong name may be another project's package.
+# Providers by connection type. Others are not guessed: a wrong name may be another project's
+# package.
 _PROVIDERS = {
     "gcpbigquery": "google",
     "mssql": "microsoft-mssql",
@@ -83,7 +84,8 @@ def _create_engine(conn_id: str) -> sa.Engine:
     import sqlalchemy as sa
 
     connection = find_connection(conn_id)
-    # Contacts must not appear in logs and errors. A server may close a connection that is idle for long.
+    # Contacts must not appear in logs and errors. A server may close a connection that is idle for
+    # long.
     options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
     if connection.conn_type == "sqlite":
         options["connect_args"] = {"timeout": _SQLITE_BUSY_TIMEOUT_SECONDS}
@@ -91,11 +93,13 @@ def _create_engine(conn_id: str) -> sa.Engine:
         engine: sa.Engine = _find_database_hook(connection, conn_id).get_sqlalchemy_engine(options)
     except ImportError as error:
         raise InvalidRequest(
-            f"Connection {conn_id!r} ({connection.conn_type}) needs the Python package {error.name}, which is not installed."
+            f"Connection {conn_id!r} ({connection.conn_type}) needs the Python package {error.name}, which "
+            "is not installed."
         ) from None
     except (ValueError, sa.exc.ArgumentError) as error:
         raise InvalidRequest(
-            f"Connection {conn_id!r} has an invalid setting for SQLAlchemy ({type(error).__name__}). Check its Extra."
+            f"Connection {conn_id!r} has an invalid setting for SQLAlchemy ({type(error).__name__}). Check "
+            "its Extra."
         ) from None
     return engine
 
@@ -122,7 +126,8 @@ def _missing_provider(conn_id: str, conn_type: str) -> InvalidRequest:
     name = _PROVIDERS.get(conn_type)
     advice = f": pip install apache-airflow-providers-{name}" if name else "."
     return InvalidRequest(
-        f"Connection {conn_id!r} has the type {conn_type!r}, which no installed provider supports. If it is a database, "
+        f"Connection {conn_id!r} has the type {conn_type!r}, which no installed provider supports. If it is "
+        "a database, "
         f"install its provider{advice}"
     )
 

@@ -34,7 +34,8 @@ def require_tested(dialect: str, *, allow_untested: bool) -> None:
     """
     if dialect not in TESTED_DIALECTS and not allow_untested:
         raise InvalidRequest(
-            f"Writing to the database {dialect!r} is not tested. SQLite, PostgreSQL, MySQL and MariaDB are. Set "
+            f"Writing to the database {dialect!r} is not tested. SQLite, PostgreSQL, MySQL and MariaDB are. "
+            "Set "
             "allow_untested_dialect=True to try it nevertheless."
         )
 
@@ -46,7 +47,8 @@ def require_schema_support(dialect: str, schema: str | None) -> None:
     """
     if dialect == "sqlite" and schema not in (None, "main"):
         raise InvalidRequest(
-            'SQLite has no schemas. Write only the name of the table, without a connection or schema, such as "contacts".'
+            "SQLite has no schemas. Write only the name of the table, without a connection or schema, such "
+            'as "contacts".'
         )
 
 
@@ -55,8 +57,8 @@ def build_column_types() -> Mapping[str, Any]:
     import sqlalchemy as sa
     from sqlalchemy.dialects import mysql
 
-    # MySQL's TEXT holds 64 kB, its times have no fraction, and it compares text without regard to case. SQL Server's
-    # TEXT holds one code page only.
+    # MySQL's TEXT holds 64 kB, its times have no fraction, and it compares text without regard to
+    # case. SQL Server's TEXT holds one code page only.
     text = _for_mysql(sa.UnicodeText(), mysql.LONGTEXT(charset="utf8mb4"))
     return {
         "text": text,
@@ -109,7 +111,8 @@ def create_temporary_table(
     try:
         connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {format_table(temporary)} {source}")
     except sa.exc.DBAPIError as error:
-        # MySQL cannot be asked for the privilege, and MariaDB has no temporary tables with partitions. The transaction goes on.
+        # MySQL cannot be asked for the privilege, and MariaDB has no temporary tables with
+        # partitions. The transaction goes on.
         if error.connection_invalidated or dialect.name == "postgresql":
             raise
         return None
@@ -144,10 +147,12 @@ def lock_contacts(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterato
         connection.exec_driver_sql("SET time_zone = '+00:00'")
     names = [f"contacts-{lock_id & (2**64 - 1):016x}" for lock_id in lock_ids] if dialect in _MYSQL else []
     for name in names:
-        # A transaction sees what was committed before its first read of a table, so all locks come first.
+        # A transaction sees what was committed before its first read of a table, so all locks come
+        # first.
         if connection.scalar(sa.select(sa.func.get_lock(name, _LOCK_TIMEOUT_SECONDS))) != 1:
             raise ContactsError(
-                f"Timed out after {_LOCK_TIMEOUT_SECONDS} s waiting for another task that writes the same contacts. Nothing "
+                f"Timed out after {_LOCK_TIMEOUT_SECONDS} s waiting for another task that writes the same "
+                "contacts. Nothing "
                 "was written. Retry later, or check for a hanging task or transaction.",
                 transient=True,
             )

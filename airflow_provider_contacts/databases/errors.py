@@ -31,7 +31,8 @@ _REASONS_BY_SQLSTATE = {
     "55P03": "another transaction holds a lock",
     "57014": "a statement was canceled or timed out",
 }
-# The same by the numbers of MySQL: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
+# The same by the numbers of MySQL:
+# https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html
 _REASONS_BY_MYSQL_NUMBER = {
     1021: "the disk is full",
     1040: "there are too many connections",

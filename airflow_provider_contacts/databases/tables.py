@@ -66,7 +66,8 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_onl
     if not inspector.has_table(table.name, schema=table.schema):
         if not create:
             raise InvalidRequest(
-                "The table does not exist, and `create_table` is false. Create it, or set `create_table=True`."
+                "The table does not exist, and `create_table` is false. Create it, or set "
+                "`create_table=True`."
             )
         try:
             table.create(engine, checkfirst=True)
@@ -90,7 +91,8 @@ def require_table(
 ) -> None:
     """Verify a table that is only read.
 
-    :param allow_other_columns: whether the table may have columns that the definition lacks, and stricter ones.
+    :param allow_other_columns: whether the table may have columns that the definition lacks, and
+        stricter ones.
     :param writer: what creates it, for messages.
     :raises InvalidRequest: if it does not exist, or is incompatible.
     """
@@ -99,7 +101,8 @@ def require_table(
     inspector = sa.inspect(engine)
     if not inspector.has_table(table.name, schema=table.schema):
         raise InvalidRequest(
-            f"The table {table.name!r} does not exist, so nothing was written. Check its name, or create it with {writer}."
+            f"The table {table.name!r} does not exist, so nothing was written. Check its name, or create it "
+            f"with {writer}."
         )
     _verify(inspector, table, allow_other_columns=allow_other_columns)
 
@@ -111,7 +114,8 @@ def _verify(inspector: sa.Inspector, table: sa.Table, *, allow_other_columns: bo
     ]
     if problems:
         raise InvalidRequest(
-            f"The table {table.name!r} is incompatible: {'; '.join(problems)}. Change these columns, or use another table."
+            f"The table {table.name!r} is incompatible: {'; '.join(problems)}. Change these columns, or use "
+            "another table."
         )
 
 

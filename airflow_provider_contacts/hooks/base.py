@@ -30,7 +30,8 @@ from airflow_provider_contacts.hooks.connections import (
 )
 from airflow_provider_contacts.hooks.updating import ContactUpdates
 
-# What sends requests is imported when a hook is used: every DAG file imports this one, and that takes 30 ms less.
+# What sends requests is imported when a hook is used: every DAG file imports this one, and that
+# takes 30 ms less.
 if TYPE_CHECKING:
     import requests
 
@@ -52,11 +53,13 @@ Result = TypeVar("Result")
 class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     """Read and update the contacts of one vendor through one Airflow connection.
 
-    Use a vendor's own hook, or :meth:`for_connection` if the connection decides which vendor it is. A subclass declares
-    ``vendor``; its connection type, title and default connection follow from that.
+    Use a vendor's own hook, or :meth:`for_connection` if the connection decides which vendor it is.
+    A subclass declares ``vendor``; its connection type, title and default connection follow from
+    that.
 
     :param contacts_conn_id: the Airflow connection; by default ``<vendor>_default``.
-    :param page_size: contacts per request; by default the connection's, or the most that the vendor returns.
+    :param page_size: contacts per request; by default the connection's, or the most that the vendor
+        returns.
     :param log: where log lines go; by default Airflow's log of this hook.
     """
 
@@ -95,7 +98,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     ) -> ContactsHook[Any]:
         """Return the hook of the vendor that a connection belongs to.
 
-        :raises InvalidConnection: if the connection does not exist, has another type, or a setting is invalid.
+        :raises InvalidConnection: if the connection does not exist, has another type, or a setting
+            is invalid.
         """
         connection = find_connection(contacts_conn_id, cls)
         hook_class = registry.require_hook_class(connection.conn_type or "", contacts_conn_id)
@@ -143,14 +147,16 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     def list_account_ids(self) -> list[str]:
         """Return the ids of the accounts that a listing without filters reads.
 
-        Accounts that appear on listed contacts may be left out. The list is empty if the vendor does not report accounts.
+        Accounts that appear on listed contacts may be left out. The list is empty if the vendor
+        does not report accounts.
         """
         if self.vendor.list_account_ids is not None:
             try:
                 return self.run_flow(self.vendor.list_account_ids())
             except (NotFound, InvalidRequest, MalformedResponse) as error:
                 self._logger.warning(
-                    "Could not list the accounts. Contacts of accounts that returned none are not marked as removed. %s",
+                    "Could not list the accounts. Contacts of accounts that returned none are not marked as "
+                    "removed. %s",
                     error,
                 )
                 return []
@@ -166,8 +172,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     def get_conn(self) -> requests.Session:
         """Return a ``requests`` session that sends the connection's credentials.
 
-        It sends them to the vendor's origin only, even if a redirect leads elsewhere. A Tether connection with a login
-        has no permanent credential, so its session has none.
+        It sends them to the vendor's origin only, even if a redirect leads elsewhere. A Tether
+        connection with a login has no permanent credential, so its session has none.
         """
         return self._get_transport(self.settings).backend.session
 
@@ -182,20 +188,23 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     ) -> Iterator[Contact]:
         """Iterate over the contacts and fetch pages lazily.
 
-        Filters, condition and connection are checked when this method is called, before any request.
+        Filters, condition and connection are checked when this method is called, before any
+        request.
 
         :param filters: the vendor's own parameters; see the vendor's ``…Filters`` class.
-        :param condition: return only contacts that match, in addition to the filters. It is pushed down to the vendor's
-            filters where possible. All records are then tested.
+        :param condition: return only contacts that match, in addition to the filters. It is pushed
+            down to the vendor's filters where possible. All records are then tested.
         :param limit: stop after this many contacts.
         :param raw: whether contacts keep the vendor's JSON; reading is faster without it.
-        :param strict: whether a listing that does not reach the vendor's total is an error even if two passes in a row
-            returned the same contacts, or ``on_incomplete`` is ``warn``. Use it if a missing contact means something, such
-            as that it was deleted.
+        :param strict: whether a listing that does not reach the vendor's total is an error even if
+            two passes in a row returned the same contacts, or ``on_incomplete`` is ``warn``. Use it
+            if a missing contact means something, such as that it was deleted.
         :return: an iterator that ends after the last contact. Each contact is returned once.
         :raises InvalidRequest: if a filter, the condition or the limit is invalid.
-        :raises UnsupportedByVendor: if the vendor does not support the condition; names the vendors that do.
-        :raises IncompleteListing: at the end, if contacts kept moving between pages while they were read.
+        :raises UnsupportedByVendor: if the vendor does not support the condition; names the vendors
+            that do.
+        :raises IncompleteListing: at the end, if contacts kept moving between pages while they were
+            read.
         :raises ContactsError: if a request fails; the subclass states the cause.
         """
         request = self._prepare(self.settings, filters, condition, limit=limit, raw=raw, strict=strict)
@@ -206,7 +215,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     ) -> Iterator[Contact]:
         """Iterate over the contacts as :meth:`list_contacts` does, if only the vendor's JSON is of interest.
 
-        :return: contacts with their key and ``raw``. Other fields may be empty, whatever the vendor reports.
+        :return: contacts with their key and ``raw``. Other fields may be empty, whatever the vendor
+            reports.
         """
         request = self._prepare(self.settings, filters, condition, keys_only=True)
         return self._with_lineage(self._make_reader(self.settings).read(request))
@@ -234,7 +244,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     ) -> AsyncGenerator[Contact, None]:
         """Async version of :meth:`list_contacts`; the arguments are checked when iteration starts.
 
-        To stop before the end, close it: ``async with contextlib.aclosing(hook.alist_contacts()) as contacts``.
+        To stop before the end, close it: ``async with contextlib.aclosing(hook.alist_contacts()) as
+        contacts``.
         """
         settings = await self.asettings()
         request = self._prepare(settings, filters, condition, limit=limit, raw=raw, strict=strict)
@@ -256,7 +267,8 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         It looks up once what all updates share, such as the id of a stage.
 
         :param count: how many contacts will be changed.
-        :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors that can.
+        :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors
+            that can.
         """
         self.require_update_support(change.kind)
         from airflow_provider_contacts.core.updates.run import Updater

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from airflow_provider_contacts.core.settings import Settings
     from airflow_provider_contacts.core.vendor import Vendor
 
-# Airflow 3.3.2 made connection lookups in event loops safe, and added this method. Earlier versions mask secrets with a
-# blocking call, which raises DeadlockImminentError while another one is in flight.
+# Airflow 3.3.2 made connection lookups in event loops safe, and added this method. Earlier versions
+# mask secrets with a blocking call, which raises DeadlockImminentError while another one is in
+# flight.
 _HAS_SAFE_ASYNC = hasattr(Connection, "aextra_dejson")
 
 
@@ -84,7 +85,8 @@ async def amask_secret(secret: str) -> None:
 def _parse(connection: Connection, extra: object, conn_id: str, vendor: Vendor) -> Settings:
     if connection.conn_type != vendor.name:
         raise InvalidConnection(
-            f"Connection {conn_id!r} has the type {connection.conn_type!r}, but {vendor.title} needs {vendor.name!r}."
+            f"Connection {conn_id!r} has the type {connection.conn_type!r}, but {vendor.title} needs "
+            f"{vendor.name!r}."
         )
     # Airflow returns an empty mapping for text that it cannot parse.
     is_unreadable = not extra and (connection.extra or "").strip() not in ("", "{}", "null")

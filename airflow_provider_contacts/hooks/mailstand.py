@@ -228,7 +228,8 @@ def _has_time(condition: Condition) -> bool:
 
 
 def _credentials(settings: Settings) -> Credentials:
-    # The key is the user name and the password is empty: https://mailstand.readme.io/reference/authentication
+    # The key is the user name and the password is empty:
+    # https://mailstand.readme.io/reference/authentication
     key = settings.require_password()
     return Credentials({"Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()})
 
@@ -237,7 +238,8 @@ def _default_filters(filters: Filters, settings: Settings) -> Filters:
     workspace = filters.get("workspace") or settings.option("workspace")
     if not workspace:
         raise errors.InvalidConnection(
-            "Mailstand lists the contacts of one workspace. Enter it in the field Workspace (`workspace` in Extra) of "
+            "Mailstand lists the contacts of one workspace. Enter it in the field Workspace (`workspace` in "
+            "Extra) of "
             f"connection {settings.conn_id!r}, or set the filter `workspace`."
         )
     return {"workspace": workspace}
@@ -259,7 +261,8 @@ def _resolve_stage(change: StageChange, _count: int) -> Flow[StageChange]:
     names = {name.casefold(): name for name in _WRITABLE_STAGES}
     if change.stage.casefold() not in names:
         raise errors.InvalidRequest(
-            f"Mailstand allows setting these stages: {', '.join(_WRITABLE_STAGES)}. Mailstand sets the others itself."
+            f"Mailstand allows setting these stages: {', '.join(_WRITABLE_STAGES)}. Mailstand sets the "
+            "others itself."
         )
     if change.campaign is None or not re.fullmatch(r"all|camp_\w+", change.campaign, re.ASCII):
         raise errors.InvalidRequest(
@@ -325,7 +328,8 @@ MAILSTAND = Vendor(
         check_ids=require_id_format(r"contact_\w+", "A Mailstand contact id must look like `contact_…`."),
         stage=_update_stage,
         resolve_stage=_resolve_stage,
-        # Do Not Contact is for people who have asked for it: https://mailstand.readme.io/reference/edit-contact
+        # Do Not Contact is for people who have asked for it:
+        # https://mailstand.readme.io/reference/edit-contact
         default_stop=StageChange("Not Interested", "all"),
         opt_out_stage=_OPT_OUT_STAGE,
     ),
@@ -347,13 +351,13 @@ MAILSTAND = Vendor(
 class MailstandHook(ContactsHook[MailstandFilters]):
     """Read Mailstand contacts and set their stage.
 
-    The API has no filter by time of change, and its ``last_updated`` is relative English text, so every listing is a
-    full one.
+    The API has no filter by time of change, and its ``last_updated`` is relative English text, so
+    every listing is a full one.
 
     API docs: https://mailstand.readme.io/reference/list-all-contacts
 
-    :param contacts_conn_id: connection of type ``mailstand``: the password is the API key, ``workspace`` in Extra is
-        the workspace to read unless a filter names another one.
+    :param contacts_conn_id: connection of type ``mailstand``: the password is the API key,
+        ``workspace`` in Extra is the workspace to read unless a filter names another one.
     :param page_size: contacts per request, at most 2000, which is the default.
     """
 

@@ -1,7 +1,8 @@
 """Registry of the vendors' hooks.
 
-Every module of this package is imported once, and every subclass of ``ContactsHook`` that declares a vendor registers
-itself. Adding a file is therefore enough to add a vendor. A vendor in another package is found through Airflow.
+Every module of this package is imported once, and every subclass of ``ContactsHook`` that declares
+a vendor registers itself. Adding a file is therefore enough to add a vendor. A vendor in another
+package is found through Airflow.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
 
     :param vendor_names: connection types.
     :raises InvalidRequest: if a vendor is unknown.
-    :raises UnsupportedByVendor: if a vendor's records do not report it; the message names the vendors whose records do.
+    :raises UnsupportedByVendor: if a vendor's records do not report it; the message names the
+        vendors whose records do.
     """
     for vendor_name in vendor_names:
         with contextlib.suppress(LookupError):  # reported below
@@ -120,7 +122,8 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
     vendors = {vendor.name: vendor for vendor in list_vendors()}
     if not vendor_names <= vendors.keys():
         raise InvalidRequest(
-            f"Some contacts belong to an unknown vendor. Installed vendors: {_titles(list(vendors.values()))}."
+            "Some contacts belong to an unknown vendor. Installed vendors: "
+            f"{_titles(list(vendors.values()))}."
         )
     for simple in condition.simple_conditions():
         name = get_condition_name(simple)
@@ -132,7 +135,8 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
         for vendor_name in sorted(vendor_names):
             if vendors[vendor_name] not in able:
                 raise UnsupportedByVendor(
-                    f"{vendors[vendor_name].title} records do not report the condition `{name}`. Vendors whose records "
+                    f"{vendors[vendor_name].title} records do not report the condition `{name}`. Vendors "
+                    "whose records "
                     f"do: {_titles(able)}.",
                     condition=name,
                 )
@@ -147,7 +151,8 @@ def explain_record_filters(condition: Condition, vendor_names: set[str]) -> str:
             support = vendor.contacts.conditions.get(name)
             if support is not None and support.record_filter:
                 sentences.append(
-                    f" {vendor.title} records report the condition `{name}` only in a listing with the filter "
+                    f" {vendor.title} records report the condition `{name}` only in a listing with the "
+                    "filter "
                     f"`{support.record_filter}`."
                 )
     return "".join(dict.fromkeys(sentences))

@@ -41,8 +41,8 @@ Id = Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]*\Z", description='a decim
 class TalkToHumansFilters(TypedDict, total=False):
     """Filters of ``GET /v1/contacts``, under their own names.
 
-    ``search`` matches profile, tags, notes, work history and company; ``query`` matches name, headline, company, role,
-    handle and profile URL. ``tag`` is the name of one tag.
+    ``search`` matches profile, tags, notes, work history and company; ``query`` matches name,
+    headline, company, role, handle and profile URL. ``tag`` is the name of one tag.
     """
 
     account_id: Annotated[list[Id], FilterHelp("Contacts in these LinkedIn accounts.", "42")]
@@ -205,7 +205,8 @@ def _explain_unsupported_replied(condition: Condition) -> str:
     if not isinstance(condition, Replied) or condition.since is None or condition.interaction_counts:
         return ""
     return (
-        "TalkToHumans does not report when a contact has replied, only when the last interaction was, which may be a "
+        "TalkToHumans does not report when a contact has replied, only when the last interaction was, which "
+        "may be a "
         "message of yours. Leave `since` out, or set `interaction_counts` to accept any interaction after it."
     )
 
@@ -233,8 +234,8 @@ def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Flow[Co
         return (yield from _update(contact_id, account_id, {"tags": tags}))
     if not change.replace:
         return (yield from _update(contact_id, account_id, {"tags": {"set": []}}))
-    # The page does not show the items of `tags.set`. Adding the wanted tags and then removing the others has the same
-    # effect, in documented shapes.
+    # The page does not show the items of `tags.set`. Adding the wanted tags and then removing the
+    # others has the same effect, in documented shapes.
     added = {"tags": {"add": _tag_objects(change.replace)}}
     contact = yield from _update(contact_id, account_id, added)
     wanted = {name for name, _ in change.replace}
@@ -352,8 +353,8 @@ TALKTOHUMANS = Vendor(
 class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
     """Read and update TalkToHumans contacts.
 
-    A person known to several LinkedIn accounts is one contact per account, distinguished by ``account_id``. The API
-    returns neither e-mail addresses nor phone numbers.
+    A person known to several LinkedIn accounts is one contact per account, distinguished by
+    ``account_id``. The API returns neither e-mail addresses nor phone numbers.
 
     API docs: https://talktohumans.app/docs/developers/contacts/list-contacts
 
@@ -366,8 +367,9 @@ class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
     def list_accounts(self) -> list[dict[str, Any]]:
         """Return the LinkedIn accounts of the workspace, as the vendor sends them.
 
-        The API docs name ``GET /v1/accounts`` as the source of account ids but do not show its response. An array at
-        ``data.accounts`` or ``data`` is accepted, with the paging of the other lists if it reports that more follow.
+        The API docs name ``GET /v1/accounts`` as the source of account ids but do not show its
+        response. An array at ``data.accounts`` or ``data`` is accepted, with the paging of the
+        other lists if it reports that more follow.
 
         :return: dicts with at least ``account_id``.
         :raises MalformedResponse: if the response has no such array.

@@ -39,10 +39,11 @@ _NAME = "tether"
 class TetherFilters(TypedDict, total=False):
     """Filters of ``GET /api/contacts``, under their own names.
 
-    ``ownerFilter`` is ``my``, ``all``, ``team``, ``unassigned`` or a user's id. The API's default is ``my``, which
-    hides most contacts, so ``all`` is sent unless ``ownerFilter`` or ``owner`` is set. ``search`` matches name, phone
-    number and e-mail address. The three ranges are objects, or JSON text; ``dateRange`` is ``{"start": …, "end": …}``,
-    and the keys of the other two are not documented.
+    ``ownerFilter`` is ``my``, ``all``, ``team``, ``unassigned`` or a user's id. The API's default
+    is ``my``, which hides most contacts, so ``all`` is sent unless ``ownerFilter`` or ``owner`` is
+    set. ``search`` matches name, phone number and e-mail address. The three ranges are objects, or
+    JSON text; ``dateRange`` is ``{"start": …, "end": …}``, and the keys of the other two are not
+    documented.
     """
 
     search: Annotated[
@@ -53,7 +54,8 @@ class TetherFilters(TypedDict, total=False):
     ownerFilter: Annotated[
         str,
         FilterHelp(
-            "`my`, `all`, `team`, `unassigned` or the id of a user. `all` is sent unless this or `owner` is set.",
+            "`my`, `all`, `team`, `unassigned` or the id of a user. `all` is sent unless this or `owner` is "
+            "set.",
             "all",
         ),
     ]
@@ -185,11 +187,13 @@ def _default_filters(filters: Filters, settings: Settings) -> Filters:
 
 
 def _explain_gap(filters: Filters) -> str:
-    # The API docs say so of a related call: https://docs.tetherai.ca/api-reference/contacts/create-contact
+    # The API docs say so of a related call:
+    # https://docs.tetherai.ca/api-reference/contacts/create-contact
     if "pipelineId" in filters:
         return ""
     return (
-        "Without a pipeline id, a Tether instance may list the contacts of its active pipeline only. Enter it in the "
+        "Without a pipeline id, a Tether instance may list the contacts of its active pipeline only. Enter "
+        "it in the "
         "field Pipeline ID of the connection, or set the filter `pipelineId`."
     )
 
@@ -207,8 +211,8 @@ def _resolve_stage(change: StageChange, count: int) -> Flow[StageChange]:
         )
     if count < 2:
         return StageChange(name)
-    # The bulk call takes the stage's id, which this read of contacts by stage returns for every name. Without it,
-    # contacts are updated one by one.
+    # The bulk call takes the stage's id, which this read of contacts by stage returns for every
+    # name. Without it, contacts are updated one by one.
     try:
         buckets = (yield Request("POST", "/api/contacts", json={"size": 1, "pipelineType": "Contact"})).json()
     except (NotFound, InvalidRequest, MalformedResponse):
@@ -262,11 +266,13 @@ def _require_stage(contact: dict[str, object], stage: str) -> None:
     """Check a contact after its stage was set: a stage that its own pipeline lacks clears it."""
     if contact.get("status", stage) != stage:
         raise MalformedResponse(
-            "The response to the update shows a different `status` from the one that was set. Check the contact in Tether."
+            "The response to the update shows a different `status` from the one that was set. Check the "
+            "contact in Tether."
         )
     if contact.get("pipelineStage", stage) is None:
         raise MalformedResponse(
-            "The response to the update shows that the contact has no pipeline stage any more. The contact's pipeline "
+            "The response to the update shows that the contact has no pipeline stage any more. The contact's "
+            "pipeline "
             "seems to lack this stage. Set the contact's stage in Tether."
         )
 
@@ -314,13 +320,15 @@ TETHER = Vendor(
         key_record=_Key,
         to_key=lambda record, _scope: (record.organizationId or "", record.id),
         conditions={
-            # Records do not report a reply, and the API docs do not say which `messageStatus` means one.
+            # Records do not report a reply, and the API docs do not say which `messageStatus` means
+            # one.
             "replied": ConditionSupport(
                 is_on_record=False,
                 required_filter="messageStatus",
                 is_exact=lambda condition: isinstance(condition, Replied) and condition.since is None,
             ),
-            # Not pushed down to `status`: the API docs do not say whether that filter ignores case, as conditions do.
+            # Not pushed down to `status`: the API docs do not say whether that filter ignores case,
+            # as conditions do.
             "in_stage": ConditionSupport(),
             "has_phone": ConditionSupport(),
         },
@@ -342,13 +350,14 @@ TETHER = Vendor(
 class TetherHook(ContactsHook[TetherFilters]):
     """Read Tether contacts and set their stage.
 
-    Without a pipeline id, in the connection or as the filter ``pipelineId``, an instance may return only the contacts of
-    its active pipeline; the API pages say so of a related call.
+    Without a pipeline id, in the connection or as the filter ``pipelineId``, an instance may return
+    only the contacts of its active pipeline; the API pages say so of a related call.
 
     API docs: https://docs.tetherai.ca/api-reference/contacts/
 
-    :param contacts_conn_id: connection of type ``tether``: the host is the instance's URL. With a login, the password
-        is that login's; without one, it is a bearer token. ``pipeline_id`` in Extra is the pipeline to read.
+    :param contacts_conn_id: connection of type ``tether``: the host is the instance's URL. With a
+        login, the password is that login's; without one, it is a bearer token. ``pipeline_id`` in
+        Extra is the pipeline to read.
     :param page_size: contacts per request, at most 200, which is the default.
     """
 

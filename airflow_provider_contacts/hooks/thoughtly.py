@@ -28,8 +28,8 @@ _NAME = "thoughtly"
 class ThoughtlyFilters(TypedDict, total=False):
     """Filters of ``GET /contact``, under their own names.
 
-    ``search`` matches name, phone number and other attributes. The API docs do not say whether several ``tags`` mean
-    all or any of them, nor which values ``sort`` takes.
+    ``search`` matches name, phone number and other attributes. The API docs do not say whether
+    several ``tags`` mean all or any of them, nor which values ``sort`` takes.
     """
 
     search: Annotated[
@@ -39,7 +39,8 @@ class ThoughtlyFilters(TypedDict, total=False):
     tags: Annotated[
         list[str],
         FilterHelp(
-            "Contacts with these tags. The API docs do not say whether a contact needs all of several tags or any of them.",
+            "Contacts with these tags. The API docs do not say whether a contact needs all of several tags "
+            "or any of them.",
             "VIP",
         ),
     ]
@@ -53,7 +54,8 @@ class _Key(msgspec.Struct, gc=False):
 
 
 class _Record(msgspec.Struct, gc=False):
-    # The API docs do not show a contact. These are the fields of the create call, and of a third party's schema.
+    # The API docs do not show a contact. These are the fields of the create call, and of a third
+    # party's schema.
     id: str
     name: str | None = None
     email: str | None = None
@@ -114,16 +116,19 @@ def _team_id(settings: Settings) -> str:
     team_id = settings.login or in_extra
     if not team_id:
         raise InvalidConnection(
-            f"Connection {settings.conn_id!r} has no Team ID. Enter it in the field Team ID (login, or `team_id` in "
+            f"Connection {settings.conn_id!r} has no Team ID. Enter it in the field Team ID (login, or "
+            "`team_id` in "
             "Extra)."
         )
     if in_extra and in_extra != team_id:
         raise InvalidConnection(
-            f"Connection {settings.conn_id!r} has two Team IDs, in login and in `team_id` in Extra. Remove one of them."
+            f"Connection {settings.conn_id!r} has two Team IDs, in login and in `team_id` in Extra. Remove "
+            "one of them."
         )
     if not team_id.isascii() or not team_id.isprintable():
         raise InvalidConnection(
-            f"Team ID (login, or `team_id` in Extra) of connection {settings.conn_id!r} contains invalid characters."
+            f"Team ID (login, or `team_id` in Extra) of connection {settings.conn_id!r} contains invalid "
+            "characters."
         )
     return team_id
 
@@ -140,7 +145,8 @@ THOUGHTLY = Vendor(
     form=ConnectionForm(
         password_label="API token",
         password_placeholder="required; from Developer Settings in Thoughtly",
-        # Airflow hides the fields of Extra at first, and saves a form without them. This field is always visible.
+        # Airflow hides the fields of Extra at first, and saves a form without them. This field is
+        # always visible.
         login_label="Team ID",
         login_placeholder="required; from Developer Settings in Thoughtly",
         fields=(
@@ -157,8 +163,8 @@ THOUGHTLY = Vendor(
     contacts=ListEndpoint(
         path="/contact",
         filters=ThoughtlyFilters,
-        # The API docs say only `page >= 0`, not where counting starts, so page 1 may be page 0 again. Covered by
-        # test_numbered_without_total.
+        # The API docs say only `page >= 0`, not where counting starts, so page 1 may be page 0
+        # again. Covered by test_numbered_without_total.
         paging=PageNumberPaging(
             size_param="limit", max_size=50, page_param="page", first=0, first_page_may_repeat=True
         ),
@@ -183,12 +189,13 @@ THOUGHTLY = Vendor(
 class ThoughtlyHook(ContactsHook[ThoughtlyFilters]):
     """Read Thoughtly contacts.
 
-    The API reports no total, so a contact that is deleted while a listing is read can cause another one to be skipped.
+    The API reports no total, so a contact that is deleted while a listing is read can cause another
+    one to be skipped.
 
     API docs: https://docs.thoughtly.com/api-reference/contact/get-contacts
 
-    :param contacts_conn_id: connection of type ``thoughtly``: the password is the API token, the login, or
-        ``team_id`` in Extra, is the team.
+    :param contacts_conn_id: connection of type ``thoughtly``: the password is the API token, the
+        login, or ``team_id`` in Extra, is the team.
     :param page_size: contacts per request, at most 50, which is the default.
     """
 

@@ -67,8 +67,10 @@ class ContactUpdates:
         """Move one contact to a stage.
 
         :param stage: by the name that the vendor displays, such as ``Do Not Contact``.
-        :param campaign: a campaign's id, or ``all``, for Mailstand, which has one stage per campaign.
-        :raises InvalidRequest: if the id is invalid, or the vendor does not allow setting the stage.
+        :param campaign: a campaign's id, or ``all``, for Mailstand, which has one stage per
+            campaign.
+        :raises InvalidRequest: if the id is invalid, or the vendor does not allow setting the
+            stage.
         :raises UnsupportedByVendor: if the vendor's API cannot change stages.
         """
         self.create_updater(parse_stage_change(stage, campaign)).update(Target("", str(contact_id)))

@@ -1,7 +1,7 @@
 """Arguments of operators: each is declared once, and parsed by one function.
 
-An argument is parsed when the DAG is parsed, unless a template or an upstream task decides its value, and again when the task
-starts, before any request.
+An argument is parsed when the DAG is parsed, unless a template or an upstream task decides its
+value, and again when the task starts, before any request.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ _TEMPLATE_MARKS = ("{{", "{%", "{#")
 def check_literals(operator: BaseOperator, check: Callable[..., object], *values: object) -> None:
     """Call ``check`` with the values if all of them are known, so that the DAG file fails to import if they are invalid.
 
-    Other values are checked by the same function when the task runs. Subclasses in other packages are not checked, because
-    they may set attributes later; neither are mapped tasks, which exist only when they run.
+    Other values are checked by the same function when the task runs. Subclasses in other packages
+    are not checked, because they may set attributes later; neither are mapped tasks, which exist
+    only when they run.
 
     :param operator: the operator, after ``BaseOperator.__init__``.
     :param check: raises InvalidRequest if the values are invalid.
@@ -52,7 +53,8 @@ def is_literal(value: object, operator: BaseOperator) -> bool:
         return all(is_literal(part, operator) for pair in value.items() for part in pair)
     if isinstance(value, list | tuple | set | frozenset):
         return all(is_literal(part, operator) for part in value)
-    # Anything else may be the output of a task, or an argument that Airflow fills in for a mapped task.
+    # Anything else may be the output of a task, or an argument that Airflow fills in for a mapped
+    # task.
     return value is None or isinstance(value, bool | int | float | date)
 
 
@@ -84,7 +86,8 @@ class Argument:
 
     :param parse: takes the argument's name and its value, and returns the parsed value.
     :param default: the value if the author sets none.
-    :param is_safeguard: whether a value that was set must not become empty when its template is rendered.
+    :param is_safeguard: whether a value that was set must not become empty when its template is
+        rendered.
     """
 
     parse: Callable[[str, Any], object]
@@ -156,7 +159,8 @@ def parse_arguments(
     for name in required:
         if is_empty_argument(getattr(operator, name)):
             raise InvalidRequest(
-                f"`{name}` is set on the operator but has become empty, so nothing was written. Check its template. To switch it off, "
+                f"`{name}` is set on the operator but has become empty, so nothing was written. Check its "
+                "template. To switch it off, "
                 "leave the argument out."
             )
     values: dict[str, Any] = {

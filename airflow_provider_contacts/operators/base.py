@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseContactsOperator", "ContactsLike", "FiltersLike", "TagsLike", "describe_task"]
 
-# Ids, references or contacts: a list, the output of an upstream task, or a template that renders to a list.
+# Ids, references or contacts: a list, the output of an upstream task, or a template that renders to
+# a list.
 ContactsLike: TypeAlias = "Sequence[str | int | Reference | Mapping[str, object]] | XComArg | str"
-# The vendor's parameters: a mapping, the output of an upstream task, or a template that renders to a mapping.
+# The vendor's parameters: a mapping, the output of an upstream task, or a template that renders to
+# a mapping.
 FiltersLike: TypeAlias = "Mapping[str, object] | XComArg | str"
 
 

@@ -28,19 +28,21 @@ class ListContactsOperator(BaseContactsOperator):
     """Return the contacts of one connection as XCom.
 
     For more than a few hundred contacts use
-    :class:`~airflow_provider_contacts.transfers.contacts_to_object_storage.ContactsToObjectStorageOperator`, because an
-    XCom is a row in Airflow's database.
+    :class:`~airflow_provider_contacts.transfers.contacts_to_object_storage.ContactsToObjectStorageOperator`,
+    because an XCom is a row in Airflow's database.
 
     :param contacts_conn_id: connection of any vendor. Templated.
     :param filters: the vendor's own parameters. Templated.
     :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
     :param limit: stop after this many contacts. Templated.
-    :param max_xcom_contacts: fail if there are more contacts than this; nothing is pushed to XCom then. Templated.
-    :param references_only: return references only, so that no personal data is in XCom. They can be updated and waited for, but
-        not filtered. Templated.
-    :return: a list of dicts with the fields of :class:`~airflow_provider_contacts.contact.Contact` except ``raw``, or of
-        references; times are ISO 8601 text.
-    :raises InvalidRequest: if a filter is invalid, or there are more contacts than ``max_xcom_contacts``.
+    :param max_xcom_contacts: fail if there are more contacts than this; nothing is pushed to XCom
+        then. Templated.
+    :param references_only: return references only, so that no personal data is in XCom. They can be
+        updated and waited for, but not filtered. Templated.
+    :return: a list of dicts with the fields of :class:`~airflow_provider_contacts.contact.Contact`
+        except ``raw``, or of references; times are ISO 8601 text.
+    :raises InvalidRequest: if a filter is invalid, or there are more contacts than
+        ``max_xcom_contacts``.
     :raises ContactsError: for every other failure.
     """
 
@@ -82,7 +84,8 @@ class ListContactsOperator(BaseContactsOperator):
         for contact in hook.list_contacts(self.filters, condition=self.condition, limit=limit, raw=False):
             if len(contacts) == max_contacts:
                 raise InvalidRequest(
-                    f"There are more than {max_contacts} contacts (max_xcom_contacts), too many for XCom. Write them "
+                    f"There are more than {max_contacts} contacts (max_xcom_contacts), too many for XCom. "
+                    "Write them "
                     "with ContactsToObjectStorageOperator, or set `limit` or `filters`."
                 )
             contacts.append({**contact.reference()} if references_only else contact.to_dict())
@@ -100,13 +103,16 @@ class ListContactsOperator(BaseContactsOperator):
 class FilterContactsOperator(RetryPolicyOperator):
     """Return the contacts of an upstream task that match a condition.
 
-    :param contacts: what :class:`ListContactsOperator` returned, usually ``list_task.output``. Templated.
+    :param contacts: what :class:`ListContactsOperator` returned, usually ``list_task.output``.
+        Templated.
     :param condition: a condition, or its JSON. Templated.
     :param skip_if_empty: skip this task and its downstream tasks if no contact matches. Templated.
-    :return: the dicts that match, unchanged. A contact whose record does not report the condition does not match; the
-        log reports how many. If no record reports it, that is an error.
-    :raises InvalidRequest: if ``contacts`` is not a list of complete contacts, or the condition is invalid.
-    :raises UnsupportedByVendor: if the records of a vendor, or all of these contacts, do not report the condition.
+    :return: the dicts that match, unchanged. A contact whose record does not report the condition
+        does not match; the log reports how many. If no record reports it, that is an error.
+    :raises InvalidRequest: if ``contacts`` is not a list of complete contacts, or the condition is
+        invalid.
+    :raises UnsupportedByVendor: if the records of a vendor, or all of these contacts, do not report
+        the condition.
     """
 
     template_fields: Sequence[str] = ("contacts", "condition", "skip_if_empty")
@@ -149,7 +155,8 @@ class FilterContactsOperator(RetryPolicyOperator):
         if values and unknown == len(values):
             vendors = {contact.vendor for _, contact in contacts}
             raise UnansweredCondition(
-                f"None of the {len(values)} contacts reports what the condition asks, so it is unknown whether any of them "
+                f"None of the {len(values)} contacts reports what the condition asks, so it is unknown "
+                "whether any of them "
                 f"matches.{registry.explain_record_filters(condition, vendors)}"
             )
         if not matching and skip_if_empty:
@@ -174,6 +181,7 @@ def _whole_contacts(contacts: object) -> list[tuple[dict[str, object], Contact]]
             found.append((dict(fields), Contact.from_dict(fields)))
         except ValueError as error:
             raise InvalidRequest(
-                f"Item {number} of `contacts` is not a complete contact, such as ListContactsOperator returns: {error}."
+                f"Item {number} of `contacts` is not a complete contact, such as ListContactsOperator "
+                f"returns: {error}."
             ) from None
     return found

@@ -30,26 +30,32 @@ __all__ = ["ResolvePeopleOperator"]
 class ResolvePeopleOperator(RetryPolicyOperator):
     """Find out which contacts of a table belong to one person, and write it to another table.
 
-    Contacts belong to one person if they share a LinkedIn profile, an e-mail address or a phone number. Keys that would merge
-    strangers are set aside. Nothing is requested from vendors. Everything is written in one transaction, and only what has changed.
+    Contacts belong to one person if they share a LinkedIn profile, an e-mail address or a phone
+    number. Keys that would merge strangers are set aside. Nothing is requested from vendors.
+    Everything is written in one transaction, and only what has changed.
 
-    The table of people has a row per contact: ``vendor``, ``account_id``, ``contact_id``, ``person_id``, ``person_since``,
-    ``matched_on`` (the kinds of keys that the contact shares with others of the person) and ``set_aside`` (its keys that were set aside). A
-    person keeps the id from one run to the next.
+    The table of people has a row per contact: ``vendor``, ``account_id``, ``contact_id``,
+    ``person_id``, ``person_since``, ``matched_on`` (the kinds of keys that the contact shares with
+    others of the person) and ``set_aside`` (its keys that were set aside). A person keeps the id
+    from one run to the next.
 
     :param sql_conn_id: connection of the database. Templated.
-    :param contacts_table: table of exported contacts, as ``ContactsToSqlOperator`` writes it. Templated.
-    :param people_table: table to write. It is created if it does not exist, with two more whose names end in ``_state`` and
-        ``_stops``. Templated.
+    :param contacts_table: table of exported contacts, as ``ContactsToSqlOperator`` writes it.
+        Templated.
+    :param people_table: table to write. It is created if it does not exist, with two more whose
+        names end in ``_state`` and ``_stops``. Templated.
     :param max_contacts_per_key: a key that more contacts share is set aside. Templated.
-    :param max_contacts_per_person: a key is set aside if it would give a person more contacts. Templated.
-    :param max_emails_per_person: a LinkedIn profile is set aside if its contacts have more different e-mail addresses. Templated.
-    :param default_region: ISO 3166 alpha-2 code of the country of phone numbers without one, such as ``"CA"``, or a mapping of vendors
-        to codes. Templated.
+    :param max_contacts_per_person: a key is set aside if it would give a person more contacts.
+        Templated.
+    :param max_emails_per_person: a LinkedIn profile is set aside if its contacts have more
+        different e-mail addresses. Templated.
+    :param default_region: ISO 3166 alpha-2 code of the country of phone numbers without one, such
+        as ``"CA"``, or a mapping of vendors to codes. Templated.
     :param allow_untested_dialect: allow databases other than SQLite, PostgreSQL, MySQL and MariaDB.
-    :return: ``{"contacts", "people", "by_channels", "set_aside", "merged", "split"}``: numbers of contacts and people, of people by their
-        number of vendors, of keys that were set aside by ``kind:reason``, of ids that were given up because two people are one, and of
-        ids whose contacts now belong to several people.
+    :return: ``{"contacts", "people", "by_channels", "set_aside", "merged", "split"}``: numbers of
+        contacts and people, of people by their number of vendors, of keys that were set aside by
+        ``kind:reason``, of ids that were given up because two people are one, and of ids whose
+        contacts now belong to several people.
     :raises InvalidRequest: if a table is missing or incompatible.
     """
 
@@ -125,7 +131,8 @@ class ResolvePeopleOperator(RetryPolicyOperator):
             "split": found.split,
         }
         self.log.info(
-            "%d contacts belong to %d people, %d of them with contacts at several vendors. %d keys were set aside. %d rows were written.",
+            "%d contacts belong to %d people, %d of them with contacts at several vendors. %d keys were set "
+            "aside. %d rows were written.",
             found.contacts,
             found.people,
             sum(count for channels, count in found.by_channels.items() if channels != "1"),
@@ -154,13 +161,15 @@ def parse_regions(value: object) -> dict[str, str]:
     codes = dict(value) if isinstance(value, Mapping) else dict.fromkeys(hook_classes(), value)
     if unknown := [name for name in codes if name not in hook_classes()]:
         raise InvalidRequest(
-            f"`default_region` has unknown vendors: {list_names(unknown)}. Known vendors: {', '.join(hook_classes())}."
+            f"`default_region` has unknown vendors: {list_names(unknown)}. Known vendors: "
+            f"{', '.join(hook_classes())}."
         )
     regions: dict[str, str] = {}
     for vendor, code in codes.items():
         if not isinstance(code, str) or not code or find_region(code) != code:
             raise InvalidRequest(
-                f'`default_region` has the invalid code {code!r} for {vendor}. Use an ISO 3166 alpha-2 code in capital letters, such as "CA".'
+                f"`default_region` has the invalid code {code!r} for {vendor}. Use an ISO 3166 alpha-2 code "
+                'in capital letters, such as "CA".'
             )
         regions[vendor] = code
     return regions

@@ -38,8 +38,9 @@ class SqlContacts(ContactSource):
 
         SqlContacts("warehouse", "SELECT account_id, contact_id FROM contacts WHERE vendor = 'tether' AND stage = 'Won'")
 
-    The update operators need the column ``contact_id``. With ``vendor``, ``account_id`` and the contact's other fields,
-    they check more: whether a contact is up to date already, and whether it is suppressed.
+    The update operators need the column ``contact_id``. With ``vendor``, ``account_id`` and the
+    contact's other fields, they check more: whether a contact is up to date already, and whether it
+    is suppressed.
 
     :param sql_conn_id: connection of a database whose hook is a ``DbApiHook``. Templated.
     :param sql: a query. It runs in a transaction that is not committed. Templated.
@@ -72,7 +73,8 @@ class SqlContacts(ContactSource):
             names = [str(name).lower() for name in result.keys()]  # noqa: SIM118 - not a mapping
             if len(set(names)) < len(names):
                 raise InvalidRequest(
-                    f"The query of connection {self.sql_conn_id!r} returns several columns with the same name. Give them other names."
+                    f"The query of connection {self.sql_conn_id!r} returns several columns with the same "
+                    "name. Give them other names."
                 )
             while rows := result.fetchmany(_ROWS_PER_FETCH):
                 for row in rows:
@@ -82,7 +84,8 @@ class SqlContacts(ContactSource):
 class FileContacts(ContactSource):
     """The rows of a CSV file with a header, or of a file with a JSON object on each line.
 
-    :param path: a path or URL that ends in ``.csv`` or ``.jsonl``; see Airflow's ``ObjectStoragePath``. Templated.
+    :param path: a path or URL that ends in ``.csv`` or ``.jsonl``; see Airflow's
+        ``ObjectStoragePath``. Templated.
     """
 
     template_fields: ClassVar[Sequence[str]] = ("path",)
@@ -146,7 +149,8 @@ def _csv_rows(lines: io.TextIOWrapper, source: ContactSource) -> Iterator[object
             continue  # an empty line
         if len(values) != len(names):
             raise InvalidRequest(
-                f"Row {number} of {source} has {len(values)} values, but the header has {len(names)}. Quote values that contain commas."
+                f"Row {number} of {source} has {len(values)} values, but the header has {len(names)}. Quote "
+                "values that contain commas."
             )
         # A CSV file has no other way to leave a field out.
         yield {name: value or None for name, value in zip(names, values, strict=True)}

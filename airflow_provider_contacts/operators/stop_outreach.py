@@ -55,26 +55,32 @@ class StopOptions(WriteOptions):
 class StopOutreachOperator(BaseWriteOperator):
     """Stop outreach to people at the other vendors; a preview unless ``preview=False``. See ``BaseWriteOperator`` for more arguments.
 
-    Looks up the people of the given contacts in the table that ``ResolvePeopleOperator`` writes, and applies ``actions`` to all their
-    other contacts. Each action changes a contact only once, so that a later run does not undo manual changes. If one vendor
-    fails, the others are still updated, and a retry continues with the rest.
+    Looks up the people of the given contacts in the table that ``ResolvePeopleOperator`` writes,
+    and applies ``actions`` to all their other contacts. Each action changes a contact only once, so
+    that a later run does not undo manual changes. If one vendor fails, the others are still
+    updated, and a retry continues with the rest.
 
-    :param contacts: references of the contacts who replied, such as an event, a sensor or a listing returns them, or a query
-        (``SqlContacts``) with the columns ``vendor``, ``account_id`` and ``contact_id``. Templated.
-    :param actions: by connection, one of ``{"stage": name}``, ``{"add_tags": names, "remove_tags": names}``, ``{"notes": …}``,
-        ``"suppress"`` (add them to ``suppressions_table`` at this vendor), ``"manual"`` (only report them) and ``"default"`` (the
-        change that the docs name for each vendor). Several connections of one vendor need the key ``accounts``. Templated.
+    :param contacts: references of the contacts who replied, such as an event, a sensor or a listing
+        returns them, or a query (``SqlContacts``) with the columns ``vendor``, ``account_id`` and
+        ``contact_id``. Templated.
+    :param actions: by connection, one of ``{"stage": name}``, ``{"add_tags": names, "remove_tags":
+        names}``, ``{"notes": …}``, ``"suppress"`` (add them to ``suppressions_table`` at this
+        vendor), ``"manual"`` (only report them) and ``"default"`` (the change that the docs name
+        for each vendor). Several connections of one vendor need the key ``accounts``. Templated.
     :param people_table: table of people. Templated.
     :param contacts_table: table of exported contacts. Templated.
-    :param max_age: fail if a change of a contact that is older than this, such as ``"1d"``, is not resolved yet. By default this
-        is a warning. Templated.
-    :param preview: report what would be done, and change no contact. The audit records it. If ``preview`` renders to an empty
-        value, the task fails instead of writing. Templated.
-    :return: ``people``: for each person ``person_id``, ``matched_on`` (kinds of keys) and ``actions``, each a reference with
-        ``contacts_conn_id``, ``action`` and ``outcome``; ``unmatched``: references that belong to no person; and ``updated``,
-        ``unchanged``, ``suppressed``, ``failed``, ``would_update``, ``manual`` and ``removed`` (at their vendor), lists of references.
+    :param max_age: fail if a change of a contact that is older than this, such as ``"1d"``, is not
+        resolved yet. By default this is a warning. Templated.
+    :param preview: report what would be done, and change no contact. The audit records it. If
+        ``preview`` renders to an empty value, the task fails instead of writing. Templated.
+    :return: ``people``: for each person ``person_id``, ``matched_on`` (kinds of keys) and
+        ``actions``, each a reference with ``contacts_conn_id``, ``action`` and ``outcome``;
+        ``unmatched``: references that belong to no person; and ``updated``, ``unchanged``,
+        ``suppressed``, ``failed``, ``would_update``, ``manual`` and ``removed`` (at their vendor),
+        lists of references.
     :raises UnsupportedByVendor: if a vendor's API cannot make a change; nothing is requested then.
-    :raises InvalidRequest: if the people were never resolved, are older than ``max_age``, or too many contacts would change.
+    :raises InvalidRequest: if the people were never resolved, are older than ``max_age``, or too
+        many contacts would change.
     :raises ContactsError: if contacts failed and ``on_failure`` is ``fail``.
     """
 
@@ -151,7 +157,8 @@ class StopOutreachOperator(BaseWriteOperator):
             people, unmatched = find_people(connection, tables, references)
         if unmatched:
             self.log.warning(
-                "%d of %d references belong to no person in %r. Export the contacts and resolve the people first.",
+                "%d of %d references belong to no person in %r. Export the contacts and resolve the people "
+                "first.",
                 len(unmatched),
                 len(references),
                 options.people_table,
@@ -188,17 +195,21 @@ class StopOutreachOperator(BaseWriteOperator):
     def _check_age(self, options: StopOptions, age: timedelta | None) -> None:
         if age is None:
             raise InvalidRequest(
-                f"The people in {options.people_table!r} were never resolved from contacts. Run ResolvePeopleOperator first. Nothing "
+                f"The people in {options.people_table!r} were never resolved from contacts. Run "
+                "ResolvePeopleOperator first. Nothing "
                 "was written."
             )
         if options.max_age is not None and age > options.max_age:
             raise InvalidRequest(
-                f"Contacts in {options.contacts_table!r} changed {age} ago, and the people in {options.people_table!r} have not been "
-                f"resolved since; max_age is {options.max_age}. Run ResolvePeopleOperator, then retry. Nothing was written."
+                f"Contacts in {options.contacts_table!r} changed {age} ago, and the people in "
+                f"{options.people_table!r} have not been "
+                f"resolved since; max_age is {options.max_age}. Run ResolvePeopleOperator, then retry. "
+                "Nothing was written."
             )
         if age:
             self.log.warning(
-                "Contacts in %r changed %s ago, and the people in %r have not been resolved since. Run ResolvePeopleOperator after "
+                "Contacts in %r changed %s ago, and the people in %r have not been resolved since. Run "
+                "ResolvePeopleOperator after "
                 "every export.",
                 options.contacts_table,
                 age,

@@ -93,7 +93,8 @@ class SuppressionOptions:
             return locate_table("suppressions_table", self.suppressions_table, self.sql_conn_id)
         if (configured := read_table("suppressions_table")) is None:
             raise InvalidRequest(
-                "`suppressions_table` is empty. Set it, or [contacts] suppressions_table for the whole installation."
+                "`suppressions_table` is empty. Set it, or [contacts] suppressions_table for the whole "
+                "installation."
             )
         return configured
 
@@ -155,21 +156,26 @@ class _SuppressionsOperator(RetryPolicyOperator):
 class SuppressContactsOperator(_SuppressionsOperator):
     """Suppress contacts: add them to a table of people who must not be contacted.
 
-    The table holds hashes of e-mail addresses, phone numbers, LinkedIn profiles and references, made with a secret, so
-    it contains no readable personal data. A contact who is suppressed already, at least as long, is not written again.
+    The table holds hashes of e-mail addresses, phone numbers, LinkedIn profiles and references,
+    made with a secret, so it contains no readable personal data. A contact who is suppressed
+    already, at least as long, is not written again.
 
-    :param contacts: contacts, references, or a query (``SqlContacts``) or file (``FileContacts``) with the columns ``email``,
-        ``phone`` and ``country``, ``linkedin_url``, or ``vendor`` and ``contact_id``. Complete contacts are recognized at all
-        vendors, references only where they belong. Templated.
-    :param sql_conn_id: connection of the database; by default ``[contacts] sql_conn_id``. Templated.
-    :param suppressions_table: ``table`` or ``schema.table``; by default ``[contacts] suppressions_table``. It is created if it does
-        not exist. Templated.
+    :param contacts: contacts, references, or a query (``SqlContacts``) or file (``FileContacts``)
+        with the columns ``email``, ``phone`` and ``country``, ``linkedin_url``, or ``vendor`` and
+        ``contact_id``. Complete contacts are recognized at all vendors, references only where they
+        belong. Templated.
+    :param sql_conn_id: connection of the database; by default ``[contacts] sql_conn_id``.
+        Templated.
+    :param suppressions_table: ``table`` or ``schema.table``; by default ``[contacts]
+        suppressions_table``. It is created if it does not exist. Templated.
     :param reason: why, such as ``"unsubscribed"``. No personal data. Templated.
     :param scope: a vendor's connection type, or ``all``. Templated.
-    :param until: when it ends: a time, or a duration from now such as ``"30d"``; by default it does not end. Templated.
+    :param until: when it ends: a time, or a duration from now such as ``"30d"``; by default it does
+        not end. Templated.
     :param secret_conn_id: connection whose password is the secret of the hashes. Templated.
     :return: ``{"contacts", "suppressed", "unchanged"}``, numbers of contacts.
-    :raises InvalidRequest: if a contact has no key, or the table was written with another secret; nothing is written then.
+    :raises InvalidRequest: if a contact has no key, or the table was written with another secret;
+        nothing is written then.
     """
 
     options_class = SuppressOptions
@@ -203,10 +209,13 @@ class AllowContactsOperator(_SuppressionsOperator):
     """End suppressions, for example of a person who has subscribed again. Their rows stay, with the time and the reason.
 
     :param contacts: as for :class:`SuppressContactsOperator`. Templated.
-    :param sql_conn_id: connection of the database; by default ``[contacts] sql_conn_id``. Templated.
-    :param suppressions_table: ``table`` or ``schema.table``; by default ``[contacts] suppressions_table``. Templated.
+    :param sql_conn_id: connection of the database; by default ``[contacts] sql_conn_id``.
+        Templated.
+    :param suppressions_table: ``table`` or ``schema.table``; by default ``[contacts]
+        suppressions_table``. Templated.
     :param reason: why, such as ``"subscribed again"``. No personal data. Templated.
-    :param scope: end only suppressions with this scope; ``all`` ends suppressions of every scope. Templated.
+    :param scope: end only suppressions with this scope; ``all`` ends suppressions of every scope.
+        Templated.
     :param secret_conn_id: connection whose password is the secret of the hashes. Templated.
     :return: ``{"contacts", "allowed", "unchanged"}``, numbers of contacts.
     :raises InvalidRequest: if a contact has no key, or the table was written with another secret.
@@ -258,8 +267,10 @@ def _find_keys(contacts: object, log: Log) -> list[list[str]]:
         keys = find_keys(fields)
         if not keys:
             raise InvalidRequest(
-                f"{where} has no e-mail address, no phone number with a country, no LinkedIn profile, and no `vendor` with a "
-                f"`contact_id`, so it could not be recognized. Nothing was written. Its fields are: {list_names(fields)}."
+                f"{where} has no e-mail address, no phone number with a country, no LinkedIn profile, and no "
+                "`vendor` with a "
+                "`contact_id`, so it could not be recognized. Nothing was written. Its fields are: "
+                f"{list_names(fields)}."
             )
         _check_reference(fields, where)
         for name in list_unreadable_fields(fields):
@@ -269,7 +280,8 @@ def _find_keys(contacts: object, log: Log) -> list[list[str]]:
         log.warning("`contacts` is empty, so nothing is written.")
     for name, count in unreadable.items():
         log.warning(
-            "%d contacts have a value of `%s` that cannot be normalized. They are recognized by their other keys only.",
+            "%d contacts have a value of `%s` that cannot be normalized. They are recognized by their other "
+            "keys only.",
             count,
             name,
         )
@@ -283,7 +295,8 @@ def _check_reference(item: Mapping[str, object], where: str) -> None:
     hook_class = hook_classes().get(str(item["vendor"]).strip())
     if hook_class is None:
         raise InvalidRequest(
-            f"{where} has an unknown `vendor`. Known vendors: {', '.join(hook_classes())}. Nothing was written."
+            f"{where} has an unknown `vendor`. Known vendors: {', '.join(hook_classes())}. Nothing was "
+            "written."
         )
     try:
         hook_class.vendor.updates.check_ids(str(item["contact_id"]).strip(), "")

@@ -26,27 +26,15 @@ __all__ = ["UpdateContactNotesOperator", "UpdateContactStageOperator", "UpdateCo
 
 
 class UpdateContactTagsOperator(BaseUpdateOperator):
-    """Add, remove or replace tags of many contacts.
+    """Add, remove or replace tags of many contacts. See :class:`BaseUpdateOperator` for other arguments.
 
-    If ``contacts`` is a query or a file, its columns ``add`` and ``remove`` may contain the change of each contact: a name, or
-    several as JSON.
+    If ``contacts`` is a query or a file, its columns ``add`` and ``remove`` may contain the change
+    of each contact: a name, or several as JSON.
 
     :param add: names, or mappings of ``name`` and ``color``. Templated.
     :param remove: names. Templated.
-    :param replace: the complete new set of tags, like ``add``; an empty list clears the tags. Templated.
-    :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
-    :param contacts: what a listing, a filter or a sensor returned, ids, or a query or file. Templated.
-    :param preview: report what would change, and write nothing. Templated.
-    :param max_updates: fail before the first write if more contacts than this would change. Templated.
-    :param on_failure: ``fail`` or ``continue``, after all contacts have been tried. Templated.
-    :param require_approval: wait for a person to approve the update, always or above a number of contacts. Templated.
-    :param approvers: ids of the only users who may approve. Templated.
-    :param approval_timeout: how long to wait for the approval, such as ``"24h"``. Templated.
-    :param suppressions: ``<conn_id>.<table>`` of contacts that must not be contacted. Templated.
-    :param secret_conn_id: connection whose password is the secret of ``suppressions``. Templated.
-    :param contacts_table: ``<conn_id>.<table>`` of exported contacts, to recognize suppressed references. Templated.
-    :param audit: ``<conn_id>.<table>`` that gets a row per contact and attempt. Templated.
-    :return: ``{"updated", "unchanged", "suppressed", "failed"}``, lists of references.
+    :param replace: the complete new set of tags, like ``add``; an empty list clears the tags.
+        Templated.
     :raises UnsupportedByVendor: if the vendor's API cannot change tags; names the vendors that can.
     """
 
@@ -84,25 +72,15 @@ class UpdateContactTagsOperator(BaseUpdateOperator):
 
 
 class UpdateContactNotesOperator(BaseUpdateOperator):
-    """Replace the notes of many contacts.
+    """Replace the notes of many contacts. See :class:`BaseUpdateOperator` for other arguments.
 
-    If ``contacts`` is a query or a file, its column ``notes`` may contain the notes of each contact.
+    If ``contacts`` is a query or a file, its column ``notes`` may contain the notes of each
+    contact.
 
-    :param notes: JSON text, an object or an array; None or an empty string clears the notes. Templated.
-    :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
-    :param contacts: what a listing, a filter or a sensor returned, ids, or a query or file. Templated.
-    :param preview: report what would change, and write nothing. Templated.
-    :param max_updates: fail before the first write if more contacts than this would change. Templated.
-    :param on_failure: ``fail`` or ``continue``, after all contacts have been tried. Templated.
-    :param require_approval: wait for a person to approve the update, always or above a number of contacts. Templated.
-    :param approvers: ids of the only users who may approve. Templated.
-    :param approval_timeout: how long to wait for the approval, such as ``"24h"``. Templated.
-    :param suppressions: ``<conn_id>.<table>`` of contacts that must not be contacted. Templated.
-    :param secret_conn_id: connection whose password is the secret of ``suppressions``. Templated.
-    :param contacts_table: ``<conn_id>.<table>`` of exported contacts, to recognize suppressed references. Templated.
-    :param audit: ``<conn_id>.<table>`` that gets a row per contact and attempt. Templated.
-    :return: ``{"updated", "unchanged", "suppressed", "failed"}``, lists of references.
-    :raises UnsupportedByVendor: if the vendor's API cannot change notes; names the vendors that can.
+    :param notes: JSON text, an object or an array; None or an empty string clears the notes.
+        Templated.
+    :raises UnsupportedByVendor: if the vendor's API cannot change notes; names the vendors that
+        can.
     """
 
     template_fields: Sequence[str] = (*BaseUpdateOperator.template_fields, "notes")
@@ -134,26 +112,16 @@ class UpdateContactNotesOperator(BaseUpdateOperator):
 
 
 class UpdateContactStageOperator(BaseUpdateOperator):
-    """Move many contacts to a stage.
+    """Move many contacts to a stage. See :class:`BaseUpdateOperator` for other arguments.
 
-    If ``contacts`` is a query or a file and ``stage`` is not set, its column ``stage`` contains the new stage of each contact.
+    If ``contacts`` is a query or a file and ``stage`` is not set, its column ``stage`` contains the
+    new stage of each contact.
 
     :param stage: by the name that the vendor displays, such as ``Do Not Contact``. Templated.
-    :param campaign: a campaign's id, or ``all``, in Mailstand, which has one stage per campaign. Templated.
-    :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
-    :param contacts: what a listing, a filter or a sensor returned, ids, or a query or file. Templated.
-    :param preview: report what would change, and write nothing. Templated.
-    :param max_updates: fail before the first write if more contacts than this would change. Templated.
-    :param on_failure: ``fail`` or ``continue``, after all contacts have been tried. Templated.
-    :param require_approval: wait for a person to approve the update, always or above a number of contacts. Templated.
-    :param approvers: ids of the only users who may approve. Templated.
-    :param approval_timeout: how long to wait for the approval, such as ``"24h"``. Templated.
-    :param suppressions: ``<conn_id>.<table>`` of contacts that must not be contacted. Templated.
-    :param secret_conn_id: connection whose password is the secret of ``suppressions``. Templated.
-    :param contacts_table: ``<conn_id>.<table>`` of exported contacts, to recognize suppressed references. Templated.
-    :param audit: ``<conn_id>.<table>`` that gets a row per contact and attempt. Templated.
-    :return: ``{"updated", "unchanged", "suppressed", "failed"}``, lists of references.
-    :raises UnsupportedByVendor: if the vendor's API cannot change stages; names the vendors that can.
+    :param campaign: a campaign's id, or ``all``, in Mailstand, which has one stage per campaign.
+        Templated.
+    :raises UnsupportedByVendor: if the vendor's API cannot change stages; names the vendors that
+        can.
     """
 
     template_fields: Sequence[str] = (*BaseUpdateOperator.template_fields, "stage", "campaign")

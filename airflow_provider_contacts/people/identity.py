@@ -1,12 +1,14 @@
 """Group contacts by person. This module does no I/O.
 
-Contacts belong to one person if they share a LinkedIn profile, an e-mail address or a phone number. Many such keys are shared by
-strangers: role mailboxes, the phone of an office, a number that was given to someone else. A key that would merge strangers is set aside:
-it joins nothing, and the reason is reported.
+Contacts belong to one person if they share a LinkedIn profile, an e-mail address or a phone number.
+Many such keys are shared by strangers: role mailboxes, the phone of an office, a number that was
+given to someone else. A key that would merge strangers is set aside: it joins nothing, and the
+reason is reported.
 
-Keys join from the most to the least reliable kind, and a key of one kind must not contradict the kinds before it: an address joins
-contacts with one LinkedIn profile only, and a number joins contacts with one profile and one address only. What is joined depends on the
-set of contacts, and not on their order.
+Keys join from the most to the least reliable kind, and a key of one kind must not contradict the
+kinds before it: an address joins contacts with one LinkedIn profile only, and a number joins
+contacts with one profile and one address only. What is joined depends on the set of contacts, and
+not on their order.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class KeyLimits:
 
     :param max_contacts_per_key: a key that more contacts share is set aside.
     :param max_contacts_per_person: keys that would join more contacts are set aside.
-    :param max_emails_per_person: keys that would join contacts with more different e-mail addresses are set aside.
+    :param max_emails_per_person: keys that would join contacts with more different e-mail addresses
+        are set aside.
     """
 
     max_contacts_per_key: int = 20
@@ -58,9 +61,12 @@ class ContactGroups:
     """Which contacts belong to one person, by the position in which they were added.
 
     :param group_of: for each contact, the smallest position of a contact of the same person.
-    :param matched_on: for each contact, the kinds of keys that it shares with others of the person, joined by commas.
-    :param set_aside: for each contact, its keys that were set aside, as ``kind:reason``, joined by commas.
-    :param counts: how many different keys were set aside, by ``kind:reason``. Invalid values count once per contact.
+    :param matched_on: for each contact, the kinds of keys that it shares with others of the person,
+        joined by commas.
+    :param set_aside: for each contact, its keys that were set aside, as ``kind:reason``, joined by
+        commas.
+    :param counts: how many different keys were set aside, by ``kind:reason``. Invalid values count
+        once per contact.
     """
 
     group_of: Sequence[int]
@@ -88,7 +94,8 @@ class ContactGrouper:
     ) -> None:
         """Add a contact.
 
-        :param default_region: ISO 3166 alpha-2 code of the country of its phone number, if the contact has no country.
+        :param default_region: ISO 3166 alpha-2 code of the country of its phone number, if the
+            contact has no country.
         """
         address = normalize_email(email)
         number = normalize_phone(phone, country, default_region)
@@ -149,7 +156,8 @@ class ContactGrouper:
                 self._exclude(kind, contacts, problem)
             else:
                 candidates.append(contacts)
-        # Keys that are fine one by one can join too much together. Then none of them does, whatever their order is.
+        # Keys that are fine one by one can join too much together. Then none of them does, whatever
+        # their order is.
         problems = self._find_problems_together(kind, groups, candidates)
         joining: list[Sequence[int]] = []
         for contacts in candidates:
@@ -250,7 +258,8 @@ class _Groups:
         self._own_keys = keys
         self._union = _UnionFind(len(keys["email"]))
         self._sizes: dict[int, int] = {}
-        # Only of groups that have other keys than their first contact. Tuples need less memory than sets.
+        # Only of groups that have other keys than their first contact. Tuples need less memory than
+        # sets.
         self._keys: dict[Kind, dict[int, tuple[str, ...]]] = {"linkedin": {}, "email": {}}
 
     def find(self, contact: int) -> int:

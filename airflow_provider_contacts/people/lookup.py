@@ -83,9 +83,9 @@ def find_people(
 ) -> tuple[list[Person], list[Reference]]:
     """Return the people of contacts, sorted by id, and the references that belong to none.
 
-    A reference without an account stands for the contacts with its id in all accounts of the vendor. If a person has several,
-    it is unknown which one is meant, so none of them is in ``found_by``. If several people have one, the reference belongs to
-    none.
+    A reference without an account stands for the contacts with its id in all accounts of the
+    vendor. If a person has several, it is unknown which one is meant, so none of them is in
+    ``found_by``. If several people have one, the reference belongs to none.
     """
     keys = {key_of(reference) for reference in references}
     contacts_by_person = _read_people(connection, tables, _find_person_ids(connection, tables.people, keys))

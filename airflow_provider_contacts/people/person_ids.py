@@ -29,7 +29,8 @@ class IdAssignment:
 
     :param people: the previous people, and then the new ones.
     :param person_of: for each contact, the position of its person in ``people``.
-    :param merged: how many ids are not used any more, because their contacts belong to a person with another id.
+    :param merged: how many ids are not used any more, because their contacts belong to a person
+        with another id.
     :param split: how many ids had contacts that now belong to several people.
     """
 
@@ -48,8 +49,8 @@ def assign_ids(
 ) -> IdAssignment:
     """Assign an id to every person. The order of the contacts does not matter.
 
-    A person keeps the id of their contacts. If these have several, the person keeps the oldest. If the contacts of an id now belong
-    to several people, the id stays with most of them.
+    A person keeps the id of their contacts. If these have several, the person keeps the oldest. If
+    the contacts of an id now belong to several people, the id stays with most of them.
 
     :param group_of: for each contact, the position of the first contact of the same person.
     :param references: for each contact, text that identifies it.

@@ -37,7 +37,8 @@ class ResolveCounts:
 
     :param by_channels: how many people have contacts at one vendor, at two, and so on.
     :param set_aside: how many keys were set aside, by ``kind:reason``.
-    :param merged: how many ids are not used any more, because their contacts belong to a person with another id.
+    :param merged: how many ids are not used any more, because their contacts belong to a person
+        with another id.
     :param split: how many ids had contacts that now belong to several people.
     :param written: how many rows were inserted, changed or deleted.
     """
@@ -88,7 +89,8 @@ def resolve_people(
 ) -> ResolveCounts:
     """Resolve the people of all contacts that are not erased, in one transaction.
 
-    :param regions: by vendor, the ISO 3166 alpha-2 code of the country of phone numbers without one.
+    :param regions: by vendor, the ISO 3166 alpha-2 code of the country of phone numbers without
+        one.
     """
     contacts, people = tables.contacts, tables.people
     with engine.connect() as connection, lock_contacts(connection, [_lock_id_of(people)]):

@@ -1,7 +1,8 @@
 """Ask a person to approve an update, through Airflow's human-in-the-loop feature.
 
-An approval is bound to a number, which is a digest of the connection, the contacts and their changes. The number is on the
-form, so that an answer says what it is about: before Airflow 3.4, a task that asks again still shows its first request.
+An approval is bound to a number, which is a digest of the connection, the contacts and their
+changes. The number is on the form, so that an answer says what it is about: before Airflow 3.4, a
+task that asks again still shows its first request.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ REJECT = "Reject"
 
 _FIELD = "request"
 _FIELD_HELP = (
-    "The number of the request that you approve. If the task has asked again, Airflow may still show its first request: the "
+    "The number of the request that you approve. If the task has asked again, Airflow may still show its "
+    "first request: the "
     "task's log has the current one, with its number."
 )
 _STATE_KEY = "contacts-approval"
-# In hexadecimal. With a shorter number, a harmless and a harmful update could be prepared to have the same one.
+# In hexadecimal. With a shorter number, a harmless and a harmful update could be prepared to have
+# the same one.
 _NUMBER_LENGTH = 32
 _ASKS_AGAIN = "A retry asks again."
 
@@ -81,7 +84,8 @@ def parse_answer(event: Mapping[str, Any], displayed: str) -> ApprovalAnswer:
     options = event.get("chosen_options")
     if "error" in event or not options:
         raise ContactsError(
-            f"Airflow resumed the task without an answer to the approval request ({event.get('error_type', 'unknown')}). Nothing was "
+            "Airflow resumed the task without an answer to the approval request "
+            f"({event.get('error_type', 'unknown')}). Nothing was "
             "written. A retry asks again.",
             transient=True,
         )
@@ -137,7 +141,8 @@ def require_approver(
         return approver
     else:
         operator.log.warning(
-            "%s approved request %s, but the contacts or their changes have changed since. Nothing was written. Asking again, as "
+            "%s approved request %s, but the contacts or their changes have changed since. Nothing was "
+            "written. Asking again, as "
             "request %s.",
             answer.user or "An unknown user",
             answer.number,
@@ -161,7 +166,8 @@ def _ask(
     displayed = _send(context, request, approvers)
     if displayed != request.number:
         operator.log.warning(
-            "Airflow still shows an earlier request (%s). The current request is %s. To approve it, enter this number in the form:\n%s",
+            "Airflow still shows an earlier request (%s). The current request is %s. To approve it, enter "
+            "this number in the form:\n%s",
             displayed or "without a number",
             request.number,
             request.body,
@@ -275,7 +281,8 @@ class ApprovalMemory:
 def require_known_approvers(approvers: Sequence[Mapping[str, str]], log: Log) -> None:
     """Check that users exist, as far as a task can know.
 
-    Airflow's simple auth manager has its users in the configuration. Others keep them where tasks have no access.
+    Airflow's simple auth manager has its users in the configuration. Others keep them where tasks
+    have no access.
 
     :raises InvalidRequest: if one of them does not exist.
     """
@@ -285,7 +292,8 @@ def require_known_approvers(approvers: Sequence[Mapping[str, str]], log: Log) ->
         return
     if conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False):
         log.warning(
-            "Every user may approve: [core] simple_auth_manager_all_admins is set, so `approvers` has no effect."
+            "Every user may approve: [core] simple_auth_manager_all_admins is set, so `approvers` has no "
+            "effect."
         )
         return
     known = {
@@ -295,7 +303,8 @@ def require_known_approvers(approvers: Sequence[Mapping[str, str]], log: Log) ->
     unknown = [user["id"] for user in approvers if user["id"] not in known]
     if unknown:
         raise InvalidRequest(
-            f"`approvers` contains users that Airflow does not know: {', '.join(map(repr, unknown))}. Nothing was written. Use names of "
+            f"`approvers` contains users that Airflow does not know: {', '.join(map(repr, unknown))}. "
+            "Nothing was written. Use names of "
             "[core] simple_auth_manager_users."
         )
 

@@ -25,7 +25,8 @@ _IDS_PER_QUERY = 500
 class SuppressionGate:
     """Looks contacts up in tables of suppressions.
 
-    :param safeguards: these tables, and tables of exported contacts, in which to look up more about the contacts.
+    :param safeguards: these tables, and tables of exported contacts, in which to look up more about
+        the contacts.
     :param ignored_reason: suppressions with this reason do not count, if it is not empty.
     """
 
@@ -36,7 +37,8 @@ class SuppressionGate:
     def find_suppressed(self, targets: Sequence[Target], vendor: str) -> set[str]:
         """Return the ids of the contacts that must not be contacted.
 
-        Contacts with the same id in several accounts are the same person, so all that is known of any of them counts.
+        Contacts with the same id in several accounts are the same person, so all that is known of
+        any of them counts.
 
         :raises ContactsError: if this cannot be found out.
         """
@@ -73,7 +75,8 @@ class SuppressionGate:
         missing = len(bare - rows.keys())
         if missing:
             self.log.warning(
-                "%d of %d references are not in the contacts table. Suppressions of their e-mail address, phone number or LinkedIn "
+                "%d of %d references are not in the contacts table. Suppressions of their e-mail address, "
+                "phone number or LinkedIn "
                 "profile are not recognized. Export these contacts first.",
                 missing,
                 len(bare),

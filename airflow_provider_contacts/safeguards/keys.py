@@ -43,12 +43,14 @@ def find_secret(conn_id: str) -> str:
     secret = find_connection(conn_id).password
     if not secret:
         raise InvalidConnection(
-            f"Connection {conn_id!r} has no password. It is the secret that suppressions are hashed with. Enter a long random text "
+            f"Connection {conn_id!r} has no password. It is the secret that suppressions are hashed with. "
+            "Enter a long random text "
             "and keep it: hashes made with another secret do not match."
         )
     if len(secret) < _MIN_SECRET_LENGTH:
         raise InvalidConnection(
-            f"The password of connection {conn_id!r} is shorter than {_MIN_SECRET_LENGTH} characters. Hashes of phone numbers could be "
+            f"The password of connection {conn_id!r} is shorter than {_MIN_SECRET_LENGTH} characters. Hashes "
+            "of phone numbers could be "
             "reversed by guessing it. Enter a long random text."
         )
     return secret
@@ -57,8 +59,9 @@ def find_secret(conn_id: str) -> str:
 def find_keys(fields: Mapping[str, object], vendor: str = "") -> list[str]:
     """Return the keys of a contact: of its e-mail address, phone number and LinkedIn profile, and of its reference.
 
-    A phone number that can be read in two ways has two keys. The account is not part of the reference, because a contact with
-    the same id in another account of the vendor is the same person.
+    A phone number that can be read in two ways has two keys. The account is not part of the
+    reference, because a contact with the same id in another account of the vendor is the same
+    person.
 
     :param fields: the contact's fields, as far as they are known.
     :param vendor: the vendor, if the fields do not name it.

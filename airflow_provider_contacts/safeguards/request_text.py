@@ -62,7 +62,8 @@ def _link(target: Target) -> str:
     url = target.fields.get("url")
     if not isinstance(url, str) or not url.startswith("https://") or set(url) & _UNSAFE_CHARACTERS:
         return name
-    # A URL in the vendor's app contains the contact's id. Another one, such as a profile, may contain a name.
+    # A URL in the vendor's app contains the contact's id. Another one, such as a profile, may
+    # contain a name.
     has_id = re.search(rf"(?<![^\W_]){re.escape(target.contact_id)}(?![^\W_])", url)
     return f"[{name}]({url})" if has_id else name
 

@@ -201,12 +201,15 @@ class SuppressionList:
             is_empty = not checks and connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
             if not is_empty:
                 raise InvalidRequest(
-                    f"The suppressions in {location} were hashed with another secret than the password of connection "
-                    f"{secret_conn_id!r}, so suppressed contacts would not be recognized. Nothing was written. Restore the earlier "
+                    f"The suppressions in {location} were hashed with another secret than the password of "
+                    "connection "
+                    f"{secret_conn_id!r}, so suppressed contacts would not be recognized. Nothing was "
+                    "written. Restore the earlier "
                     "password, or suppress everyone again in a new table: hashes cannot be converted."
                 )
             if write_check_row:
-                # Its key is constant, so that two tasks with different secrets cannot both write one.
+                # Its key is constant, so that two tasks with different secrets cannot both write
+                # one.
                 values = {
                     "key_hash": _CHECK_KIND,
                     "kind": _CHECK_KIND,
@@ -226,7 +229,8 @@ def open_suppressions(
 
     :param secret_conn_id: connection whose password is the secret of the hashes.
     :param create: whether it is opened for writing, which creates the table if it does not exist.
-    :raises ContactsError: if the table cannot be read, is incompatible, or was written with another secret.
+    :raises ContactsError: if the table cannot be read, is incompatible, or was written with another
+        secret.
     """
     hasher = KeyHasher(find_secret(secret_conn_id))
     with connect(location.sql_conn_id) as engine:

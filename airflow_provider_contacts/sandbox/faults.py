@@ -108,5 +108,6 @@ def _fault_response(fault: Fault) -> Response:
 
 
 def _close_connection(receive: Receive) -> None:
-    # ASGI cannot close a connection. In uvicorn, the object behind `receive` has the connection's transport.
+    # ASGI cannot close a connection. In uvicorn, the object behind `receive` has the connection's
+    # transport.
     receive.__self__.transport.abort()  # type: ignore[attr-defined]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-# First names, last names, companies and places by language. A name is followed by its ASCII form if it is another one.
-# Some need care in files: quotes, commas, and starts that a spreadsheet takes for a formula.
+# First names, last names, companies and places by language. A name is followed by its ASCII form if
+# it is another one. Some need care in files: quotes, commas, and starts that a spreadsheet takes
+# for a formula.
 _REGIONS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
         "Ana|Priya|John|Grace|Omar|Chloé:chloe|Daniel|Maya",
@@ -76,8 +77,9 @@ _AREA_CODES = (
     702,
 )
 
-# Among every 40 people, some are easily confused, to test resolving people: two share an office phone, two a mailbox, one has the name of
-# the previous person, and one an outdated number, which now belongs to the next person.
+# Among every 40 people, some are easily confused, to test resolving people: two share an office
+# phone, two a mailbox, one has the name of the previous person, and one an outdated number, which
+# now belongs to the next person.
 _PEOPLE_PER_CYCLE = 40
 _SHARED_PHONE = (7, 8)
 _SHARED_MAILBOX = (17, 18)

@@ -32,7 +32,8 @@ class Row:
     def record(self, variant: Hashable) -> dict[str, object]:
         """Return the record as the vendor sends it.
 
-        :param variant: what the record depends on in addition to the contact, such as the campaign of a listing.
+        :param variant: what the record depends on in addition to the contact, such as the campaign
+            of a listing.
         """
         raise NotImplementedError
 
@@ -192,7 +193,8 @@ class State:
         """Return which person a vendor's contact is.
 
         :param number: number of the contact.
-        :param offset: the vendor's offset, in quarters of the population; adjacent vendors share three quarters.
+        :param offset: the vendor's offset, in quarters of the population; adjacent vendors share
+            three quarters.
         """
         return number + offset * max(1, self.contacts // 4)
 

@@ -53,10 +53,12 @@ class Samples:
     :param filters: a valid value for every filter.
     :param enumerated: a filter that accepts only fixed values.
     :param narrow: a filter that some contacts of the sandbox match and some do not.
-    :param make_page: makes a response from records; the second argument says whether it is the last page.
+    :param make_page: makes a response from records; the second argument says whether it is the last
+        page.
     :param odd_values: values of a wrong type for optional fields.
     :param conditions: at least one per supported condition.
-    :param unknown_fields: fields of a record, and the fields of the contact that are unknown for it.
+    :param unknown_fields: fields of a record, and the fields of the contact that are unknown for
+        it.
     :param changes: at least one per kind of change that the vendor documents.
     """
 

@@ -56,34 +56,37 @@ _MAX_TIMEOUT_SECONDS = 100 * 365 * 86_400.0
 class ContactSensor(BaseContactsOperator, BaseSensorOperator):
     """Wait until contacts match a condition.
 
-    Every poll lists the contacts that match the filters and the condition. With ``deferrable`` the task checks its
-    arguments and waits in the triggerer, where it holds no worker. On Airflow 3.3, waits of one triggerer share a poll
-    if they have the same connection and interval and send the vendor the same filters. Outcome, result and errors are the
-    same in every mode.
+    Every poll lists the contacts that match the filters and the condition. With ``deferrable`` the
+    task checks its arguments and waits in the triggerer, where it holds no worker. On Airflow 3.3,
+    waits of one triggerer share a poll if they have the same connection and interval and send the
+    vendor the same filters. Outcome, result and errors are the same in every mode.
 
     If a listing cannot be proven complete, the poll uses the matches that it found.
 
-    Transient errors are tolerated; the sensor fails after more than ``max_consecutive_failures`` failed polls in a row.
-    A permanent error, such as an invalid key, missing permissions or an invalid filter, fails immediately, even with
-    ``soft_fail``. In ``reschedule`` mode failures in a row are counted on Airflow 3.3 only. A ``Retry-After`` that is
-    longer than ``poke_interval`` is respected.
+    Transient errors are tolerated; the sensor fails after more than ``max_consecutive_failures``
+    failed polls in a row. A permanent error, such as an invalid key, missing permissions or an
+    invalid filter, fails immediately, even with ``soft_fail``. In ``reschedule`` mode failures in a
+    row are counted on Airflow 3.3 only. A ``Retry-After`` that is longer than ``poke_interval`` is
+    respected.
 
     :param contacts_conn_id: connection of any vendor. Templated.
     :param condition: a condition, or its JSON. Templated.
     :param filters: the vendor's own parameters. Templated.
-    :param contact_ids: wait for these contacts: ids, references, or what a listing returned. Templated.
-    :param min_count: how many contacts have to match; by default all of ``contact_ids``, or 1 without them.
+    :param contact_ids: wait for these contacts: ids, references, or what a listing returned.
         Templated.
-    :param max_contacts: how many references to return at most when waiting for any contact. The log and the XCom ``count``
-        report how many match. Templated.
+    :param min_count: how many contacts have to match; by default all of ``contact_ids``, or 1
+        without them. Templated.
+    :param max_contacts: how many references to return at most when waiting for any contact. The log
+        and the XCom ``count`` report how many match. Templated.
     :param max_consecutive_failures: how many polls in a row may fail. Templated.
     :param deferrable: wait in the triggerer; by default ``[operators] default_deferrable``.
-    :param kwargs: arguments of ``BaseSensorOperator``: ``poke_interval``, ``timeout``, ``mode``, ``soft_fail`` and so
-        on.
-    :return: references ``{"vendor", "account_id", "contact_id"}`` of the matching contacts, of those that were waited
-        for.
+    :param kwargs: arguments of ``BaseSensorOperator``: ``poke_interval``, ``timeout``, ``mode``,
+        ``soft_fail`` and so on.
+    :return: references ``{"vendor", "account_id", "contact_id"}`` of the matching contacts, of
+        those that were waited for.
     :raises UnsupportedByVendor: when the task starts, if the vendor does not support the condition.
-    :raises InvalidRequest: when the task starts, if a filter, the condition or an argument is invalid.
+    :raises InvalidRequest: when the task starts, if a filter, the condition or an argument is
+        invalid.
     :raises AirflowSensorTimeout: after ``timeout``; names the contacts that do not match.
     :raises ContactsError: for every other failure.
     """
@@ -184,7 +187,8 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         max_contacts = self._parse_max_contacts()
         if contacts and len(contacts) > max_contacts:
             raise InvalidRequest(
-                f"There are {len(contacts)} `contact_ids`, but only {max_contacts} references can be returned. Raise "
+                f"There are {len(contacts)} `contact_ids`, but only {max_contacts} references can be "
+                "returned. Raise "
                 "`max_contacts`."
             )
         if contacts and min_count > len(contacts):
@@ -312,7 +316,8 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Continue after a deferral. Timeouts and failures behave as in the other modes."""
         try:
-            # Not BaseSensorOperator's: with soft_fail it turns every error into a skip, permanent ones included.
+            # Not BaseSensorOperator's: with soft_fail it turns every error into a skip, permanent
+            # ones included.
             return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
         except TaskDeferralTimeout:
             self._time_out("no poll finished before the timeout")
@@ -340,9 +345,11 @@ def _without_condition(sensor: ContactSensor, arguments: dict[str, Any]) -> dict
 class ContactRepliedSensor(ContactSensor):
     """Wait until contacts have replied; see :class:`ContactSensor`.
 
-    :param since: only count replies after this time: a time, ISO 8601 text, or a date such as ``{{ ds }}``. Templated.
-    :param interaction_counts: whether a last interaction after ``since`` counts as a reply, for TalkToHumans, which does
-        not report when a contact replied. It may be a message to the contact.
+    :param since: only count replies after this time: a time, ISO 8601 text, or a date such as ``{{
+        ds }}``. Templated.
+    :param interaction_counts: whether a last interaction after ``since`` counts as a reply, for
+        TalkToHumans, which does not report when a contact replied. It may be a message to the
+        contact.
     """
 
     def __init__(

@@ -16,7 +16,8 @@ class Column:
     """A column of exported contacts.
 
     :param name: the field's name.
-    :param kind: ``text``, ``texts`` (a list of text), ``time`` (in UTC) or ``flag`` (true, false or null).
+    :param kind: ``text``, ``texts`` (a list of text), ``time`` (in UTC) or ``flag`` (true, false or
+        null).
     :param nullable: whether it may be null.
     """
 

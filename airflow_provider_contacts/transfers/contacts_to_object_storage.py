@@ -27,27 +27,34 @@ __all__ = ["ContactsToObjectStorageOperator"]
 class ContactsToObjectStorageOperator(BaseContactsOperator):
     """Write all contacts of one connection to one file.
 
-    The listing is first read into a local temporary file, which is then published in one step. If reading fails, the
-    previous file remains. Contacts are streamed; memory use stays flat except for one small key per contact.
+    The listing is first read into a local temporary file, which is then published in one step. If
+    reading fails, the previous file remains. Contacts are streamed; memory use stays flat except
+    for one small key per contact.
 
-    The columns are the fields of :class:`~airflow_provider_contacts.contact.Contact` in their order, then ``raw``, the
-    vendor's JSON. In ``.jsonl``, times are ISO 8601 text in UTC, and ``raw`` is an object. In ``.csv`` and
-    ``.parquet``, ``raw`` is text. In ``.csv``, lists are JSON, and a cell that a spreadsheet would run as a formula is
-    prefixed with an apostrophe. In ``.parquet``, times have a zone, and lists are lists.
+    The columns are the fields of :class:`~airflow_provider_contacts.contact.Contact` in their
+    order, then ``raw``, the vendor's JSON. In ``.jsonl``, times are ISO 8601 text in UTC, and
+    ``raw`` is an object. In ``.csv`` and ``.parquet``, ``raw`` is text. In ``.csv``, lists are
+    JSON, and a cell that a spreadsheet would run as a formula is prefixed with an apostrophe. In
+    ``.parquet``, times have a zone, and lists are lists.
 
     :param contacts_conn_id: connection of any vendor. Templated.
     :param path: a local path, or a URL that ``airflow.sdk.ObjectStoragePath`` supports, such as
-        ``s3://aws_default@bucket/contacts/mailstand.jsonl``. Missing folders are created. Templated.
+        ``s3://aws_default@bucket/contacts/mailstand.jsonl``. Missing folders are created.
+        Templated.
     :param filters: the vendor's own parameters. Templated.
     :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
-    :param format: ``jsonl`` or ``csv``, each also with ``.gz`` or ``.zst``, or ``parquet``; by default the ending of
-        ``path``. Templated.
-    :param content: ``normalized``, or ``raw`` for the vendor's own objects, byte for byte, as JSON lines. Templated.
-    :param include_raw: whether normalized contacts have the column ``raw``, usually most of the file. Templated.
-    :return: ``{"vendor", "path", "seen", "size", "requests", "seconds"}``, where ``seen`` is the number of contacts and
-        ``size`` the size of the file in bytes.
-    :raises InvalidRequest: if the format or a filter is invalid, or a library is missing, before any request.
-    :raises ContactsError: if the path cannot be written, before any request; and for every other failure.
+    :param format: ``jsonl`` or ``csv``, each also with ``.gz`` or ``.zst``, or ``parquet``; by
+        default the ending of ``path``. Templated.
+    :param content: ``normalized``, or ``raw`` for the vendor's own objects, byte for byte, as JSON
+        lines. Templated.
+    :param include_raw: whether normalized contacts have the column ``raw``, usually most of the
+        file. Templated.
+    :return: ``{"vendor", "path", "seen", "size", "requests", "seconds"}``, where ``seen`` is the
+        number of contacts and ``size`` the size of the file in bytes.
+    :raises InvalidRequest: if the format or a filter is invalid, or a library is missing, before
+        any request.
+    :raises ContactsError: if the path cannot be written, before any request; and for every other
+        failure.
     """
 
     template_fields: Sequence[str] = (

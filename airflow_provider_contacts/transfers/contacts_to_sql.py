@@ -37,34 +37,40 @@ _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "mssql": 1433}
 class ContactsToSqlOperator(BaseContactsOperator):
     """Write the contacts of one connection to a table, and only those that are new or have changed.
 
-    The whole listing is read first. Then one transaction compares digests with the table and writes the difference. A
-    second run over unchanged data writes no row. The digest covers all fields except ``raw``, which contains text such
-    as "47 minutes ago" for some vendors; ``raw`` is written together with changes of other fields.
+    The whole listing is read first. Then one transaction compares digests with the table and writes
+    the difference. A second run over unchanged data writes no row. The digest covers all fields
+    except ``raw``, which contains text such as "47 minutes ago" for some vendors; ``raw`` is
+    written together with changes of other fields.
 
-    The table has the columns of the files of ``ContactsToObjectStorageOperator``, with lists as JSON text, and then
-    ``digest``, ``first_seen_at``, ``changed_at`` (when the contact's fields were last written) and ``removed_at``. Its
-    key is ``vendor``, ``account_id``, ``contact_id``, so several tasks can write the contacts of several connections or
-    accounts to one table at the same time. No vendor reports what changed, so every run reads the whole listing.
+    The table has the columns of the files of ``ContactsToObjectStorageOperator``, with lists as
+    JSON text, and then ``digest``, ``first_seen_at``, ``changed_at`` (when the contact's fields
+    were last written) and ``removed_at``. Its key is ``vendor``, ``account_id``, ``contact_id``, so
+    several tasks can write the contacts of several connections or accounts to one table at the same
+    time. No vendor reports what changed, so every run reads the whole listing.
 
     :param contacts_conn_id: connection of any vendor. Templated.
     :param sql_conn_id: connection of a database whose hook is a ``DbApiHook``. Templated.
     :param table: ``table`` or ``schema.table``; the database's dialect quotes it. Templated.
     :param filters: the vendor's own parameters. Templated.
     :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
-    :param create_table: create the table if it does not exist, and add columns that a later version of this package
-        introduced. Templated.
-    :param mark_removed: set ``removed_at`` of contacts that the vendor no longer lists, in the accounts that were
-        listed. It needs a full listing: it is rejected with filters or a condition, with ``on_incomplete`` set to ``warn``,
-        and for Tether without a pipeline id. Templated.
-    :param max_removed: fail before the first write if ``mark_removed`` would mark more contacts: a number, or a share of
-        the table's contacts such as ``"30%"``. The default is 20 contacts or 20 %, whichever is more, and none if the
-        vendor lists no contacts. Templated.
-    :param allow_untested_dialect: write to a database other than SQLite, PostgreSQL, MySQL and MariaDB. Templated.
-    :param skip_unchanged: skip this task if nothing was written, so that no asset event starts other DAGs. Templated.
-    :return: ``{"vendor", "table", "seen", "new", "changed", "unchanged", "removed", "requests", "seconds", "attempt"}``, where
-        ``attempt`` is the number of the task's attempt; the counts are also added to the events of outlet assets.
-    :raises InvalidRequest: if a filter or a name is invalid, the database is not supported, or the columns of the table
-        are incompatible, before any request.
+    :param create_table: create the table if it does not exist, and add columns that a later version
+        of this package introduced. Templated.
+    :param mark_removed: set ``removed_at`` of contacts that the vendor no longer lists, in the
+        accounts that were listed. It needs a full listing: it is rejected with filters or a
+        condition, with ``on_incomplete`` set to ``warn``, and for Tether without a pipeline id.
+        Templated.
+    :param max_removed: fail before the first write if ``mark_removed`` would mark more contacts: a
+        number, or a share of the table's contacts such as ``"30%"``. The default is 20 contacts or
+        20 %, whichever is more, and none if the vendor lists no contacts. Templated.
+    :param allow_untested_dialect: write to a database other than SQLite, PostgreSQL, MySQL and
+        MariaDB. Templated.
+    :param skip_unchanged: skip this task if nothing was written, so that no asset event starts
+        other DAGs. Templated.
+    :return: ``{"vendor", "table", "seen", "new", "changed", "unchanged", "removed", "requests",
+        "seconds", "attempt"}``, where ``attempt`` is the number of the task's attempt; the counts
+        are also added to the events of outlet assets.
+    :raises InvalidRequest: if a filter or a name is invalid, the database is not supported, or the
+        columns of the table are incompatible, before any request.
     :raises IncompleteListing: if more contacts than ``max_removed`` are not listed any more.
     :raises ContactsError: for every other failure.
     """
@@ -193,7 +199,8 @@ class ContactsToSqlOperator(BaseContactsOperator):
 def _check_mark_removed(mark_removed: object, filters: object, condition: object) -> None:
     if parse_bool("mark_removed", mark_removed) and (filters or condition):
         raise InvalidRequest(
-            "`mark_removed` needs a full listing. With filters or a condition, a missing contact may still exist."
+            "`mark_removed` needs a full listing. With filters or a condition, a missing contact may still "
+            "exist."
         )
 
 

@@ -25,7 +25,8 @@ def raw_text(contact: Contact) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise MalformedRecord(
-            'A record is not UTF-8, so it cannot be written to the column `raw`. Use content="raw" to keep it.',
+            'A record is not UTF-8, so it cannot be written to the column `raw`. Use content="raw" to keep '
+            "it.",
             raw,
         ) from None
 

@@ -30,33 +30,41 @@ from airflow_provider_contacts.triggers.watching import DelayedSaving, ErrorLog,
 
 __all__ = ["ContactEventTrigger", "ContactTrigger"]
 
-# The first polls of watchers are spread over this time, so that a restarted triggerer does not make them all in the same moment.
+# The first polls of watchers are spread over this time, so that a restarted triggerer does not make
+# them all in the same moment.
 _MAX_FIRST_PAUSE_SECONDS = 30.0
 
 
 class ContactTrigger(PollingTrigger):
     """Waits until enough contacts match a condition, on behalf of a deferred ``ContactSensor``.
 
-    It emits one event, a dict with ``status``: ``success`` with ``contacts``, a list of references, and ``count``, how many
-    contacts match; ``error`` with ``error``, as :func:`~airflow_provider_contacts.errors.serialize_error` returns it; or
-    ``timeout`` with ``message``. It raises no exception, because Airflow would turn one into a skip under ``soft_fail``.
+    It emits one event, a dict with ``status``: ``success`` with ``contacts``, a list of references,
+    and ``count``, how many contacts match; ``error`` with ``error``, as
+    :func:`~airflow_provider_contacts.errors.serialize_error` returns it; or ``timeout`` with
+    ``message``. It raises no exception, because Airflow would turn one into a skip under
+    ``soft_fail``.
 
-    On Airflow 3.3 all triggers of one triggerer with the same connection, query and interval share one poll.
+    On Airflow 3.3 all triggers of one triggerer with the same connection, query and interval share
+    one poll.
 
     :param contacts_conn_id: connection of any vendor.
     :param condition: a condition as JSON types.
     :param filters: the vendor's own parameters.
     :param poll_interval: seconds between polls.
-    :param query: the filters that are sent to the vendor, or None if they are not known yet. Triggers with the same query
-        share a poll.
-    :param contact_ids: pairs of account id (or an empty string) and contact id, or None for any contact.
+    :param query: the filters that are sent to the vendor, or None if they are not known yet.
+        Triggers with the same query share a poll.
+    :param contact_ids: pairs of account id (or an empty string) and contact id, or None for any
+        contact.
     :param min_count: how many contacts have to match.
-    :param max_contacts: how many references the event contains at most, when waiting for any contact.
+    :param max_contacts: how many references the event contains at most, when waiting for any
+        contact.
     :param max_consecutive_failures: how many polls in a row may fail.
     :param failures: how many have failed in a row already.
     :param ignore_errors: whether to continue after any error.
-    :param created_at: Unix time at which the wait began; a restarted trigger polls in the rhythm that starts there.
-    :param end_time: Unix time after which the next poll without enough matches ends the wait with ``timeout``.
+    :param created_at: Unix time at which the wait began; a restarted trigger polls in the rhythm
+        that starts there.
+    :param end_time: Unix time after which the next poll without enough matches ends the wait with
+        ``timeout``.
     :param exponential_backoff: double the pause after each poll; such a trigger shares no poll.
     :param max_wait: seconds that ``exponential_backoff`` may reach.
     """
@@ -160,7 +168,8 @@ class ContactTrigger(PollingTrigger):
         """Poll without sharing."""
         if self._watches_an_asset:
             self.log.error(
-                "ContactTrigger waits for a sensor and cannot watch an asset. Give AssetWatcher a ContactEventTrigger."
+                "ContactTrigger waits for a sensor and cannot watch an asset. Give AssetWatcher a "
+                "ContactEventTrigger."
             )
             await asyncio.Event().wait()
         async for event in super().run():
@@ -175,32 +184,37 @@ class ContactEventTrigger(PollingTrigger):
         Asset("replies", watchers=[AssetWatcher(name="mailstand", trigger=ContactEventTrigger(
             contacts_conn_id="mailstand_default", condition=Replied()))])
 
-    Each poll that finds such contacts emits an event, a dict with ``contacts``, a list of references, ``condition`` and
-    ``emitted_at``, the time as ISO 8601 text. Airflow may pass several events to one run: every contact is in some run's
-    ``triggering_asset_events``. The first poll only records a baseline; set ``emit_existing=True`` to get an event for
-    contacts that already match.
+    Each poll that finds such contacts emits an event, a dict with ``contacts``, a list of
+    references, ``condition`` and ``emitted_at``, the time as ISO 8601 text. Airflow may pass
+    several events to one run: every contact is in some run's ``triggering_asset_events``. The first
+    poll only records a baseline; set ``emit_existing=True`` to get an event for contacts that
+    already match.
 
-    On Airflow 3.3 the asset's state store remembers which contacts were seen, so that nothing is lost while the
-    triggerer is down. An event that was emitted within the last minute before the triggerer stops may be emitted again. On
-    Airflow 3.2 it keeps no state, and matches while the triggerer is down are missed.
+    On Airflow 3.3 the asset's state store remembers which contacts were seen, so that nothing is
+    lost while the triggerer is down. An event that was emitted within the last minute before the
+    triggerer stops may be emitted again. On Airflow 3.2 it keeps no state, and matches while the
+    triggerer is down are missed.
 
-    A contact that is missing from three polls in a row is forgotten, and emitted again when it matches again. If half of
-    20 or more contacts are missing, the vendor has probably answered with a part of its contacts; they are
-    forgotten only after 60 polls.
+    A contact that is missing from three polls in a row is forgotten, and emitted again when it
+    matches again. If half of 20 or more contacts are missing, the vendor has probably answered with
+    a part of its contacts; they are forgotten only after 60 polls.
 
-    The trigger never ends: after failures it polls less often, and it logs an error when it first occurs.
+    The trigger never ends: after failures it polls less often, and it logs an error when it first
+    occurs.
 
     :param contacts_conn_id: connection of any vendor.
     :param condition: a condition, or its JSON.
     :param filters: the vendor's own parameters.
     :param poll_interval: seconds between polls, or a ``timedelta``.
     :param emit_existing: whether the first poll emits the contacts that already match.
-    :param max_contacts_per_event: how many references an event contains at most; more of them become several events.
-    :param asset_name: the asset that keeps the state, if several assets have watchers with the same arguments.
+    :param max_contacts_per_event: how many references an event contains at most; more of them
+        become several events.
+    :param asset_name: the asset that keeps the state, if several assets have watchers with the same
+        arguments.
     """
 
-    # How long Airflow takes at most to store an event. If what was seen were saved earlier, a triggerer that dies in the
-    # meantime would lose the event.
+    # How long Airflow takes at most to store an event. If what was seen were saved earlier, a
+    # triggerer that dies in the meantime would lose the event.
     event_storage_seconds: ClassVar[float] = 30.0
 
     def __init__(

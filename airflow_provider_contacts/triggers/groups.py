@@ -17,8 +17,8 @@ from airflow_provider_contacts.errors import ContactsError
 
 # Triggers that start within this time join the first poll.
 JOIN_WINDOW_SECONDS = 2.0
-# A trigger that starts or ends can bring the next poll forward, but not to less than this after the previous one. Otherwise
-# each sensor would cause a poll.
+# A trigger that starts or ends can bring the next poll forward, but not to less than this after the
+# previous one. Otherwise each sensor would cause a poll.
 MIN_SECONDS_BETWEEN_POLLS = 60.0
 
 
@@ -51,7 +51,8 @@ class PollAnswer:
     """The answer of one poll to a question: the matching contacts, or what went wrong.
 
     :param matches: the contacts that match; if the listing is incomplete, those that were found.
-    :param undecided: account ids and contact ids of contacts whose record does not report the condition.
+    :param undecided: account ids and contact ids of contacts whose record does not report the
+        condition.
     :param error: why there is no answer, or None.
     :param is_complete: whether all contacts were listed.
     """
@@ -66,8 +67,8 @@ class PollAnswer:
 class Poll:
     """The answers of one poll, by the key of the question.
 
-    :param started_at: when the poll began, as ``time.monotonic()``. A trigger that has joined later must not use its answers:
-        what it waits for may have changed just before.
+    :param started_at: when the poll began, as ``time.monotonic()``. A trigger that has joined later
+        must not use its answers: what it waits for may have changed just before.
     """
 
     answers: Mapping[str, PollAnswer]
@@ -98,7 +99,8 @@ class PollGroup:
     def join(self, question: Question, due_times: list[float]) -> Iterator[None]:
         """Be a member: the next polls answer ``question``.
 
-        :param due_times: Unix times at which this member needs a poll, in addition to the group's interval.
+        :param due_times: Unix times at which this member needs a poll, in addition to the group's
+            interval.
         """
         member = object()
         now = time.time()
@@ -171,6 +173,7 @@ def compute_fingerprint(
 
     :raises TypeError: if filters or condition are not JSON.
     """
-    # No filters and empty filters are the same; anything else that is not a mapping fails in the poll.
+    # No filters and empty filters are the same; anything else that is not a mapping fails in the
+    # poll.
     asked = json.dumps([{} if filters is None else filters, condition, *more], sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()[:32]

@@ -36,9 +36,11 @@ async def poll_forever(
 ) -> AsyncGenerator[Poll, None]:
     """Yield one poll after another, without end. A poll that fails is yielded like any other.
 
-    The connection is read for every poll, because a watcher never ends and its connection may change meanwhile.
+    The connection is read for every poll, because a watcher never ends and its connection may
+    change meanwhile.
 
-    :param min_pause: seconds after a poll before which no member of the group can cause the next one.
+    :param min_pause: seconds after a poll before which no member of the group can cause the next
+        one.
     """
     poller = _Poller(contacts_conn_id)
     polls = 0
@@ -55,7 +57,8 @@ async def poll_forever(
         if not errors and seconds > pace.interval and not has_warned:
             has_warned = True
             log.warning(
-                "A poll of connection %r took %.0f s, longer than its interval of %.0f s. Choose a longer interval, "
+                "A poll of connection %r took %.0f s, longer than its interval of %.0f s. Choose a longer "
+                "interval, "
                 "or narrower filters.",
                 contacts_conn_id,
                 seconds,
@@ -106,8 +109,8 @@ class _Poller:
     async def poll(self, questions: list[Question]) -> dict[str, PollAnswer]:
         """Return the answers to all questions, by key."""
         answers: dict[str, PollAnswer] = {}
-        # Everything that can fail is caught: a watcher survives a missing connection and a failing vendor.
-        # Not BaseException: cancelling the trigger has to end the poll.
+        # Everything that can fail is caught: a watcher survives a missing connection and a failing
+        # vendor. Not BaseException: cancelling the trigger has to end the poll.
         try:
             hook = await self._current_hook()
         except Exception as error:
@@ -120,7 +123,8 @@ class _Poller:
                 _add_question(listings, hook, question)
             except Exception as error:
                 answers[question.key] = PollAnswer(error=wrap_unexpected(error))
-        # Usually there is one listing: triggers share a poll if they send the vendor the same filters.
+        # Usually there is one listing: triggers share a poll if they send the vendor the same
+        # filters.
         for listing in listings.values():
             answers.update(await self._read(hook, listing))
         return answers
@@ -138,7 +142,8 @@ class _Poller:
         """Return the answers that one listing gives."""
         is_complete = True
         try:
-            # Closed explicitly, so that a cancelled trigger ends its requests before the event loop does.
+            # Closed explicitly, so that a cancelled trigger ends its requests before the event loop
+            # does.
             async with contextlib.aclosing(
                 hook.alist_contacts(listing.query, raw=False, strict=True)
             ) as contacts:

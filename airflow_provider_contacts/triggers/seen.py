@@ -15,7 +15,8 @@ from airflow_provider_contacts.errors import wrap_unexpected
 
 _FIRST_RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 60.0
-# Part of Airflow's message if a watcher has several assets (seen in 3.3.2). It has no public way to count them.
+# Part of Airflow's message if a watcher has several assets (seen in 3.3.2). It has no public way to
+# count them.
 _AMBIGUOUS_STORE = "concrete inlets and outlets"
 # Airflow logs a warning at every write of a value above 64 KiB, which is about 4,600 digests.
 _MAX_DIGESTS_PER_BLOCK = 3000
@@ -31,7 +32,8 @@ _POLLS_UNTIL_MASS_IS_FORGOTTEN = 60
 class SeenMemory:
     """The contacts that a watcher has seen, as digests.
 
-    One wrong answer of the vendor must not make it forget, because every contact would then be emitted again.
+    One wrong answer of the vendor must not make it forget, because every contact would then be
+    emitted again.
 
     :param digests: what it has seen before.
     """
@@ -56,7 +58,8 @@ class SeenMemory:
         """Record a poll, and return the digests of contacts that were not seen before.
 
         :param current: digests of the contacts that match now.
-        :param undecided: digests of the contacts whose record does not report it. They are not missing.
+        :param undecided: digests of the contacts whose record does not report it. They are not
+            missing.
         :param is_complete: whether contacts that are missing do not match any more.
         """
         present = dict.fromkeys(current, 0)
@@ -94,9 +97,10 @@ class AsyncStore(Protocol):
 class SeenStore:
     """Remembers which contacts a watcher has seen.
 
-    Contacts are stored as digests of 64 bits, which do not identify a person. A cursor or a time would not suffice,
-    because no vendor reports what changed (docs/adr/0004). They are stored in blocks by their first characters, of
-    which only the changed ones are written; an index says how many characters, and is written last.
+    Contacts are stored as digests of 64 bits, which do not identify a person. A cursor or a time
+    would not suffice, because no vendor reports what changed (docs/adr/0004). They are stored in
+    blocks by their first characters, of which only the changed ones are written; an index says how
+    many characters, and is written last.
 
     :param stores: Airflow's state stores of the watched assets, or None on Airflow 3.2.
     :param asset_name: the asset whose store to use, if several assets have the same watcher.
@@ -125,7 +129,8 @@ class SeenStore:
     async def load(self) -> set[str] | None:
         """Return the digests of the seen contacts, or None if nothing was ever stored.
 
-        It retries until the store works: without the stored digests, every contact would be emitted again, or none.
+        It retries until the store works: without the stored digests, every contact would be emitted
+        again, or none.
         """
         pause = _FIRST_RETRY_SECONDS
         while self._store is not None:
@@ -146,7 +151,8 @@ class SeenStore:
     async def _load(self, store: AsyncStore) -> set[str] | None:
         index = await store.aget(self._key)
         if index is None:
-            # Airflow reports an asset that is inactive for a moment as if it had no state. Writing to it fails.
+            # Airflow reports an asset that is inactive for a moment as if it had no state. Writing
+            # to it fails.
             await store.aset(f"{self._key}-check", True)
             index = await store.aget(self._key)
         if not isinstance(index, dict) or not isinstance(index.get("blocks"), list):
@@ -205,7 +211,8 @@ class SeenStore:
 
     def _report_ambiguous_store(self) -> None:
         self._log.error(
-            "Several assets have this watcher. Set asset_name to the asset that keeps the state. Until then, matches"
+            "Several assets have this watcher. Set asset_name to the asset that keeps the state. Until then, "
+            "matches"
             " while the triggerer is down are missed."
         )
 

@@ -22,7 +22,8 @@ from airflow_provider_contacts.core.settings import Settings
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import ContactsError, MalformedResponse, RateLimited
 
-# The HTTP libraries are imported when the first request is sent, because every DAG parse would pay for them.
+# The HTTP libraries are imported when the first request is sent, because every DAG parse would pay
+# for them.
 if TYPE_CHECKING:
     from airflow_provider_contacts.core.http.environment import Environment
     from airflow_provider_contacts.core.http.httpx_backend import HttpxBackend
@@ -95,7 +96,8 @@ class Transport:
         """Send a request, with retries, and return ``parse(response)``.
 
         :param stop: cancels pending retries when it is set.
-        :param received: the response to the request, if it has been sent. It is sent again only if that has to be retried.
+        :param received: the response to the request, if it has been sent. It is sent again only if
+            that has to be retried.
         :raises ContactsError: if the request fails; the subclass states the cause.
         """
         stop = stop or threading.Event()
@@ -208,7 +210,8 @@ class Transport:
     def _requested_wait(self, error: ContactsError) -> float:
         """Return the seconds to wait: ``Retry-After``, or after a throttled request the published window with jitter."""
         if error.retry_after is None and isinstance(error, RateLimited):
-            # Other processes of this connection wait too, and must not all resume at the same moment.
+            # Other processes of this connection wait too, and must not all resume at the same
+            # moment.
             return self._limiter.window_seconds * random.uniform(1, 1 + _JITTER_FRACTION)
         return error.retry_after or 0.0
 

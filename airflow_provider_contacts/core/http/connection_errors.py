@@ -20,24 +20,28 @@ def connection_error(
 ) -> VendorUnavailable:
     """Return the error for a request without a response.
 
-    :param error: what the HTTP library raised. Its text is not repeated, because it may contain the query.
+    :param error: what the HTTP library raised. Its text is not repeated, because it may contain the
+        query.
     """
     where = context.describe(request)
     conn = f"connection {context.settings.conn_id!r}"
     if _has_cause(error, lambda cause: isinstance(cause, ssl.SSLCertVerificationError)):
         return VendorUnavailable(
-            f"{where}: The server's certificate is not trusted. If a proxy re-signs traffic, set REQUESTS_CA_BUNDLE to "
+            f"{where}: The server's certificate is not trusted. If a proxy re-signs traffic, set "
+            "REQUESTS_CA_BUNDLE to "
             "its CA file."
         )
     if _has_cause(
         error, lambda cause: isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_TEXT_REASONS
     ):
         return VendorUnavailable(
-            f"{where}: The server does not speak TLS. If it only supports http, write http:// in Host of {conn}."
+            f"{where}: The server does not speak TLS. If it only supports http, write http:// in Host of "
+            f"{conn}."
         )
     if isinstance(error, ValueError):
         return VendorUnavailable(
-            f"{where}: The request could not be sent, or its response could not be read ({type(error).__name__}). If "
+            f"{where}: The request could not be sent, or its response could not be read "
+            f"({type(error).__name__}). If "
             f"this connection has never worked, check Host of {conn}."
         )
     if timed_out:
@@ -46,7 +50,8 @@ def connection_error(
             f"{where}: No response within {seconds:g} s (timeout of {conn}).", transient=True
         )
     return VendorUnavailable(
-        f"{where}: The connection failed or was closed ({type(error).__name__}). If this connection has never worked,"
+        f"{where}: The connection failed or was closed ({type(error).__name__}). If this connection has "
+        "never worked,"
         " check Host of "
         f"{conn}.",
         transient=True,
@@ -57,7 +62,8 @@ def deadline_error(context: ConnectionContext, request: Request) -> VendorUnavai
     """Return the error for a response that is not complete in time."""
     seconds = context.settings.request_deadline
     return VendorUnavailable(
-        f"{context.describe(request)}: The response was not complete after {seconds:g} s. Lower `page_size`, or raise "
+        f"{context.describe(request)}: The response was not complete after {seconds:g} s. Lower `page_size`, "
+        "or raise "
         f"`request_deadline` in Extra of connection {context.settings.conn_id!r}.",
         transient=True,
     )

@@ -1,7 +1,8 @@
 """End a request that takes too long, however slowly its response arrives.
 
-The timeouts of an HTTP library apply to each read from the socket. A server that sends one byte now and then never
-exceeds them. So one thread watches the requests of a process, and shuts down the socket of one that is too slow.
+The timeouts of an HTTP library apply to each read from the socket. A server that sends one byte now
+and then never exceeds them. So one thread watches the requests of a process, and shuts down the
+socket of one that is too slow.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Deadline:
         self._lock = threading.Lock()
         self._is_over = False
         self.is_expired = False
-        # The socket itself: a connection drops its reference when a response ends with the connection.
+        # The socket itself: a connection drops its reference when a response ends with the
+        # connection.
         self.sock: Any = None
 
     def finish(self) -> None:
@@ -76,7 +78,8 @@ def limit_duration(seconds: float) -> Iterator[Deadline]:
         watched = _watched.get(os.getpid())
         if watched is None:
             watched = _watched[os.getpid()] = _Watched(set(), threading.Condition())
-            # One daemon thread for all requests, because a thread for each would cost more than a small request.
+            # One daemon thread for all requests, because a thread for each would cost more than a
+            # small request.
             threading.Thread(target=_watch, args=watched, name="contacts-deadlines", daemon=True).start()
     deadlines, changed = watched
     with changed:

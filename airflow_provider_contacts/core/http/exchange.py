@@ -101,7 +101,8 @@ def require_complete(context: ConnectionContext, request: Request, response: Res
     """
     if len(response.body) > MAX_BODY_BYTES:
         raise MalformedResponse(
-            f"{context.describe(request)} returned more than {MAX_BODY_BYTES >> 20} MiB. Set a smaller page_size."
+            f"{context.describe(request)} returned more than {MAX_BODY_BYTES >> 20} MiB. Set a smaller "
+            "page_size."
         )
     is_framed = "content-length" in response.headers or "transfer-encoding" in response.headers
     is_empty_ok = response.status == 200 and not response.body and not is_framed
@@ -117,7 +118,8 @@ def _parse_response(
     parse: Callable[[Response], Result],
     token: str | None,
 ) -> Result:
-    # Errors are raised outside of `except`: a chained exception would show the vendor's message unmasked.
+    # Errors are raised outside of `except`: a chained exception would show the vendor's message
+    # unmasked.
     if not is_success(response):
         raise api_error(context, request, response, find_reported_error(context, response), token)
     try:

@@ -26,8 +26,8 @@ _CONNECTION_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSEr
 class HttpxBackend:
     """Sends requests to one vendor. Creating one reads certificate files, so create it in a thread.
 
-    It uses httpx's transport and not ``httpx.AsyncClient``, which keeps cookies, logs queries and resolves redirects
-    (docs/adr/0002).
+    It uses httpx's transport and not ``httpx.AsyncClient``, which keeps cookies, logs queries and
+    resolves redirects (docs/adr/0002).
 
     :raises InvalidConnection: if the environment's proxy or certificates are unusable.
     """
@@ -43,7 +43,8 @@ class HttpxBackend:
             )
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
             raise InvalidConnection(
-                f"The proxy or the certificates that the environment names cannot be used ({type(error).__name__})."
+                "The proxy or the certificates that the environment names cannot be used "
+                f"({type(error).__name__})."
             ) from None
 
     async def send(self, request: Request, token: str | None) -> Response:

@@ -1,8 +1,8 @@
 """The limits of a connection, shared by all its hooks in one process: how many requests per window, and how many at a time.
 
-Each task process has its own limit, so several tasks together can exceed a vendor's limit. An Airflow
-pool bounds how many tasks run, not how many requests they send. When the vendor throttles one request, the process
-pauses all requests of the connection.
+Each task process has its own limit, so several tasks together can exceed a vendor's limit. An
+Airflow pool bounds how many tasks run, not how many requests they send. When the vendor throttles
+one request, the process pauses all requests of the connection.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _lock = threading.Lock()
 class RateLimiter:
     """Delays requests so that they stay within one or several rates, or none.
 
-    :param rates: pairs of a number of requests and a window in seconds, as :func:`compute_rates` returns
-        them.
+    :param rates: pairs of a number of requests and a window in seconds, as :func:`compute_rates`
+        returns them.
     """
 
     def __init__(self, rates: Rates) -> None:
@@ -40,7 +40,8 @@ class RateLimiter:
         from pyrate_limiter import InMemoryBucket, Limiter, Rate, SingleBucketFactory
 
         self._bucket = InMemoryBucket([Rate(limit, int(seconds * 1000)) for limit, seconds in rates])
-        # The library's own removal of expired entries needs a thread per bucket; `_drop_expired` needs none.
+        # The library's own removal of expired entries needs a thread per bucket; `_drop_expired`
+        # needs none.
         self._limiter = Limiter(SingleBucketFactory(self._bucket, schedule_leak=False))
         self._leak_lock = threading.Lock()
 
@@ -93,9 +94,10 @@ def get_limiter(owner: tuple[str, ...], rates: Rates) -> RateLimiter:
 def compute_rates(published: Rates, requests_per_minute: int | None) -> Rates:
     """Return the rates to keep, ordered by their seconds.
 
-    A user's ``requests_per_minute`` below the vendor's published rates applies in addition to them. Above them, the
-    vendor has raised the account's limit, and only the user's rate applies. Redundant rates are dropped, because the
-    limiter requires longer windows to allow more requests at a lower rate.
+    A user's ``requests_per_minute`` below the vendor's published rates applies in addition to them.
+    Above them, the vendor has raised the account's limit, and only the user's rate applies.
+    Redundant rates are dropped, because the limiter requires longer windows to allow more requests
+    at a lower rate.
     """
     rates = set(published)
     if requests_per_minute is not None:

@@ -15,15 +15,16 @@ _PHONE = re.compile(r"\+?\d[\d().\s-]{6,}\d")
 _MAX_CHARACTERS = 300
 _WORD = re.compile(r"\w+")
 _JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-# Shorter values, such as "1", do not identify a person, and masking them would make messages unreadable.
+# Shorter values, such as "1", do not identify a person, and masking them would make messages
+# unreadable.
 _MIN_LENGTH = 3
 
 
 def redact(text: str, context: ConnectionContext, request: Request, token: str | None) -> str:
     """Return a vendor's error message on one line, without sent values and personal data.
 
-    Vendors echo what they received in many ways: escaped, folded, shortened, split into words. Every word of a sent
-    value is therefore masked.
+    Vendors echo what they received in many ways: escaped, folded, shortened, split into words.
+    Every word of a sent value is therefore masked.
 
     :param request: the request that the vendor answered; it may echo its parameters and its body.
     :param token: the bearer token that was sent, or None.

@@ -76,8 +76,8 @@ class RequestsBackend:
             if origin(prepared.url or "") != context.origin:
                 raise redirect_error(context, request, "would be sent to another address")
             with suppress_http_logs():
-                # Not `session.send`, which stores cookies and resolves redirects even if it does not follow them
-                # (docs/adr/0002).
+                # Not `session.send`, which stores cookies and resolves redirects even if it does
+                # not follow them (docs/adr/0002).
                 raw_response = adapter.send(
                     prepared,
                     stream=True,
@@ -93,7 +93,8 @@ class RequestsBackend:
         except _CONNECTION_ERRORS as error:
             raise connection_error(context, request, error, timed_out=isinstance(error, _TIMEOUTS)) from None
         if raw_response.status_code < 200:
-            # The final response is still to come on this connection. It must not answer another request.
+            # The final response is still to come on this connection. It must not answer another
+            # request.
             self._drop_connections()
         return require_complete(
             context, request, Response(raw_response.status_code, raw_response.headers, body)

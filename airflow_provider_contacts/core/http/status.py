@@ -97,7 +97,8 @@ def api_error(
         words = " with a web page, probably from a proxy or web server instead of the API"
     hint = _hint(context, error_class, retry_after)
     if error_class is NotFound and words:
-        # The API explains what it did not find. For a listing it may be the path, or what is listed.
+        # The API explains what it did not find. For a listing it may be the path, or what is
+        # listed.
         is_listing = request.path == context.vendor.contacts.path
         hint = _listing_hint(context, status) if is_listing else ""
     if is_web_page:
@@ -113,7 +114,8 @@ def api_error(
 def parse_retry_after(value: str | None) -> float | None:
     """Return the seconds of a ``Retry-After`` header, or None if it is missing or implausible.
 
-    It contains a number or an HTTP date (RFC 9110, 10.2.3). Some servers send the Unix time of the end of the pause.
+    It contains a number or an HTTP date (RFC 9110, 10.2.3). Some servers send the Unix time of the
+    end of the pause.
     """
     if not value:
         return None

@@ -35,8 +35,8 @@ ConditionLike: TypeAlias = Condition | Mapping[str, object] | str
 def parse_condition(value: ConditionLike | None) -> Condition | None:
     """Parse a condition from an object, JSON or shorthand text.
 
-    :param value: a condition, a mapping such as ``{"condition": "replied"}``, JSON text, ``replied``,
-        ``tagged:Hot lead``, or None, which stays None.
+    :param value: a condition, a mapping such as ``{"condition": "replied"}``, JSON text,
+        ``replied``, ``tagged:Hot lead``, or None, which stays None.
     :raises InvalidRequest: if it is not a valid condition.
     """
     if value is None or isinstance(value, Condition):
@@ -56,7 +56,8 @@ def parse_condition(value: ConditionLike | None) -> Condition | None:
 def to_templatable(condition: object) -> object:
     """Return a condition as JSON types, because Airflow renders templates inside mappings but not inside structs.
 
-    :param condition: any value; one that is not a condition is returned unchanged and checked when the task runs.
+    :param condition: any value; one that is not a condition is returned unchanged and checked when
+        the task runs.
     :raises InvalidRequest: if it is a condition's class instead of a condition.
     """
     if isinstance(condition, Condition):

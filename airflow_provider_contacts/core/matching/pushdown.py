@@ -20,8 +20,8 @@ class Plan:
     It has no repr, because filters contain personal data.
 
     :param filters: the filters that the condition adds to the user's.
-    :param pushed: conditions that the vendor's filters answer. A contact is dropped only if its record contradicts
-        them, so that an ignored filter is harmless.
+    :param pushed: conditions that the vendor's filters answer. A contact is dropped only if its
+        record contradicts them, so that an ignored filter is harmless.
     :param residual: conditions that the record itself must confirm.
     """
 
@@ -92,18 +92,22 @@ class Selection:
         """Check, after the last page, that the condition was answered for at least one contact.
 
         :param where: vendor and request, for messages.
-        :raises MalformedResponse: if the records of all contacts contradict the filters that returned them.
+        :raises MalformedResponse: if the records of all contacts contradict the filters that
+            returned them.
         :raises UnansweredCondition: if no record reports what the condition asks.
         """
         if self.evaluated and self.contradicted == self.evaluated:
             raise MalformedResponse(
-                f"{where}: The records of all {self.evaluated} contacts contradict the condition {_names(self._plan.pushed)}, "
-                "although the vendor's filter returned them. The vendor may ignore the filter, or compare names without "
+                f"{where}: The records of all {self.evaluated} contacts contradict the condition "
+                f"{_names(self._plan.pushed)}, "
+                "although the vendor's filter returned them. The vendor may ignore the filter, or compare "
+                "names without "
                 "regard to case. Check the spelling and the case of names in the condition."
             )
         if self.evaluated and self.unknown == self.evaluated:
             raise UnansweredCondition(
-                f"{where}: None of the {self.evaluated} records reports the condition {_names(self._plan.residual)}, so it "
+                f"{where}: None of the {self.evaluated} records reports the condition "
+                f"{_names(self._plan.residual)}, so it "
                 "is unknown whether any contact matches."
             )
 
@@ -116,14 +120,16 @@ def plan_condition(
     :param filters: the user's filters; none of them is replaced.
     :param supports: the conditions that the vendor supports, by name.
     :param vendor: the vendor's title, for messages.
-    :raises UnsupportedByVendor: if the vendor cannot answer; the error's ``condition`` names the part.
+    :raises UnsupportedByVendor: if the vendor cannot answer; the error's ``condition`` names the
+        part.
     """
     if condition is None:
         return Plan()
     condition = normalize(condition)
     for simple in condition.simple_conditions():
         _require_support(simple, filters, supports, vendor)
-    # Only the parts of an `all` can be pushed down one by one. Pushing down a part of an `any` would drop matches.
+    # Only the parts of an `all` can be pushed down one by one. Pushing down a part of an `any`
+    # would drop matches.
     added: dict[str, object] = {}
     pushed: list[Condition] = []
     residual: list[Condition] = []
@@ -133,7 +139,8 @@ def plan_condition(
         # A filter holds one value, so only the first of `Tagged("a") & Tagged("b")` is pushed down.
         part_filters = _find_filters(simple, wanted, support, {**filters, **added})
         added.update(part_filters or {})
-        # A vendor may ignore a filter that is false and return all contacts, so the record has to confirm a negation.
+        # A vendor may ignore a filter that is false and return all contacts, so the record has to
+        # confirm a negation.
         if wanted and support and _is_answered(simple, support, is_asked=part_filters is not None):
             pushed.append(part)
         else:
@@ -167,13 +174,15 @@ def _require_on_records(
         support = supports[name]
         if not support.is_on_record:
             raise UnsupportedByVendor(
-                f"{vendor} records do not report the condition `{name}`, so it cannot be negated, used inside `any`, "
+                f"{vendor} records do not report the condition `{name}`, so it cannot be negated, used "
+                "inside `any`, "
                 "or combined with a conflicting filter.",
                 condition=name,
             )
         if support.record_filter and support.record_filter not in filters:
             raise UnsupportedByVendor(
-                f"{vendor} records report the condition `{name}` only if the filter `{support.record_filter}` is set. "
+                f"{vendor} records report the condition `{name}` only if the filter "
+                f"`{support.record_filter}` is set. "
                 "Without it, the condition cannot be negated, used inside `any`, or have a time.",
                 condition=name,
             )

@@ -7,15 +7,15 @@ from urllib.parse import parse_qs, urlsplit
 from airflow_provider_contacts.core.paging.page import Item, Page, Params, Pass
 from airflow_provider_contacts.errors import MalformedResponse
 
-# Sanity limit: no filter leaves this many pages empty. Without it, a vendor that sends nonsense would keep a worker busy
-# forever.
+# Sanity limit: no filter leaves this many pages empty. Without it, a vendor that sends nonsense
+# would keep a worker busy forever.
 _MAX_PAGES_WITHOUT_NEW_RECORDS = 100
 
 
 class CursorPass(Pass):
     """A pass in which each response contains the cursor of the next page."""
 
-    def __init__(self, *, size_param: str, cursor_param: str, size: int) -> None:
+    def __init__(self, size_param: str, cursor_param: str, size: int) -> None:
         self._size_param = size_param
         self._cursor_param = cursor_param
         self._size = size
@@ -63,8 +63,8 @@ class CursorPass(Pass):
 class LinkPass(CursorPass):
     """A pass in which each response links to the next page."""
 
-    def __init__(self, *, size_param: str, page_param: str, size: int) -> None:
-        super().__init__(size_param=size_param, cursor_param=page_param, size=size)
+    def __init__(self, size_param: str, page_param: str, size: int) -> None:
+        super().__init__(size_param, page_param, size)
         self._received = 0
         self._total_changed = False
 
@@ -73,7 +73,8 @@ class LinkPass(CursorPass):
         if self._received == 0:
             self.total = page.total
         elif page.total != self.total:
-            # As with numbered pages: others may have moved across a page boundary that was read already.
+            # As with numbered pages: others may have moved across a page boundary that was read
+            # already.
             self._total_changed = True
             self.total = self.total or page.total
         self._received += 1
@@ -84,7 +85,8 @@ class LinkPass(CursorPass):
             self._continue_at(self._page_of(page.next_link), new_records)
 
     def _page_of(self, link: str) -> str:
-        # Only this parameter of the link is used: host, path and other parameters stay those of the first request.
+        # Only this parameter of the link is used: host, path and other parameters stay those of the
+        # first request.
         try:
             values = parse_qs(urlsplit(link).query).get(self._cursor_param, [])
         except ValueError:

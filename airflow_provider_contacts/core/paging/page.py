@@ -1,6 +1,7 @@
 """A page, and a pass: one run through the pages of a listing.
 
-A pass returns the parameters of the next request and receives the pages in order. Nothing here sends a request.
+A pass returns the parameters of the next request and receives the pages in order. Nothing here
+sends a request.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Pass(ABC):
     :param done: whether the last page has arrived.
     :param total: number of records in the listing, or None if the vendor does not report it.
     :param rows: how many records arrived, duplicates included.
-    :param has_wrong_total: whether the listing went on after its total, so that the total counts something else.
+    :param has_wrong_total: whether the listing went on after its total, so that the total counts
+        something else.
     """
 
     done: bool = False

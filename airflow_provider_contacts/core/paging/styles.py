@@ -1,10 +1,10 @@
-"""How vendors divide listings into pages. The other modules of this folder run through them."""
+"""How vendors divide listings into pages. The passes of this folder run through them."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from airflow_provider_contacts.core.paging.cursors import CursorPass, LinkPass
 from airflow_provider_contacts.core.paging.page import Page, Params, Pass
@@ -23,37 +23,35 @@ __all__ = [
 ]
 
 
-class Paging(Protocol):
-    """How a vendor divides a listing into pages."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging(ABC):
+    """How a vendor divides a listing into pages.
+
+    :param size_param: the query parameter for the page size.
+    :param max_size: the largest page that the vendor returns, or a sensible size if it documents none.
+    """
+
+    size_param: str
+    max_size: int
 
     @property
-    def size_param(self) -> str:
-        """The query parameter for the page size."""
-
-    @property
-    def max_size(self) -> int:
-        """The largest page size."""
-
-    @property
+    @abstractmethod
     def reserved_params(self) -> tuple[str, ...]:
         """The query parameters that paging sets, so they cannot be filters."""
 
+    @abstractmethod
     def start_pass(self, size: int) -> Pass:
         """Start a pass with ``size`` records per page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CursorPaging:
+class CursorPaging(Paging):
     """Each response contains a cursor for the next page.
 
-    :param size_param: the query parameter for the page size.
-    :param max_size: the largest page that the vendor returns.
     :param cursor_param: the query parameter for the cursor.
-    :param split_param: a filter whose values can be listed separately and in parallel; empty if there is none.
+    :param split_param: a filter whose values can be listed separately and in parallel, or an empty string.
     """
 
-    size_param: str
-    max_size: int
     cursor_param: str
     split_param: str = ""
 
@@ -64,11 +62,15 @@ class CursorPaging:
 
     def start_pass(self, size: int) -> CursorPass:
         """Start a pass with ``size`` records per page."""
-        return CursorPass(size_param=self.size_param, cursor_param=self.cursor_param, size=size)
+        return CursorPass(self.size_param, self.cursor_param, size)
+
+    def split(self, values: Sequence[str]) -> SplitPaging:
+        """Return paging with one cursor for each of some values of ``split_param``."""
+        return SplitPaging(size_param=self.size_param, max_size=self.max_size, paging=self, values=values)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SplitPaging:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SplitPaging(Paging):
     """Paging with one cursor for each value of a filter.
 
     :param paging: the paging of one value.
@@ -77,16 +79,6 @@ class SplitPaging:
 
     paging: CursorPaging
     values: Sequence[str]
-
-    @property
-    def size_param(self) -> str:
-        """The query parameter for the page size."""
-        return self.paging.size_param
-
-    @property
-    def max_size(self) -> int:
-        """The largest page size."""
-        return self.paging.max_size
 
     @property
     def reserved_params(self) -> tuple[str, ...]:
@@ -100,18 +92,15 @@ class SplitPaging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkPaging:
-    """Each response links to the next page, in its body or in a ``Link`` header; the last one does not.
+class LinkPaging(Paging):
+    """Each response except the last links to the next page, in its body or in a ``Link`` header.
 
-    Only the page parameter is taken from a link, so that no link can send a request, and its credentials, elsewhere.
+    Only the page parameter is taken from a link, so that no link can send a request, and its
+    credentials, elsewhere.
 
-    :param size_param: the query parameter for the page size.
-    :param max_size: the largest page that the vendor returns.
     :param page_param: the query parameter, in links and in requests, that selects the page.
     """
 
-    size_param: str
-    max_size: int
     page_param: str
 
     @property
@@ -121,24 +110,20 @@ class LinkPaging:
 
     def start_pass(self, size: int) -> Pass:
         """Start a pass with ``size`` records per page."""
-        return LinkPass(size_param=self.size_param, page_param=self.page_param, size=size)
+        return LinkPass(self.size_param, self.page_param, size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageNumberPaging:
+class PageNumberPaging(Paging):
     """Pages are numbered.
 
-    :param size_param: the query parameter for the page size.
-    :param max_size: the largest page that the vendor returns, or a sensible size if it documents none.
     :param page_param: the query parameter for the page number.
     :param first: number of the first page.
-    :param first_page_may_repeat: whether page ``first + 1`` may equal page ``first``, for a vendor that does not
-        document where counting starts. An empty first page then proves nothing, and the second page may hold only
-        contacts of the first.
+    :param first_page_may_repeat: whether page ``first + 1`` may equal page ``first``, for a vendor
+        that does not document where counting starts. An empty first page then proves nothing, and
+        the second page may hold only contacts of the first.
     """
 
-    size_param: str
-    max_size: int
     page_param: str
     first: int = 1
     first_page_may_repeat: bool = False
@@ -148,25 +133,19 @@ class PageNumberPaging:
         """The query parameters that paging sets."""
         return (self.page_param, self.size_param)
 
-    def start_pass(self, size: int) -> Pass:
+    def start_pass(self, size: int) -> PageNumberPass:
         """Start a pass with ``size`` records per page."""
-        return PageNumberPass(
-            size_param=self.size_param,
-            page_param=self.page_param,
-            size=size,
-            first=self.first,
-            first_page_may_repeat=self.first_page_may_repeat,
-        )
+        return PageNumberPass(self, size)
 
 
 def split_paging(paging: Paging, filters: Mapping[str, object]) -> Paging:
-    """Return paging with one cursor per value of the split filter, or ``paging`` if there are fewer than two values.
+    """Return paging with one cursor per value of the split filter, if it has several values.
 
-    :param paging: the vendor's paging.
-    :param filters: the filters of the listing. Those in the result's ``reserved_params`` are sent by paging.
+    :param paging: the vendor's paging, which is returned otherwise.
+    :param filters: the filters of the listing. Paging sends those in the result's ``reserved_params``.
     """
     if not isinstance(paging, CursorPaging):
         return paging
     values = filters.get(paging.split_param)
     distinct = list(dict.fromkeys(values)) if isinstance(values, list) else []
-    return SplitPaging(paging, distinct) if len(distinct) > 1 else paging
+    return paging.split(distinct) if len(distinct) > 1 else paging

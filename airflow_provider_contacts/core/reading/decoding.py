@@ -1,8 +1,9 @@
 """Decode page bytes into contacts: a fast path, and a tolerant one for pages with an unexpected field.
 
-A vendor declares an envelope, generic in the record, and a record. The fast path decodes a whole page straight into
-them. If contacts keep ``raw``, the page is decoded a second time, into the bytes of each record. If a field has an unexpected
-type, the page is decoded record by record. Only that field is lost, and ``raw`` keeps it. UNSET marks fields whose absence means unknown, not empty.
+A vendor declares an envelope, generic in the record, and a record. The fast path decodes a whole
+page straight into them. If contacts keep ``raw``, the page is decoded a second time, into the bytes
+of each record. If a field has an unexpected type, the page is decoded record by record. Only that
+field is lost, and ``raw`` keeps it. UNSET marks fields whose absence means unknown, not empty.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ RawJson = msgspec.Raw | msgspec.UnsetType
 # UnicodeDecodeError is never chained, because it contains the record.
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MAX_DIGITS = 100
-# One link of a `Link` header (RFC 8288): a URL in angle brackets, then parameters with or without quotes.
+# One link of a `Link` header (RFC 8288): a URL in angle brackets, then parameters with or without
+# quotes.
 _PARAMETER = r"\s*;\s*([\w!#$&+.^`|~*-]+)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s\",;]+))?"
 _LINK = re.compile(rf"[\s,]*<([^>]*)>((?:{_PARAMETER})*)\s*(?=,|$)")
 
@@ -63,7 +65,8 @@ class PageDecoder:
         keep_raw: bool,
         keys_only: bool = False,
     ) -> None:
-        # Generic aliases such as `list[Raw]` are envelopes too, so these types exist at run time only.
+        # Generic aliases such as `list[Raw]` are envelopes too, so these types exist at run time
+        # only.
         self._keys_only = keys_only and keep_raw and endpoint.key_record is not None
         record = endpoint.key_record if self._keys_only else endpoint.record
         self._page_decoder = msgspec.json.Decoder(endpoint.envelope[record])
@@ -91,7 +94,8 @@ class PageDecoder:
 
     def _decode_whole(self, body: bytes) -> Page[Contact] | None:
         """Decode a page in one go, or return None if one of its records needs the tolerant path."""
-        # Decoding a page twice saves 0.6 of 10 µs per contact, compared with decoding its records one by one.
+        # Decoding a page twice saves 0.6 of 10 µs per contact, compared with decoding its records
+        # one by one.
         try:
             page = self._unpack(self._page_decoder.decode(body), body)
             raws = self._unpack(self._split_decoder.decode(body), body).items if self._keep_raw else None
@@ -106,7 +110,8 @@ class PageDecoder:
         to_contact = endpoint.to_contact
         if raws is None:
             return [to_contact(record, scope, msgspec.UNSET) for record in records]
-        # `raw` is copied, because it is a view of the whole page, which a single kept contact would keep in memory.
+        # `raw` is copied, because it is a view of the whole page, which a single kept contact would
+        # keep in memory.
         pairs = zip(records, raws, strict=True)
         if not self._keys_only:
             return [to_contact(record, scope, raw.copy()) for record, raw in pairs]
@@ -184,7 +189,8 @@ def _convert_field(value: object, type_: Any) -> object:
         if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
             return convert_leniently(value, option)
         if get_origin(option) is list and isinstance(value, list):
-            # If one item is unreadable, the whole list is lost: the rest would look like a complete list.
+            # If one item is unreadable, the whole list is lost: the rest would look like a complete
+            # list.
             return [_convert_field(item, get_args(option)[0]) for item in value]
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if str in options and is_number:
@@ -202,7 +208,8 @@ def _with_items(page: Page[Any], contacts: list[Contact], next_link: str | None 
 def _next_link(header: str) -> str | None:
     """Return the URL of the next page in a ``Link`` header, or None.
 
-    :raises MalformedResponse: if the header cannot be parsed. A link that is not understood must not end a listing.
+    :raises MalformedResponse: if the header cannot be parsed. A link that is not understood must
+        not end a listing.
     """
     position = 0
     found: str | None = None

@@ -31,23 +31,26 @@ _STATUSES_OF_REJECTED_SIZE = (400, 422)
 class Listing:
     """A listing in progress.
 
-    Every contact is returned once, however often the listing is read. A listing is complete (docs/adr/0007) when
+    Every contact is returned once, however often the listing is read. A listing is complete
+    (docs/adr/0007) when
 
     1. the vendor reports that no page follows, or an empty page follows and there is no total,
-    2. one pass returned as many distinct contacts as a total that did not change, and its last page was not full,
-    3. two passes in a row returned the same contacts in the same order, and the same total, and hardly fewer records than
-       that, or
+    2. one pass returned as many distinct contacts as a total that did not change, and its last page
+       was not full,
+    3. two passes in a row returned the same contacts in the same order, and the same total, and
+       hardly fewer records than that, or
     4. all passes together returned as many contacts as a total that never changed.
 
     Otherwise it is read again.
 
     :param paging: the vendor's paging.
     :param size: records per page to request.
-    :param limit: stop after this many contacts, or None for all. A listing that a limit ends is not checked for
-        completeness.
+    :param limit: stop after this many contacts, or None for all. A listing that a limit ends is not
+        checked for completeness.
     :param where: vendor and request, for messages.
     :param is_strict: whether rule 3, which rests on probability, is not enough.
-    :param on_incomplete: whether a listing that could not be proven complete is an error or a warning.
+    :param on_incomplete: whether a listing that could not be proven complete is an error or a
+        warning.
     :param may_lower_size: whether to retry with smaller pages if the vendor rejects the size.
     """
 
@@ -71,7 +74,8 @@ class Listing:
         self._may_lower_size = may_lower_size and size > _FALLBACK_PAGE_SIZE
         self._pass = paging.start_pass(size)
         self._seen = SeenContacts()
-        # During the first pass these are the same set, which halves the memory of the usual listing.
+        # During the first pass these are the same set, which halves the memory of the usual
+        # listing.
         self._seen_in_pass = self._seen
         self._order = 0
         self._previous_pass: tuple[int, int, int | None] | None = None
@@ -97,7 +101,8 @@ class Listing:
 
         :param in_flight: how many requested pages have not arrived yet.
         """
-        # Pages in flight are expected to be full. If they are not, more are requested when they have arrived.
+        # Pages in flight are expected to be full. If they are not, more are requested when they
+        # have arrived.
         requested_enough = self._limit is not None and self.returned + in_flight * self._size >= self._limit
         if self.done or requested_enough:
             return None
@@ -128,11 +133,12 @@ class Listing:
     def update(self, page: Page[Contact]) -> list[Contact]:
         """Return the contacts of the next page that were not on earlier pages.
 
-        Pages must arrive in the order in which they were requested. Pages that are still in flight when ``done`` is
-        set, or when ``generation`` increases, must be dropped.
+        Pages must arrive in the order in which they were requested. Pages that are still in flight
+        when ``done`` is set, or when ``generation`` increases, must be dropped.
 
         :raises IncompleteListing: if contacts kept moving between pages.
-        :raises MalformedResponse: if pages contradict each other, or contacts cannot be distinguished.
+        :raises MalformedResponse: if pages contradict each other, or contacts cannot be
+            distinguished.
         """
         new = self._add_new(page)
         try:
@@ -161,7 +167,8 @@ class Listing:
         before = len(self._seen_in_pass)
         new = self._seen.add(page.items)
         if self._seen_in_pass is not self._seen:
-            # From the second pass on, `seen` keeps contacts from being returned again, and `seen_in_pass` counts.
+            # From the second pass on, `seen` keeps contacts from being returned again, and
+            # `seen_in_pass` counts.
             self._seen_in_pass.add(page.items)
         if page.total is None and len(new) < len(page.items):
             self._require_distinct(page.items, new)
@@ -170,14 +177,16 @@ class Listing:
         return new
 
     def _require_distinct(self, contacts: list[Contact], new: list[Contact]) -> None:
-        # Contacts of two accounts could look like this. Without a total, the lost one would not be missed.
+        # Contacts of two accounts could look like this. Without a total, the lost one would not be
+        # missed.
         new_ids = {contact.contact_id for contact in new if not contact.account_id}
         ids = [contact.contact_id for contact in contacts if not contact.account_id]
         # Contacts of two accounts are on different pages if each account has its own.
         repeated = ids if isinstance(self._paging, SplitPaging) else [one for one in ids if one in new_ids]
         if len(repeated) > len(new_ids):
             raise MalformedResponse(
-                f"{self._where}: The listing contains the same contact id twice, without an account to distinguish them."
+                f"{self._where}: The listing contains the same contact id twice, without an account to "
+                "distinguish them."
             )
 
     def _end_pass(self) -> None:
@@ -187,7 +196,8 @@ class Listing:
             self.done = True
             if self._pass.has_wrong_total:
                 self.warning = (
-                    f"{self._where}: The vendor reports a total of {self._pass.total} but returned {len(self._seen)} "
+                    f"{self._where}: The vendor reports a total of {self._pass.total} but returned "
+                    f"{len(self._seen)} "
                     "contacts. The total was ignored, and pages were read until an empty one."
                 )
         elif self._is_union_complete():
@@ -196,7 +206,8 @@ class Listing:
             self.done = True
             self.warning = (
                 f"{self._where}: {len(self._seen)} distinct contacts were read, but the vendor reports "
-                f"{self._pass.total}. Two passes in a row returned the same contacts, so the listing is taken as complete. "
+                f"{self._pass.total}. Two passes in a row returned the same contacts, so the listing is "
+                "taken as complete. "
                 "The total probably counts something else, such as duplicates."
             )
         elif self.passes == _MAX_PASSES:
@@ -209,7 +220,8 @@ class Listing:
         return self._totals_agree and self._had_steady_totals and len(self._seen) == self._first_total
 
     def _is_unchanged(self) -> bool:
-        # A few records may be hidden. If more are missing, the vendor has answered with a part of them.
+        # A few records may be hidden. If more are missing, the vendor has answered with a part of
+        # them.
         total = self._pass.total or 0
         has_enough_rows = self._pass.rows >= total - max(1, total // _HIDDEN_FRACTION)
         is_steady = self._pass.has_steady_total and self._previous_pass == self._summary()
@@ -220,13 +232,17 @@ class Listing:
 
     def _give_up(self) -> None:
         message = (
-            f"{self._where}: The listing could not be proven complete in {_MAX_PASSES} passes: the vendor reports "
-            f"{self._pass.total} contacts, the last pass returned {len(self._seen_in_pass)}, all passes together "
-            f"{len(self._seen)}. Contacts may have been added, removed or reordered, or the vendor left some out."
+            f"{self._where}: The listing could not be proven complete in {_MAX_PASSES} passes: the vendor "
+            "reports "
+            f"{self._pass.total} contacts, the last pass returned {len(self._seen_in_pass)}, all passes "
+            "together "
+            f"{len(self._seen)}. Contacts may have been added, removed or reordered, or the vendor left some "
+            "out."
         )
         if self._on_incomplete == "fail":
             raise IncompleteListing(
-                f"{message} Retry later, or narrow the filters. To use incomplete listings anyway, set `on_incomplete` to "
+                f"{message} Retry later, or narrow the filters. To use incomplete listings anyway, set "
+                "`on_incomplete` to "
                 "`warn` in Extra of the connection."
             )
         self.done = True

@@ -36,11 +36,12 @@ def read_pages(
 
     :param listing: decides which page comes next.
     :param fetch: fetches one page, in the caller's thread.
-    :param prefetch: sends the request for one page, in a worker thread, and returns a function that decodes the response, in
-        the caller's thread.
+    :param prefetch: sends the request for one page, in a worker thread, and returns a function that
+        decodes the response, in the caller's thread.
     :param max_concurrency: how many pages may be in flight.
     """
-    # Each entry remembers its generation: when the listing starts again, pages of the previous one are dropped.
+    # Each entry remembers its generation: when the listing starts again, pages of the previous one
+    # are dropped.
     in_flight: deque[tuple[int, Future[Callable[[], Page[Contact]]]]] = deque()
 
     def request(params_of_pages: list[Params]) -> None:
@@ -50,7 +51,8 @@ def read_pages(
     while not listing.done:
         to_request = _take_params(listing, len(in_flight), max_concurrency)
         if len(to_request) == 1 and not in_flight:
-            # The usual case with one cursor: pages come one at a time, so a thread would only add overhead.
+            # The usual case with one cursor: pages come one at a time, so a thread would only add
+            # overhead.
             receive: Callable[[], Page[Contact]] = partial(fetch, to_request[0])
         else:
             request(to_request)
@@ -66,8 +68,8 @@ def read_pages(
         else:
             new = listing.update(page)
             if in_flight:
-                # Requested now, so that they arrive while the caller processes this page. If nothing is in flight, a single next
-                # page needs no thread.
+                # Requested now, so that they arrive while the caller processes this page. If
+                # nothing is in flight, a single next page needs no thread.
                 request(_take_params(listing, len(in_flight), max_concurrency))
             yield new
             # So that memory holds one page.
@@ -91,7 +93,8 @@ def _take_params(listing: Listing, in_flight: int, max_concurrency: int) -> list
 class AsyncPages:
     """Async version of :func:`read_pages`, for use in an ``async with`` block.
 
-    This is a class because generators inside generators cannot be closed in order when an event loop ends.
+    This is a class because generators inside generators cannot be closed in order when an event
+    loop ends.
 
     :param open_client: opens the HTTP client that the whole listing uses.
     :param fetch: fetches one page with the client.

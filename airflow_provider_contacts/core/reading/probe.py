@@ -42,7 +42,8 @@ def probe_connection(
         return outcome.result(PROBE_TIMEOUT_SECONDS)
     except FutureTimeoutError:
         return False, (
-            f"{vendor.title} sent no complete response within {PROBE_TIMEOUT_SECONDS:g} s. Check Host of connection "
+            f"{vendor.title} sent no complete response within {PROBE_TIMEOUT_SECONDS:g} s. Check Host of "
+            "connection "
             f"{settings.conn_id!r}."
         )
 

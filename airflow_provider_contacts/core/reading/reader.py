@@ -53,7 +53,8 @@ class ContactReader:
     """Reads the contacts of one vendor.
 
     :param transport: sends the requests.
-    :param page_size: contacts per request, or None for the connection's, or the most that the vendor returns.
+    :param page_size: contacts per request, or None for the connection's, or the most that the
+        vendor returns.
     """
 
     def __init__(self, transport: Transport, page_size: int | None = None) -> None:
@@ -181,7 +182,8 @@ class ContactReader:
         size = self._settings.page_size
         if size is not None and size > max_size:
             raise InvalidConnection(
-                f"`page_size` in Extra of connection {self._settings.conn_id!r} must be at most {max_size} for {title}."
+                f"`page_size` in Extra of connection {self._settings.conn_id!r} must be at most {max_size} "
+                f"for {title}."
             )
         return size or max_size
 
@@ -242,7 +244,8 @@ class _ListingProgress:
             self._log.warning("%s", self._listing.warning)
         if self._selection.contradicted:
             self._log.warning(
-                "%s: The records of %d contacts contradict the filter that returned them; they were excluded.",
+                "%s: The records of %d contacts contradict the filter that returned them; they were "
+                "excluded.",
                 self._title,
                 self._selection.contradicted,
             )

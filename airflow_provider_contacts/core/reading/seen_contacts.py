@@ -9,7 +9,8 @@ class SeenContacts:
     """Contacts that have been seen, by account id and contact id."""
 
     def __init__(self) -> None:
-        # A set for each account, because a tuple for each contact would take twice the memory. Bytes take less than text.
+        # A set for each account, because a tuple for each contact would take twice the memory.
+        # Bytes take less than text.
         self._ids: dict[str, set[bytes]] = {}
         self._count = 0
 

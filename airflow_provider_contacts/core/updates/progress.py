@@ -35,11 +35,13 @@ def find_store(context: Mapping[str, object]) -> Store | None:
 class Progress:
     """Remembers which targets are done.
 
-    A digest identifies the update: the connection, and the targets in any order with their changes. It is part of every block,
-    so that a block of another update is never taken for one of this update.
+    A digest identifies the update: the connection, and the targets in any order with their changes.
+    It is part of every block, so that a block of another update is never taken for one of this
+    update.
 
-    Each block of 500 targets is stored as a bitmask of those that are done. Every write to the store is a request to
-    Airflow's API server, and one block is at most 150 characters, however many contacts there are (docs/adr/0004).
+    Each block of 500 targets is stored as a bitmask of those that are done. Every write to the
+    store is a request to Airflow's API server, and one block is at most 150 characters, however
+    many contacts there are (docs/adr/0004).
 
     The store is not essential: if it fails, the update goes on, and only resuming it is lost.
 

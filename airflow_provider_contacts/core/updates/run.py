@@ -50,7 +50,8 @@ class Journal(Protocol):
     def record(self, updated: Sequence[int], failed: Mapping[int, ContactsError]) -> None:
         """Record contacts, by index into the targets, before anything else is done.
 
-        :raises ContactsError: if that fails. The update then stops, and a retry updates these contacts again.
+        :raises ContactsError: if that fails. The update then stops, and a retry updates these
+            contacts again.
         """
 
 
@@ -127,16 +128,17 @@ def update_all(
 ) -> Outcome:
     """Update every target that is not done yet, up to ``max_concurrency`` requests at a time.
 
-    Outcomes are recorded, and progress is saved, before the next request is sent, so that after a kill at most
-    ``max_concurrency`` requests are sent again. If the vendor rejects the request for a batch, its contacts are updated one
-    by one.
+    Outcomes are recorded, and progress is saved, before the next request is sent, so that after a
+    kill at most ``max_concurrency`` requests are sent again. If the vendor rejects the request for
+    a batch, its contacts are updated one by one.
 
     :param updaters: an updater for each change of the targets.
-    :param report: is called with the number of targets that this call has processed, and of all that it has to.
+    :param report: is called with the number of targets that this call has processed, and of all
+        that it has to.
     :param skip: indexes of the targets that must not be updated.
     :param journal: where outcomes are recorded.
-    :raises ContactsError: immediately, if every remaining request would fail in the same way, or if ten contacts in a row
-        have failed with an error that a retry may fix.
+    :raises ContactsError: immediately, if every remaining request would fail in the same way, or if
+        ten contacts in a row have failed with an error that a retry may fix.
     """
     outcome = Outcome(list(progress.done))
     failures = _Failures(outcome, len(targets), journal)
@@ -167,7 +169,8 @@ def update_all(
                 raise failures.fatal[0]
             report(len(outcome.updated) + len(outcome.failed) - len(progress.done), total)
     except BaseException:
-        # What was written when an error ended the update is still remembered. That error matters more than one here.
+        # What was written when an error ended the update is still remembered. That error matters
+        # more than one here.
         stop.set()
         finished, _ = wait(in_flight, timeout=_SHUTDOWN_GRACE_SECONDS)
         with contextlib.suppress(ContactsError):
@@ -230,12 +233,14 @@ class _Failures:
         if error.aborts_bulk_update:
             self.fatal.append(error)
             return []
-        # More requests would only add to the vendor's load. Airflow's retry continues where this attempt ends.
+        # More requests would only add to the vendor's load. Airflow's retry continues where this
+        # attempt ends.
         self.in_a_row = 0 if error.permanent else self.in_a_row + len(batch)
         if self.in_a_row >= _MAX_FAILURES_IN_A_ROW:
             self.fatal.append(
                 error.at(
-                    f"The update has stopped, because {self.in_a_row} contacts in a row failed. {len(self.outcome.updated)} of "
+                    f"The update has stopped, because {self.in_a_row} contacts in a row failed. "
+                    f"{len(self.outcome.updated)} of "
                     f"{self.count} contacts were updated, and a retry continues from there"
                 )
             )

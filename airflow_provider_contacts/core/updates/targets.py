@@ -94,9 +94,10 @@ def parse_targets(
     :param vendor: the vendor that they must belong to.
     :param argument: the argument's name, for messages.
     :param change: the change to make to all of them, or None.
-    :param split_change: divides the fields of an item into the change to make and the others, or None.
-    :raises InvalidRequest: if an item is invalid, or a contact appears twice with different changes; the message gives its
-        position.
+    :param split_change: divides the fields of an item into the change to make and the others, or
+        None.
+    :raises InvalidRequest: if an item is invalid, or a contact appears twice with different
+        changes; the message gives its position.
     """
     found: dict[tuple[str, str], Target] = {}
     duplicates = 0
@@ -114,7 +115,8 @@ def parse_targets(
             _require_same_change(found[key], target, where)
             target = _merge(found[key], target)
         found[key] = target
-    # A bare id is the same contact as a reference with that id, if there is exactly one such reference.
+    # A bare id is the same contact as a reference with that id, if there is exactly one such
+    # reference.
     accounts = Counter(contact_id for account_id, contact_id in found if account_id)
     with_account = {contact_id: key for key in found if (contact_id := key[1]) and key[0]}
     bare = [key for key in found if not key[0] and accounts[key[1]] == 1]
@@ -136,14 +138,16 @@ def _merge(one: Target, other: Target) -> Target:
 def _require_same_change(one: Target, other: Target, where: str) -> None:
     if one.change != other.change:
         raise InvalidRequest(
-            f"{where} repeats contact {other.contact_id} with a different change. Nothing was written. List each contact once."
+            f"{where} repeats contact {other.contact_id} with a different change. Nothing was written. List "
+            "each contact once."
         )
 
 
 def _items(contacts: object, argument: str) -> Iterable[object]:
     if isinstance(contacts, str) and contacts.strip().startswith(("[", "{")):
         raise InvalidRequest(
-            f"`{argument}` is a list rendered as text. Pass `task.output`, or set render_template_as_native_obj=True on "
+            f"`{argument}` is a list rendered as text. Pass `task.output`, or set "
+            "render_template_as_native_obj=True on "
             "the DAG."
         )
     if isinstance(contacts, str) and "," in contacts:
@@ -168,7 +172,8 @@ def parse_target(item: object, where: str, vendor: Vendor) -> Target:
         target = _from_mapping(item, where, vendor)
     else:
         raise InvalidRequest(f"{where} is not a contact, a reference or an id.")
-    # Ids appear in messages. Not every vendor documents the format of its ids, but no vendor uses e-mail addresses.
+    # Ids appear in messages. Not every vendor documents the format of its ids, but no vendor uses
+    # e-mail addresses.
     contact_id = target.contact_id
     if contact_id in ("", "None"):
         raise InvalidRequest(f"{where} is empty. A template may have rendered to an empty string.")

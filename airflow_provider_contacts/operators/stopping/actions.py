@@ -45,8 +45,8 @@ _EXPECTED = 'Write "default", "manual", "suppress", or one change, such as {"sta
 class StopAction:
     """What to do with the contacts of a connection.
 
-    :param type: ``change``; ``default`` until the vendor is known; ``suppress`` adds them to the suppressions; ``manual`` only
-        reports them.
+    :param type: ``change``; ``default`` until the vendor is known; ``suppress`` adds them to the
+        suppressions; ``manual`` only reports them.
     :param change: what is done to a contact, unless that is nothing or not known yet.
     :param accounts: the only accounts that the connection has, or none for all.
     """
@@ -77,7 +77,8 @@ def parse_actions(name: str, value: object) -> dict[str, StopAction]:
     """Return the action of each connection, as far as it is known without the vendor.
 
     :param name: the argument's name, for messages.
-    :param value: by connection, ``default``, ``manual``, ``suppress``, or a mapping with the keys of a change.
+    :param value: by connection, ``default``, ``manual``, ``suppress``, or a mapping with the keys
+        of a change.
     :raises InvalidRequest: if an action is invalid.
     """
     if isinstance(value, str):
@@ -86,7 +87,8 @@ def parse_actions(name: str, value: object) -> dict[str, StopAction]:
         )
     if not isinstance(value, Mapping) or not value:
         raise InvalidRequest(
-            f'`{name}` must be a mapping of connections to actions, such as {{"tether_default": {{"stage": "Lost"}}}}.'
+            f'`{name}` must be a mapping of connections to actions, such as {{"tether_default": {{"stage": '
+            f'"Lost"}}}}.'
         )
     actions: dict[str, StopAction] = {}
     for conn_id, given in value.items():
@@ -112,13 +114,15 @@ def adapt_actions(
 
     :param vendors: the vendor of each connection.
     :param suppressions: the table that ``suppress`` adds to, or None.
-    :raises UnsupportedByVendor: if a vendor's API cannot make a change; the message says which changes it can make.
+    :raises UnsupportedByVendor: if a vendor's API cannot make a change; the message says which
+        changes it can make.
     :raises InvalidRequest: if it is unclear which connection a vendor's contacts belong to.
     """
     _require_separate_accounts(actions, vendors)
     if suppressions is None and any(action.type == "suppress" for action in actions.values()):
         raise InvalidRequest(
-            "The action `suppress` needs `suppressions_table`, the table to add the contacts to, such as `contact_suppressions`."
+            "The action `suppress` needs `suppressions_table`, the table to add the contacts to, such as "
+            "`contact_suppressions`."
         )
     return {
         conn_id: _adapt(action, vendors[conn_id], conn_id, suppressions)
@@ -147,13 +151,16 @@ def _require_separate_accounts(actions: Mapping[str, StopAction], vendors: Mappi
         title = vendors[conn_ids[0]].title
         if missing := [conn_id for conn_id in conn_ids if not actions[conn_id].accounts]:
             raise InvalidRequest(
-                f"`actions` has several connections of {title}: {', '.join(conn_ids)}. Set `accounts` of {', '.join(missing)}, such as "
-                '{"action": "manual", "accounts": ["account_1"]}, so that it is clear which contacts belong to which connection.'
+                f"`actions` has several connections of {title}: {', '.join(conn_ids)}. Set `accounts` of "
+                f"{', '.join(missing)}, such as "
+                '{"action": "manual", "accounts": ["account_1"]}, so that it is clear which contacts belong '
+                "to which connection."
             )
         counts = Counter(account for conn_id in conn_ids for account in set(actions[conn_id].accounts))
         if repeated := [account for account, count in counts.items() if count > 1]:
             raise InvalidRequest(
-                f"`actions` has the account {repeated[0]!r} in several connections of {title}: {', '.join(conn_ids)}. Keep it in one."
+                f"`actions` has the account {repeated[0]!r} in several connections of {title}: "
+                f"{', '.join(conn_ids)}. Keep it in one."
             )
 
 
@@ -211,7 +218,8 @@ def _adapt(
             return replace(action, type="manual")
         if updates.default_stop is None:
             raise InvalidRequest(
-                f"The action of {conn_id!r} is `default`, but {vendor.title} has no default. Set a change, such as "
+                f"The action of {conn_id!r} is `default`, but {vendor.title} has no default. Set a change, "
+                "such as "
                 f"{_EXAMPLES[updates.kinds[0]]}."
             )
         return replace(action, type="change", change=updates.default_stop)

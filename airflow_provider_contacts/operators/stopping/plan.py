@@ -133,7 +133,8 @@ def _plan_connection(
 ) -> UpdatePlan:
     """Decide what to do with the contacts of one connection.
 
-    What the table says about tags and stages may be out of date, so contacts are changed unless they were stopped before.
+    What the table says about tags and stages may be out of date, so contacts are changed unless
+    they were stopped before.
     """
     if action.change is None or not contacts:
         return UpdatePlan()
@@ -200,12 +201,14 @@ def read_references(contacts: object, vendors: Iterable[Vendor] = ()) -> list[Re
         where = f"Item {number} of `contacts`"
         if not isinstance(item, Mapping):
             raise InvalidRequest(
-                f'{where} is not a reference. Pass mappings such as {{"vendor": "tether", "account_id": "…", "contact_id": "…"}}.'
+                f'{where} is not a reference. Pass mappings such as {{"vendor": "tether", "account_id": "…", '
+                f'"contact_id": "…"}}.'
             )
         name = item.get("vendor")
         if not isinstance(name, str) or item.get("contact_id") is None:
             raise InvalidRequest(
-                f"{where} must have `vendor` and `contact_id`, which together identify the contact. Its fields are: {list_names(item)}."
+                f"{where} must have `vendor` and `contact_id`, which together identify the contact. Its "
+                f"fields are: {list_names(item)}."
             )
         vendor = known.get(name.strip())
         if vendor is None:

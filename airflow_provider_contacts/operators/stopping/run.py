@@ -75,7 +75,8 @@ class ConnectionRun:
         self.attempt.log_plan()
         if suppressed := len(self.attempt.plan.suppressed_indexes):
             log.warning(
-                "%s: %d suppressed contacts are not changed, because this change may do more than stop outreach. Stop them manually.",
+                "%s: %d suppressed contacts are not changed, because this change may do more than stop "
+                "outreach. Stop them manually.",
                 self.attempt,
                 suppressed,
             )

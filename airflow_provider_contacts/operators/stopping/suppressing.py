@@ -41,7 +41,8 @@ class StopSuppressions:
     def find_suppressed(self, targets: Sequence[Target], vendor: str) -> set[str]:
         """Return the ids of the contacts that must not be contacted.
 
-        Suppressions that this operator added are ignored; otherwise a later run would skip the person.
+        Suppressions that this operator added are ignored; otherwise a later run would skip the
+        person.
         """
         return find_suppressed(self.safeguards, targets, vendor, self.log, ignored_reason=SUPPRESSION_REASON)
 

@@ -85,7 +85,8 @@ def _parse_approver(name: str, item: object) -> dict[str, str]:
 class WriteOptions:
     """The arguments of operators that write to vendors, after templates are rendered.
 
-    :param require_approval: how many contacts may change without approval, or None if it is never required.
+    :param require_approval: how many contacts may change without approval, or None if it is never
+        required.
     """
 
     preview: bool = argument(parse_bool, False)
@@ -107,7 +108,8 @@ class WriteOptions:
         """
         if count > self.max_updates:
             raise InvalidRequest(
-                f"{count} contacts would be updated, more than max_updates ({self.max_updates}). Nothing was written. Raise max_updates "
+                f"{count} contacts would be updated, more than max_updates ({self.max_updates}). Nothing was "
+                "written. Raise max_updates "
                 "if this is intended."
             )
 

@@ -129,7 +129,8 @@ class Attempt:
 
         :param store: remembers what is done.
         :param journal: where outcomes are recorded, or None.
-        :return: the outcome by index into ``plan.pending``, and what to clear when the task succeeds.
+        :return: the outcome by index into ``plan.pending``, and what to clear when the task
+            succeeds.
         """
         from airflow_provider_contacts.core.updates.progress import Progress
         from airflow_provider_contacts.core.updates.run import update_all

@@ -49,27 +49,31 @@ __all__ = ["BaseUpdateOperator", "BaseWriteOperator"]
 class BaseWriteOperator(RetryPolicyOperator):
     """Base class of operators that write to vendors. All arguments are templated.
 
-    The tables are ``table`` or ``schema.table`` in the database of ``sql_conn_id``. Those of ``[contacts]`` in Airflow's
-    configuration count in addition.
+    The tables are ``table`` or ``schema.table`` in the database of ``sql_conn_id``. Those of
+    ``[contacts]`` in Airflow's configuration count in addition.
 
-    :param contacts: what a listing, a filter or a sensor returned, ids, or a query (``SqlContacts``) or file
-        (``FileContacts``).
+    :param contacts: what a listing, a filter or a sensor returned, ids, or a query
+        (``SqlContacts``) or file (``FileContacts``).
     :param preview: report what would change, and write nothing.
     :param max_updates: fail before the first write if more contacts than this would change.
-    :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and returns. Authentication,
-        permission, quota and long rate-limit errors abort immediately in either mode, as do ten
-        contacts in a row that fail with an error that a retry may fix.
-    :param require_approval: wait for a person to approve, in Airflow's UI under Required Actions or through its API;
-        a number means only if more contacts than this would change. If the contacts or their changes have changed when the
-        task resumes, it asks again. A rejected update is skipped.
-    :param approvers: ids of the only users who may approve; by default everyone who may edit the DAG run.
-    :param approval_timeout: after this duration, such as ``"24h"``, the request counts as rejected. By default it waits without
-        limit.
-    :param sql_conn_id: connection of the database with the tables below; by default ``[contacts] sql_conn_id``.
-    :param suppressions_table: table of contacts that must not be contacted, as ``SuppressContactsOperator`` writes it.
+    :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and
+        returns. Authentication, permission, quota and long rate-limit errors abort immediately in
+        either mode, as do ten contacts in a row that fail with an error that a retry may fix.
+    :param require_approval: wait for a person to approve, in Airflow's UI under Required Actions or
+        through its API; a number means only if more contacts than this would change. If the
+        contacts or their changes have changed when the task resumes, it asks again. A rejected
+        update is skipped.
+    :param approvers: ids of the only users who may approve; by default everyone who may edit the
+        DAG run.
+    :param approval_timeout: after this duration, such as ``"24h"``, the request counts as rejected.
+        By default it waits without limit.
+    :param sql_conn_id: connection of the database with the tables below; by default ``[contacts]
+        sql_conn_id``.
+    :param suppressions_table: table of contacts that must not be contacted, as
+        ``SuppressContactsOperator`` writes it.
     :param secret_conn_id: connection whose password is the secret of ``suppressions_table``.
-    :param contacts_table: table of exported contacts. It is where the e-mail address, phone number and LinkedIn profile of
-        references are looked up, to recognize suppressed contacts.
+    :param contacts_table: table of exported contacts. It is where the e-mail address, phone number
+        and LinkedIn profile of references are looked up, to recognize suppressed contacts.
     :param audit_table: table that gets a row per contact and attempt.
     """
 
@@ -141,15 +145,17 @@ class BaseWriteOperator(RetryPolicyOperator):
 class BaseUpdateOperator(BaseWriteOperator):
     """Change many contacts of one connection. See :class:`BaseWriteOperator` for the arguments that are not listed here.
 
-    Contacts that are already up to date cost no request, and duplicates are updated once. Updates are idempotent, so
-    sending one twice is harmless. On Airflow 3.3 a retry continues where the previous attempt ended. After the task has
-    succeeded, clearing it repeats everything.
+    Contacts that are already up to date cost no request, and duplicates are updated once. Updates
+    are idempotent, so sending one twice is harmless. On Airflow 3.3 a retry continues where the
+    previous attempt ended. After the task has succeeded, clearing it repeats everything.
 
     :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
-    :param contacts: what a listing, a filter or a sensor returned, ids, or a query (``SqlContacts``) or file
-        (``FileContacts``) that may also contain each contact's change. Templated.
-    :return: ``{"updated", "unchanged", "suppressed", "failed"}``, each a list of references; those in ``failed`` have an
-        ``error`` too. With ``preview``, ``updated`` is empty and ``would_update`` lists what it would contain.
+    :param contacts: what a listing, a filter or a sensor returned, ids, or a query
+        (``SqlContacts``) or file (``FileContacts``) that may also contain each contact's change.
+        Templated.
+    :return: ``{"updated", "unchanged", "suppressed", "failed"}``, each a list of references; those
+        in ``failed`` have an ``error`` too. With ``preview``, ``updated`` is empty and
+        ``would_update`` lists what it would contain.
     """
 
     template_fields: Sequence[str] = ("contacts_conn_id", *BaseWriteOperator.template_fields)
@@ -245,7 +251,8 @@ class BaseUpdateOperator(BaseWriteOperator):
         failed = attempt.list_failures(outcome) if outcome.failed else []
         if failed and attempt.options.on_failure == "fail":
             raise ContactsError(
-                f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; {len(outcome.updated)} were updated. The log "
+                f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; "
+                f"{len(outcome.updated)} were updated. The log "
                 f"lists the first {MAX_CONTACTS_IN_LOG} failures. {outcome.causes(plan.pending)}",
                 transient=any(not error.permanent for error in outcome.failed.values()),
             )

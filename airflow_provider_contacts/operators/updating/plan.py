@@ -21,7 +21,8 @@ class UpdatePlan:
     :param unchanged: contacts that are up to date already.
     :param pending: contacts that are not.
     :param suppressed_indexes: indexes of the pending contacts that must not be contacted.
-    :param approved: contacts that earlier attempts of the task have changed, and that its approval covers.
+    :param approved: contacts that earlier attempts of the task have changed, and that its approval
+        covers.
     """
 
     unchanged: Sequence[Target] = ()

@@ -58,11 +58,13 @@ def _check_columns(source: object, arguments: ChangeArguments, columns: set[str]
     clashing = [name for name in own if name != "stage"]
     if arguments.has_change() and clashing:
         raise InvalidRequest(
-            f"{source} has the column `{clashing[0]}`, and the operator sets the change too. Remove the column or the argument."
+            f"{source} has the column `{clashing[0]}`, and the operator sets the change too. Remove the "
+            "column or the argument."
         )
     if not arguments.has_change() and "stage" in own and "digest" in columns:
         raise InvalidRequest(
-            f"{source} has the columns of exported contacts, whose `stage` is the present stage. Set `stage` on the operator, or "
+            f"{source} has the columns of exported contacts, whose `stage` is the present stage. Set `stage` "
+            "on the operator, or "
             "select only `contact_id` and the new stage as `stage`."
         )
     if not arguments.has_change() and not own:

@@ -1,7 +1,7 @@
 """Mailstand, as its pages list-all-contacts, edit-contact, errors and rate-limiting document it.
 
-The pages leave some things open. The sandbox rejects a ``display`` above 2000 with 400, returns an empty page past the
-last one, and spells booleans ``true`` and ``false``.
+The pages leave some things open. The sandbox rejects a ``display`` above 2000 with 400, returns an
+empty page past the last one, and spells booleans ``true`` and ``false``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """TalkToHumans, as its pages list-contacts and update-contact document it.
 
-The pages leave some things open. The sandbox decides the error body, the response to an invalid parameter, the values
-of ``sequence.status`` and ``invite_state``, and the response of ``GET /v1/accounts``.
+The pages leave some things open. The sandbox decides the error body, the response to an invalid
+parameter, the values of ``sequence.status`` and ``invite_state``, and the response of ``GET
+/v1/accounts``.
 """
 
 from __future__ import annotations

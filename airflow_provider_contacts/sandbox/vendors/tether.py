@@ -1,7 +1,7 @@
 """Tether, as its page list-contacts and the related older and newer pages document it.
 
-The pages leave some things open. The sandbox decides the content of ``meta``, the values of ``messageStatus``, and the
-keys of the last two ranges.
+The pages leave some things open. The sandbox decides the content of ``meta``, the values of
+``messageStatus``, and the keys of the last two ranges.
 """
 
 from __future__ import annotations

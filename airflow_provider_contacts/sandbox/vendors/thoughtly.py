@@ -1,8 +1,8 @@
 """Thoughtly, as its page get-contacts documents it.
 
-The page does not show a contact; the fields of a record are those of the create call and of a third party's schema. The
-sandbox also decides that counting starts at page 0, that several ``tags`` mean any of them, and that a ``limit`` above
-50 is rejected with 400.
+The page does not show a contact; the fields of a record are those of the create call and of a third
+party's schema. The sandbox also decides that counting starts at page 0, that several ``tags`` mean
+any of them, and that a ``limit`` above 50 is rejected with 400.
 """
 
 from __future__ import annotations

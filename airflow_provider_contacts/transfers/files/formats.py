@@ -122,7 +122,8 @@ def choose_format(
 
     :param name: an extension such as ``csv.gz``; by default the extension of ``path``.
     :param include_raw: whether normalized contacts have the column ``raw``.
-    :raises InvalidRequest: if the format is unknown, cannot store ``content``, or needs a missing library.
+    :raises InvalidRequest: if the format is unknown, cannot store ``content``, or needs a missing
+        library.
     """
     chosen = parse_format(path, name, content, include_raw=include_raw)
     chosen.require_libraries()

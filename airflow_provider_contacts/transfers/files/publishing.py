@@ -184,7 +184,8 @@ def _try_link(staged: IO[bytes], path: str, mode: int | None) -> bool:
     os.fsync(descriptor)
     folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
     try:
-        # Without a folder's descriptor, Python would link the entry in /proc instead of the file that it stands for.
+        # Without a folder's descriptor, Python would link the entry in /proc instead of the file
+        # that it stands for.
         os.link(f"/proc/self/fd/{descriptor}", path, dst_dir_fd=folder)
     except OSError:
         return False

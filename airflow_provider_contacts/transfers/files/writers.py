@@ -22,7 +22,8 @@ _BYTES_PER_GROUP = 32 << 20
 _COLUMNS_OF_UNIQUE_VALUES = ("contact_id", "name", "email", "phone", "linkedin_url", "url", "raw")
 # A spreadsheet runs a cell as a formula if it starts with one of these.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-# Spreadsheets in many countries separate cells at other characters, so a formula may start inside a cell.
+# Spreadsheets in many countries separate cells at other characters, so a formula may start inside a
+# cell.
 _FORMULA_INSIDE = re.compile(r"([;\t\r\n])(?=[=+\-@＝＋－＠])")
 
 
@@ -164,7 +165,8 @@ class ParquetWriter:
             return self._arrow.array(raws, self._arrow.binary()).cast(self._arrow.string())
         except self._arrow.ArrowInvalid:
             pass
-        # Outside of `except`, because an error of Arrow may contain the record. This raises for the invalid one.
+        # Outside of `except`, because an error of Arrow may contain the record. This raises for the
+        # invalid one.
         return self._arrow.array([raw_text(contact) for contact in contacts])
 
     def finish(self) -> None:
@@ -189,7 +191,8 @@ def _cell(column: Column, contact: Contact) -> str:
     if column.kind == "time":
         return msgspec.json.encode(value).decode().strip('"')
     if column.name == "raw":
-        # Not guarded, because it would no longer be the vendor's JSON. It starts with a brace, so it is not a formula.
+        # Not guarded, because it would no longer be the vendor's JSON. It starts with a brace, so
+        # it is not a formula.
         return str(value)
     text = msgspec.json.encode(value).decode() if column.kind == "texts" else str(value)
     is_phone_number = text[:1] == "+" and text[1:].isascii() and text[1:].isdigit()

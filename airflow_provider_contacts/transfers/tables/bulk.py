@@ -1,7 +1,7 @@
 """Write many rows of the contacts table with few statements.
 
-How depends on the database: PostgreSQL receives rows by ``COPY``; PostgreSQL and MySQL update rows from a temporary table, others
-one by one.
+How depends on the database: PostgreSQL receives rows by ``COPY``; PostgreSQL and MySQL update rows
+from a temporary table, others one by one.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def _insert(connection: sa.Connection, table: sa.Table, batches: Iterable[list[l
                     table.insert(), [dict(zip(_ROW_COLUMNS, row, strict=True)) for row in rows]
                 )
         return
-    # The driver receives tuples. With dicts, SQLAlchemy takes longer for a row than SQLite itself (15 and 12 µs).
+    # The driver receives tuples. With dicts, SQLAlchemy takes longer for a row than SQLite itself
+    # (15 and 12 µs).
     processors = {
         _ROW_COLUMNS.index(name): process for name, process in _bind_processors(connection, table).items()
     }
@@ -152,8 +153,10 @@ def _reject_unstorable_values() -> Iterator[None]:
     try:
         yield
     except (ValueError, OverflowError):
-        # Drivers raise these for text with a NUL, or a time outside their range. Their messages contain the value.
+        # Drivers raise these for text with a NUL, or a time outside their range. Their messages
+        # contain the value.
         raise MalformedRecord(
-            "A contact has a value that the database cannot store, such as a NUL character or a time outside its range. "
+            "A contact has a value that the database cannot store, such as a NUL character or a time outside "
+            "its range. "
             "Nothing was written."
         ) from None

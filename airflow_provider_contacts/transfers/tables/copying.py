@@ -23,8 +23,8 @@ _FLAG_INDEXES = tuple(index for index, column in enumerate(VALUE_COLUMNS) if col
 def supports_copy(connection: sa.Connection, table: sa.Table) -> bool:
     """Return whether ``COPY`` can write to a table.
 
-    It cannot write to a view or to a table with active row-level security, it ignores rules, and only the drivers psycopg and
-    psycopg2 are known here.
+    It cannot write to a view or to a table with active row-level security, it ignores rules, and
+    only the drivers psycopg and psycopg2 are known here.
     """
     import sqlalchemy as sa
 
@@ -62,7 +62,8 @@ def copy_rows(
     driver_connection: Any = connection.connection
     try:
         with driver_connection.cursor() as cursor:
-            # A statement per chunk, so that a timeout of statements does not limit the number of rows.
+            # A statement per chunk, so that a timeout of statements does not limit the number of
+            # rows.
             for chunk in chunks:
                 if connection.dialect.driver == "psycopg2":
                     cursor.copy_expert(statement, io.BytesIO(chunk))
@@ -114,6 +115,7 @@ def reject_nul(values: Sequence[object]) -> None:
         if isinstance(value, str) and "\0" in value:
             contact_id = values[_VALUE_COLUMN_NAMES.index("contact_id")]
             raise MalformedRecord(
-                f"`{name}` of contact {contact_id} contains a NUL character, which PostgreSQL cannot store. Nothing was "
+                f"`{name}` of contact {contact_id} contains a NUL character, which PostgreSQL cannot store. "
+                "Nothing was "
                 "written. Remove the character at the vendor."
             )

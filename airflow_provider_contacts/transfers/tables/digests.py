@@ -1,7 +1,7 @@
 """Digests of contacts, by which a table recognizes what has changed.
 
-A digest covers the fields of a contact except ``raw``, which contains text such as "47 minutes ago" for some vendors.
-It starts with the version of its rules.
+A digest covers the fields of a contact except ``raw``, which contains text such as "47 minutes ago"
+for some vendors. It starts with the version of its rules.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def digest_contact(contact: Contact, encoded: bytes) -> bytes:
     """
     tags = contact.tags
     unknown_fields = contact.unknown_fields
-    # The order of these lists has no meaning. Most contacts have one tag at most, and vendors report unknown fields in order.
+    # The order of these lists has no meaning. Most contacts have one tag at most, and vendors
+    # report unknown fields in order.
     if len(tags) > 1 or unknown_fields != _sort_unknown_fields(unknown_fields):
         encoded = _ENCODER.encode(
             msgspec.structs.replace(

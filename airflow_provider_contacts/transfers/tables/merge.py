@@ -66,14 +66,16 @@ def lock_id_of(table: sa.Table, vendor: str, account_id: str) -> int:
 class Merge:
     """Compares staged contacts with the table by digest, and writes what differs.
 
-    Everything happens in one transaction. Accounts are processed in sorted order, which prevents deadlocks. Rows that a
-    concurrent task wrote after this task started reading are not overwritten.
+    Everything happens in one transaction. Accounts are processed in sorted order, which prevents
+    deadlocks. Rows that a concurrent task wrote after this task started reading are not
+    overwritten.
 
     :param table: the contacts table.
     :param staging: the listed contacts.
     :param vendor: connection type of the vendor.
     :param read_started_at: when this task started reading.
-    :param removal_limit: how many contacts that are not listed may be marked as removed, or None to mark none.
+    :param removal_limit: how many contacts that are not listed may be marked as removed, or None to
+        mark none.
     """
 
     table: sa.Table
@@ -87,7 +89,8 @@ class Merge:
     def run(self, engine: sa.Engine) -> Counts:
         """Write the difference and return the counts.
 
-        :raises IncompleteListing: before the first write, if too many contacts would be marked as removed.
+        :raises IncompleteListing: before the first write, if too many contacts would be marked as
+            removed.
         """
         accounts = sorted(self.staging.accounts.items())
         with engine.connect() as connection:
@@ -100,7 +103,8 @@ class Merge:
         return self.counts
 
     def _write(self, connection: sa.Connection, differences: list[_Difference]) -> None:
-        # Not "insert or update": with a second unique key it could change another contact's row (docs/adr/0010).
+        # Not "insert or update": with a second unique key it could change another contact's row
+        # (docs/adr/0010).
         new = [entry for difference in differences for entry in difference.new]
         if new:
             insert_rows(connection, self.table, self.staging.read_rows(new), self._now)
@@ -142,7 +146,8 @@ class Merge:
             entry = contacts.get(contact_id)
             if entry is not None:
                 known.add(contact_id)
-                # A row that is marked as removed is written even if its digest is the same: the contact is back.
+                # A row that is marked as removed is written even if its digest is the same: the
+                # contact is back.
                 if is_newer or stored == ERASED:
                     continue
                 if is_removed or not is_unchanged(entry, stored):

@@ -15,11 +15,12 @@ _DEFAULT_ROWS = 20
 class RemovalLimit:
     """The most contacts that one run marks as removed.
 
-    A vendor that answers with a part of its contacts, or with none, looks as if the others had been deleted.
+    A vendor that answers with a part of its contacts, or with none, looks as if the others had been
+    deleted.
 
     :param rows: a number of contacts, or None.
-    :param percent: a share of the contacts in the table, or None. Without either, the limit is 20 % or 20 contacts,
-        whichever is more, and applies to each account too.
+    :param percent: a share of the contacts in the table, or None. Without either, the limit is 20 %
+        or 20 contacts, whichever is more, and applies to each account too.
     """
 
     rows: int | None = None
@@ -41,12 +42,14 @@ class RemovalLimit:
         advice = "Nothing was written. If they are really gone, set max_removed for one run."
         if gone and not listed and self.is_default:
             raise IncompleteListing(
-                f"The vendor listed no contacts of an account, so all {gone} of its contacts in the table would be marked as "
+                f"The vendor listed no contacts of an account, so all {gone} of its contacts in the table "
+                "would be marked as "
                 f"removed. {advice}"
             )
         if gone > self._compute_limit(present):
             raise IncompleteListing(
-                f"{gone} of the table's {present} contacts would be marked as removed, more than max_removed ({self}). The "
+                f"{gone} of the table's {present} contacts would be marked as removed, more than max_removed "
+                f"({self}). The "
                 f"vendor may have listed only a part of its contacts. {advice} Here it would be {gone}."
             )
 

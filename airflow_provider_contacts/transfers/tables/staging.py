@@ -21,7 +21,8 @@ from airflow_provider_contacts.transfers.tables.digests import (
 
 # A digest and the position in the file, in one object, because memory holds one for every contact.
 StagedEntry = bytes
-# The values of VALUE_COLUMNS and the digest, and the vendor's JSON. Times are ISO 8601 text in UTC, lists are JSON.
+# The values of VALUE_COLUMNS and the digest, and the vendor's JSON. Times are ISO 8601 text in UTC,
+# lists are JSON.
 StagedRow = tuple[list["str | bool | None"], bytes]
 
 VALUE_COLUMNS = tuple(column for column in COLUMNS if column.name != "raw")

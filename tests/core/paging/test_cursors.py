@@ -7,7 +7,7 @@ from airflow_provider_contacts.core.paging.page import Page
 
 
 def test_cursors_have_no_total() -> None:
-    tested = CursorPass(size_param="limit", cursor_param="cursor", size=2)
+    tested = CursorPass("limit", "cursor", 2)
     assert tested.next_params(0) == {"limit": "2"}
     tested.update(Page([1, 2], has_more=True, next_cursor="x"), 2)
     assert tested.next_params(1) is None
@@ -19,7 +19,7 @@ def test_cursors_have_no_total() -> None:
 
 
 def test_links_with_a_total() -> None:
-    tested = LinkPass(size_param="size", page_param="page", size=2)
+    tested = LinkPass("size", "page", 2)
     tested.update(Page([1, 2], total=3, next_link="/x?page=2"), 2)
     assert not tested.has_steady_total
     tested.update(Page([2], total=3), 0)

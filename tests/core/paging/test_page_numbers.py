@@ -6,13 +6,12 @@ import pytest
 
 from airflow_provider_contacts.core.paging.page import Page
 from airflow_provider_contacts.core.paging.page_numbers import PageNumberPass
+from airflow_provider_contacts.core.paging.styles import PageNumberPaging
 from airflow_provider_contacts.errors import MalformedResponse
 
 
 def numbered(size: int = 3) -> PageNumberPass:
-    return PageNumberPass(
-        size_param="size", page_param="page", size=size, first=1, first_page_may_repeat=False
-    )
+    return PageNumberPaging(size_param="size", max_size=size, page_param="page").start_pass(size)
 
 
 def test_pages_are_requested_ahead_up_to_the_total() -> None:
@@ -74,7 +73,10 @@ def test_total_that_changes_is_not_steady() -> None:
 
 
 def first_page_may_repeat() -> PageNumberPass:
-    return PageNumberPass(size_param="size", page_param="page", size=3, first=0, first_page_may_repeat=True)
+    paging = PageNumberPaging(
+        size_param="size", max_size=3, page_param="page", first=0, first_page_may_repeat=True
+    )
+    return paging.start_pass(3)
 
 
 @pytest.mark.parametrize("is_still_empty", [True, False])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.paging.styles import CursorPaging, Page, Params, SplitPaging, split_paging
+from airflow_provider_contacts.core.paging.styles import CursorPaging, Page, Params, split_paging
 from airflow_provider_contacts.core.reading.listing import Listing
 from airflow_provider_contacts.errors import InvalidRequest, MalformedResponse
 from tests.core.simulated import NUMBERED, Fetch, both_ways, cursored, sync_read
@@ -40,7 +40,7 @@ def by_account(accounts: dict[str, list[int]]) -> Fetch:
 def test_every_contact_of_every_account_once(
     go: Callable[..., list[int]], accounts: dict[str, list[int]], size: int, concurrency: int
 ) -> None:
-    found = go(Listing(SplitPaging(PAGING, list(accounts)), size), by_account(accounts), concurrency)
+    found = go(Listing(PAGING.split(list(accounts)), size), by_account(accounts), concurrency)
     assert Counter(found) == Counter(number for people in accounts.values() for number in people)
     for people in accounts.values():
         assert [number for number in found if number in people] == people
@@ -49,9 +49,7 @@ def test_every_contact_of_every_account_once(
 @settings(deadline=None, max_examples=60)
 @given(accounts=accounts_of, limit=st.integers(1, 50), concurrency=st.integers(1, 6))
 def test_limit(accounts: dict[str, list[int]], limit: int, concurrency: int) -> None:
-    found = sync_read(
-        Listing(SplitPaging(PAGING, list(accounts)), 5, limit), by_account(accounts), concurrency
-    )
+    found = sync_read(Listing(PAGING.split(list(accounts)), 5, limit), by_account(accounts), concurrency)
     people = {number for people in accounts.values() for number in people}
     assert len(found) == len(set(found)) == min(limit, len(people))
     assert set(found) <= people
@@ -66,7 +64,7 @@ def test_cursors_are_followed_at_the_same_time() -> None:
         together.wait()
         return by_account(accounts)(params)
 
-    assert len(sync_read(Listing(SplitPaging(PAGING, list(accounts)), 5), fetch, 3)) == 60
+    assert len(sync_read(Listing(PAGING.split(list(accounts)), 5), fetch, 3)) == 60
 
 
 @both_ways
@@ -81,14 +79,14 @@ def test_an_error_of_one_account_fails_the_listing(go: Callable[..., list[int]],
         return page
 
     with pytest.raises(MalformedResponse, match="no cursor"):
-        go(Listing(SplitPaging(PAGING, list(accounts)), 5), fetch, 4)
+        go(Listing(PAGING.split(list(accounts)), 5), fetch, 4)
 
 
 @both_ways
 def test_equal_ids_without_an_account_are_an_error(go: Callable[..., list[int]]) -> None:
     accounts = {"1": [1, 2, 3], "2": [2, 3, 4]}
     with pytest.raises(MalformedResponse, match="same contact id twice, without an account"):
-        go(Listing(SplitPaging(PAGING, list(accounts)), 5), by_account(accounts), 4)
+        go(Listing(PAGING.split(list(accounts)), 5), by_account(accounts), 4)
 
 
 @both_ways
@@ -101,13 +99,13 @@ def test_page_size_is_lowered_for_all_accounts(go: Callable[..., list[int]]) -> 
             raise InvalidRequest("too large", status=400)
         return by_account(accounts)(params)
 
-    found = go(Listing(SplitPaging(paging, list(accounts)), 200, may_lower_size=True), fetch, 4)
+    found = go(Listing(paging.split(list(accounts)), 200, may_lower_size=True), fetch, 4)
     assert sorted(found) == sorted(number for people in accounts.values() for number in people)
 
 
 def test_when_a_listing_is_divided() -> None:
     divided = split_paging(PAGING, {"account_id": ["2", "1", "2"], "tag": "VIP"})
-    assert divided == SplitPaging(PAGING, ["2", "1"])
+    assert divided == PAGING.split(["2", "1"])
     assert divided.reserved_params == ("cursor", "limit", "account_id")
     for filters in ({"account_id": ["1", "1"]}, {"account_id": ["1"]}, {"tag": "VIP"}):
         assert split_paging(PAGING, filters) is PAGING
