@@ -12,4 +12,4 @@ def get_contacts_cli_commands() -> list[CLICommand]:
     """Return the ``airflow contacts`` commands."""
     from airflow_provider_contacts.commands.definitions import define_commands
 
-    return define_commands()
+    return [define_commands()]

@@ -20,7 +20,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     imported = json.loads(shown.splitlines()[-1])
     ours = [name for name in imported if name.startswith("airflow_provider_contacts")]
-    allowed = ("cli", "commands", "conditions", "contact", "identity_keys")
+    allowed = ("cli", "commands", "conditions", "contact", "errors", "identity_keys")
     assert [name for name in ours if name.split(".")[1:2] not in [[name] for name in allowed]] == []
     commands = [name for name in ours if ".commands." in name]
     assert commands == ["airflow_provider_contacts.commands.definitions"]

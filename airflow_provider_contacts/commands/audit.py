@@ -9,18 +9,15 @@ from airflow_provider_contacts.commands.arguments import enable_database_connect
 from airflow_provider_contacts.commands.output import count_of
 from airflow_provider_contacts.core.validation import parse_optional_duration
 from airflow_provider_contacts.databases.tables import TableLocation
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.safeguards.audit import prune_audit
 
 
 def prune(args: Namespace) -> None:
     """Delete the rows of an audit that are older than a duration, and print how many there were."""
-    try:
-        enable_database_connections()
-        keep = parse_optional_duration("keep", args.keep)
-        if keep is None:
-            raise InvalidRequest("--keep must be a duration such as 400d.")
-        count = prune_audit(TableLocation(args.sql_conn_id, args.table), datetime.now(timezone.utc) - keep)
-        print(f"Deleted {count_of(count, 'row')} older than {args.keep}.")  # noqa: T201
-    except ContactsError as error:
-        raise SystemExit(str(error)) from None
+    enable_database_connections()
+    keep = parse_optional_duration("keep", args.keep)
+    if keep is None:
+        raise InvalidRequest("--keep must be a duration such as 400d.")
+    count = prune_audit(TableLocation(args.sql_conn_id, args.table), datetime.now(timezone.utc) - keep)
+    print(f"Deleted {count_of(count, 'row')} older than {args.keep}.")  # noqa: T201

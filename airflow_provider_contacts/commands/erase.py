@@ -10,7 +10,7 @@ from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import TableLocation, require_table
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
@@ -29,34 +29,31 @@ _SOURCE = "airflow contacts erase"
 
 def erase_person(args: Namespace) -> None:
     """Erase a person's rows in a table of exported contacts, and print what was done."""
-    try:
-        enable_database_connections()
-        wanted = _parse_keys(args)
-        table = define_table(args.table)
-        with connect(args.sql_conn_id) as engine, database_errors("Erasing failed"):
-            require_table(engine, table)
-            person = find_rows(engine, table, wanted)
-            _print_found(person)
-            if person.rows and not (args.yes or _confirm(len(person.rows))):
-                print("Nothing was erased or suppressed.")  # noqa: T201
-                return
-            if args.suppressions_table:
-                _suppress(args, [*wanted, *person.keys])
-            if not person.rows:
-                print("No row matches. Nothing was erased.")  # noqa: T201
-                return
-            erased = set(person.rows)
-            erase(engine, table, erased)
-            # An export may have written another row meanwhile.
-            while later := set(find_rows(engine, table, wanted).rows) - erased:
-                erase(engine, table, later)
-                erased |= later
-            count = len(erased)
-        print(f"Erased {count_of(count, 'row')}. Exports do not fill them again.")  # noqa: T201
-        vendors = ", ".join(sorted({vendor for vendor, *_ in person.rows}))
-        print_note(f"Delete the contact at these vendors too: {vendors}. Files and XCom are not covered.")
-    except ContactsError as error:
-        raise SystemExit(str(error)) from None
+    enable_database_connections()
+    wanted = _parse_keys(args)
+    table = define_table(args.table)
+    with connect(args.sql_conn_id) as engine, database_errors("Erasing failed"):
+        require_table(engine, table)
+        person = find_rows(engine, table, wanted)
+        _print_found(person)
+        if person.rows and not (args.yes or _confirm(len(person.rows))):
+            print("Nothing was erased or suppressed.")  # noqa: T201
+            return
+        if args.suppressions_table:
+            _suppress(args, [*wanted, *person.keys])
+        if not person.rows:
+            print("No row matches. Nothing was erased.")  # noqa: T201
+            return
+        erased = set(person.rows)
+        erase(engine, table, erased)
+        # An export may have written another row meanwhile.
+        while later := set(find_rows(engine, table, wanted).rows) - erased:
+            erase(engine, table, later)
+            erased |= later
+        count = len(erased)
+    print(f"Erased {count_of(count, 'row')}. Exports do not fill them again.")  # noqa: T201
+    vendors = ", ".join(sorted({vendor for vendor, *_ in person.rows}))
+    print_note(f"Delete the contact at these vendors too: {vendors}. Files and XCom are not covered.")
 
 
 def _parse_keys(args: Namespace) -> list[str]:

@@ -9,7 +9,6 @@ from airflow_provider_contacts.commands.arguments import open_hook, parse_condit
 from airflow_provider_contacts.commands.hints import explain_no_matches
 from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.transfers.contacts_to_object_storage import list_for_file
 from airflow_provider_contacts.transfers.files.formats import choose_format
 from airflow_provider_contacts.transfers.files.publishing import check_path, make_absolute, write_file
@@ -17,20 +16,17 @@ from airflow_provider_contacts.transfers.files.publishing import check_path, mak
 
 def export(args: Namespace) -> None:
     """Write the contacts of a connection to a file, and print where it is."""
-    try:
-        path = make_absolute(args.path)
-        file_format = choose_format(path, content=args.content, include_raw=not args.without_raw)
-        filters = parse_filters(args.filter)
-        condition = parse_conditions(args.condition)
-        hook = open_hook(args.contacts_conn_id)
-        contacts = list_for_file(hook, file_format, filters, condition)
-        check_path(path)
-        count, size = write_file(_with_progress(contacts, hook.vendor.title), path, file_format)
-        print(f"Wrote {count_of(count, 'contact')} ({size} bytes) to {path}")  # noqa: T201
-        if count == 0:
-            print_note(explain_no_matches(hook, filters, condition))
-    except ContactsError as error:
-        raise SystemExit(str(error)) from None
+    path = make_absolute(args.path)
+    file_format = choose_format(path, content=args.content, include_raw=not args.without_raw)
+    filters = parse_filters(args.filter)
+    condition = parse_conditions(args.condition)
+    hook = open_hook(args.contacts_conn_id)
+    contacts = list_for_file(hook, file_format, filters, condition)
+    check_path(path)
+    count, size = write_file(_with_progress(contacts, hook.vendor.title), path, file_format)
+    print(f"Wrote {count_of(count, 'contact')} ({size} bytes) to {path}")  # noqa: T201
+    if count == 0:
+        print_note(explain_no_matches(hook, filters, condition))
 
 
 def _with_progress(contacts: Iterable[Contact], title: str) -> Iterator[Contact]:

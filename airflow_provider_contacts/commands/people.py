@@ -10,7 +10,7 @@ from airflow_provider_contacts.commands.output import count_of, print_rows
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_table
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.people.summary import Summary, find_person_rows, summarize_people
 from airflow_provider_contacts.people.tables import define_people_table
 
@@ -20,21 +20,18 @@ if TYPE_CHECKING:
 
 def show_people(args: Namespace) -> None:
     """Print how many people are at which vendors, or one person."""
-    try:
-        enable_database_connections()
-        people = define_people_table(args.table)
-        with (
-            connect(args.sql_conn_id) as engine,
-            database_errors(f"The table {args.table!r} of connection {args.sql_conn_id!r} cannot be read"),
-        ):
-            require_table(engine, people, writer="ResolvePeopleOperator")
-            with transaction(engine) as connection:
-                if args.person:
-                    _print_person(connection, people, args.person)
-                else:
-                    _print_summary(summarize_people(connection, people))
-    except ContactsError as error:
-        raise SystemExit(str(error)) from None
+    enable_database_connections()
+    people = define_people_table(args.table)
+    with (
+        connect(args.sql_conn_id) as engine,
+        database_errors(f"The table {args.table!r} of connection {args.sql_conn_id!r} cannot be read"),
+    ):
+        require_table(engine, people, writer="ResolvePeopleOperator")
+        with transaction(engine) as connection:
+            if args.person:
+                _print_person(connection, people, args.person)
+            else:
+                _print_summary(summarize_people(connection, people))
 
 
 def _print_person(connection: sa.Connection, people: sa.Table, text: str) -> None:

@@ -78,6 +78,18 @@ def parse_optional_text(name: str, value: object) -> str:
     return value.strip()
 
 
+def parse_text(name: str, value: object) -> str:
+    """Return a templated text without spaces around it.
+
+    :param name: the argument's name, for messages.
+    :raises InvalidRequest: if it is empty, or something else.
+    """
+    text = parse_optional_text(name, value)
+    if not text:
+        raise InvalidRequest(f"`{name}` is empty.")
+    return text
+
+
 def parse_optional_duration(name: str, value: object) -> timedelta | None:
     """Return a templated duration; None, and text that is empty or ``None``, is None.
 

@@ -31,9 +31,11 @@ FiltersLike: TypeAlias = "Mapping[str, object] | XComArg | str"
 class BaseContactsOperator(RetryPolicyOperator):
     """Base class of the operators that read contacts.
 
-    :param contacts_conn_id: connection of any vendor. Templated.
-    :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
+    All arguments are templated.
+
+    :param contacts_conn_id: connection of any vendor.
+    :param filters: the vendor's own parameters.
+    :param condition: a condition, or its JSON, that contacts have to match as well.
     """
 
     template_fields: Sequence[str] = ("contacts_conn_id", "filters", "condition")

@@ -31,14 +31,16 @@ class ListContactsOperator(BaseContactsOperator):
     :class:`~airflow_provider_contacts.transfers.contacts_to_object_storage.ContactsToObjectStorageOperator`,
     because an XCom is a row in Airflow's database.
 
-    :param contacts_conn_id: connection of any vendor. Templated.
-    :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
-    :param limit: stop after this many contacts. Templated.
+    All arguments are templated.
+
+    :param contacts_conn_id: connection of any vendor.
+    :param filters: the vendor's own parameters.
+    :param condition: a condition, or its JSON, that contacts have to match as well.
+    :param limit: stop after this many contacts.
     :param max_xcom_contacts: fail if there are more contacts than this; nothing is pushed to XCom
-        then. Templated.
+        then.
     :param references_only: return references only, so that no personal data is in XCom. They can be
-        updated and waited for, but not filtered. Templated.
+        updated and waited for, but not filtered.
     :return: a list of dicts with the fields of :class:`~airflow_provider_contacts.contact.Contact`
         except ``raw``, or of references; times are ISO 8601 text.
     :raises InvalidRequest: if a filter is invalid, or there are more contacts than
@@ -103,10 +105,11 @@ class ListContactsOperator(BaseContactsOperator):
 class FilterContactsOperator(RetryPolicyOperator):
     """Return the contacts of an upstream task that match a condition.
 
+    All arguments are templated.
+
     :param contacts: what :class:`ListContactsOperator` returned, usually ``list_task.output``.
-        Templated.
-    :param condition: a condition, or its JSON. Templated.
-    :param skip_if_empty: skip this task and its downstream tasks if no contact matches. Templated.
+    :param condition: a condition, or its JSON.
+    :param skip_if_empty: skip this task and its downstream tasks if no contact matches.
     :return: the dicts that match, unchanged. A contact whose record does not report the condition
         does not match; the log reports how many. If no record reports it, that is an error.
     :raises InvalidRequest: if ``contacts`` is not a list of complete contacts, or the condition is

@@ -60,19 +60,21 @@ class StopOutreachOperator(BaseWriteOperator):
     that a later run does not undo manual changes. If one vendor fails, the others are still
     updated, and a retry continues with the rest.
 
+    All arguments are templated.
+
     :param contacts: references of the contacts who replied, such as an event, a sensor or a listing
         returns them, or a query (``SqlContacts``) with the columns ``vendor``, ``account_id`` and
-        ``contact_id``. Templated.
+        ``contact_id``.
     :param actions: by connection, one of ``{"stage": name}``, ``{"add_tags": names, "remove_tags":
         names}``, ``{"notes": …}``, ``"suppress"`` (add them to ``suppressions_table`` at this
         vendor), ``"manual"`` (only report them) and ``"default"`` (the change that the docs name
-        for each vendor). Several connections of one vendor need the key ``accounts``. Templated.
-    :param people_table: table of people. Templated.
-    :param contacts_table: table of exported contacts. Templated.
+        for each vendor). Several connections of one vendor need the key ``accounts``.
+    :param people_table: table of people.
+    :param contacts_table: table of exported contacts.
     :param max_age: fail if a change of a contact that is older than this, such as ``"1d"``, is not
-        resolved yet. By default this is a warning. Templated.
+        resolved yet. By default this is a warning.
     :param preview: report what would be done, and change no contact. The audit records it. If
-        ``preview`` renders to an empty value, the task fails instead of writing. Templated.
+        ``preview`` renders to an empty value, the task fails instead of writing.
     :return: ``people``: for each person ``person_id``, ``matched_on`` (kinds of keys) and
         ``actions``, each a reference with ``contacts_conn_id``, ``action`` and ``outcome``;
         ``unmatched``: references that belong to no person; and ``updated``, ``unchanged``,

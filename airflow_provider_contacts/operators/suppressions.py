@@ -160,19 +160,20 @@ class SuppressContactsOperator(_SuppressionsOperator):
     made with a secret, so it contains no readable personal data. A contact who is suppressed
     already, at least as long, is not written again.
 
+    All arguments are templated.
+
     :param contacts: contacts, references, or a query (``SqlContacts``) or file (``FileContacts``)
         with the columns ``email``, ``phone`` and ``country``, ``linkedin_url``, or ``vendor`` and
         ``contact_id``. Complete contacts are recognized at all vendors, references only where they
-        belong. Templated.
+        belong.
     :param sql_conn_id: connection of the database; by default ``[contacts] sql_conn_id``.
-        Templated.
     :param suppressions_table: ``table`` or ``schema.table``; by default ``[contacts]
-        suppressions_table``. It is created if it does not exist. Templated.
-    :param reason: why, such as ``"unsubscribed"``. No personal data. Templated.
-    :param scope: a vendor's connection type, or ``all``. Templated.
+        suppressions_table``. It is created if it does not exist.
+    :param reason: why, such as ``"unsubscribed"``. No personal data.
+    :param scope: a vendor's connection type, or ``all``.
     :param until: when it ends: a time, or a duration from now such as ``"30d"``; by default it does
-        not end. Templated.
-    :param secret_conn_id: connection whose password is the secret of the hashes. Templated.
+        not end.
+    :param secret_conn_id: connection whose password is the secret of the hashes.
     :return: ``{"contacts", "suppressed", "unchanged"}``, numbers of contacts.
     :raises InvalidRequest: if a contact has no key, or the table was written with another secret;
         nothing is written then.
@@ -208,15 +209,15 @@ class SuppressContactsOperator(_SuppressionsOperator):
 class AllowContactsOperator(_SuppressionsOperator):
     """End suppressions, for example of a person who has subscribed again. Their rows stay, with the time and the reason.
 
-    :param contacts: as for :class:`SuppressContactsOperator`. Templated.
+    All arguments are templated.
+
+    :param contacts: as for :class:`SuppressContactsOperator`.
     :param sql_conn_id: connection of the database; by default ``[contacts] sql_conn_id``.
-        Templated.
     :param suppressions_table: ``table`` or ``schema.table``; by default ``[contacts]
-        suppressions_table``. Templated.
-    :param reason: why, such as ``"subscribed again"``. No personal data. Templated.
+        suppressions_table``.
+    :param reason: why, such as ``"subscribed again"``. No personal data.
     :param scope: end only suppressions with this scope; ``all`` ends suppressions of every scope.
-        Templated.
-    :param secret_conn_id: connection whose password is the secret of the hashes. Templated.
+    :param secret_conn_id: connection whose password is the secret of the hashes.
     :return: ``{"contacts", "allowed", "unchanged"}``, numbers of contacts.
     :raises InvalidRequest: if a contact has no key, or the table was written with another secret.
     """

@@ -31,10 +31,11 @@ class UpdateContactTagsOperator(BaseUpdateOperator):
     If ``contacts`` is a query or a file, its columns ``add`` and ``remove`` may contain the change
     of each contact: a name, or several as JSON.
 
-    :param add: names, or mappings of ``name`` and ``color``. Templated.
-    :param remove: names. Templated.
+    All arguments are templated.
+
+    :param add: names, or mappings of ``name`` and ``color``.
+    :param remove: names.
     :param replace: the complete new set of tags, like ``add``; an empty list clears the tags.
-        Templated.
     :raises UnsupportedByVendor: if the vendor's API cannot change tags; names the vendors that can.
     """
 
@@ -77,8 +78,9 @@ class UpdateContactNotesOperator(BaseUpdateOperator):
     If ``contacts`` is a query or a file, its column ``notes`` may contain the notes of each
     contact.
 
+    All arguments are templated.
+
     :param notes: JSON text, an object or an array; None or an empty string clears the notes.
-        Templated.
     :raises UnsupportedByVendor: if the vendor's API cannot change notes; names the vendors that
         can.
     """
@@ -117,9 +119,10 @@ class UpdateContactStageOperator(BaseUpdateOperator):
     If ``contacts`` is a query or a file and ``stage`` is not set, its column ``stage`` contains the
     new stage of each contact.
 
-    :param stage: by the name that the vendor displays, such as ``Do Not Contact``. Templated.
+    All arguments are templated.
+
+    :param stage: by the name that the vendor displays, such as ``Do Not Contact``.
     :param campaign: a campaign's id, or ``all``, in Mailstand, which has one stage per campaign.
-        Templated.
     :raises UnsupportedByVendor: if the vendor's API cannot change stages; names the vendors that
         can.
     """

@@ -37,18 +37,19 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
     JSON, and a cell that a spreadsheet would run as a formula is prefixed with an apostrophe. In
     ``.parquet``, times have a zone, and lists are lists.
 
-    :param contacts_conn_id: connection of any vendor. Templated.
+    All arguments are templated.
+
+    :param contacts_conn_id: connection of any vendor.
     :param path: a local path, or a URL that ``airflow.sdk.ObjectStoragePath`` supports, such as
         ``s3://aws_default@bucket/contacts/mailstand.jsonl``. Missing folders are created.
-        Templated.
-    :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
+    :param filters: the vendor's own parameters.
+    :param condition: a condition, or its JSON, that contacts have to match as well.
     :param format: ``jsonl`` or ``csv``, each also with ``.gz`` or ``.zst``, or ``parquet``; by
-        default the ending of ``path``. Templated.
+        default the ending of ``path``.
     :param content: ``normalized``, or ``raw`` for the vendor's own objects, byte for byte, as JSON
-        lines. Templated.
+        lines.
     :param include_raw: whether normalized contacts have the column ``raw``, usually most of the
-        file. Templated.
+        file.
     :return: ``{"vendor", "path", "seen", "size", "requests", "seconds"}``, where ``seen`` is the
         number of contacts and ``size`` the size of the file in bytes.
     :raises InvalidRequest: if the format or a filter is invalid, or a library is missing, before

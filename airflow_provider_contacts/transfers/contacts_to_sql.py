@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.core.validation import parse_bool
+from airflow_provider_contacts.core.validation import parse_bool, parse_table, parse_text
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.dialects import require_schema_support, require_tested
 from airflow_provider_contacts.databases.errors import database_errors
@@ -17,10 +17,18 @@ from airflow_provider_contacts.databases.tables import ensure_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
-from airflow_provider_contacts.operators.arguments import check_literals
+from airflow_provider_contacts.operators.arguments import (
+    argument,
+    check_literals,
+    list_arguments,
+    parse_arguments,
+    set_arguments,
+    take_arguments,
+    takes,
+)
 from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.transfers.openlineage import ExportLineage
-from airflow_provider_contacts.transfers.tables.removals import parse_removal_limit
+from airflow_provider_contacts.transfers.tables.removals import RemovalLimit, parse_removal_limit
 from airflow_provider_contacts.transfers.tables.table import define_table
 
 if TYPE_CHECKING:
@@ -32,6 +40,19 @@ if TYPE_CHECKING:
 __all__ = ["ContactsToSqlOperator"]
 
 _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "mssql": 1433}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TableOptions:
+    """The arguments of :class:`ContactsToSqlOperator` after templates are rendered."""
+
+    sql_conn_id: str = argument(parse_text)
+    table: str = argument(parse_table)
+    create_table: bool = argument(parse_bool, True)
+    mark_removed: bool = argument(parse_bool, False)
+    max_removed: RemovalLimit = argument(parse_removal_limit, None)
+    skip_unchanged: bool = argument(parse_bool, False)
+    allow_untested_dialect: bool = argument(parse_bool, False)
 
 
 class ContactsToSqlOperator(BaseContactsOperator):
@@ -48,24 +69,25 @@ class ContactsToSqlOperator(BaseContactsOperator):
     several tasks can write the contacts of several connections or accounts to one table at the same
     time. No vendor reports what changed, so every run reads the whole listing.
 
-    :param contacts_conn_id: connection of any vendor. Templated.
-    :param sql_conn_id: connection of a database whose hook is a ``DbApiHook``. Templated.
-    :param table: ``table`` or ``schema.table``; the database's dialect quotes it. Templated.
-    :param filters: the vendor's own parameters. Templated.
-    :param condition: a condition, or its JSON, that contacts have to match as well. Templated.
+    All arguments are templated.
+
+    :param contacts_conn_id: connection of any vendor.
+    :param sql_conn_id: connection of a database whose hook is a ``DbApiHook``.
+    :param table: ``table`` or ``schema.table``; the database's dialect quotes it.
+    :param filters: the vendor's own parameters.
+    :param condition: a condition, or its JSON, that contacts have to match as well.
     :param create_table: create the table if it does not exist, and add columns that a later version
-        of this package introduced. Templated.
+        of this package introduced.
     :param mark_removed: set ``removed_at`` of contacts that the vendor no longer lists, in the
         accounts that were listed. It needs a full listing: it is rejected with filters or a
         condition, with ``on_incomplete`` set to ``warn``, and for Tether without a pipeline id.
-        Templated.
     :param max_removed: fail before the first write if ``mark_removed`` would mark more contacts: a
         number, or a share of the table's contacts such as ``"30%"``. The default is 20 contacts or
-        20 %, whichever is more, and none if the vendor lists no contacts. Templated.
+        20 %, whichever is more, and none if the vendor lists no contacts.
     :param allow_untested_dialect: write to a database other than SQLite, PostgreSQL, MySQL and
-        MariaDB. Templated.
+        MariaDB.
     :param skip_unchanged: skip this task if nothing was written, so that no asset event starts
-        other DAGs. Templated.
+        other DAGs.
     :return: ``{"vendor", "table", "seen", "new", "changed", "unchanged", "removed", "requests",
         "seconds", "attempt"}``, where ``attempt`` is the number of the task's attempt; the counts
         are also added to the events of outlet assets.
@@ -75,55 +97,28 @@ class ContactsToSqlOperator(BaseContactsOperator):
     :raises ContactsError: for every other failure.
     """
 
-    template_fields: Sequence[str] = (
-        *BaseContactsOperator.template_fields,
-        "sql_conn_id",
-        "table",
-        "create_table",
-        "mark_removed",
-        "max_removed",
-        "skip_unchanged",
-        "allow_untested_dialect",
-    )
+    template_fields: Sequence[str] = (*BaseContactsOperator.template_fields, *list_arguments(TableOptions))
     ui_color = "#e4edf1"
 
-    def __init__(
-        self,
-        *,
-        sql_conn_id: str,
-        table: str,
-        create_table: bool | str = True,
-        mark_removed: bool | str = False,
-        max_removed: int | str | None = None,
-        skip_unchanged: bool | str = False,
-        allow_untested_dialect: bool | str = False,
-        **kwargs: Any,
-    ) -> None:
+    @takes(TableOptions)
+    def __init__(self, **kwargs: Any) -> None:
+        values = take_arguments(TableOptions, kwargs)
         super().__init__(**kwargs)
-        self.sql_conn_id = sql_conn_id
-        self.table = table
-        self.create_table = create_table
-        self.mark_removed = mark_removed
-        self.max_removed = max_removed
-        self.skip_unchanged = skip_unchanged
-        self.allow_untested_dialect = allow_untested_dialect
+        set_arguments(self, TableOptions, values)
         self._export: ExportLineage | None = None
-        for name in ("create_table", "mark_removed", "skip_unchanged", "allow_untested_dialect"):
-            check_literals(self, partial(parse_bool, name), getattr(self, name))
-        check_literals(self, parse_removal_limit, max_removed)
-        check_literals(self, _check_mark_removed, mark_removed, self.filters, self.condition)
+        check_literals(self, _check_mark_removed, values["mark_removed"], self.filters, self.condition)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and write what is new or has changed."""
-        skip_unchanged = parse_bool("skip_unchanged", self.skip_unchanged)
+        options = parse_arguments(self, TableOptions)
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
-        if parse_bool("mark_removed", self.mark_removed):
+        if options.mark_removed:
             self._require_full_listing(hook)
-        counts, dataset = self._merge(hook)
+        counts, dataset = self._merge(hook, options)
         summary = {
             "vendor": hook.vendor.name,
-            "table": self.table,
+            "table": options.table,
             **counts.to_dict(),
             "requests": hook.requests_sent,
             "seconds": round(time.monotonic() - started, 3),
@@ -139,39 +134,36 @@ class ContactsToSqlOperator(BaseContactsOperator):
         _collect_lineage(hook, *dataset)
         self._export.emit_asset_metadata(self, context)
         # A previous attempt may have written, and failed before its asset event.
-        if skip_unchanged and summary["attempt"] == 1 and not counts.written:
+        if options.skip_unchanged and summary["attempt"] == 1 and not counts.written:
             from airflow.sdk.exceptions import AirflowSkipException
 
             raise AirflowSkipException("Nothing has changed (skip_unchanged).")
         return summary
 
     def _require_full_listing(self, hook: ContactsHook[Any]) -> None:
-        _check_mark_removed(self.mark_removed, self.filters, self.condition)
+        _check_mark_removed(True, self.filters, self.condition)
         if hook.settings.on_incomplete != "fail":
             problem = f"Set `on_incomplete` of connection {self.contacts_conn_id!r} to `fail`; `warn` allows incomplete listings."
         elif not (problem := hook.explain_gap()):
             return
         raise InvalidRequest(f"`mark_removed` needs a full listing. {problem}")
 
-    def _merge(self, hook: ContactsHook[Any]) -> tuple[Counts, tuple[str, str]]:
+    def _merge(self, hook: ContactsHook[Any], options: TableOptions) -> tuple[Counts, tuple[str, str]]:
         """Read the contacts, write them, and return the counts and the table's dataset."""
         from airflow_provider_contacts.transfers.tables.merge import Merge
         from airflow_provider_contacts.transfers.tables.staging import Staging
 
-        create_table = parse_bool("create_table", self.create_table)
-        mark_removed = parse_bool("mark_removed", self.mark_removed)
-        removal_limit = parse_removal_limit(self.max_removed)
-        if not mark_removed and not removal_limit.is_default:
+        mark_removed = options.mark_removed
+        if not mark_removed and not options.max_removed.is_default:
             raise InvalidRequest("`max_removed` has no effect without `mark_removed=True`.")
-        allow_untested = parse_bool("allow_untested_dialect", self.allow_untested_dialect)
         read_started_at = datetime.now(timezone.utc)
         contacts = hook.list_contacts(self.filters, condition=self.condition, strict=mark_removed)
-        with connect(self.sql_conn_id) as engine:
-            require_tested(engine.dialect.name, allow_untested=allow_untested)
-            table = define_table(self.table)
+        with connect(options.sql_conn_id) as engine:
+            require_tested(engine.dialect.name, allow_untested=options.allow_untested_dialect)
+            table = define_table(options.table)
             require_schema_support(engine.dialect.name, table.schema)
             with database_errors("The table cannot be used"):
-                ensure_table(engine, table, create=create_table)
+                ensure_table(engine, table, create=options.create_table)
             # A server may close a connection that is idle while the vendor is read.
             engine.dispose()
             # An unnamed temporary file is removed even if the task is killed.
@@ -186,7 +178,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
                     staging=staging,
                     vendor=hook.vendor.name,
                     read_started_at=read_started_at,
-                    removal_limit=removal_limit if mark_removed else None,
+                    removal_limit=options.max_removed if mark_removed else None,
                 )
                 with database_errors("Writing failed; nothing was written"):
                     return merge.run(engine), _dataset(engine, table)

@@ -68,9 +68,9 @@ def test_invalid_literals_fail_when_the_dag_is_parsed(arguments: dict[str, Any])
 
 
 def test_regions() -> None:
-    assert parse_regions(None) == parse_regions("") == {}
-    assert parse_regions("CA")["tether"] == "CA"
-    assert parse_regions({"tether": "CA"}) == {"tether": "CA"}
+    assert parse_regions("default_region", None) == parse_regions("default_region", "") == {}
+    assert parse_regions("default_region", "CA")["tether"] == "CA"
+    assert parse_regions("default_region", {"tether": "CA"}) == {"tether": "CA"}
 
 
 def test_missing_contacts(database: Database) -> None:

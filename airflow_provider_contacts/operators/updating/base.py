@@ -149,10 +149,11 @@ class BaseUpdateOperator(BaseWriteOperator):
     are idempotent, so sending one twice is harmless. On Airflow 3.3 a retry continues where the
     previous attempt ended. After the task has succeeded, clearing it repeats everything.
 
-    :param contacts_conn_id: connection of the vendor that the contacts belong to. Templated.
+    All arguments are templated.
+
+    :param contacts_conn_id: connection of the vendor that the contacts belong to.
     :param contacts: what a listing, a filter or a sensor returned, ids, or a query
         (``SqlContacts``) or file (``FileContacts``) that may also contain each contact's change.
-        Templated.
     :return: ``{"updated", "unchanged", "suppressed", "failed"}``, each a list of references; those
         in ``failed`` have an ``error`` too. With ``preview``, ``updated`` is empty and
         ``would_update`` lists what it would contain.

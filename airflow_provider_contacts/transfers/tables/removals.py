@@ -68,9 +68,10 @@ class RemovalLimit:
         return f"by default {_DEFAULT_ROWS} or {_DEFAULT_PERCENT} %, whichever is more"
 
 
-def parse_removal_limit(value: object) -> RemovalLimit:
+def parse_removal_limit(name: str, value: object) -> RemovalLimit:
     """Parse the argument ``max_removed``.
 
+    :param name: the argument's name, for messages.
     :param value: a number of contacts, a share such as ``"30%"``, or None for the default.
     :raises InvalidRequest: if it is something else.
     """
@@ -85,4 +86,4 @@ def parse_removal_limit(value: object) -> RemovalLimit:
         return RemovalLimit(rows=int(text))
     elif isinstance(text, int) and not isinstance(text, bool) and text >= 0:
         return RemovalLimit(rows=text)
-    raise InvalidRequest('`max_removed` must be a whole number, or a share between "0%" and "100%".')
+    raise InvalidRequest(f'`{name}` must be a whole number, or a share between "0%" and "100%".')

@@ -23,13 +23,13 @@ from airflow_provider_contacts.transfers.tables.removals import RemovalLimit, pa
     ],
 )
 def test_parse_removal_limit(value: Any, limit: RemovalLimit) -> None:
-    assert parse_removal_limit(value) == limit
+    assert parse_removal_limit("max_removed", value) == limit
 
 
 @pytest.mark.parametrize("value", [-1, True, 0.3, "0.3", "-5", "101%", "%", "many", [], "\u00b2"])
 def test_invalid_removal_limit(value: Any) -> None:
     with pytest.raises(InvalidRequest, match="`max_removed` must be"):
-        parse_removal_limit(value)
+        parse_removal_limit("max_removed", value)
 
 
 @pytest.mark.parametrize(
