@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypedDict
@@ -25,6 +26,9 @@ _FIELDS_OF_CONDITIONS = (
     "bounced_at",
     "unsubscribed_at",
 )
+
+# Lists are JSON text in tables and CSV files.
+_LIST_FIELDS = ("tags", "unknown_fields")
 
 
 class Reference(TypedDict):
@@ -113,11 +117,11 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
         return hash((self.vendor, self.account_id, self.contact_id))
 
     def reference(self) -> Reference:
-        """Return ``{"vendor", "account_id", "contact_id"}``, which is enough to find the contact again."""
+        """Return ``{"vendor", "account_id", "contact_id"}``, by which the contact can be found."""
         return {"vendor": self.vendor, "account_id": self.account_id, "contact_id": self.contact_id}
 
     def to_dict(self) -> dict[str, object]:
-        """Return all fields except ``raw`` as JSON types; times are ISO 8601 text that ends in ``Z``."""
+        """Return all fields except ``raw`` as JSON types; times are ISO 8601 text with ``Z``."""
         fields: dict[str, object] = msgspec.to_builtins(
             msgspec.structs.replace(self, raw=msgspec.UNSET), builtin_types=()
         )
@@ -168,3 +172,15 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
 
 # The keys of `Contact.to_dict()`, in order.
 FIELDS = tuple(name for name in Contact.__struct_fields__ if name != "raw")
+
+
+def parse_lists(row: dict[str, object]) -> dict[str, object]:
+    """Turn the columns of a row that contain lists from JSON text into lists."""
+    for name in _LIST_FIELDS:
+        text = row.get(name)
+        if isinstance(text, str):
+            try:
+                row[name] = json.loads(text)
+            except ValueError:
+                del row[name]  # then it is not known
+    return row

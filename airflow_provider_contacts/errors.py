@@ -102,7 +102,7 @@ class ContactsError(Exception):
 
 
 class InvalidConnection(ContactsError):
-    """The Airflow connection is incomplete, has the wrong type, or points to a host that is not allowed."""
+    """The Airflow connection is incomplete, of the wrong type, or has a forbidden host."""
 
     _permanent = True
 

@@ -1,4 +1,4 @@
-"""Normalize e-mail addresses, phone numbers and LinkedIn profiles, to compare them across vendors."""
+"""Normalize e-mail addresses, phone numbers and LinkedIn profiles of several vendors."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _MEMBER_ID = re.compile(r"ACoAA[\w-]{10,}", re.ASCII)
 
 
 def normalize_email(text: str | None) -> str | None:
-    """Return an address in lower case and with an ASCII domain (IDNA), or None if the text is not one address."""
+    """Return an address in lower case with an ASCII domain (IDNA), or None for other text."""
     parts = _split_email(text)
     return None if parts is None else f"{parts[0]}@{_to_ascii_domain(parts[1])}".lower()
 
 
 def list_possible_emails(text: str | None) -> list[str]:
-    """Return the normalized address, also with its domain in the older form of IDNA, in which ``ß`` is ``ss``."""
+    """Return the normalized address, also in the older IDNA, in which ``ß`` is ``ss``."""
     parts = _split_email(text)
     email = normalize_email(text)
     if parts is None or email is None:
@@ -52,7 +52,7 @@ def list_possible_emails(text: str | None) -> list[str]:
 
 
 def normalize_phone(phone: str | None, country: str | None, default_region: str = "") -> str | None:
-    """Return a number in E.164, with ``;ext=`` and the extension if it has one, or None if it is invalid, or has no country.
+    """Return a number in E.164, with ``;ext=`` and an extension, or None if it is invalid.
 
     :param phone: a number in any notation.
     :param country: name or code of the contact's country.
@@ -65,7 +65,7 @@ def normalize_phone(phone: str | None, country: str | None, default_region: str 
 
 
 def list_possible_phones(phone: str | None, country: str | None) -> list[str]:
-    """Return all E.164 numbers that a text may stand for. Vendors may omit the plus sign before the country code."""
+    """Return all E.164 numbers that a text may stand for. Vendors may omit the plus sign."""
     if not phone:
         return []
     readings = [normalize_phone(phone, country), _to_e164(phone, find_region(country))]
@@ -77,7 +77,7 @@ def list_possible_phones(phone: str | None, country: str | None) -> list[str]:
 
 
 def normalize_linkedin(url: str | None) -> str | None:
-    """Return the handle of a LinkedIn profile in lower case, or None if the text is not the address of a profile.
+    """Return the handle of a LinkedIn profile in lower case, or None for other text.
 
     Ids of members, which some exports have in place of a handle, keep their case.
     """
@@ -103,12 +103,12 @@ def list_possible_profiles(url: str | None) -> list[str]:
 
 
 def is_member_id(handle: str) -> bool:
-    """Return whether a handle is LinkedIn's own id of a member. A profile has such an id in addition to its handle."""
+    """Return whether a handle is LinkedIn's id of a member, which a profile has too."""
     return _MEMBER_ID.fullmatch(handle) is not None
 
 
 def find_region(country: str | None) -> str:
-    """Return the ISO 3166 alpha-2 code of a country, by its code or English name, or an empty string."""
+    """Return the ISO 3166 alpha-2 code of a country, by code or name, or an empty string."""
     return _find_region((country or "").strip().upper()) if country else ""
 
 
@@ -146,7 +146,7 @@ def _parse_with_country_code(phone: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def _load_regions_by_name() -> dict[str, str]:
-    """Return region codes by the name of the country in all languages, in capital letters. English names come first."""
+    """Return region codes by the country's name in all languages, in capitals, English first."""
     regions = dict(_REGION_ALIASES)
     country_names = _load_country_names()
     for languages in (("en",), None):
@@ -190,7 +190,7 @@ def _clean(text: str | None) -> str:
 
 
 def _split_email(text: str | None) -> tuple[str, str] | None:
-    """Return the part of an address before the at sign and its domain, or None if the text is not one address."""
+    """Return the local part and the domain of an address, or None for other text."""
     plain = _clean(text)
     if plain[:7].lower() == "mailto:":
         plain = plain[7:].partition("?")[0]

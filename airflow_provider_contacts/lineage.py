@@ -43,7 +43,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
 
 
 def create_asset(*, vendor: str, base_url: str, extra: Mapping[str, Any] | None = None) -> Asset:
-    """Return the asset of a vendor's contacts. Airflow calls this with what :func:`collect_read` passes."""
+    """Return the asset of a vendor's contacts, for what :func:`collect_read` passes."""
     from airflow.sdk import Asset
 
     return Asset(uri=contacts_uri(vendor, base_url), extra=dict(extra or {}))

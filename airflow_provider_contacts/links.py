@@ -31,7 +31,7 @@ class ContactLink(BaseOperatorLink):
 
 
 def push_contact_url(context: Context, url: object) -> None:
-    """Push an address for :class:`ContactLink`. It contains the vendor's id of the contact but no personal data."""
+    """Push an address for :class:`ContactLink`, which contains no personal data."""
     if (ti := context.get("ti")) is not None:
         # The address comes from the vendor, so only web URLs are linked. Airflow logs an error if
         # nothing is pushed.

@@ -1,7 +1,8 @@
 """CPU time of writing all contacts to a file, as a multiple of a hand-written loop in the same run.
 
-The loop sends the same requests with ``requests``, splits pages with ``msgspec``, and writes each record's bytes. The
-other peers are Airflow's ``HttpOperator`` with a pagination function, and dlt with its REST source and its files.
+The loop sends the same requests with ``requests``, splits pages with ``msgspec``, and writes each
+record's bytes. The other peers are Airflow's ``HttpOperator`` with a pagination function, and dlt
+with its REST source and its files.
 """
 
 from __future__ import annotations

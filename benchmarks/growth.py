@@ -1,6 +1,7 @@
 """Time, memory and requests of a listing, a file and a table, from a thousand contacts to a million.
 
-Each runs in a process of its own, whose peak memory is then its own too. The vendor is Mailstand; the table is SQLite's.
+Each runs in a process of its own, whose peak memory is then its own too. The vendor is Mailstand;
+the table is SQLite's.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ def main() -> None:
         return
     for (job, count), growth in measure().items():
         print(
-            f"{job:<9}{count:>10,} contacts{growth.cpu / count * 1e6:7.1f} µs CPU a contact{growth.memory:7.0f} MiB "
+            f"{job:<9}{count:>10,} contacts{growth.cpu / count * 1e6:7.1f} µs CPU a "
+            f"contact{growth.memory:7.0f} MiB "
             f"(before: {growth.base:.0f}){growth.requests:6} requests",
             flush=True,
         )

@@ -83,7 +83,8 @@ def main() -> None:
     """Print the table."""
     for case, (name, timing) in zip(CASES, measure(2).items(), strict=True):
         print(
-            f"{name:<36}{case.pages:4} pages{timing.seconds:7.2f} s{timing.one_by_one / timing.seconds:6.2f} x faster, "
+            f"{name:<36}{case.pages:4} pages{timing.seconds:7.2f} s{timing.one_by_one / timing.seconds:6.2f} "
+            "x faster, "
             f"{timing.seconds / (case.pages * LATENCY_SECONDS):5.2f} x the sum of latencies"
         )
 

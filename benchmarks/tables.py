@@ -1,7 +1,7 @@
 """CPU time of writing 100,000 contacts to a table, task and database server together, as a multiple of reading them.
 
-The table is written three times: all contacts are new, none has changed, one in a hundred has changed. PostgreSQL runs on a
-temporary server; SQLite runs in the task.
+The table is written three times: all contacts are new, none has changed, one in a hundred has
+changed. PostgreSQL runs on a temporary server; SQLite runs in the task.
 """
 
 from __future__ import annotations

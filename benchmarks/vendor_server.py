@@ -1,10 +1,11 @@
 """Two vendors that answer listings from pages in a file, for measuring a client. It shares no code with the package.
 
-``python benchmarks/vendor_server.py --contacts 60000`` prints its URL and serves until it is terminated. Records have the
-fields and lengths of the samples in the vendors' API docs. Every request needs an ``Authorization`` header. Settings change
-while it runs: ``/settings?latency=0.05`` delays each later response by that many seconds, ``version=1`` serves the contacts with one in
-a hundred changed, ``replied=5`` makes the first five contacts of Mailstand reply now, and ``serving=0`` serves a few contacts
-only, until ``serving=1``.
+``python benchmarks/vendor_server.py --contacts 60000`` prints its URL and serves until it is
+terminated. Records have the fields and lengths of the samples in the vendors' API docs. Every
+request needs an ``Authorization`` header. Settings change while it runs: ``/settings?latency=0.05``
+delays each later response by that many seconds, ``version=1`` serves the contacts with one in a
+hundred changed, ``replied=5`` makes the first five contacts of Mailstand reply now, and
+``serving=0`` serves a few contacts only, until ``serving=1``.
 """
 
 from __future__ import annotations

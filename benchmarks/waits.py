@@ -1,7 +1,8 @@
 """What many deferred sensors cost: requests, the triggerer's CPU time, and the time until all have seen a reply.
 
-Sensors start one after another and are run as Airflow's triggerer runs them, in this process. Requests are counted from the
-start of the first one. Airflow itself then has to resume the tasks, which is not measured here.
+Sensors start one after another and are run as Airflow's triggerer runs them, in this process.
+Requests are counted from the start of the first one. Airflow itself then has to resume the tasks,
+which is not measured here.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Tag contacts who have replied, after a person approves the update.
 
-`preview` records in the audit what would change. `tag` asks for an approval, in Airflow's UI under Required Actions, and then
-writes exactly what was approved. People who are suppressed are not tagged. `report` logs what was done.
+`preview` records in the audit what would change. `tag` asks for an approval, in Airflow's UI under
+Required Actions, and then writes exactly what was approved. People who are suppressed are not
+tagged. `report` logs what was done.
 
-Needs a database with the connection `warehouse`, the connection `contacts_suppressions` with a long random password, and one run of
-`contacts_optout_sync`, which creates the table of suppressions.
+Needs a database with the connection `warehouse`, the connection `contacts_suppressions` with a long
+random password, and one run of `contacts_optout_sync`, which creates the table of suppressions.
 """
 
 from __future__ import annotations

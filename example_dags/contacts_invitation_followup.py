@@ -1,7 +1,8 @@
 """Wait until contacts in TalkToHumans accept an invitation, and set their notes.
 
-The run waits for the contacts whose invitation is pending when it starts. If there are none, or none accepts in time, the run
-ends as skipped. The waits hold no worker, and XCom contains no personal data: sensors return references.
+The run waits for the contacts whose invitation is pending when it starts. If there are none, or
+none accepts in time, the run ends as skipped. The waits hold no worker, and XCom contains no
+personal data: sensors return references.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Suppress everyone who unsubscribed from Mailstand's e-mails or whose address bounced.
 
-Mailstand moves contacts who unsubscribe to the stage Do Not Contact, whatever the campaign. Their e-mail addresses, phone numbers and
-LinkedIn profiles are suppressed at all vendors, as keyed hashes. Update operators with this table skip them; see
-`contacts_approved_tagging`.
+Mailstand moves contacts who unsubscribe to the stage Do Not Contact, whatever the campaign. Their
+e-mail addresses, phone numbers and LinkedIn profiles are suppressed at all vendors, as keyed
+hashes. Update operators with this table skip them; see `contacts_approved_tagging`.
 
-Needs a database with the connection `warehouse`, and the connection `contacts_suppressions` with a long random password: the secret of
-the hashes.
+Needs a database with the connection `warehouse`, and the connection `contacts_suppressions` with a
+long random password: the secret of the hashes.
 """
 
 from __future__ import annotations

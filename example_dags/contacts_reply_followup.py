@@ -1,7 +1,7 @@
 """Tag contacts in TalkToHumans when they reply.
 
-An asset watcher starts a run as soon as a poll finds contacts who have newly replied. Airflow may pass several such events to
-one run, so the run looks at all of them.
+An asset watcher starts a run as soon as a poll finds contacts who have newly replied. Airflow may
+pass several such events to one run, so the run looks at all of them.
 """
 
 from __future__ import annotations

@@ -1,13 +1,17 @@
 """Stop outreach to a person at all vendors when they reply or opt out at one.
 
-Two DAGs. `contacts_stop_everywhere` starts as soon as a poll finds contacts who have newly replied in TalkToHumans, Mailstand or Tether;
-Thoughtly does not report replies. `contacts_stop_everywhere_from_table` starts after `contacts_warehouse` has written changes: it resolves
-the people, and stops outreach to all who have replied or unsubscribed according to the table.
+Two DAGs. `contacts_stop_everywhere` starts as soon as a poll finds contacts who have newly replied
+in TalkToHumans, Mailstand or Tether; Thoughtly does not report replies.
+`contacts_stop_everywhere_from_table` starts after `contacts_warehouse` has written changes: it
+resolves the people, and stops outreach to all who have replied or unsubscribed according to the
+table.
 
 Both look up which contacts belong to one person in the table `contact_people`, so run
-`contacts_stop_everywhere_from_table` first. They only report what they would do until the parameter `preview` is false. Adjust `ACTIONS`
-to your stages and tags: each action changes a contact only once. Needs a database with the connection `warehouse`. To start the first one for
-a contact: `airflow dags trigger contacts_stop_everywhere --conf '{"contacts": [{"vendor": "tether", "account_id": "…", "contact_id": "…"}]}'`.
+`contacts_stop_everywhere_from_table` first. They only report what they would do until the parameter
+`preview` is false. Adjust `ACTIONS` to your stages and tags: each action changes a contact only
+once. Needs a database with the connection `warehouse`. To start the first one for a contact:
+`airflow dags trigger contacts_stop_everywhere --conf '{"contacts": [{"vendor": "tether",
+"account_id": "…", "contact_id": "…"}]}'`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Export the contacts of every vendor, one JSONL file each, and report the counts.
 
-The list of connections is a parameter of the run, so another connection needs no change here. Each connection is a mapped
-task: the tasks run in parallel, and one that fails is retried by itself.
+The list of connections is a parameter of the run, so another connection needs no change here. Each
+connection is a mapped task: the tasks run in parallel, and one that fails is retried by itself.
 """
 
 from __future__ import annotations

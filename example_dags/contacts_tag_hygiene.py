@@ -1,7 +1,7 @@
 """Keep the tag ``Replied`` in TalkToHumans up to date.
 
-Contacts who have replied get the tag. Contacts who have the tag and are known not to have replied lose it. With the run
-parameter ``preview``, the run reports what would change and writes nothing.
+Contacts who have replied get the tag. Contacts who have the tag and are known not to have replied
+lose it. With the run parameter ``preview``, the run reports what would change and writes nothing.
 """
 
 from __future__ import annotations

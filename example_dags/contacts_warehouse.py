@@ -1,10 +1,12 @@
 """Write the contacts of all vendors to one table of a warehouse.
 
-Each vendor is a task. In TalkToHumans each LinkedIn account is one, because its API returns 25 contacts at a time, one page after
-another. The tasks write only what is new or has changed, at the same time and to the same table.
+Each vendor is a task. In TalkToHumans each LinkedIn account is one, because its API returns 25
+contacts at a time, one page after another. The tasks write only what is new or has changed, at the
+same time and to the same table.
 
-`announce_changes` triggers DAGs that are scheduled on the asset `contacts_table`; it is skipped if nothing has changed. `report_counts`
-logs the counts, and lets the run fail if a load has failed. A listing cannot be backfilled: the vendors know the current state, not the state of a past day.
+`announce_changes` triggers DAGs that are scheduled on the asset `contacts_table`; it is skipped if
+nothing has changed. `report_counts` logs the counts, and lets the run fail if a load has failed. A
+listing cannot be backfilled: the vendors know the current state, not the state of a past day.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ def contacts_warehouse() -> None:
     ]
     of_others = [load.output for load in others]
 
-    # Even if a load has failed, what the others wrote must be announced, because the next run does not write it again.
+    # Even if a load has failed, what the others wrote must be announced, because the next run does
+    # not write it again.
     @task(outlets=[contacts_table], trigger_rule="all_done")
     def announce_changes(filters: Any, of_accounts: Any, of_others: list[Any]) -> None:
         loads = [*(of_accounts or []), *of_others]

@@ -1,7 +1,8 @@
 """Count what runs when one page is listed, and when the tags of one contact are updated.
 
-Both run against the sandbox. The counts are of this package without the sandbox: functions, the classes that they belong to, their
-files, and the most frames of this package on the way to a request.
+Both run against the sandbox. The counts are of this package without the sandbox: functions, the
+classes that they belong to, their files, and the most frames of this package on the way to a
+request.
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ def main() -> None:
         ["apache-airflow==3.3.2"],
         *("--exclude-newer", "2026-09-18"),
     )
-    # The oldest versions that the metadata allows of what users install; the tools of the tests may be newer.
+    # The oldest versions that the metadata allows of what users install; the tools of the tests may
+    # be newer.
     as_of = ("--exclude-newer", "2026-04-10")
     with tempfile.TemporaryDirectory() as folder:
         oldest = Path(folder) / "oldest.txt"

@@ -136,7 +136,8 @@ def main() -> None:
     HOME.mkdir()
     env = environment(HOME, EXAMPLES)
     say(
-        f"This demo simulates four outreach tools, with {contacts} fictional contacts each, and runs a separate Airflow in .demo."
+        f"This demo simulates four outreach tools, with {contacts} fictional contacts each, and runs a "
+        "separate Airflow in .demo."
     )
     say(
         "It runs the example DAGs and a sensor. "
@@ -327,7 +328,8 @@ def show_approval(env: dict[str, str], log: IO[str], base_url: str) -> None:
     suppressed = {(one["account_id"], one["contact_id"]) for one in result["suppressed"]}
     with closing(sqlite3.connect(HOME / "warehouse.db")) as database:
         rows = database.execute(
-            "SELECT outcome, approver, count(*) FROM contact_audit WHERE task_id = 'tag' GROUP BY 1, 2 ORDER BY 1 DESC"
+            "SELECT outcome, approver, count(*) FROM contact_audit WHERE task_id = 'tag' GROUP BY 1, 2 ORDER "
+            "BY 1 DESC"
         ).fetchall()
     say(f"\n   {len(tagged)} contacts are tagged; {len(suppressed)} are suppressed and were skipped.")
     for outcome, approver, count in rows:

@@ -1,6 +1,7 @@
 """Generate ``get_provider_info.py``, the package's metadata for Airflow, from the vendor files.
 
-``python scripts/provider_info.py`` writes the file; with ``--check`` it fails if the file is out of date.
+``python scripts/provider_info.py`` writes the file; with ``--check`` it fails if the file is out of
+date.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ def serve(home: Path) -> None:
             "  2. Unpause contacts_reply_followup, wait a minute, then make a contact reply in the sandbox."
         )
         print(
-            "  3. Trigger contacts_optout_sync, then contacts_approved_tagging; approve it under Required Actions."
+            "  3. Trigger contacts_optout_sync, then contacts_approved_tagging; approve it under Required "
+            "Actions."
         )
         print("  4. Look at the forms under Admin > Connections.")
         print(f"\nAll files are in {home} and are deleted when you stop. Stop with Ctrl-C.", flush=True)

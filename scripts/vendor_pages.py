@@ -1,7 +1,7 @@
 """Write the generated parts of the vendors' pages in docs/vendors, from the vendor files.
 
-A part is between ``<!-- generated: name -->`` and ``<!-- end -->``. ``python scripts/vendor_pages.py`` writes the pages; with
-``--check`` it fails if one is out of date.
+A part is between ``<!-- generated: name -->`` and ``<!-- end -->``. ``python
+scripts/vendor_pages.py`` writes the pages; with ``--check`` it fails if one is out of date.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Run a command with temporary servers of PostgreSQL and MariaDB.
 
-Their addresses are in CONTACTS_TEST_POSTGRES and CONTACTS_TEST_MYSQL. It uses the installed servers, or installs Debian's
-packages if it is allowed to.
+Their addresses are in CONTACTS_TEST_POSTGRES and CONTACTS_TEST_MYSQL. It uses the installed
+servers, or installs Debian's packages if it is allowed to.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.contact import Contact, parse_lists
 
 
 def keys(**fields: Any) -> tuple[str, ...]:
@@ -59,3 +59,10 @@ def test_frozen() -> None:
 def test_hashable() -> None:
     raw = msgspec.Raw(b"{}")
     assert len({Contact("v", "a", "1", raw=raw), Contact("v", "a", "2", raw=raw)}) == 2
+
+
+def test_lists_of_rows() -> None:
+    row = {"tags": '["VIP"]', "unknown_fields": "[]", "stage": '["no list"]'}
+    assert parse_lists(row) == {"tags": ["VIP"], "unknown_fields": [], "stage": '["no list"]'}
+    assert parse_lists({"tags": "VIP", "unknown_fields": ["stage"]}) == {"unknown_fields": ["stage"]}
+    assert parse_lists({"tags": None}) == {"tags": None}

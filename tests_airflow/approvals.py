@@ -1,7 +1,8 @@
 """Approve, reject and interrupt updates of a real Airflow, and check at the vendor and in the audit what was written.
 
-A scheduler, an API server, a DAG processor and a triggerer with LocalExecutor and SQLite run in this checkout, against a sandbox in
-this process. The script prints what it has proved, and exits with 1 if it could not.
+A scheduler, an API server, a DAG processor and a triggerer with LocalExecutor and SQLite run in
+this checkout, against a sandbox in this process. The script prints what it has proved, and exits
+with 1 if it could not.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class Run:
     def wait_for_request(self, try_number: int = 1) -> None:
         """Wait until the task waits for an answer, and the scheduler knows that its process has ended.
 
-        An answer before that resumes the task, but the scheduler takes the end of its process for the end of the resumed task.
+        An answer before that resumes the task, but the scheduler takes the end of its process for
+        the end of the resumed task.
         """
         self.wait(WAITING, try_number)
 

@@ -1,7 +1,8 @@
 """Kill workers, the scheduler and the triggerer of a real Airflow at random moments, and check that nothing is lost.
 
-One run exports contacts to a file, loads a table, updates tags and waits for replies while processes are killed with SIGKILL.
-The script prints what it has proved, and exits with 1 if it could not. An argument sets the seed of the moments.
+One run exports contacts to a file, loads a table, updates tags and waits for replies while
+processes are killed with SIGKILL. The script prints what it has proved, and exits with 1 if it
+could not. An argument sets the seed of the moments.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def check_update(state: State, contacts: list[dict[str, str]]) -> None:
     repeated = sum(number - 1 for number in sent.values())
     limit = CONCURRENCY * (attempts - 1)
     print(
-        f"update: {len(contacts) - len(sent)} of {len(contacts)} contacts missed, sent again: {repeated} in {attempts} "
+        f"update: {len(contacts) - len(sent)} of {len(contacts)} contacts missed, sent again: {repeated} in "
+        f"{attempts} "
         f"attempts (at most {limit})",
         flush=True,
     )

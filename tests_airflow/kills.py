@@ -1,7 +1,8 @@
 """Kill tasks of a real Airflow halfway through an update, and check at the vendor what was updated.
 
-A scheduler, an API server and a DAG processor with LocalExecutor and SQLite run in this checkout, against a sandbox in this
-process. The script prints what it has proved, and exits with 1 if it could not.
+A scheduler, an API server and a DAG processor with LocalExecutor and SQLite run in this checkout,
+against a sandbox in this process. The script prints what it has proved, and exits with 1 if it
+could not.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def check_killed_tasks(state: State, task_id: str, tag: str, count: int) -> None
     repeated = sum(number - 1 for number in sent.values())
     tagged = sum(tag in row.tags for row in state.tables["talktohumans"].rows)
     print(
-        f"{task_id}: {count} task(s) killed after {at_kill} updates; contacts missed: {CONTACTS - len(sent)}, "
+        f"{task_id}: {count} task(s) killed after {at_kill} updates; contacts missed: "
+        f"{CONTACTS - len(sent)}, "
         f"sent again: {repeated} (at most {CONCURRENCY * count}), tagged: {tagged} of {CONTACTS}",
         flush=True,
     )
@@ -71,7 +73,8 @@ def main() -> None:
     """Run all checks."""
     prepare(ROOT / "tests_airflow" / "dags" / "bulk_update.py")
     state = create_state(2 * CONTACTS, 7, rate_limits=False)
-    # A person may be a contact of two accounts with the same path, so only contacts of one account are used.
+    # A person may be a contact of two accounts with the same path, so only contacts of one account
+    # are used.
     occurrences = Counter(row.contact_id for row in state.tables["talktohumans"].rows)
     rows = [row for row in state.tables["talktohumans"].rows if occurrences[row.contact_id] == 1][:CONTACTS]
     references = [row.reference("talktohumans") for row in rows]

@@ -1,8 +1,8 @@
 """Check on a real Airflow that a reply at one vendor stops outreach at the others, once and in time.
 
-The example DAG `contacts_stop_everywhere` runs with its watchers, on a scheduler, an API server, a DAG processor and a triggerer with
-LocalExecutor and SQLite in this checkout, against a sandbox in this process. The script prints the results, and exits with 1 if a
-check fails.
+The example DAG `contacts_stop_everywhere` runs with its watchers, on a scheduler, an API server, a
+DAG processor and a triggerer with LocalExecutor and SQLite in this checkout, against a sandbox in
+this process. The script prints the results, and exits with 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def main() -> None:
 
                 wait_for(f"a reply at {vendor} stops the others", are_stopped, 2 * POLL_INTERVAL_SECONDS)
                 print(
-                    f"A reply in {vendor} stopped {' and '.join(others)} after {time.monotonic() - started:.0f} s; the poll interval is "
+                    f"A reply in {vendor} stopped {' and '.join(others)} after "
+                    f"{time.monotonic() - started:.0f} s; the poll interval is "
                     f"{POLL_INTERVAL_SECONDS} s."
                 )
             runs = "SELECT state FROM dag_run WHERE dag_id = 'contacts_stop_everywhere'"

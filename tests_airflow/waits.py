@@ -1,7 +1,8 @@
 """Let many sensors of a real Airflow wait and count the requests; watch for replies across a restart of the triggerer.
 
-An API server, a scheduler, a DAG processor and a triggerer with LocalExecutor and SQLite run in this checkout, against a
-sandbox in this process. The script prints what it has proved, and exits with 1 if it could not. Arguments select parts.
+An API server, a scheduler, a DAG processor and a triggerer with LocalExecutor and SQLite run in
+this checkout, against a sandbox in this process. The script prints what it has proved, and exits
+with 1 if it could not. Arguments select parts.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def check_many_waits(state: State, waiting: dict[str, list[Any]]) -> None:
     seconds = time.time() - started
     made = {vendor: polls(state, vendor, started) for vendor in waiting}
     print(
-        f"all sensors are deferred after {seconds:.0f} s; polls until then: {made['talktohumans']} and {made['tether']} "
+        f"all sensors are deferred after {seconds:.0f} s; polls until then: {made['talktohumans']} and "
+        f"{made['tether']} "
         f"(one sensor alone would make {seconds / POLL_INTERVAL:.0f})",
         flush=True,
     )
@@ -68,7 +70,8 @@ def check_many_waits(state: State, waiting: dict[str, list[Any]]) -> None:
     max_polls = WINDOW / (POLL_INTERVAL * 0.95) + 1
     print(
         f"sensors waiting: {MANY} for one condition, {SOME} for another; polls in {WINDOW:.0f} s: "
-        f"{made['talktohumans']} and {made['tether']} (one sensor alone would make {WINDOW / POLL_INTERVAL:.0f}); "
+        f"{made['talktohumans']} and {made['tether']} (one sensor alone would make "
+        f"{WINDOW / POLL_INTERVAL:.0f}); "
         f"requests per minute: {requests * 60 / WINDOW:.0f}",
         flush=True,
     )

@@ -25,7 +25,8 @@ HOME = Path(__file__).parent.parent / ".cache" / "airflow-faults"
 REPORT = Path(__file__).parent.parent / "docs" / "reliability.md"
 CONTACTS = 120
 PAGE_SIZE = 50
-# A throttled request waits for the published window, at most 60 s, and half of it as jitter, before it is sent again.
+# A throttled request waits for the published window, at most 60 s, and half of it as jitter, before
+# it is sent again.
 MAX_SECONDS = 240.0
 MAX_REQUESTS = 120
 # Processes, each with its own sandbox server.

@@ -39,8 +39,8 @@ _url = _context.__enter__()
 class MovingContacts(RuleBasedStateMachine):
     """A listing that is read contact by contact, and changes in between.
 
-    A removal and an addition between the same two requests leave no trace in a total, so there is at most one change for
-    each request.
+    A removal and an addition between the same two requests leave no trace in a total, so there is
+    at most one change for each request.
     """
 
     vendor: ClassVar[str]

@@ -24,7 +24,7 @@ def open_hook(conn_id: str) -> ContactsHook[Any]:
 
 
 def enable_database_connections() -> None:
-    """Make lookups find the connections in Airflow's database, which they otherwise do not in commands."""
+    """Make lookups find the connections in Airflow's database, which commands otherwise skip."""
     # Airflow has no public way to do this (seen in 3.3.2: `ensure_secrets_backend_loaded`).
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 
@@ -56,7 +56,7 @@ def parse_reference(text: str, argument: str) -> tuple[str, str | None, str]:
 
 
 def parse_filters(pairs: list[str]) -> dict[str, Any]:
-    """Return the filters of ``--filter KEY=VALUE``. A key that occurs several times has a list of values."""
+    """Return the filters of ``--filter KEY=VALUE``. A repeated key has a list of values."""
     filters: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

@@ -7,8 +7,7 @@ from datetime import datetime, timezone
 
 from airflow_provider_contacts.commands.arguments import enable_database_connections
 from airflow_provider_contacts.commands.output import count_of
-from airflow_provider_contacts.core.validation import parse_optional_duration
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation, parse_optional_duration
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.safeguards.audit import prune_audit
 

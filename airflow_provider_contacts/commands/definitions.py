@@ -73,8 +73,7 @@ def _reading_commands() -> list[ActionCommand]:
     limit = Arg(("--limit",), type=int, help="stop after this many contacts (default: all)")
     path = Arg(
         ("path",),
-        help="file to write, or a URL such as s3://aws_default@bucket/contacts.parquet; its extension selects the "
-        "format",
+        help="file, or URL such as s3://aws_default@bucket/contacts.parquet; its ending selects the format",
     )
     content = Arg(
         ("--content",),
@@ -127,7 +126,7 @@ def _table_commands() -> list[ActionCommand | GroupCommand]:
         Arg(
             ("--secret-conn-id",),
             default="contacts_suppressions",
-            help="connection whose password is the secret of the suppressions (default: contacts_suppressions)",
+            help="connection with the secret of the suppressions (default: contacts_suppressions)",
         ),
         ARG_YES,
     )

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from airflow_provider_contacts.commands.arguments import enable_database_connections, parse_reference
 from airflow_provider_contacts.commands.output import count_of, print_note
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import TableLocation, require_table
+from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS
 from airflow_provider_contacts.safeguards.keys import find_keys

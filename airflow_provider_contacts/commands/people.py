@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.commands.arguments import enable_database_connections, parse_reference
 from airflow_provider_contacts.commands.output import count_of, print_rows
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.people.summary import Summary, find_person_rows, summarize_people
 from airflow_provider_contacts.people.tables import define_people_table
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 
 def show_people(args: Namespace) -> None:
@@ -48,7 +45,8 @@ def _print_summary(summary: Summary) -> None:
     total = sum(summary.people.values())
     several = sum(count for vendors, count in summary.people.items() if len(vendors) > 1)
     print(  # noqa: T201
-        f"{count_of(sum(summary.contacts.values()), 'contact')} belong to {total} people; {several} people have contacts at several vendors."
+        f"{count_of(sum(summary.contacts.values()), 'contact')} belong to {total} people; "
+        f"{several} people have contacts at several vendors."
     )
     print_rows(
         [

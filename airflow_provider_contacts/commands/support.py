@@ -12,13 +12,16 @@ from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.registry import hook_classes
 
-_SUPPORT_LEGEND = """\
-server: sent to the vendor as a filter, then checked on each record. server only: records do not report it, so it does not work
-with `~`, `|` or FilterContactsOperator. record: all records are read and checked. To combine conditions, use JSON with all, any or
-not: {"condition": "all", "of": [{"condition": "replied"}, {"condition": "has_phone"}]}."""
-
-_FILTER_LEGEND = """\
-"with the filter X": set that filter too. Without it, server becomes server only, and server only is rejected."""
+_SUPPORT_LEGEND = (
+    "server: sent to the vendor as a filter, then checked on each record. server only: records do not report "
+    "it, so it does not work with `~`, `|` or FilterContactsOperator. record: all records are read and "
+    'checked. To combine conditions, use JSON with all, any or not: {"condition": "all", "of": '
+    '[{"condition": "replied"}, {"condition": "has_phone"}]}.'
+)
+_FILTER_LEGEND = (
+    '"with the filter X": set that filter too. Without it, server becomes server only, and server only is '
+    "rejected."
+)
 
 
 def print_filters(args: Namespace) -> None:

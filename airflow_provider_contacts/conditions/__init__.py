@@ -4,8 +4,10 @@ Conditions combine with ``&``, ``|`` and ``~``. Wherever a condition is accepted
 accepted too. ::
 
     Replied() & ~Tagged("Do not chase")
-    {"condition": "all", "of": [{"condition": "replied"},
-                                {"condition": "not", "of": {"condition": "tagged", "name": "Do not chase"}}]}
+    {"condition": "all", "of": [
+        {"condition": "replied"},
+        {"condition": "not", "of": {"condition": "tagged", "name": "Do not chase"}},
+    ]}
 
 A condition evaluates to True, False or None, where None means that the vendor does not report the
 answer. A contact *matches* only if the condition is True. An unknown reply therefore matches

@@ -37,7 +37,7 @@ class Condition(msgspec.Struct, frozen=True, tag_field="condition", forbid_unkno
                 msgspec.structs.force_setattr(self, field, parsed)
 
     def evaluate(self, contact: Contact) -> bool | None:
-        """Return whether the condition holds for a contact, or None if its record does not report it."""
+        """Return whether the condition holds, or None if the record does not report it."""
         raise NotImplementedError
 
     def matches(self, contact: Contact) -> bool:

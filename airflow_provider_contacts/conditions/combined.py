@@ -21,7 +21,7 @@ class _Combined(Condition, frozen=True):
 
     @classmethod
     def operands_of(cls, condition: Condition) -> tuple[AnyCondition, ...]:
-        """Return the conditions that this class combines in a condition: its operands, or the condition itself."""
+        """Return what this class combines: the operands of a condition, or the condition itself."""
         return condition.of if isinstance(condition, cls) else (condition,)
 
     def simple_conditions(self) -> Iterator[Condition]:

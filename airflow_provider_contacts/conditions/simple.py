@@ -96,7 +96,7 @@ class InvitationPending(
 
 
 class Connected(Condition, frozen=True, tag="connected", forbid_unknown_fields=True):
-    """The contact is a LinkedIn connection. Records do not report it; only a vendor filter can answer."""
+    """The contact is a LinkedIn connection. Only a vendor's filter can answer, not a record."""
 
     def evaluate(self, contact: Contact) -> bool | None:
         return None

@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield the items in lists of ``size``; the last one may be shorter. Only one list is in memory."""
+    """Yield the items in lists of ``size``, the last one shorter, with one list in memory."""
     remaining = iter(items)
     while batch := list(islice(remaining, size)):
         yield batch

@@ -92,7 +92,7 @@ class StageChange:
     stage_id: str | None = None
 
     def is_satisfied_by(self, contact: Mapping[str, object]) -> bool:
-        """Return whether a contact is known to be in the stage already; always False for a stage per campaign."""
+        """Return whether a contact is known to be in the stage; False for a stage per campaign."""
         stage = contact.get("stage")
         return self.campaign is None and isinstance(stage, str) and stage.casefold() == self.stage.casefold()
 

@@ -21,7 +21,7 @@ def utc(moment: datetime | None) -> datetime | None:
 
 
 def from_unix(value: object) -> datetime | None:
-    """Return the time for a number of seconds since 1970, or None if the value is not such a number.
+    """Return the time for a number of seconds since 1970, or None for another value.
 
     Text counts only if it consists of digits: "47 minutes ago" is not a time.
     """

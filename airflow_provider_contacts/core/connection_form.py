@@ -49,7 +49,7 @@ class ConnectionForm:
 
 
 class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields in Extra that all connection types share. Their titles and descriptions appear in the forms."""
+    """The fields in Extra that all connection types share, as their forms show them."""
 
     timeout: Annotated[
         float,
@@ -83,7 +83,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
             int,
             Meta(
                 title="Requests per minute",
-                description="How many requests one process may send per minute. Default: the limit that the vendor publishes.",
+                description="How many requests a process may send per minute. Default: the published limit.",
                 ge=1,
                 le=1_000_000,
             ),

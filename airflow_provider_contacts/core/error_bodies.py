@@ -15,7 +15,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReportedError:
-    """An error that a response body reports. It has no repr, because vendors may echo personal data.
+    """An error that a response body reports, without a repr: vendors may echo personal data.
 
     :param label: the vendor's name or code for the error, or an empty string.
     :param message: the vendor's explanation, or an empty string.

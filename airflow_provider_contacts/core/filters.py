@@ -104,7 +104,7 @@ def validate_filters(
 
 
 def to_query(filters: Filters) -> QueryParams:
-    """Return validated filters as query parameters: lists repeat the key, objects become JSON text."""
+    """Return validated filters as query parameters: lists repeat the key, objects are JSON."""
     params: QueryParams = []
     for name, value in filters.items():
         for item in value if isinstance(value, list) else [value]:

@@ -6,12 +6,25 @@ import difflib
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from airflow_provider_contacts.conditions.times import parse_time_or_duration
 from airflow_provider_contacts.errors import InvalidRequest
 
 _SHORT_VALUE = re.compile(r"[a-z]{1,12}|-?[0-9]{1,4}", re.ASCII)
+
+
+class TableLocation(NamedTuple):
+    """A table, and the connection of its database.
+
+    :param table: ``table`` or ``schema.table``.
+    """
+
+    sql_conn_id: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.table!r} in {self.sql_conn_id!r}"
 
 
 def is_empty_text(value: object) -> bool:
@@ -160,13 +173,13 @@ def _show(value: object) -> str:
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return a sentence such as " Did you mean `stage`?", or an empty string if no known name is close."""
+    """Return a sentence such as " Did you mean `stage`?", or an empty string."""
     close = closest(str(name), known)
     return f" Did you mean `{close}`?" if close else ""
 
 
 def list_names(names: Iterable[object]) -> str:
-    """Return names of columns for a message. Those that are not identifiers may be values, so they are only counted."""
+    """Return names of columns for a message, without those that may be values."""
     texts = sorted(map(str, names))
     shown = [text for text in texts if text.isidentifier() and text.isascii()]
     hidden = len(texts) - len(shown)

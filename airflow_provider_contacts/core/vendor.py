@@ -79,7 +79,7 @@ class ConditionSupport:
     def from_name(
         cls, filters: Callable[[str], Filters], *, negated: Callable[[str], Filters | None] | None = None
     ) -> ConditionSupport:
-        """Support ``Tagged(name)`` or ``InStage(name)`` by filters made from the name. Several names are tested on records."""
+        """Support ``Tagged(name)`` or ``InStage(name)`` by filters made from one name."""
 
         def to_filters(condition: Condition, wanted: bool) -> Filters | None:
             assert isinstance(condition, Tagged | InStage)
@@ -93,7 +93,7 @@ class ConditionSupport:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ListingScope:
-    """What all records of a listing have in common. It has no repr, because filters contain personal data.
+    """What all records of a listing have in common, without a repr of the filters.
 
     :param account_id: the account id, if records do not contain it, or an empty string.
     :param filters: the filters that are sent, defaults included.
@@ -198,7 +198,7 @@ class UpdateSupport:
     opt_out_stage: str = ""
 
     def only_stops_outreach(self, change: Change) -> bool:
-        """Return whether a change is to the stage of contacts who have opted out, which may be made to suppressed contacts too."""
+        """Return whether a change is to the opt-out stage, which is never held back."""
         return isinstance(change, StageChange) and change.stage.casefold() == self.opt_out_stage.casefold()
 
     @property

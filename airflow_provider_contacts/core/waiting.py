@@ -1,4 +1,4 @@
-"""State of a wait: the contacts, the success criterion and the consecutive failures; and the pace of its polls."""
+"""State of a wait: its contacts, its success and failures; and the pace of its polls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Matches:
         return index
 
     def lookup(self, identity: ContactKey) -> list[Reference]:
-        """Return the matches with an identity: at most one, or with a bare id those of all accounts."""
+        """Return the matches with a key: at most one, or with a bare id those of all accounts."""
         account_id, contact_id = identity
         matches = self._by_contact_id.get(contact_id, [])
         return [reference for reference in matches if account_id in ("", reference["account_id"])]
@@ -96,7 +96,7 @@ class WaitState:
         return error.permanent or self.failures > self.max_consecutive_failures
 
     def changed_progress(self) -> str:
-        """Return the progress as a sentence, or an empty string if it has not changed since the last call."""
+        """Return the progress as a sentence, or an empty string if it has not changed."""
         progress = str(self)
         has_changed = progress != self.reported
         self.reported = progress

@@ -1,1 +1,14 @@
-"""Connections to SQL databases, and the tables of this package in them."""
+"""The user's databases. Everything that needs SQLAlchemy imports it from here."""
+
+from __future__ import annotations
+
+from airflow_provider_contacts.errors import InvalidRequest
+
+try:
+    import sqlalchemy as sa
+except ImportError:
+    raise InvalidRequest(
+        "Databases need an extra. Install it: pip install 'airflow-provider-contacts[sql]'."
+    ) from None
+
+__all__ = ["sa"]

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.dialects import is_mysql
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.connections import find_connection
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.sdk import Connection
 
@@ -40,11 +40,6 @@ def connect(conn_id: str) -> Iterator[sa.Engine]:
 
     :raises ContactsError: if it is not a database, or unreachable.
     """
-    try:
-        import sqlalchemy as sa
-    except ImportError:
-        raise _missing_extra() from None
-
     engine = _create_engine(conn_id)
     try:
         with (
@@ -81,8 +76,6 @@ def snapshot(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def _create_engine(conn_id: str) -> sa.Engine:
-    import sqlalchemy as sa
-
     connection = find_connection(conn_id)
     # Contacts must not appear in logs and errors. A server may close a connection that is idle for
     # long.

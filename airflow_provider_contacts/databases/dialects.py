@@ -6,12 +6,10 @@ import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 # `make test-databases` runs the tests of tables on these; MariaDB stands for MySQL.
 TESTED_DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
@@ -53,8 +51,7 @@ def require_schema_support(dialect: str, schema: str | None) -> None:
 
 
 def build_column_types() -> Mapping[str, Any]:
-    """Return the types of columns by their kind: ``text``, ``texts``, ``flag``, ``time`` and ``key``."""
-    import sqlalchemy as sa
+    """Return the types of columns by kind: ``text``, ``texts``, ``flag``, ``time``, ``key``."""
     from sqlalchemy.dialects import mysql
 
     # MySQL's TEXT holds 64 kB, its times have no fraction, and it compares text without regard to
@@ -88,8 +85,6 @@ def create_temporary_table(
     :param names: the columns.
     :return: the temporary table, or None if the database or the user's privileges do not allow one.
     """
-    import sqlalchemy as sa
-
     dialect = connection.dialect
     if dialect.name == "postgresql":
         schema: str | None = "pg_temp"  # whatever the search path is
@@ -132,8 +127,6 @@ def lock_contacts(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterato
 
     :param lock_ids: numbers of 64 bits, in the order in which they are acquired.
     """
-    import sqlalchemy as sa
-
     dialect = connection.dialect.name
     if dialect == "sqlite":
         # A transaction that starts by reading cannot wait for another one to finish.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.errors import ContactsError, wrap_unexpected
 
 __all__ = ["database_errors"]
@@ -96,12 +97,10 @@ _PERMANENT_REASONS = frozenset(
 
 @contextlib.contextmanager
 def database_errors(problem: str) -> Iterator[None]:
-    """Raise a ContactsError with the database's reason for an error of SQLAlchemy or of its driver, or for a ValueError.
+    """Raise a ContactsError with the database's reason for an error of SQLAlchemy or its driver.
 
     :param problem: how the message starts.
     """
-    import sqlalchemy as sa
-
     try:
         yield
     except (ValueError, OverflowError) as error:

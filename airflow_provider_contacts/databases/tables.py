@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from airflow_provider_contacts.core.validation import parse_table_name
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.errors import InvalidRequest
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 # Digests and keyed hashes, in hexadecimal.
 DIGEST_LENGTH = 64
 # In place of a digest, in rows of people whose data was erased.
 ERASED = "erased"
-# Lists are JSON text in tables and CSV files.
-_LIST_COLUMNS = ("tags", "unknown_fields")
-
-
-class TableLocation(NamedTuple):
-    """A table, and the connection of its database.
-
-    :param table: ``table`` or ``schema.table``.
-    """
-
-    sql_conn_id: str
-    table: str
-
-    def __str__(self) -> str:
-        return f"{self.table!r} in {self.sql_conn_id!r}"
 
 
 def build_table(name: object, columns: Iterable[sa.Column[Any]], argument: str = "table") -> sa.Table:
@@ -40,8 +22,6 @@ def build_table(name: object, columns: Iterable[sa.Column[Any]], argument: str =
     :param argument: the argument's name, for messages.
     :raises InvalidRequest: if the name is neither.
     """
-    import sqlalchemy as sa
-
     schema, table_name = parse_table_name(name, argument)
     return sa.Table(
         table_name,
@@ -54,14 +34,12 @@ def build_table(name: object, columns: Iterable[sa.Column[Any]], argument: str =
 
 
 def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_only: bool = False) -> None:
-    """Create the table, or add the columns that a later version introduced, and verify that it can be written.
+    """Create the table, or add new columns, and verify that it can be written.
 
     :param create: whether the table may be created or altered.
     :param append_only: whether rows are only inserted.
     :raises InvalidRequest: if it does not exist and may not be created, or is incompatible.
     """
-    import sqlalchemy as sa
-
     inspector = sa.inspect(engine)
     if not inspector.has_table(table.name, schema=table.schema):
         if not create:
@@ -96,8 +74,6 @@ def require_table(
     :param writer: what creates it, for messages.
     :raises InvalidRequest: if it does not exist, or is incompatible.
     """
-    import sqlalchemy as sa
-
     inspector = sa.inspect(engine)
     if not inspector.has_table(table.name, schema=table.schema):
         raise InvalidRequest(
@@ -121,8 +97,6 @@ def _verify(inspector: sa.Inspector, table: sa.Table, *, allow_other_columns: bo
 
 def _add_columns(engine: sa.Engine, inspector: sa.Inspector, table: sa.Table) -> bool:
     """Add missing columns that may be null, and return whether there were any."""
-    import sqlalchemy as sa
-
     existing = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
     missing = [column for column in table.columns if column.name not in existing and column.nullable]
     # A table that lacks others too is not one of ours.
@@ -190,9 +164,7 @@ def _key_problems(inspector: sa.Inspector, table: sa.Table) -> list[str]:
 
 
 def require_write_permission(engine: sa.Engine, table: sa.Table, *, append_only: bool) -> None:
-    """Raise the database's error if writing is not allowed, before anything is read. No row is changed."""
-    import sqlalchemy as sa
-
+    """Raise the database's error if writing is not allowed. No row is changed."""
     if engine.dialect.name == "sqlite":
         return
     with engine.connect() as connection:
@@ -204,8 +176,6 @@ def require_write_permission(engine: sa.Engine, table: sa.Table, *, append_only:
 
 
 def _type_matches(wanted: Any, existing: Any) -> bool:
-    import sqlalchemy as sa
-
     if isinstance(wanted, sa.String):
         # CHAR pads values with spaces.
         if isinstance(existing, sa.CHAR) or not isinstance(existing, sa.String):
@@ -219,15 +189,3 @@ def _type_matches(wanted: Any, existing: Any) -> bool:
     if isinstance(wanted, sa.Integer):
         return isinstance(existing, sa.Integer | sa.Numeric)
     return isinstance(existing, sa.DateTime)
-
-
-def parse_lists(row: dict[str, object]) -> dict[str, object]:
-    """Turn the columns of a row that contain lists from JSON text into lists, and return the row."""
-    for name in _LIST_COLUMNS:
-        text = row.get(name)
-        if isinstance(text, str):
-            try:
-                row[name] = json.loads(text)
-            except ValueError:
-                del row[name]  # then it is not known
-    return row

@@ -165,7 +165,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         return [account_id] if account_id else []
 
     def explain_gap(self) -> str:
-        """Return why a listing without filters may leave contacts out, as a sentence, or an empty string."""
+        """Return why a listing without filters may leave contacts out, or an empty string."""
         endpoint = self.vendor.contacts
         return endpoint.explain_gap(endpoint.default_filters({}, self.settings))
 
@@ -213,7 +213,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     def list_raw_contacts(
         self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
     ) -> Iterator[Contact]:
-        """Iterate over the contacts as :meth:`list_contacts` does, if only the vendor's JSON is of interest.
+        """Iterate over the contacts as :meth:`list_contacts` does, for the vendor's JSON only.
 
         :return: contacts with their key and ``raw``. Other fields may be empty, whatever the vendor
             reports.
@@ -224,7 +224,7 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
     def plan_listing(
         self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
     ) -> tuple[dict[str, object], Plan]:
-        """Return the filters that a listing would send, without defaults, and how its records would be tested.
+        """Return the filters of a listing, without defaults, and how its records are tested.
 
         No request is sent.
 

@@ -39,7 +39,7 @@ def register(hook_class: HookClass) -> None:
 
 
 def find_hook_class(conn_type: str) -> HookClass:
-    """Return the hook class of a connection type, from this package or, through Airflow, from another one.
+    """Return the hook class of a connection type, from this package or another one.
 
     :raises LookupError: saying why there is none.
     """
@@ -143,7 +143,7 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
 
 
 def explain_record_filters(condition: Condition, vendor_names: set[str]) -> str:
-    """Return sentences that name the filters which make records report a condition, each after a space."""
+    """Return sentences that name the filters which make records report a condition."""
     sentences = []
     for vendor in list_vendors():
         for simple in condition.simple_conditions() if vendor.name in vendor_names else ():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.changes import (
@@ -16,13 +16,10 @@ from airflow_provider_contacts.core.updates.targets import Target
 
 if TYPE_CHECKING:
     from airflow_provider_contacts.core.updates.run import Updater
-    from airflow_provider_contacts.core.vendor import Vendor
 
 
 class ContactUpdates:
     """The methods of a hook that update one contact."""
-
-    vendor: ClassVar[Vendor]
 
     def create_updater(self, change: Change, count: int = 1) -> Updater:
         """Return an updater for a change to many contacts."""

@@ -30,7 +30,7 @@ _TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
 def check_literals(operator: BaseOperator, check: Callable[..., object], *values: object) -> None:
-    """Call ``check`` with the values if all of them are known, so that the DAG file fails to import if they are invalid.
+    """Call ``check`` with values that are known, so that a DAG file with invalid ones fails.
 
     Other values are checked by the same function when the task runs. Subclasses in other packages
     are not checked, because they may set attributes later; neither are mapped tasks, which exist
@@ -46,7 +46,7 @@ def check_literals(operator: BaseOperator, check: Callable[..., object], *values
 
 
 def is_literal(value: object, operator: BaseOperator) -> bool:
-    """Return whether a value is known when the DAG is parsed: it contains no template and no output of a task."""
+    """Return whether a value is known when the DAG is parsed: no template, no task's output."""
     if isinstance(value, str):
         return _is_final_text(value, operator)
     if isinstance(value, Mapping):
@@ -70,7 +70,7 @@ def _is_final_text(text: str, operator: BaseOperator) -> bool:
 
 
 def check_filters(filters: object) -> None:
-    """Check that filters are a mapping. Their names depend on the vendor, which is known when the task runs.
+    """Check that filters are a mapping. Their names depend on the vendor.
 
     :raises InvalidRequest: if they are something else.
     """
@@ -98,7 +98,7 @@ class Argument:
 def argument(
     parse: Callable[[str, Any], object], default: object = _REQUIRED, *, is_safeguard: bool = False
 ) -> Any:
-    """Declare an argument, as a field of a dataclass of options. Without a default, it is required."""
+    """Declare an argument as a field of a dataclass. Without a default, it is required."""
     return field(metadata={_ARGUMENT: Argument(parse, default, is_safeguard)})
 
 
@@ -108,7 +108,7 @@ def list_arguments(options_class: type[DataclassInstance]) -> dict[str, Argument
 
 
 def takes(options_class: type[DataclassInstance]) -> Callable[[Init], Init]:
-    """Add declared arguments to the signature of an ``__init__``, where Airflow looks for ``default_args`` and mapped arguments."""
+    """Add declared arguments to the signature of an ``__init__``, where Airflow looks for them."""
 
     def decorate(init: Init) -> Init:
         signature = inspect.signature(init)
@@ -124,7 +124,7 @@ def takes(options_class: type[DataclassInstance]) -> Callable[[Init], Init]:
 
 
 def take_arguments(options_class: type[DataclassInstance], kwargs: dict[str, Any]) -> dict[str, object]:
-    """Remove the values of declared arguments from keyword arguments, and return them, with defaults for those that are missing."""
+    """Remove declared arguments from keyword arguments, and return their values or defaults."""
     return {name: kwargs.pop(name, one.default) for name, one in list_arguments(options_class).items()}
 
 
@@ -141,7 +141,7 @@ def set_arguments(
 
 
 def list_safeguards(operator: BaseOperator, options_class: type[DataclassInstance]) -> list[str]:
-    """Return the safeguards that an author has set: a template that renders to nothing must not switch one off."""
+    """Return the safeguards that an author has set, which must not render to nothing."""
     arguments = list_arguments(options_class).items()
     return [
         name for name, one in arguments if one.is_safeguard and not is_empty_argument(getattr(operator, name))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.validation import (
+    TableLocation,
     is_empty_argument,
     list_names,
     parse_bool,
@@ -14,7 +15,6 @@ from airflow_provider_contacts.core.validation import (
     parse_table,
     parse_text,
 )
-from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.identity_keys import find_region

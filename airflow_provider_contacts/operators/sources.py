@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
-from airflow_provider_contacts.databases.tables import parse_lists
+from airflow_provider_contacts.contact import parse_lists
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 
 __all__ = ["ContactSource", "FileContacts", "SqlContacts", "read_items"]
@@ -36,7 +36,7 @@ class SqlContacts(ContactSource):
 
     ::
 
-        SqlContacts("warehouse", "SELECT account_id, contact_id FROM contacts WHERE vendor = 'tether' AND stage = 'Won'")
+        SqlContacts("warehouse", "SELECT contact_id FROM contacts WHERE vendor = 'tether'")
 
     The update operators need the column ``contact_id``. With ``vendor``, ``account_id`` and the
     contact's other fields, they check more: whether a contact is up to date already, and whether it

@@ -53,7 +53,7 @@ class StopOptions(WriteOptions):
 
 
 class StopOutreachOperator(BaseWriteOperator):
-    """Stop outreach to people at the other vendors; a preview unless ``preview=False``. See ``BaseWriteOperator`` for more arguments.
+    """Stop outreach to people at the other vendors; a preview unless ``preview=False``.
 
     Looks up the people of the given contacts in the table that ``ResolvePeopleOperator`` writes,
     and applies ``actions`` to all their other contacts. Each action changes a contact only once, so

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_contacts.conditions.times import parse_time_or_duration
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.validation import (
+    TableLocation,
     is_empty_text,
     list_names,
     parse_optional_table,
     parse_optional_text,
 )
-from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.operators.arguments import (
@@ -76,7 +76,7 @@ class SuppressionOptions:
     secret_conn_id: str = argument(parse_secret_conn_id, DEFAULT_SECRET_CONN_ID)
 
     def check(self) -> None:
-        """Check what may be valid when the DAG is parsed and not when it runs, or the other way round.
+        """Check what may be valid when the DAG is parsed and not when it runs.
 
         :raises InvalidRequest: if the scope is unknown.
         """
@@ -118,6 +118,8 @@ class _SuppressionsOperator(RetryPolicyOperator):
     options_class: ClassVar[type[SuppressionOptions]] = SuppressionOptions
     template_fields: Sequence[str] = ("contacts", *list_arguments(SuppressionOptions))
     creates_table: ClassVar[bool] = False
+    # The name of the count of contacts whose suppression has changed.
+    outcome: ClassVar[str]
 
     @takes(SuppressionOptions)
     def __init__(self, *, contacts: ContactsLike, **kwargs: Any) -> None:
@@ -137,18 +139,22 @@ class _SuppressionsOperator(RetryPolicyOperator):
         self.log.info("Suppressions: %s.", location)
         keys = _find_keys(self.contacts, self.log)
         with open_suppressions(location, options.secret_conn_id, create=self.creates_table) as suppressions:
-            return self.write(suppressions, keys, options, describe_task(context))
+            written = self.write(suppressions, keys, options, describe_task(context))
+        changed = sum(not written.isdisjoint(found) for found in keys)
+        counts = {"contacts": len(keys), self.outcome: changed, "unchanged": len(keys) - changed}
+        self.log.info(
+            "%d contacts: %d %s, %d unchanged.", len(keys), changed, self.outcome, counts["unchanged"]
+        )
+        return counts
 
     def write(
-        self,
-        suppressions: SuppressionList,
-        keys: list[list[str]],
-        options: SuppressionOptions,
-        source: str,
-    ) -> dict[str, int]:
-        """Write the suppressions of contacts, and return the counts.
+        self, suppressions: SuppressionList, keys: list[list[str]], options: Any, source: str
+    ) -> set[str]:
+        """Write the suppressions of contacts, and return the keys whose suppression has changed.
 
         :param keys: the keys of each contact.
+        :param options: of ``options_class``.
+        :param source: which task writes.
         """
         raise NotImplementedError
 
@@ -183,31 +189,23 @@ class SuppressContactsOperator(_SuppressionsOperator):
     template_fields: Sequence[str] = ("contacts", *list_arguments(SuppressOptions))
     ui_color = "#f1e4ec"
     creates_table = True
+    outcome = "suppressed"
 
     @takes(SuppressOptions)
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
 
     def write(
-        self,
-        suppressions: SuppressionList,
-        keys: list[list[str]],
-        options: SuppressionOptions,
-        source: str,
-    ) -> dict[str, int]:
+        self, suppressions: SuppressionList, keys: list[list[str]], options: Any, source: str
+    ) -> set[str]:
         """Suppress contacts."""
-        new = suppressions.add(
-            _flatten_keys(keys),
-            scope=options.scope,
-            reason=options.reason,
-            source=source,
-            until=getattr(options, "until", None),
+        return suppressions.add(
+            _flatten(keys), scope=options.scope, reason=options.reason, source=source, until=options.until
         )
-        return _count(self, keys, new, "suppressed")
 
 
 class AllowContactsOperator(_SuppressionsOperator):
-    """End suppressions, for example of a person who has subscribed again. Their rows stay, with the time and the reason.
+    """End suppressions, such as of a person who has subscribed again. Their rows stay.
 
     All arguments are templated.
 
@@ -223,34 +221,26 @@ class AllowContactsOperator(_SuppressionsOperator):
     """
 
     ui_color = "#e4f1ec"
+    outcome = "allowed"
 
     def write(
-        self,
-        suppressions: SuppressionList,
-        keys: list[list[str]],
-        options: SuppressionOptions,
-        source: str,
-    ) -> dict[str, int]:
+        self, suppressions: SuppressionList, keys: list[list[str]], options: Any, source: str
+    ) -> set[str]:
         """End the suppressions of contacts."""
-        scope = options.scope
-        ended = suppressions.end(_flatten_keys(keys), scope=scope, reason=options.reason, source=source)
-        if scope != ALL_VENDORS and (active := suppressions.find_active(_flatten_keys(keys), (ALL_VENDORS,))):
+        every_key = _flatten(keys)
+        ended = suppressions.end(every_key, scope=options.scope, reason=options.reason, source=source)
+        if options.scope != ALL_VENDORS and (active := suppressions.find_active(every_key, (ALL_VENDORS,))):
             self.log.warning(
                 "%d of %d contacts are still suppressed at %s, because they are suppressed for all vendors.",
-                sum(not active.isdisjoint(one) for one in keys),
+                sum(not active.isdisjoint(found) for found in keys),
                 len(keys),
-                scope,
+                options.scope,
             )
-        return _count(self, keys, ended, "allowed")
+        return ended
 
 
-def _count(
-    operator: _SuppressionsOperator, keys: list[list[str]], written: set[str], name: str
-) -> dict[str, int]:
-    changed = sum(not written.isdisjoint(one) for one in keys)
-    counts = {"contacts": len(keys), name: changed, "unchanged": len(keys) - changed}
-    operator.log.info("%d contacts: %d %s, %d unchanged.", len(keys), changed, name, len(keys) - changed)
-    return counts
+def _flatten(keys: list[list[str]]) -> list[str]:
+    return list(dict.fromkeys(key for found in keys for key in found))
 
 
 def _find_keys(contacts: object, log: Log) -> list[list[str]]:
@@ -303,7 +293,3 @@ def _check_reference(item: Mapping[str, object], where: str) -> None:
         hook_class.vendor.updates.check_ids(str(item["contact_id"]).strip(), "")
     except InvalidRequest as error:
         raise InvalidRequest(f"{where}: {error} Nothing was written.") from None
-
-
-def _flatten_keys(keys: list[list[str]]) -> list[str]:
-    return list(dict.fromkeys(key for one in keys for key in one))

@@ -26,7 +26,7 @@ __all__ = ["UpdateContactNotesOperator", "UpdateContactStageOperator", "UpdateCo
 
 
 class UpdateContactTagsOperator(BaseUpdateOperator):
-    """Add, remove or replace tags of many contacts. See :class:`BaseUpdateOperator` for other arguments.
+    """Add, remove or replace tags of contacts. See :class:`BaseUpdateOperator` for the rest.
 
     If ``contacts`` is a query or a file, its columns ``add`` and ``remove`` may contain the change
     of each contact: a name, or several as JSON.
@@ -60,7 +60,7 @@ class UpdateContactTagsOperator(BaseUpdateOperator):
             check_literals(self, parse_tag_change, add, remove, replace)
 
     def has_change(self) -> bool:
-        """Return whether ``add``, ``remove`` or ``replace`` was set, whatever a template has rendered to."""
+        """Return whether ``add``, ``remove`` or ``replace`` was set by the author."""
         return self._has_change
 
     def parse_change(self) -> Change:
@@ -73,7 +73,7 @@ class UpdateContactTagsOperator(BaseUpdateOperator):
 
 
 class UpdateContactNotesOperator(BaseUpdateOperator):
-    """Replace the notes of many contacts. See :class:`BaseUpdateOperator` for other arguments.
+    """Replace the notes of contacts. See :class:`BaseUpdateOperator` for the rest.
 
     If ``contacts`` is a query or a file, its column ``notes`` may contain the notes of each
     contact.
@@ -114,7 +114,7 @@ class UpdateContactNotesOperator(BaseUpdateOperator):
 
 
 class UpdateContactStageOperator(BaseUpdateOperator):
-    """Move many contacts to a stage. See :class:`BaseUpdateOperator` for other arguments.
+    """Move contacts to a stage. See :class:`BaseUpdateOperator` for the rest.
 
     If ``contacts`` is a query or a file and ``stage`` is not set, its column ``stage`` contains the
     new stage of each contact.

@@ -76,7 +76,7 @@ class ContactGroups:
 
 
 class ContactGrouper:
-    """Collects the keys of contacts, and groups the contacts. Its memory is proportional to the number of keys."""
+    """Collects the keys of contacts, and groups the contacts, in memory for the keys."""
 
     def __init__(self, limits: KeyLimits | None = None) -> None:
         self._limits = limits or KeyLimits()
@@ -144,7 +144,7 @@ class ContactGrouper:
         )
 
     def _select_joining_keys(self, kind: Kind, groups: _Groups) -> list[Sequence[int]]:
-        """Return the contacts of each key of a kind that joins them. Set the other shared keys aside."""
+        """Return the contacts of each key of a kind that joins them. Set others aside."""
         candidates: list[Sequence[int]] = []
         for contacts in self._list_shared(kind):
             key = self._keys[kind][contacts[0]]

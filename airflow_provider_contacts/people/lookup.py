@@ -7,12 +7,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
 
-from airflow_provider_contacts.contact import REFERENCE_FIELDS, Reference, ReferenceKey, key_of
+from airflow_provider_contacts.contact import REFERENCE_FIELDS, Reference, ReferenceKey, key_of, parse_lists
 from airflow_provider_contacts.core.batches import batched
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.dialects import to_utc
-from airflow_provider_contacts.databases.tables import parse_lists
 from airflow_provider_contacts.people.tables import (
     CONTACT_COLUMNS,
     CONTACTS_CHANGED_AT,
@@ -21,9 +20,6 @@ from airflow_provider_contacts.people.tables import (
     is_known,
     is_same_contact,
 )
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 _IDS_PER_QUERY = 500
 
@@ -109,8 +105,6 @@ def find_people(
 
 def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, list[str]]:
     """Return the accounts of the contacts, by vendor."""
-    import sqlalchemy as sa
-
     columns = tables.people.c
     found: dict[str, list[str]] = defaultdict(list)
     for vendor, account_id in connection.execute(
@@ -121,12 +115,10 @@ def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, 
 
 
 def compute_age(connection: sa.Connection, tables: PeopleTables, now: datetime) -> timedelta | None:
-    """Return how long the oldest unresolved change has waited: zero if there is none, None if people were never resolved.
+    """Return how long the oldest unresolved change has waited, or None before the first run.
 
     :param now: the present time, in UTC.
     """
-    import sqlalchemy as sa
-
     state = tables.state
     row = connection.execute(
         sa.select(state.c.changed_at).where(state.c.name == CONTACTS_CHANGED_AT)
@@ -148,14 +140,12 @@ def compute_age(connection: sa.Connection, tables: PeopleTables, now: datetime) 
 
 
 def _round_up(age: timedelta) -> timedelta:
-    """Return an age in whole seconds, at least one: any change counts, and fractions are noise in messages."""
+    """Return an age in whole seconds, at least one, because any change counts."""
     return max(timedelta(seconds=math.ceil(age.total_seconds())), timedelta(seconds=1))
 
 
 def _find_person_ids(connection: sa.Connection, people: sa.Table, keys: Collection[ReferenceKey]) -> set[str]:
     """Return the ids of the people that have a contact with one of the ids, in whatever account."""
-    import sqlalchemy as sa
-
     by_vendor: dict[str, set[str]] = defaultdict(set)
     for vendor, _, contact_id in keys:
         by_vendor[vendor].add(contact_id)
@@ -174,8 +164,6 @@ def _read_people(
     connection: sa.Connection, tables: PeopleTables, person_ids: Collection[str]
 ) -> dict[str, list[PersonContact]]:
     """Return the contacts of people."""
-    import sqlalchemy as sa
-
     contacts, people = tables.contacts, tables.people
     is_present = is_known(contacts) & contacts.c.removed_at.is_(None) & contacts.c.contact_id.is_not(None)
     query = (
@@ -209,8 +197,6 @@ def _read_stops(
     connection: sa.Connection, tables: PeopleTables, person_ids: Sequence[str]
 ) -> dict[ReferenceKey, dict[str, str]]:
     """Return the stops of the contacts of people."""
-    import sqlalchemy as sa
-
     stops, people = tables.stops, tables.people
     query = (
         sa.select(*(stops.c[name] for name in REFERENCE_FIELDS), stops.c.stop_digest, stops.c.stopped_by)

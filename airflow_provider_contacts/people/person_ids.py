@@ -90,7 +90,7 @@ def _find_keepers(
     count: int,
     previous_person_of: Sequence[int],
 ) -> tuple[Sequence[int], int]:
-    """Return, for each previous person, the group with most of their contacts, or -1; and how many people were split."""
+    """Return the group with most contacts of each previous person, or -1; and the splits."""
     keepers = array("q", [-1]) * count
     split: set[int] = set()
     for person, group in zip(previous_person_of, group_of, strict=True):

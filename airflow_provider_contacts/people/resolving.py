@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.core.batches import batched
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.dialects import lock_contacts, to_utc
 from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 from airflow_provider_contacts.people.identity import ContactGrouper, ContactGroups, KeyLimits
@@ -24,9 +24,6 @@ from airflow_provider_contacts.people.tables import (
     is_known,
     is_same_contact,
 )
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 _ROWS_PER_FETCH = 1000
 
@@ -54,7 +51,7 @@ class ResolveCounts:
 
 @dataclass(slots=True, repr=False)
 class _Contacts:
-    """The contacts in the order in which they were read, and what the table of people says about them.
+    """The contacts in the order of reading, and what the table of people says about them.
 
     :param references: the keys of the contacts as JSON, which needs less memory than tuples.
     :param people: the people of the table.
@@ -130,9 +127,7 @@ def _read(
     limits: KeyLimits,
     regions: Mapping[str, str],
 ) -> tuple[_Contacts, ContactGrouper]:
-    """Return all contacts that are not erased, each with its row in the table of people, and a grouper with their keys."""
-    import sqlalchemy as sa
-
+    """Return all contacts that are not erased, and a grouper with their keys."""
     columns = [contacts.c[name] for name in (*REFERENCE_FIELDS, *IDENTITY_FIELDS)]
     own = [people.c[name] for name in ("person_id", "person_since", "matched_on", "set_aside")]
     query = (
@@ -204,8 +199,6 @@ def _list_changed(
 
 def _delete_missing(connection: sa.Connection, contacts: sa.Table, people: sa.Table) -> int:
     """Delete the rows of contacts that were deleted or erased, and return how many there were."""
-    import sqlalchemy as sa
-
     known = sa.select(contacts.c.contact_id).where(is_same_contact(contacts, people), is_known(contacts))
     # Read first: MySQL locks every row that a DELETE with a subquery looks at.
     query = sa.select(*(people.c[name] for name in REFERENCE_FIELDS)).where(~known.exists())
@@ -219,15 +212,11 @@ def _delete_missing(connection: sa.Connection, contacts: sa.Table, people: sa.Ta
 
 def _is_key(people: sa.Table) -> list[sa.ColumnElement[bool]]:
     """Return the condition that a row has the key in the parameters ``key_…``."""
-    import sqlalchemy as sa
-
     return [people.c[name] == sa.bindparam(f"key_{name}") for name in REFERENCE_FIELDS]
 
 
 def _write_state(connection: sa.Connection, state: sa.Table, changed_at: datetime | None) -> None:
     """Write when the contacts had changed last, unless the table says so already."""
-    import sqlalchemy as sa
-
     is_row = state.c.name == CONTACTS_CHANGED_AT
     row = connection.execute(sa.select(state.c.changed_at).where(is_row)).one_or_none()
     if row is None:

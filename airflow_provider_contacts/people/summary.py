@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import sqlalchemy as sa
+from airflow_provider_contacts.databases import sa
 
 _ROWS_PER_FETCH = 1000
 
@@ -30,8 +28,6 @@ class Summary:
 
 def summarize_people(connection: sa.Connection, people: sa.Table) -> Summary:
     """Return how many people have contacts at which vendors, and what was set aside."""
-    import sqlalchemy as sa
-
     columns = people.c
     per_vendor = (
         sa.select(columns.person_id, columns.vendor, sa.func.count().label("contacts"))
@@ -62,8 +58,6 @@ def find_person_rows(
 
     :param account_id: None for all accounts of the vendor.
     """
-    import sqlalchemy as sa
-
     columns = people.c
     is_contact = (columns.vendor == vendor) & (columns.contact_id == contact_id)
     if account_id is not None:

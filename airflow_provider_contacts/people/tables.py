@@ -6,9 +6,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_contacts.contact import REFERENCE_FIELDS
+from airflow_provider_contacts.core.validation import TableLocation
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.dialects import (
     build_column_types,
@@ -20,15 +22,11 @@ from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import (
     DIGEST_LENGTH,
     ERASED,
-    TableLocation,
     build_table,
     ensure_table,
     require_table,
 )
 from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 CONTACT_COLUMNS = (*IDENTITY_FIELDS, "tags", "unknown_fields", "stage", "url")
 _STATE_SUFFIX = "_state"
@@ -91,8 +89,6 @@ def define_people_table(name: object) -> sa.Table:
 
     :param name: ``table`` or ``schema.table``.
     """
-    import sqlalchemy as sa
-
     types = build_column_types()
     columns = [
         *_key_columns(),
@@ -105,12 +101,10 @@ def define_people_table(name: object) -> sa.Table:
 
 
 def define_stops_table(name: object) -> sa.Table:
-    """Return the definition of the table of contacts that were stopped, with a row per contact and change.
+    """Return the definition of the table of stops, with a row per contact and change.
 
     :param name: of the table of people.
     """
-    import sqlalchemy as sa
-
     types = build_column_types()
     columns = [
         # A digest of the contact and the change: MySQL has no index over all these columns.
@@ -130,8 +124,6 @@ def define_state_table(name: object) -> sa.Table:
 
     :param name: of the table of people.
     """
-    import sqlalchemy as sa
-
     types = build_column_types()
     columns = [
         sa.Column("name", types["key"], primary_key=True),
@@ -141,12 +133,10 @@ def define_state_table(name: object) -> sa.Table:
 
 
 def define_contacts_table(name: object) -> sa.Table:
-    """Return the definition of the table of exported contacts, with only the columns that are read here.
+    """Return the definition of the table of contacts, with the columns that are read here.
 
     :param name: ``table`` or ``schema.table``.
     """
-    import sqlalchemy as sa
-
     types = build_column_types()
     columns = [
         *_key_columns(),
@@ -159,15 +149,11 @@ def define_contacts_table(name: object) -> sa.Table:
 
 
 def _key_columns() -> list[sa.Column[Any]]:
-    import sqlalchemy as sa
-
     return [sa.Column(name, build_column_types()["key"], primary_key=True) for name in REFERENCE_FIELDS]
 
 
 def is_same_contact(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
     """Return a SQL condition: both rows have the same key."""
-    import sqlalchemy as sa
-
     return sa.and_(*(one.c[name] == other.c[name] for name in REFERENCE_FIELDS))
 
 
@@ -177,9 +163,7 @@ def is_known(contacts: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def find_last_change(connection: sa.Connection, contacts: sa.Table) -> datetime | None:
-    """Return when a contact changed, appeared or was removed last, or None if the table is empty."""
-    import sqlalchemy as sa
-
+    """Return when a contact changed, appeared or was removed last, or None."""
     query = sa.select(sa.func.max(contacts.c.changed_at), sa.func.max(contacts.c.removed_at))
     times: Sequence[datetime | None] = connection.execute(query).one()
     return max((to_utc(moment) for moment in times if moment), default=None)
@@ -188,9 +172,7 @@ def find_last_change(connection: sa.Connection, contacts: sa.Table) -> datetime 
 def find_first_change_after(
     connection: sa.Connection, contacts: sa.Table, moment: datetime
 ) -> datetime | None:
-    """Return when a contact changed, appeared or was removed first after a time, or None if none did."""
-    import sqlalchemy as sa
-
+    """Return when a contact changed, appeared or was removed first after a time, or None."""
     columns = (contacts.c.changed_at, contacts.c.removed_at)
     queries = [sa.select(sa.func.min(column)).where(column > moment) for column in columns]
     times = [connection.scalar(query) for query in queries]

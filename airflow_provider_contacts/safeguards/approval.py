@@ -117,7 +117,7 @@ def require_approver(
     approvers: Sequence[Mapping[str, str]],
     timeout: timedelta | None,
 ) -> str:
-    """Return the approver of a request. Without an approval, send the request and let the task wait for an answer.
+    """Return the approver of a request, or send it and let the task wait for an answer.
 
     The task resumes in the operator's ``execute_complete``.
 

@@ -9,14 +9,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.core.validation import TableLocation
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.dialects import build_column_types, require_schema_support
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import TableLocation, build_table, ensure_table
+from airflow_provider_contacts.databases.tables import build_table, ensure_table
 from airflow_provider_contacts.errors import ContactsError
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
     from airflow.sdk import Context
 
 RowOutcome = Literal["updated", "unchanged", "suppressed", "failed", "previewed"]
@@ -56,8 +57,6 @@ def define_audit(name: str) -> sa.Table:
 
     :param name: ``table`` or ``schema.table``.
     """
-    import sqlalchemy as sa
-
     types = build_column_types()
     texts = ("dag_id", "task_id", "run_id")
     keys = ("contacts_conn_id", "vendor", "account_id", "contact_id")

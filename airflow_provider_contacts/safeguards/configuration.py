@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_provider_contacts.core.validation import parse_optional_table, parse_optional_text
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation, parse_optional_table, parse_optional_text
 from airflow_provider_contacts.errors import InvalidRequest
 
 SECTION = "contacts"
@@ -16,7 +15,7 @@ DEFAULT_SECRET_CONN_ID = "contacts_suppressions"  # noqa: S105 - the id of a con
 
 
 def parse_secret_conn_id(name: str, value: object) -> str:
-    """Return the connection of a secret; None, and text that is empty or ``None``, is the default one."""
+    """Return the connection of a secret; an empty value is the default one."""
     return parse_optional_text(name, value) or DEFAULT_SECRET_CONN_ID
 
 
@@ -77,7 +76,7 @@ class Safeguards:
         contacts: TableLocation | None,
         audit: TableLocation | None,
     ) -> Safeguards:
-        """Return the tables of a task and those of Airflow's configuration. None stands for a table that the task does not have.
+        """Return the tables of a task, which may be None, and those of Airflow's configuration.
 
         :param secret_conn_id: connection of the secret of ``suppressions``.
         :raises InvalidRequest: if the configuration is invalid.

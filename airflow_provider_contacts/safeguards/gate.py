@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.core.validation import parse_table_name
+from airflow_provider_contacts.core.validation import TableLocation, parse_table_name
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import ERASED, TableLocation
+from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, Safeguards
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
@@ -93,8 +94,6 @@ def has_identity(target: Target) -> bool:
 def _read_rows(
     location: TableLocation, vendor: str, contact_ids: set[str], rows: dict[str, list[Mapping[str, object]]]
 ) -> None:
-    import sqlalchemy as sa
-
     schema, table_name = parse_table_name(location.table, "contacts_table")
     table = sa.table(table_name, *map(sa.column, ("vendor", *_COLUMNS)), schema=schema)
     query = sa.select(*(table.c[column] for column in _COLUMNS)).where(table.c.vendor == vendor)

@@ -57,7 +57,7 @@ def find_secret(conn_id: str) -> str:
 
 
 def find_keys(fields: Mapping[str, object], vendor: str = "") -> list[str]:
-    """Return the keys of a contact: of its e-mail address, phone number and LinkedIn profile, and of its reference.
+    """Return the keys of a contact: address, number, LinkedIn profile and reference.
 
     A phone number that can be read in two ways has two keys. The account is not part of the
     reference, because a contact with the same id in another account of the vendor is the same
@@ -82,7 +82,7 @@ def find_keys(fields: Mapping[str, object], vendor: str = "") -> list[str]:
 
 
 def list_unreadable_fields(fields: Mapping[str, object]) -> list[str]:
-    """Return the names of fields that are not empty and have no key, such as a phone number without a country."""
+    """Return the names of fields with a value but no key, such as a number without a country."""
     kinds = {key.partition(":")[0] for key in find_keys(fields)}
     by_field = {"email": "email", "phone": "phone", "linkedin_url": "linkedin"}
     return [name for name, kind in by_field.items() if fields.get(name) and kind not in kinds]

@@ -1,4 +1,4 @@
-"""The table of people who must not be contacted. It holds keyed hashes, and neither names nor addresses."""
+"""The table of people who must not be contacted, as keyed hashes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.core.batches import batched
+from airflow_provider_contacts.core.validation import TableLocation
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.connecting import connect, transaction
 from airflow_provider_contacts.databases.dialects import (
     build_column_types,
@@ -16,19 +17,10 @@ from airflow_provider_contacts.databases.dialects import (
     to_utc,
 )
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import (
-    DIGEST_LENGTH,
-    TableLocation,
-    build_table,
-    ensure_table,
-    require_table,
-)
+from airflow_provider_contacts.databases.tables import DIGEST_LENGTH, build_table, ensure_table, require_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS
 from airflow_provider_contacts.safeguards.keys import KeyHasher, find_secret
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 # The check row shows with which secret the others were hashed.
 _CHECK_KIND = "check"
@@ -59,8 +51,6 @@ def define_suppressions(name: str) -> sa.Table:
 
     :param name: ``table`` or ``schema.table``.
     """
-    import sqlalchemy as sa
-
     types = build_column_types()
     columns = [
         sa.Column("key_hash", sa.String(DIGEST_LENGTH), primary_key=True),
@@ -171,8 +161,6 @@ class SuppressionList:
         return {hashes[row.key_hash] for row in active}
 
     def _select(self, connection: sa.Connection, hashes: Iterable[str]) -> Iterator[Suppression]:
-        import sqlalchemy as sa
-
         columns = self._table.c
         query = sa.select(columns.key_hash, columns.scope, columns.until, columns.reason)
         for chunk in batched(hashes, _KEYS_PER_QUERY):
@@ -187,8 +175,6 @@ class SuppressionList:
         :param write_check_row: whether to write the check row if the table is empty.
         :raises InvalidRequest: if they were not.
         """
-        import sqlalchemy as sa
-
         table = self._table
         check = self._hasher.hash(_CHECK_KEY)
         with (

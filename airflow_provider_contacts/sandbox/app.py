@@ -93,7 +93,7 @@ def serve(
 
 
 def _print_in_background() -> Callable[[str], object]:
-    """Return a function that prints lines without waiting. It drops them while stdout is not read."""
+    """Return a function that prints lines without waiting, or drops them if it had to."""
     lines: queue.Queue[str] = queue.Queue(_MAX_WAITING_LINES)
 
     def print_lines() -> None:

@@ -9,7 +9,7 @@ from airflow_provider_contacts.sandbox.vendor import SandboxVendor, sandbox_vend
 
 
 def connections(base_url: str, *, rate_limits: bool = True) -> dict[str, dict[str, Any]]:
-    """Return an Airflow connection for each vendor of a sandbox, by id, as the JSON of ``AIRFLOW_CONN_…``.
+    """Return an Airflow connection for each vendor, by id, as the JSON of ``AIRFLOW_CONN_…``.
 
     :param rate_limits: whether the client keeps the published rates.
     """

@@ -66,7 +66,7 @@ class FaultInjectionMiddleware:
 
 
 def _format_entry(entry: dict[str, Any]) -> str:
-    """Return a line about a request. It contains names of parameters, not their values, which may be personal data."""
+    """Return a line about a request, with names of parameters but not their values."""
     at = time.strftime("%H:%M:%S", time.localtime(entry["at"]))
     params = f" ({', '.join(entry['params'])})" if entry["params"] else ""
     status = entry["status"] or "no response"

@@ -127,7 +127,7 @@ class Person:
 
     @property
     def outdated_phone(self) -> str:
-        """The number in records that are out of date: one person's number belongs to the next person by now."""
+        """The number in records that are out of date: it belongs to the next person by now."""
         return (
             _phone_of(self.number + 1) if self.number % _PEOPLE_PER_CYCLE == _RECYCLED_PHONE else self.phone
         )

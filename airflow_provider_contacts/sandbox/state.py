@@ -19,7 +19,7 @@ _MAX_CACHED_QUERIES = 100
 
 
 class Row:
-    """One contact at one vendor: a place in the listing, and its JSON, which is made when first requested."""
+    """One contact at one vendor: a place in the listing, and its JSON, made when needed."""
 
     __slots__ = ("account_id", "contact_id", "encoded", "ordinal")
 

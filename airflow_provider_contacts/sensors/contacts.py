@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue, conf
@@ -21,8 +19,6 @@ from airflow_provider_contacts.conditions import Condition, Connected, Invitatio
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.logs import PollLog
 from airflow_provider_contacts.core.matching.parsing import ConditionLike, parse_condition
-from airflow_provider_contacts.core.updates.targets import parse_targets
-from airflow_provider_contacts.core.validation import parse_int, parse_optional_int
 from airflow_provider_contacts.core.waiting import Matches, WaitState
 from airflow_provider_contacts.errors import (
     ContactsError,
@@ -32,8 +28,15 @@ from airflow_provider_contacts.errors import (
     wrap_unexpected,
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.operators.arguments import check_literals
+from airflow_provider_contacts.operators.arguments import (
+    list_arguments,
+    parse_arguments,
+    set_arguments,
+    take_arguments,
+    takes,
+)
 from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
+from airflow_provider_contacts.sensors.arguments import WaitOptions
 from airflow_provider_contacts.sensors.events import Success, Timeout, parse_event
 from airflow_provider_contacts.sensors.failures import FailureCount
 
@@ -94,34 +97,24 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
     template_fields: Sequence[str] = (
         *BaseContactsOperator.template_fields,
         "contact_ids",
-        "min_count",
-        "max_contacts",
-        "max_consecutive_failures",
+        *list_arguments(WaitOptions),
     )
     ui_color = "#e4edf1"
 
+    @takes(WaitOptions)
     def __init__(
         self,
         *,
         condition: ConditionLike,
         contact_ids: ContactsLike | None = None,
-        min_count: int | str | None = None,
-        max_contacts: int | str = 1000,
-        max_consecutive_failures: int | str = 3,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
+        values = take_arguments(WaitOptions, kwargs)
         super().__init__(condition=condition, **kwargs)
+        set_arguments(self, WaitOptions, values)
         self.contact_ids = contact_ids
-        self.min_count = min_count
-        self.max_contacts = max_contacts
-        self.max_consecutive_failures = max_consecutive_failures
         self.deferrable = deferrable
-        check_literals(self, partial(parse_optional_int, "min_count"), min_count)
-        check_literals(self, partial(parse_int, "max_contacts"), max_contacts)
-        check_literals(
-            self, partial(parse_int, "max_consecutive_failures", minimum=0), max_consecutive_failures
-        )
         # Whether `contact_ids` was set, even if its template renders to None.
         self._has_contact_ids = contact_ids is not None
         self._hook: ContactsHook[Any] | None = None
@@ -135,7 +128,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         """Wait."""
         self._started_at = time.time()
         self._hook = None
-        self._wait = WaitState(None, 1, self._parse_max_failures())
+        self._wait = WaitState(None, 1, self._parse_options().max_consecutive_failures)
         if not (self.reschedule and context["ti"].get_first_reschedule_date(context)):
             self._check_arguments()
         if self._wait.contacts == []:
@@ -161,45 +154,17 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         if condition is None:
             raise InvalidRequest("`condition` is empty, so there is nothing to wait for.")
         hook = ContactsHook.for_connection(self.contacts_conn_id, log=PollLog(self.log))
-        wait = self._parse_wait(hook)
+        if self.contact_ids is None and self._has_contact_ids:
+            raise InvalidRequest("`contact_ids` is None. Leave it out to wait for any contact.")
+        wait = self._parse_options().parse_wait(self.contact_ids, self.filters, hook.vendor)
         self._query, _ = hook.plan_listing(self.filters, condition=condition)
         self._parsed_condition = condition
         self._hook = hook
         self._wait = wait
         return hook
 
-    def _parse_max_failures(self) -> int:
-        return parse_int("max_consecutive_failures", self.max_consecutive_failures, minimum=0)
-
-    def _parse_max_contacts(self) -> int:
-        return parse_int("max_contacts", self.max_contacts)
-
-    def _parse_wait(self, hook: ContactsHook[Any]) -> WaitState:
-        contacts = None
-        if self.contact_ids is not None:
-            targets, _ = parse_targets(self.contact_ids, hook.vendor, "contact_ids")
-            contacts = [(target.account_id, target.contact_id) for target in targets]
-        elif self._has_contact_ids:
-            raise InvalidRequest("`contact_ids` is None. Leave it out to wait for any contact.")
-        min_count = parse_optional_int("min_count", self.min_count)
-        if min_count is None:
-            min_count = 1 if contacts is None else len(contacts)
-        max_contacts = self._parse_max_contacts()
-        if contacts and len(contacts) > max_contacts:
-            raise InvalidRequest(
-                f"There are {len(contacts)} `contact_ids`, but only {max_contacts} references can be "
-                "returned. Raise "
-                "`max_contacts`."
-            )
-        if contacts and min_count > len(contacts):
-            raise InvalidRequest(
-                f"`min_count` is {min_count}, but there are only {len(contacts)} `contact_ids`."
-            )
-        try:
-            json.dumps(self.filters, allow_nan=False)
-        except (TypeError, ValueError, RecursionError):
-            raise InvalidRequest("`filters` must be JSON: text, numbers, lists and mappings.") from None
-        return WaitState(contacts, min_count, self._parse_max_failures())
+    def _parse_options(self) -> WaitOptions:
+        return parse_arguments(self, WaitOptions)
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Poll once, or with ``deferrable`` let the triggerer do it."""
@@ -216,7 +181,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         except Exception as error:
             self._handle_failure(error, failures)
             return False
-        found = self._wait.observe(matches, self._parse_max_contacts())
+        found = self._wait.observe(matches, self._parse_options().max_contacts)
         self._failures.save(0)
         if found is not None:
             return PokeReturnValue(True, self._report_matches(context, found, self._wait.matching))
@@ -284,7 +249,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
             filters=self.filters,
             poll_interval=self.poke_interval,
             query=self._query,
-            max_contacts=self._parse_max_contacts(),
+            max_contacts=self._parse_options().max_contacts,
             contact_ids=None if wait.contacts is None else [list(identity) for identity in wait.contacts],
             min_count=wait.min_count,
             max_consecutive_failures=wait.max_consecutive_failures,
@@ -371,7 +336,7 @@ class InvitationPendingSensor(ContactSensor):
 
 
 class InvitationAcceptedSensor(ContactSensor):
-    """Wait until contacts are connected, and so have accepted an invitation; see :class:`ContactSensor`."""
+    """Wait until contacts have accepted an invitation; see :class:`ContactSensor`."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(condition=Connected(), **_without_condition(self, kwargs))

@@ -14,7 +14,7 @@ _KEY = "contacts-sensor-failures"
 
 
 class FailureCount:
-    """Keeps the number of failures in the task's state store. A store that fails does not end a wait.
+    """Keeps the number of failures in the task's state store, if that does not fail.
 
     :param log: where a failing store is reported.
     :param enabled: whether every poll runs in its own process.

@@ -1,4 +1,4 @@
-"""The columns that files, tables and lineage share: the fields of a contact in their order, and ``raw``."""
+"""The columns that files, tables and lineage share: the fields of a contact, and ``raw``."""
 
 from __future__ import annotations
 

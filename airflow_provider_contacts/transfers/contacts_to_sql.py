@@ -10,10 +10,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.validation import parse_bool, parse_table, parse_text
-from airflow_provider_contacts.databases.connecting import connect
-from airflow_provider_contacts.databases.dialects import require_schema_support, require_tested
-from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import ensure_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
@@ -29,7 +25,6 @@ from airflow_provider_contacts.operators.arguments import (
 from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.transfers.openlineage import ExportLineage
 from airflow_provider_contacts.transfers.tables.removals import RemovalLimit, parse_removal_limit
-from airflow_provider_contacts.transfers.tables.table import define_table
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -143,15 +138,21 @@ class ContactsToSqlOperator(BaseContactsOperator):
     def _require_full_listing(self, hook: ContactsHook[Any]) -> None:
         _check_mark_removed(True, self.filters, self.condition)
         if hook.settings.on_incomplete != "fail":
-            problem = f"Set `on_incomplete` of connection {self.contacts_conn_id!r} to `fail`; `warn` allows incomplete listings."
+            conn = f"connection {self.contacts_conn_id!r}"
+            problem = f"Set `on_incomplete` of {conn} to `fail`; `warn` allows incomplete listings."
         elif not (problem := hook.explain_gap()):
             return
         raise InvalidRequest(f"`mark_removed` needs a full listing. {problem}")
 
     def _merge(self, hook: ContactsHook[Any], options: TableOptions) -> tuple[Counts, tuple[str, str]]:
         """Read the contacts, write them, and return the counts and the table's dataset."""
+        from airflow_provider_contacts.databases.connecting import connect
+        from airflow_provider_contacts.databases.dialects import require_schema_support, require_tested
+        from airflow_provider_contacts.databases.errors import database_errors
+        from airflow_provider_contacts.databases.tables import ensure_table
         from airflow_provider_contacts.transfers.tables.merge import Merge
         from airflow_provider_contacts.transfers.tables.staging import Staging
+        from airflow_provider_contacts.transfers.tables.table import define_table
 
         mark_removed = options.mark_removed
         if not mark_removed and not options.max_removed.is_default:

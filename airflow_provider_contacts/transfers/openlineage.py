@@ -40,7 +40,7 @@ class ExportLineage:
         add_asset_metadata(operator, context, metadata)
 
     def openlineage_facets(self) -> OperatorLineage[Any, Any] | None:
-        """Return input and output datasets, schema and counts, or None if OpenLineage is not installed."""
+        """Return input and output datasets, schema and counts, or None without OpenLineage."""
         try:
             from airflow.providers.common.compat.openlineage.facet import (
                 Dataset,

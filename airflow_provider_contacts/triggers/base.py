@@ -89,7 +89,7 @@ class PollingTrigger(BaseEventTrigger):
 
 
 def _stream_key(arguments: Mapping[str, Any]) -> Hashable | None:
-    """Return the key of the shared poll of a trigger with these arguments, or None if they are not JSON."""
+    """Return the key of the shared poll for arguments, or None if they are not JSON."""
     conn_id = arguments["contacts_conn_id"]
     # Triggers with the same query share a poll, even if they test records differently.
     query = arguments.get("query")

@@ -1,4 +1,4 @@
-"""Triggers for deferred sensors and asset watchers. Triggers that send a vendor the same filters share a poll."""
+"""Triggers for deferred sensors and asset watchers."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class ContactTrigger(PollingTrigger):
         )
 
     def _due_times(self) -> list[float]:
-        """Return when a poll is needed: at the start, and at the end so that the last moment counts."""
+        """Return when a poll is needed: at the start, and at the end of the wait."""
         first = groups.compute_next_due_time(self.created_at, float(self.poll_interval), time.time())
         # Others that start at about the same time join the first poll.
         first += min(float(self.poll_interval), groups.JOIN_WINDOW_SECONDS) * random.uniform(0.5, 1)
@@ -299,7 +299,7 @@ class ContactEventTrigger(PollingTrigger):
         return time.time() + spread * random.random()
 
     async def _with_fallback(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[Poll]:
-        """Continue without sharing if the shared poll ends: Airflow would restart the trigger again and again."""
+        """Continue without sharing if the shared poll ends: Airflow would restart the trigger."""
         try:
             async for poll in polls:
                 yield poll

@@ -155,7 +155,7 @@ def open_shared_group(key: Hashable) -> Iterator[PollGroup]:
 
 
 def compute_next_due_time(created_at: float, interval: float, now: float) -> float:
-    """Return when a trigger needs its first poll: now or, after a restart, in the rhythm that it had before.
+    """Return when a trigger needs its first poll: now or, after a restart, in its rhythm.
 
     :param created_at: Unix time at which the wait began.
     :param now: the current Unix time.

@@ -130,7 +130,7 @@ class _Poller:
         return answers
 
     async def _current_hook(self) -> ContactsHook[Any]:
-        """Return a hook with the connection's current settings. The previous one keeps its login if nothing changed."""
+        """Return a hook with the connection's current settings, or the previous one."""
         current = await ContactsHook.afor_connection(self._contacts_conn_id)
         previous = self._hook
         if previous is None or type(previous) is not type(current) or previous.settings != current.settings:

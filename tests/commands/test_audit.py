@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.safeguards.audit import TaskAttempt, open_audit_writer
 from tests.commands.conftest import Airflow
 from tests.database import Database

@@ -136,7 +136,8 @@ def test_pushdown_returns_the_same_contacts(vendor: str, data: st.DataObject, sa
     try:
         found = list(hook.list_contacts(filters, condition=condition))
     except UnansweredCondition:
-        # A filter can leave only contacts whose records do not report the rest: pending invitations have no interaction.
+        # A filter can leave only contacts whose records do not report the rest: pending invitations
+        # have no interaction.
         found = []
     assert keys(found) == keys(plain)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_contacts.databases.tables import parse_lists
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from tests.conftest import Sandbox
@@ -123,10 +122,3 @@ def test_columns_of_a_later_version_are_added(sandbox: Sandbox, database: Databa
     sandbox.state.tables["tether"].invalidate(row)
     assert counts(load(database, "tether"))[2] == 1
     assert sum(one["email"] is not None for one in database.rows()) == 1
-
-
-def test_lists_of_rows() -> None:
-    row = {"tags": '["VIP"]', "unknown_fields": "[]", "stage": '["no list"]'}
-    assert parse_lists(row) == {"tags": ["VIP"], "unknown_fields": [], "stage": '["no list"]'}
-    assert parse_lists({"tags": "VIP", "unknown_fields": ["stage"]}) == {"unknown_fields": ["stage"]}
-    assert parse_lists({"tags": None}) == {"tags": None}

@@ -268,8 +268,8 @@ class TestStopping:
         result = stop(person["tether"], actions=actions)
         assert person["mailstand"][0] in result["manual"]
         assert (
-            "`accounts` of 'mailstand_default' names space_1, which no contact in 'contact_people' has. Its accounts of"
-            in log()
+            "`accounts` of 'mailstand_default' names space_1, which no contact in 'contact_people' has. Its "
+            "accounts of" in log()
         )
 
     def test_contacts_from_a_query(self, sandbox: Sandbox, people: Database) -> None:
@@ -583,7 +583,8 @@ class TestTables:
         assert "have not been resolved since" not in log()
         [one] = person["thoughtly"]
         people.run(
-            f"UPDATE contacts SET changed_at = '2020-01-01 00:00:00.000000' WHERE contact_id = '{one['contact_id']}'",
+            "UPDATE contacts SET changed_at = '2020-01-01 00:00:00.000000' WHERE contact_id = "
+            f"'{one['contact_id']}'",
             "UPDATE contact_people_state SET changed_at = '2019-01-01 00:00:00.000000'",
         )
         stop(person["tether"], preview=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.people.identity import KeyLimits
 from airflow_provider_contacts.people.resolving import ResolveCounts, resolve_people
 from airflow_provider_contacts.people.tables import PeopleTables, open_people_tables

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_contacts.databases.tables import ERASED, TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
+from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.people.tables import open_people_tables
 from tests.conftest import Sandbox
 from tests.database import Database, load

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.people.tables import find_last_change, open_people_tables
 from tests.conftest import Sandbox

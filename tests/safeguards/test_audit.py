@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_contacts.core.changes import parse_notes_change, parse_tag_change
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, NotFound
 from airflow_provider_contacts.safeguards.audit import TaskAttempt, open_audit_writer, prune_audit
 from tests.database import Database

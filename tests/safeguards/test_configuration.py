@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.safeguards.configuration import (
     Safeguards,

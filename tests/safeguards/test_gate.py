@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.safeguards.configuration import Safeguards
@@ -161,7 +161,8 @@ def test_erased_people_are_suppressed(sandbox: Sandbox, database: Database, secr
     ]
     location = suppress(database, f"email:{contact.email}".lower())
     database.run(
-        f"UPDATE contacts SET digest = 'erased', email = NULL, phone = NULL WHERE contact_id = '{contact.contact_id}'"
+        "UPDATE contacts SET digest = 'erased', email = NULL, phone = NULL WHERE contact_id = "
+        f"'{contact.contact_id}'"
     )
     targets = [Target("", contact.contact_id)]
     assert find(targets, location, "contacts") == {contact.contact_id}

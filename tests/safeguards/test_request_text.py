@@ -24,7 +24,8 @@ def test_text() -> None:
     assert body == (
         "TalkToHumans, connection `talktohumans_default`:\n\n"
         "- `add 'VIP'`\n\n"
-        "| | contacts |\n|---|---|\n| to update | 1 |\n| already up to date | 3 |\n| suppressed, not updated | 2 |\n\n"
+        "| | contacts |\n|---|---|\n| to update | 1 |\n| already up to date | 3 |\n| suppressed, not updated "
+        "| 2 |\n\n"
         "[`42/1`](https://app.example/contacts/1)\n\n"
         "Request `abc`"
     )

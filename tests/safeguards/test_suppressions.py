@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
 from airflow_provider_contacts.safeguards.suppressions import SuppressionList, open_suppressions
 from tests.database import Database
@@ -175,5 +175,6 @@ def test_two_secrets_cannot_both_be_valid(
     columns = "key_hash, kind, scope, source, since"
     with pytest.raises(sa.exc.IntegrityError):
         database.run(
-            f"INSERT INTO contact_suppressions ({columns}) SELECT key_hash, kind, scope, 'another', since FROM contact_suppressions"
+            f"INSERT INTO contact_suppressions ({columns}) SELECT key_hash, kind, scope, 'another', since "
+            "FROM contact_suppressions"
         )

@@ -44,7 +44,7 @@ async def _aignore(_secret: str) -> None:
 
 
 class Transport:
-    """Sends requests to one vendor with one connection's settings. Several threads may use it at the same time.
+    """Sends requests to one vendor with one connection's settings. Threads may share it.
 
     :param vendor: the vendor, as its API docs describe it.
     :param settings: the connection's settings.
@@ -150,7 +150,7 @@ class Transport:
                 failure = error
 
     def open_backend(self) -> HttpxBackend:
-        """Return the backend for :meth:`asend`. Call it in a thread, because it reads certificate files."""
+        """Return the backend for :meth:`asend`. Call it in a thread: it reads certificate files."""
         from airflow_provider_contacts.core.http.httpx_backend import HttpxBackend
 
         return HttpxBackend(self._context, self._read_environment())
@@ -208,7 +208,7 @@ class Transport:
         }
 
     def _requested_wait(self, error: ContactsError) -> float:
-        """Return the seconds to wait: ``Retry-After``, or after a throttled request the published window with jitter."""
+        """Return the seconds to wait: ``Retry-After``, or the published window with jitter."""
         if error.retry_after is None and isinstance(error, RateLimited):
             # Other processes of this connection wait too, and must not all resume at the same
             # moment.

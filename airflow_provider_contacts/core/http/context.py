@@ -13,7 +13,7 @@ from airflow_provider_contacts.errors import InvalidConnection
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ConnectionContext:
-    """A vendor, a connection's settings, and its credentials. It has no repr, because it contains secrets.
+    """A vendor, a connection's settings and its credentials, without a repr of the secrets.
 
     :param origin: scheme, host and port that requests are sent to.
     :param server: the base URL without its path.

@@ -71,7 +71,7 @@ _lock = threading.Lock()
 
 @contextlib.contextmanager
 def limit_duration(seconds: float) -> Iterator[Deadline]:
-    """End the request that this thread sends inside the block if it takes longer than ``seconds``."""
+    """End the request that this thread sends inside the block after ``seconds``."""
     deadline = Deadline(seconds)
     with _lock:
         # Threads do not survive a fork.

@@ -35,7 +35,7 @@ class Environment:
 
 
 def read_environment(base_url: str, conn_id: str) -> Environment:
-    """Return the proxies and certificates for a URL, as ``requests`` resolves them. No proxy is used for loopback.
+    """Return the proxies and certificates for a URL, as ``requests`` does; no proxy for loopback.
 
     :raises InvalidConnection: if the environment names certificates that do not exist.
     """

@@ -1,4 +1,4 @@
-"""The limits of a connection, shared by all its hooks in one process: how many requests per window, and how many at a time.
+"""The limits of a connection in one process: requests per window, and requests at a time.
 
 Each task process has its own limit, so several tasks together can exceed a vendor's limit. An
 Airflow pool bounds how many tasks run, not how many requests they send. When the vendor throttles
@@ -132,7 +132,7 @@ class RequestSlots:
 
     @contextlib.contextmanager
     def hold(self, stop: threading.Event) -> Iterator[bool]:
-        """Wait for a slot and hold it. Provide False, without a slot, if ``stop`` is set meanwhile."""
+        """Wait for a slot and hold it. Provide False, without a slot, if ``stop`` is set."""
         while not (acquired := self._threads.acquire(timeout=_STOP_POLL_SECONDS)):
             if stop.is_set():
                 break

@@ -1,4 +1,4 @@
-"""Keep the HTTP libraries from logging this package's requests, because their queries contain personal data."""
+"""Keep the HTTP libraries from logging this package's requests, which contain personal data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _is_suppressed: contextvars.ContextVar[bool] = contextvars.ContextVar("suppress_
 
 
 class SuppressHttpLogs(logging.Filter):
-    """Drops records while a request of this package is being sent. Other requests are logged as usual."""
+    """Drops records while a request of this package is being sent."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is logged."""

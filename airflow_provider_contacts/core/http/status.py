@@ -158,7 +158,10 @@ def _listing_hint(context: ConnectionContext, status: int) -> str:
 def _hint(context: ConnectionContext, error_class: type[ContactsError], retry_after: float | None) -> str:
     conn = f"connection {context.settings.conn_id!r}"
     if error_class is RateLimited and retry_after is not None and retry_after > MAX_SLEEP_SECONDS:
-        return f" The vendor asks to wait {retry_after:.0f} s, which is too long to block a worker. Airflow retries the task if it has retries left."
+        return (
+            f" The vendor asks to wait {retry_after:.0f} s, which is too long to block a worker. Airflow "
+            "retries the task if it has retries left."
+        )
     hints: Mapping[type[ContactsError], str] = {
         AuthenticationError: f" Check the {context.vendor.fields_to_check} of {conn}.",
         PermissionDenied: f" The credentials of {conn} are valid but do not allow this request.",

@@ -54,7 +54,7 @@ def parse_condition(value: ConditionLike | None) -> Condition | None:
 
 
 def to_templatable(condition: object) -> object:
-    """Return a condition as JSON types, because Airflow renders templates inside mappings but not inside structs.
+    """Return a condition as JSON types: Airflow renders templates in mappings, not in structs.
 
     :param condition: any value; one that is not a condition is returned unchanged and checked when
         the task runs.
@@ -95,7 +95,8 @@ def _explain(payload: object, error: str) -> str:
     for node in _nodes_of(payload):
         if problem := _find_problem(node):
             return problem
-    return f'Invalid condition ({error}). Write for example {{"condition": "tagged", "name": "VIP"}}. {_KNOWN_NAMES}'
+    example = '{"condition": "tagged", "name": "VIP"}'
+    return f"Invalid condition ({error}). Write for example {example}. {_KNOWN_NAMES}"
 
 
 def _find_problem(node: object) -> str:
@@ -129,7 +130,7 @@ def _explain_time(name: str, field: str, value: object) -> str:
 
 
 def _quote(name: str) -> str:
-    """Return a name that looks like code for a message, and nothing for other text, which may be personal data."""
+    """Return a name that looks like code, and nothing for text that may be personal data."""
     return f" `{name}`" if _NAME.fullmatch(name) else ""
 
 

@@ -1,14 +1,13 @@
-"""Divide a condition into filters for the vendor and tests on records, and decide which contacts match."""
+"""Divide a condition into filters for the vendor and tests on records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from airflow_provider_contacts.conditions import AllOf, Condition, Not, get_condition_name
+from airflow_provider_contacts.conditions import AllOf, AnyOf, Condition, Not, get_condition_name
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.filters import Filters
-from airflow_provider_contacts.core.matching.normalization import normalize
 from airflow_provider_contacts.core.vendor import ConditionSupport
 from airflow_provider_contacts.errors import MalformedResponse, UnansweredCondition, UnsupportedByVendor
 
@@ -43,7 +42,7 @@ class Plan:
         return False if self.is_contradicted_by(contact) else self.evaluate_residual(contact)
 
     def evaluate_residual(self, contact: Contact) -> bool | None:
-        """Return whether the record confirms what the vendor's filters do not answer, or None if it does not report it."""
+        """Return whether the record confirms the residual conditions, or None if it is unknown."""
         values = [part.evaluate(contact) for part in self.residual]
         if False in values:
             return False
@@ -74,7 +73,7 @@ class Selection:
         return contacts
 
     def test(self, contact: Contact) -> bool | None:
-        """Test a contact, count the result, and return whether it matches, or None if its record does not report it."""
+        """Test a contact, count the result, and return whether it matches, or None if unknown."""
         self.evaluated += 1
         if self._plan.is_contradicted_by(contact):
             self.contradicted += 1
@@ -152,7 +151,7 @@ def plan_condition(
 def _find_filters(
     simple: Condition, wanted: bool, support: ConditionSupport | None, given: Filters
 ) -> Filters | None:
-    """Return the filters for a condition, or None if there are none or they conflict with the given ones."""
+    """Return the filters for a condition, or None without any, or if they conflict with others."""
     filters = support.to_filters(simple, wanted) if support else None
     if filters is None or any(given.get(name, value) != value for name, value in filters.items()):
         return None
@@ -209,3 +208,32 @@ def _require_support(
 def _names(parts: Iterable[Condition]) -> str:
     names = dict.fromkeys(get_condition_name(simple) for part in parts for simple in part.simple_conditions())
     return ", ".join(f"`{name}`" for name in names)
+
+
+def normalize(condition: Condition) -> Condition:
+    """Return an equivalent condition, flat, with ``not`` only around simple conditions.
+
+    The rules hold for three values: if a condition is unknown, its normalized form is unknown too.
+    """
+    return _normalize(condition, negated=False)
+
+
+def _normalize(condition: Condition, *, negated: bool) -> Condition:
+    if isinstance(condition, Not):
+        return _normalize(condition.of, negated=not negated)
+    if not isinstance(condition, AllOf | AnyOf):
+        return Not(condition) if negated else condition
+    is_all = isinstance(condition, AllOf) is not negated
+    combinator = AllOf if is_all else AnyOf
+    parts: dict[Condition, None] = {}
+    for part in condition.of:
+        parts.update(dict.fromkeys(_parts(_normalize(part, negated=negated), combinator)))
+    unique: tuple[Condition, ...] = tuple(parts)
+    return unique[0] if len(unique) == 1 else combinator(unique)
+
+
+def _parts(condition: Condition, combinator: type[AllOf | AnyOf]) -> Iterator[Condition]:
+    if isinstance(condition, combinator):
+        yield from condition.of
+    else:
+        yield condition

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_contacts.core.paging.page import Item, Page, Params, Pass
@@ -110,3 +112,34 @@ class LinkPass(CursorPass):
         """Return whether ``seen`` distinct records are all of them."""
         # A total, where there is one, proves that no link was lost.
         return not self._total_changed and self.total in (None, seen)
+
+
+class SplitPass(Pass):
+    """A pass with one cursor for each value of a filter.
+
+    The next page of a cursor cannot be requested ahead, but the pages of different cursors can.
+
+    :param param: the filter.
+    :param passes: a pass for each of its values.
+    """
+
+    def __init__(self, param: str, passes: Mapping[str, CursorPass]) -> None:
+        self._param = param
+        self._idle = deque(passes.items())
+        self._in_flight: deque[tuple[str, CursorPass]] = deque()
+
+    def next_params(self, in_flight: int) -> Params | None:
+        """Return the parameters of the next page, or None if it has to wait."""
+        if not self._idle:
+            return None
+        value, cursor = self._idle.popleft()
+        self._in_flight.append((value, cursor))
+        return {self._param: value, **(cursor.next_params(0) or {})}
+
+    def update(self, page: Page[Item], new_records: int) -> None:
+        """Process the next page. Pages arrive in the order in which they were requested."""
+        value, cursor = self._in_flight.popleft()
+        cursor.update(page, new_records)
+        if not cursor.done:
+            self._idle.append((value, cursor))
+        self.done = not self._idle and not self._in_flight

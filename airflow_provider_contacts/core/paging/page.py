@@ -35,7 +35,7 @@ class Page(Generic[Item]):
 
 
 class Pass(ABC):
-    """One run through the pages of a listing: which page comes next, and when the last one has arrived.
+    """One run through a listing: which page comes next, and when the last one has arrived.
 
     :param done: whether the last page has arrived.
     :param total: number of records in the listing, or None if the vendor does not report it.

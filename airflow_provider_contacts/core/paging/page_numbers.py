@@ -137,7 +137,8 @@ class PageNumberPass(Pass):
             self._end(is_over=True)
             return
         raise MalformedResponse(
-            f"Page {self._paging.first + index} contains only contacts of earlier pages. The vendor seems to ignore "
+            f"Page {self._paging.first + index} contains only contacts of earlier pages. The vendor seems to "
+            "ignore "
             f"`{self._paging.page_param}`. If there are no more contacts, set another page_size."
         )
 

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from airflow_provider_contacts.core.paging.cursors import CursorPass, LinkPass
+from airflow_provider_contacts.core.paging.cursors import CursorPass, LinkPass, SplitPass
 from airflow_provider_contacts.core.paging.page import Page, Params, Pass
 from airflow_provider_contacts.core.paging.page_numbers import PageNumberPass
-from airflow_provider_contacts.core.paging.split_pass import SplitPass
 
 __all__ = [
     "CursorPaging",
@@ -28,7 +27,7 @@ class Paging(ABC):
     """How a vendor divides a listing into pages.
 
     :param size_param: the query parameter for the page size.
-    :param max_size: the largest page that the vendor returns, or a sensible size if it documents none.
+    :param max_size: the largest page that the vendor returns, or a sensible size.
     """
 
     size_param: str
@@ -49,7 +48,7 @@ class CursorPaging(Paging):
     """Each response contains a cursor for the next page.
 
     :param cursor_param: the query parameter for the cursor.
-    :param split_param: a filter whose values can be listed separately and in parallel, or an empty string.
+    :param split_param: a filter whose values can be listed in parallel, or an empty string.
     """
 
     cursor_param: str
@@ -142,7 +141,7 @@ def split_paging(paging: Paging, filters: Mapping[str, object]) -> Paging:
     """Return paging with one cursor per value of the split filter, if it has several values.
 
     :param paging: the vendor's paging, which is returned otherwise.
-    :param filters: the filters of the listing. Paging sends those in the result's ``reserved_params``.
+    :param filters: the filters of the listing. Paging sends its ``reserved_params``.
     """
     if not isinstance(paging, CursorPaging):
         return paging

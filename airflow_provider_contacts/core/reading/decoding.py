@@ -1,4 +1,4 @@
-"""Decode page bytes into contacts: a fast path, and a tolerant one for pages with an unexpected field.
+"""Decode page bytes into contacts: a fast path, and a tolerant one for unexpected fields.
 
 A vendor declares an envelope, generic in the record, and a record. The fast path decodes a whole
 page straight into them. If contacts keep ``raw``, the page is decoded a second time, into the bytes
@@ -119,7 +119,7 @@ class PageDecoder:
         return [Contact(vendor, *to_key(record, scope), raw=raw.copy()) for record, raw in pairs]
 
     def _decode_records(self, body: bytes) -> Page[Contact]:
-        """Decode a page record by record, so that each keeps its bytes and loses only its unreadable fields."""
+        """Decode a page record by record, so that each loses only its unreadable fields."""
         try:
             page = self._unpack(self._split_decoder.decode(body), body)
         except _DECODE_ERRORS as error:

@@ -32,7 +32,7 @@ def read_pages(
     prefetch: Callable[[Params], Callable[[], Page[Contact]]],
     max_concurrency: int,
 ) -> Iterator[list[Contact]]:
-    """Yield the new contacts of each page, in order. Pages are fetched ahead where the paging allows it.
+    """Yield the new contacts of each page, in order. Pages are fetched ahead where possible.
 
     :param listing: decides which page comes next.
     :param fetch: fetches one page, in the caller's thread.
@@ -81,7 +81,7 @@ def _decode_result(future: Future[Callable[[], Page[Contact]]]) -> Page[Contact]
 
 
 def _take_params(listing: Listing, in_flight: int, max_concurrency: int) -> list[Params]:
-    """Take the parameters of every page that can be requested now. The listing counts them as requested."""
+    """Take the parameters of every page that can be requested now."""
     pages: list[Params] = []
     while in_flight + len(pages) < max_concurrency:
         if (params := listing.next_params(in_flight + len(pages))) is None:

@@ -26,7 +26,7 @@ _SCOPE = re.compile(r"[\w-]{1,64}", re.ASCII)
 def probe_connection(
     vendor: Vendor, settings: Settings, log: Log, mask_secret: Callable[[str], None]
 ) -> tuple[bool, str]:
-    """Return whether the vendor accepts the connection's credentials, and a message, which names what to fix if it does not.
+    """Return whether the vendor accepts the credentials, and a message that names what to fix.
 
     It takes at most 10 s.
     """

@@ -106,7 +106,7 @@ class ContactReader:
         )
 
     def _plan(self, filters: Filters | None, condition: Condition | None) -> tuple[dict[str, object], Plan]:
-        """Check filters and condition, and return the filters to list with, and the plan for the records."""
+        """Check filters and condition, and return the filters and the plan for the records."""
         title = self._vendor.title
         endpoint = self._vendor.contacts
         # Each source of filters is validated once, so that an error can name the source.
@@ -149,7 +149,7 @@ class ContactReader:
     def _decode(
         self, request: ListingRequest, params: Params, response: Response, stop: threading.Event
     ) -> Page[Contact]:
-        """Decode a page, in the caller's thread, which takes 10 % less CPU time than in those that fetch pages."""
+        """Decode a page in the caller's thread, which takes 10 % less CPU time than in others."""
         # If it is malformed, it is requested again.
         return self._transport.send(request.page_request(params), request.decode, stop, received=response)
 
@@ -226,7 +226,7 @@ class AsyncReading:
 
 
 class _ListingProgress:
-    """Logs the progress of a listing and, at its end, what a reader of the log has to know about it."""
+    """Logs the progress of a listing and, at its end, what a reader of the log has to know."""
 
     def __init__(self, transport: Transport, request: ListingRequest) -> None:
         self._title = transport.vendor.title

@@ -82,7 +82,7 @@ class Updater:
         return cls(transport, change)
 
     def update(self, target: Target, stop: threading.Event | None = None) -> Contact | None:
-        """Change one contact and return the updated contact, or None if the vendor does not return it.
+        """Change one contact and return it, or None if the vendor does not return it.
 
         :param stop: cancels pending retries when it is set.
         """
@@ -199,7 +199,7 @@ def _record_late(
 def _batches(
     targets: Sequence[Target], updaters: Mapping[Change, Updater], finished: set[int]
 ) -> list[list[int]]:
-    """Divide the remaining targets into batches with the same change, each as large as one request may be."""
+    """Divide the remaining targets into batches of one change, as large as requests may be."""
     indexes: dict[Change, list[int]] = {change: [] for change in updaters}
     for index, target in enumerate(targets):
         if index not in finished:
@@ -222,7 +222,7 @@ class _Failures:
     fatal: list[ContactsError] = field(default_factory=list)
 
     def handle(self, batch: list[int], error: BaseException) -> list[list[int]]:
-        """Record a failed request, and return what to try instead: the contacts of a rejected batch, one by one."""
+        """Record a failed request, and return what to try instead: a rejected batch, one by one."""
         if not isinstance(error, Exception):
             raise error
         error = wrap_unexpected(error)

@@ -58,7 +58,7 @@ def change_of(target: Target) -> Change:
 
 
 def digest_targets(scope: str, targets: Iterable[Target]) -> str:
-    """Return a digest of an update: of the connection, the contacts in any order, and their changes.
+    """Return a digest of an update: connection, contacts in any order, and their changes.
 
     :param scope: identifies the connection.
     """
@@ -70,7 +70,7 @@ def digest_targets(scope: str, targets: Iterable[Target]) -> str:
 
 
 def describe_changes(targets: Sequence[Target]) -> list[str]:
-    """Return the changes to make as text, the most frequent first; with their counts if there are several."""
+    """Return the changes as text, the most frequent first; with counts if there are several."""
     counts = Counter(str(target.change) for target in targets)
     shown = [
         change if len(counts) == 1 else f"{change} ({count})"

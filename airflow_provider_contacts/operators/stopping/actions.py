@@ -18,9 +18,8 @@ from airflow_provider_contacts.core.changes import (
     parse_stage_change,
     parse_tag_change,
 )
-from airflow_provider_contacts.core.validation import is_int, list_names
+from airflow_provider_contacts.core.validation import TableLocation, is_int, list_names
 from airflow_provider_contacts.core.vendor import Vendor
-from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 
 # The reason of suppressions that the action `suppress` adds.
@@ -38,7 +37,10 @@ _EXAMPLES = {
     "notes": '{"notes": {}}',
     "stage": '{"stage": "Lost"}',
 }
-_EXPECTED = 'Write "default", "manual", "suppress", or one change, such as {"stage": "Lost"} or {"add_tags": ["Replied elsewhere"]}.'
+_EXPECTED = (
+    'Write "default", "manual", "suppress", or one change, such as {"stage": "Lost"} or '
+    '{"add_tags": ["Replied elsewhere"]}.'
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -7,21 +7,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.core.updates.run import Journal
 from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.connecting import transaction
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.errors import ContactsError
 
-if TYPE_CHECKING:
-    import sqlalchemy as sa
-
 
 @dataclass(slots=True, repr=False)
 class StopJournal:
-    """Records the contacts of one connection that were stopped, so that no later run stops them again in the same way.
+    """Records the contacts that were stopped, so that no later run stops them again.
 
     :param stops: the table of stops.
     :param targets: the contacts that may be updated.
@@ -71,15 +68,13 @@ class StopJournal:
             {**target.reference(self.vendor), **common, "stop_key": self._compute_key(target)}
             for target in targets
         ]
-        problem = f"The stopped contacts could not be recorded in the table {self.stops.name!r}, so no more contacts are updated"
-        with database_errors(problem):
+        problem = f"The stopped contacts could not be recorded in the table {self.stops.name!r}"
+        with database_errors(f"{problem}, so no more contacts are updated"):
             _insert_new(self.engine, self.stops, rows)
 
 
 def _insert_new(engine: sa.Engine, stops: sa.Table, rows: list[dict[str, object]]) -> None:
     """Insert rows, except those that another task has inserted at the same moment."""
-    import sqlalchemy as sa
-
     if not rows:
         return
     try:
@@ -91,8 +86,6 @@ def _insert_new(engine: sa.Engine, stops: sa.Table, rows: list[dict[str, object]
 
 
 def _insert_if_new(engine: sa.Engine, stops: sa.Table, row: dict[str, object]) -> None:
-    import sqlalchemy as sa
-
     try:
         with transaction(engine) as connection:
             connection.execute(stops.insert(), [row])

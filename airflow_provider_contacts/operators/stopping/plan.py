@@ -169,14 +169,14 @@ def _plan_connection(
 
 
 def _has_opted_out(target: Target, vendor: Vendor) -> bool:
-    """Return whether a contact is in the stage of those who have opted out, which no milder stage must replace."""
+    """Return whether a contact is in the opt-out stage, which no milder stage must replace."""
     stage = vendor.updates.opt_out_stage.casefold()
     is_stage = bool(stage) and isinstance(target.change, StageChange)
     return is_stage and str(target.fields.get("stage") or "").casefold() == stage
 
 
 def _is_allowed_for_suppressed(change: Change, vendor: Vendor) -> bool:
-    """Return whether a change may be made to suppressed contacts. An author's own action is not trusted."""
+    """Return whether suppressed contacts may get a change. An author's action is not trusted."""
     updates = vendor.updates
     is_default = updates.default_stop is not None and digest_of(change) == digest_of(updates.default_stop)
     return is_default or updates.only_stops_outreach(change)

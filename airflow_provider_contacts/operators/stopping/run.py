@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_contacts.contact import Reference, ReferenceKey, key_of
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.updates.targets import Target
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_write_permission
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest, UnsupportedByVendor
@@ -22,7 +23,6 @@ from airflow_provider_contacts.operators.updating.arguments import WriteOptions
 from airflow_provider_contacts.operators.updating.attempt import Attempt
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
     from airflow.sdk import Context
 
 OUTCOMES = ("updated", "unchanged", "suppressed", "failed", "would_update", "manual", "removed")
@@ -50,7 +50,7 @@ class ConnectionRun:
         self.causes = causes
 
     def create_updaters(self) -> None:
-        """Ask the vendor what has to be known for the change. A vendor that cannot be reached is noted.
+        """Ask the vendor what the change needs. A vendor that cannot be reached is noted.
 
         :raises ContactsError: if the action is invalid.
         """
@@ -222,11 +222,11 @@ class StopRun:
         failing = [connection for connection in self._connections if connection.errors]
         if not failing:
             return
-        outcome = (
-            f"{failed} contacts could not be checked."
-            if self._options.preview
-            else f"{failed} contacts could not be stopped; {updated} were updated. A retry continues with the rest."
-        )
+        outcome = "could not be checked."
+        if not self._options.preview:
+            outcome = f"could not be stopped; {updated} were updated. A retry continues with the rest."
         causes = " ".join(f"{connection.attempt}: {connection.causes}" for connection in failing)
         errors = [error for connection in failing for error in connection.errors]
-        raise ContactsError(f"{outcome} {causes}", transient=any(not error.permanent for error in errors))
+        raise ContactsError(
+            f"{failed} contacts {outcome} {causes}", transient=any(not error.permanent for error in errors)
+        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from airflow_provider_contacts.contact import ContactKey
 from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.operators.stopping.actions import SUPPRESSION_REASON
 from airflow_provider_contacts.operators.updating.plan import find_suppressed
 from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, Safeguards

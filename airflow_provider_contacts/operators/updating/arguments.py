@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Literal
 
 from airflow_provider_contacts.core.validation import (
+    TableLocation,
     is_empty_text,
     parse_bool,
     parse_int,
@@ -15,7 +16,6 @@ from airflow_provider_contacts.core.validation import (
     parse_optional_table,
     parse_optional_text,
 )
-from airflow_provider_contacts.databases.tables import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.arguments import argument
 from airflow_provider_contacts.safeguards.configuration import (

@@ -1,4 +1,4 @@
-"""One attempt of a task to change contacts through one connection: planned, previewed or approved, written and recorded."""
+"""One attempt of a task to change contacts through one connection."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Attempt:
         return outcome, progress
 
     def list_failures(self, outcome: Outcome) -> ReferenceList:
-        """Return the references of the contacts that failed, each with its ``error``, and log the first of them."""
+        """Return the references that failed, each with its ``error``, and log the first of them."""
         vendor = self.hook.vendor.name
         failed: ReferenceList = [
             {**self.plan.pending[index].reference(vendor), "error": f"{type(error).__name__}: {error}"}

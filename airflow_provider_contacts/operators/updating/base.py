@@ -123,7 +123,7 @@ class BaseWriteOperator(RetryPolicyOperator):
         options: WriteOptions,
         answer: ApprovalAnswer | None,
     ) -> str | None:
-        """Return who approved the changes, or None if no one has to. Without an approval, let the task wait for one.
+        """Return who approved the changes, or None if no one has to, or let the task wait.
 
         :param attempts: what is approved, together.
         :param answer: the answer that resumed the task, or None.
@@ -143,7 +143,7 @@ class BaseWriteOperator(RetryPolicyOperator):
 
 
 class BaseUpdateOperator(BaseWriteOperator):
-    """Change many contacts of one connection. See :class:`BaseWriteOperator` for the arguments that are not listed here.
+    """Change contacts of one connection. See :class:`BaseWriteOperator` for the rest.
 
     Contacts that are already up to date cost no request, and duplicates are updated once. Updates
     are idempotent, so sending one twice is harmless. On Airflow 3.3 a retry continues where the
@@ -170,7 +170,7 @@ class BaseUpdateOperator(BaseWriteOperator):
         self.contacts_conn_id = contacts_conn_id
 
     def reads_change_from_arguments(self) -> bool:
-        """Return whether to read the change from the arguments, not from the rows of ``contacts``."""
+        """Return whether the change is in the arguments, not in the rows of ``contacts``."""
         return self.has_change() or not isinstance(self.contacts, ContactSource)
 
     def has_change(self) -> bool:
@@ -182,7 +182,7 @@ class BaseUpdateOperator(BaseWriteOperator):
         raise NotImplementedError
 
     def parse_row_change(self, row: Mapping[str, object]) -> Change:
-        """Validate the columns of a query that contain a contact's change, and return the change."""
+        """Validate the columns of a row that contain the change, and return it."""
         raise NotImplementedError
 
     def run_attempt(self, context: Context, answer: ApprovalAnswer | None) -> dict[str, ReferenceList]:

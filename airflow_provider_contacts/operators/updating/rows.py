@@ -35,7 +35,7 @@ class ChangeArguments(Protocol):
 
 
 def read_targets(contacts: object, arguments: ChangeArguments, vendor: Vendor) -> tuple[list[Target], int]:
-    """Return the contacts to update with their changes, each once, and how many duplicates were dropped.
+    """Return the contacts to update, each once, and how many duplicates were dropped.
 
     :param contacts: ids, references or contacts, or a query or file.
     :raises InvalidRequest: if an item or its change is invalid; the message gives its position.

@@ -1,1 +1,1 @@
-"""One module per vendor, each with a ``SANDBOX_VENDOR``. Adding a module is enough to serve a vendor."""
+"""One module per vendor, each with a ``SANDBOX_VENDOR``, by which it is served."""

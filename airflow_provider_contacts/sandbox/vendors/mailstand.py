@@ -118,7 +118,7 @@ class MailstandRow(Row):
             self.last["reply"] = sent + 200
 
     def record(self, variant: Hashable) -> dict[str, object]:
-        """Return the record as the vendor sends it; ``variant`` is the campaign of the listing, or None."""
+        """Return the record in a listing; ``variant`` is the listing's campaign, or None."""
         record = {**_fixed_fields(self.person), **self._own_fields()}
         if variant is not None:
             record.update({f"last_{event}": moment for event, moment in self.last.items()})

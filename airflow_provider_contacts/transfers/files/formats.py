@@ -118,7 +118,7 @@ FORMATS = {
 def choose_format(
     path: str, name: str | None = None, content: str = "normalized", *, include_raw: bool = True
 ) -> FileFormat:
-    """Return the format for the extension of a path, or the one with a name, and check that it can be written here.
+    """Return the format for the extension of a path, or with a name, if it can be written.
 
     :param name: an extension such as ``csv.gz``; by default the extension of ``path``.
     :param include_raw: whether normalized contacts have the column ``raw``.

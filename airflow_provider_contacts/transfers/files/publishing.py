@@ -51,7 +51,7 @@ def write_file(contacts: Iterable[Contact], path: str, file_format: FileFormat) 
 
 
 def make_absolute(path: str) -> str:
-    """Return a path that does not depend on the current folder. URLs and absolute paths stay as they are."""
+    """Return a path that does not depend on the current folder."""
     is_url = "://" in path or path.startswith(("file:", "local:"))
     return path if is_url or os.path.isabs(path) else os.path.join(os.getcwd(), path)
 

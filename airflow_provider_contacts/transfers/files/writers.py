@@ -100,7 +100,7 @@ class CsvWriter(_LineWriter):
 
 
 class ParquetWriter:
-    """Writes Parquet, with times that have a zone and lists that are lists, in groups of bounded size."""
+    """Writes Parquet, with zoned times and real lists, in groups of bounded size."""
 
     def __init__(self, file: IO[bytes], columns: Sequence[Column]) -> None:
         parquet = require_library("pyarrow.parquet", "parquet")

@@ -10,17 +10,15 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.core.batches import batched
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.dialects import create_temporary_table, drop_temporary_table
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.tables.copying import copy_rows, reject_nul, supports_copy
 from airflow_provider_contacts.transfers.tables.staging import VALUE_COLUMNS, StagedRow
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 # Rows per statement: enough that round trips no longer matter, and little memory.
 _ROWS_PER_STATEMENT = 1000
@@ -134,8 +132,6 @@ def _bind_processors(connection: sa.Connection, table: sa.Table) -> dict[str, Ca
 def _update_by_key(
     connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], now: datetime
 ) -> None:
-    import sqlalchemy as sa
-
     # Parameters must not have the names of columns.
     statement = (
         table.update()

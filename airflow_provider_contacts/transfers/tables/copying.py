@@ -6,14 +6,12 @@ import io
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_contacts.core.batches import batched
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.tables.staging import VALUE_COLUMNS, StagedRow
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 _ROWS_PER_CHUNK = 1000
 _VALUE_COLUMN_NAMES = [column.name for column in VALUE_COLUMNS]
@@ -26,8 +24,6 @@ def supports_copy(connection: sa.Connection, table: sa.Table) -> bool:
     It cannot write to a view or to a table with active row-level security, it ignores rules, and
     only the drivers psycopg and psycopg2 are known here.
     """
-    import sqlalchemy as sa
-
     if connection.dialect.name != "postgresql" or connection.dialect.driver not in ("psycopg", "psycopg2"):
         return False
     query = sa.text(
@@ -49,8 +45,6 @@ def copy_rows(
     :param times: times that all rows share, by column name.
     :raises MalformedRecord: if a value contains a NUL character; the message names the field.
     """
-    import sqlalchemy as sa
-
     preparer = connection.dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in (*_VALUE_COLUMN_NAMES, "digest", *times, "raw"))
     null = secrets.token_hex(8)  # random, so that no text of a contact equals it

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.contact import REFERENCE_FIELDS
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.dialects import lock_contacts
 from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.tables.merge import lock_id_of
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 _ROWS_PER_FETCH = 1000
 
@@ -80,8 +77,6 @@ def erase(engine: sa.Engine, table: sa.Table, rows: Iterable[tuple[str, str, str
 
 
 def _read_keys(engine: sa.Engine, table: sa.Table) -> Iterator[tuple[tuple[str, str, str], frozenset[str]]]:
-    import sqlalchemy as sa
-
     query = sa.select(*(table.c[name] for name in (*REFERENCE_FIELDS, *IDENTITY_FIELDS)))
     with engine.connect() as connection:
         result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))

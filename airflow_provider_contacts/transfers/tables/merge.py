@@ -6,16 +6,13 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.dialects import lock_contacts
 from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.transfers.tables.bulk import insert_rows, mark_removed, update_rows
 from airflow_provider_contacts.transfers.tables.removals import RemovalLimit
 from airflow_provider_contacts.transfers.tables.staging import StagedEntry, Staging
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 _ROWS_PER_FETCH = 5000
 
@@ -162,9 +159,7 @@ class Merge:
         return _Difference(account_id, new, changed, present, gone)
 
     def _load(self, connection: sa.Connection, account_id: str) -> Iterator[tuple[str, str, bool, bool]]:
-        """Yield (contact id, digest, is removed, was written by a newer run) for each row of an account."""
-        import sqlalchemy as sa
-
+        """Yield (contact id, digest, is removed, is of a newer run) for each row of an account."""
         columns = self.table.c
         is_newer = sa.or_(
             columns.changed_at >= self.read_started_at,
@@ -182,6 +177,4 @@ class Merge:
             yield from part
 
     def _belongs_to(self, account_id: str) -> sa.ColumnElement[bool]:
-        import sqlalchemy as sa
-
         return sa.and_(self.table.c.vendor == self.vendor, self.table.c.account_id == account_id)

@@ -42,7 +42,7 @@ _LINE_DECODER = msgspec.json.Decoder(_Line)
 
 
 class Staging:
-    """The contacts of a listing. Entries stay in memory, by account id and contact id; the contacts are in a file.
+    """The contacts of a listing: entries by account and contact id in memory, contacts in a file.
 
     :param file: an empty file that is open for reading and writing.
     """

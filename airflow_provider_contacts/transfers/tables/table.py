@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airflow_provider_contacts.contact import REFERENCE_FIELDS
+from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.dialects import build_column_types
 from airflow_provider_contacts.databases.tables import DIGEST_LENGTH, build_table
 from airflow_provider_contacts.transfers.columns import COLUMNS
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 # The columns that a table has in addition to the contact's own.
 BOOKKEEPING_COLUMNS = ("digest", "first_seen_at", "changed_at", "removed_at")
@@ -22,8 +18,6 @@ def define_table(name: object) -> sa.Table:
     :param name: ``table`` or ``schema.table``.
     :raises InvalidRequest: if the name is neither.
     """
-    import sqlalchemy as sa
-
     types = build_column_types()
     own_columns = [
         sa.Column(

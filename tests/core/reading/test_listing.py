@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.paging.styles import Page, Params
-from airflow_provider_contacts.core.reading.listing import Listing
+from airflow_provider_contacts.core.reading.listing import Listing, SeenContacts
 from airflow_provider_contacts.errors import (
     ContactsError,
     IncompleteListing,
@@ -90,8 +90,8 @@ def test_stable_contacts_are_never_lost(
 ) -> None:
     """Every contact that exists from the first request to the last is returned, or the listing fails.
 
-    A removal and an addition between the same two pages leave no trace in a total, so each change has a
-    request of its own here.
+    A removal and an addition between the same two pages leave no trace in a total, so each change
+    has a request of its own here.
     """
     there, always, requests = list(people), set(people), 0
     pending = {when: (kind, which) for when, kind, which in changes}
@@ -392,3 +392,21 @@ def test_contacts_that_cannot_be_told_apart_are_an_error() -> None:
     assert sync_read(Listing(CURSOR, 5), lambda _params: in_accounts) == [1, 1]
     counted = Page([contact(1), contact(1)], total=1)
     assert sync_read(Listing(NUMBERED, 5), lambda _params: counted) == [1]
+
+
+keys = st.tuples(
+    st.sampled_from(["", "a", "b", "a\0"]), st.sampled_from(["1", "2", "\0001", "ä", "\ud800", "12"])
+)
+
+
+@given(st.lists(st.lists(keys, max_size=6), max_size=6))
+def test_every_contact_is_new_once(pages: list[list[tuple[str, str]]]) -> None:
+    seen = SeenContacts()
+    expected: set[tuple[str, str]] = set()
+    for page in pages:
+        contacts = [Contact("v", *key) for key in page]
+        distinct = list(dict.fromkeys(key for key in page if key not in expected))
+        new = seen.add(contacts)
+        assert [(contact.account_id, contact.contact_id) for contact in new] == distinct
+        expected.update(distinct)
+        assert len(seen) == len(expected)

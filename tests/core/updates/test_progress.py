@@ -54,7 +54,8 @@ def test_progress_of_another_update_does_not_count() -> None:
         store = Store()
         Progress(store, "scope", targets(5), LOG).add([0, 1])
         assert Progress(store, scope, others, LOG).done == []
-        # The progress of the first update is deleted too, so that it cannot be taken for the other's.
+        # The progress of the first update is deleted too, so that it cannot be taken for the
+        # other's.
         assert Progress(store, "scope", targets(5), LOG).done == []
 
 

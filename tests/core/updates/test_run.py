@@ -167,7 +167,8 @@ def test_an_outage_ends_the_update(
         return Reply(status=503, wait=wait_until_written)
 
     def wait_until_written() -> None:
-        # Otherwise failures may arrive before the last of the three successes, and do not count as a row.
+        # Otherwise failures may arrive before the last of the three successes, and do not count as
+        # a row.
         while Progress(store, "c", TARGETS, LOG).done != [0, 1, 2]:
             time.sleep(0.01)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError, VendorUnavailable
 from airflow_provider_contacts.operators.stopping.journal import StopJournal
 from airflow_provider_contacts.people.tables import define_stops_table, open_people_tables

@@ -124,7 +124,8 @@ def test_an_outcome_that_cannot_be_recorded_ends_the_run(
     sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
 ) -> None:
     database.run(
-        "ALTER TABLE contact_people_stops ADD COLUMN required INTEGER DEFAULT NULL CHECK (required IS NOT NULL)"
+        "ALTER TABLE contact_people_stops ADD COLUMN required INTEGER DEFAULT NULL CHECK (required IS NOT "
+        "NULL)"
     )
     sandbox.connect("mailstand", extra={"max_concurrency": 1})
     with pytest.raises(

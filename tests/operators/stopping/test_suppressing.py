@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.stopping.suppressing import StopSuppressions
 from airflow_provider_contacts.safeguards.configuration import Safeguards

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.arguments import list_arguments, parse_arguments
 from airflow_provider_contacts.operators.updates import UpdateContactTagsOperator

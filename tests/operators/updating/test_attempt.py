@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_contacts.core.changes import parse_tag_change
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.databases.tables import TableLocation
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.arguments import parse_arguments
@@ -95,7 +95,8 @@ def test_plan_is_logged_and_described(attempt: Attempt, caplog: pytest.LogCaptur
     caplog.set_level("INFO")
     attempt.log_plan(duplicates=2)
     assert (
-        "TalkToHumans, connection 'talktohumans_default': 6 contacts to update (add 'New'), 0 unchanged, 1 suppressed, "
+        "TalkToHumans, connection 'talktohumans_default': 6 contacts to update (add 'New'), 0 unchanged, 1 "
+        "suppressed, "
         "2 duplicates."
     ) in caplog.text
     section = attempt.describe()

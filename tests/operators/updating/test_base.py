@@ -619,7 +619,8 @@ CHANGES: dict[str, tuple[type[BaseUpdateOperator], dict[str, str]]] = {
 
 
 _indexes = st.integers(0, 11)
-# Which contact is suppressed, or allowed again; everywhere, at this vendor or at another one; by all keys or by its reference.
+# Which contact is suppressed, or allowed again; everywhere, at this vendor or at another one; by
+# all keys or by its reference.
 _steps = st.tuples(_indexes, st.booleans(), st.sampled_from(["all", "this", "thoughtly"]), st.booleans())
 _attempts = st.tuples(st.lists(_steps, max_size=6), st.lists(st.sampled_from([400, 500, 429]), max_size=3))
 

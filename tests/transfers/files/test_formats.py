@@ -120,7 +120,8 @@ def test_text_survives_every_format(texts: list[str]) -> None:
                 for field in ("name", "account_id"):
                     text = row[field]
                     original = expected[field] or ""
-                    # An apostrophe precedes what a spreadsheet would run, also after a separator inside the cell.
+                    # An apostrophe precedes what a spreadsheet would run, also after a separator
+                    # inside the cell.
                     inside = re.sub(r"(?<=[;\t\r\n])'", "", text)
                     assert text in (original, f"'{original}") or inside in (original, f"'{original}")
                 assert json.loads(row["tags"]) == [texts[2]]

@@ -16,7 +16,8 @@ from airflow_provider_contacts.transfers.tables.table import define_table
 from tests.conftest import Sandbox
 from tests.database import Database, counts, load
 
-# What PostgreSQL makes of an escaped character: https://www.postgresql.org/docs/current/sql-copy.html
+# What PostgreSQL makes of an escaped character:
+# https://www.postgresql.org/docs/current/sql-copy.html
 UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 NULL = "marker"
 

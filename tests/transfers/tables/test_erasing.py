@@ -67,7 +67,8 @@ def test_rows_that_share_a_key_are_reported(sandbox: Sandbox, database: Database
     for row, email in zip(rows, ("ada@example.com", "eve@example.com", "bob@example.com"), strict=True):
         phone = "+12015550101" if email != "bob@example.com" else "+12015550102"
         database.run(
-            f"UPDATE contacts SET email = '{email}', phone = '{phone}' WHERE contact_id = '{row['contact_id']}'"
+            f"UPDATE contacts SET email = '{email}', phone = '{phone}' WHERE contact_id = "
+            f"'{row['contact_id']}'"
         )
     person = find(database, "email:ada@example.com")
     assert [key[2] for key in person.rows] == [rows[0]["contact_id"]]

@@ -24,7 +24,8 @@ from tests.database import Database, counts, load
 from tests.scripted import Reply, ScriptedServer
 from tests.vendors import CASES, VENDORS
 
-# Runs the task in child processes, of which each is killed at a later line of what happens in the transaction.
+# Runs the task in child processes, of which each is killed at a later line of what happens in the
+# transaction.
 KILLED = """
 import os, signal, sys
 from airflow_provider_contacts.databases import dialects
@@ -152,7 +153,8 @@ def test_contacts_without_an_account_are_never_marked(
     mine = {**case.record(2), "organizationId": "o"}
     scripted.respond = lambda request: Reply(body=case.page(case.record(1), mine, {**mine, "_id": "3"}))
     load(database, contacts_conn_id="odd", mark_removed=True)
-    # The account of one contact is no longer reported, and the contact without an account is not listed.
+    # The account of one contact is no longer reported, and the contact without an account is not
+    # listed.
     scripted.respond = lambda request: Reply(body=case.page(case.record(2), {**mine, "_id": "3"}))
     assert load(database, contacts_conn_id="odd", mark_removed=True)["removed"] == 0
 
@@ -185,8 +187,8 @@ def test_times_in_columns_without_a_zone(sandbox: Sandbox, database: Database) -
         f"{one.name} {text if one.name in REFERENCE_FIELDS else kinds[one.kind]}" for one in COLUMNS
     )
     database.run(
-        f"CREATE TABLE contacts ({columns}, digest TEXT, first_seen_at {time}, changed_at {time}, removed_at {time}) "
-        + ("CHARSET utf8mb4" if database.kind == "mysql" else ""),
+        f"CREATE TABLE contacts ({columns}, digest TEXT, first_seen_at {time}, changed_at {time}, removed_at "
+        f"{time}) " + ("CHARSET utf8mb4" if database.kind == "mysql" else ""),
         "CREATE UNIQUE INDEX one ON contacts (vendor, account_id, contact_id)",
     )
     if database.kind == "postgresql":
