@@ -216,12 +216,11 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "How many requests "
-                        "one process may "
-                        "send per minute. "
-                        "Default: the limit "
-                        "that the vendor "
-                        "publishes.",
+                        "description": "How many requests a "
+                        "process may send "
+                        "per minute. "
+                        "Default: the "
+                        "published limit.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "max_concurrency": {
@@ -287,12 +286,11 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "How many requests "
-                        "one process may "
-                        "send per minute. "
-                        "Default: the limit "
-                        "that the vendor "
-                        "publishes.",
+                        "description": "How many requests a "
+                        "process may send "
+                        "per minute. "
+                        "Default: the "
+                        "published limit.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "max_concurrency": {
@@ -368,12 +366,11 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "How many requests "
-                        "one process may "
-                        "send per minute. "
-                        "Default: the limit "
-                        "that the vendor "
-                        "publishes.",
+                        "description": "How many requests a "
+                        "process may send "
+                        "per minute. "
+                        "Default: the "
+                        "published limit.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "max_concurrency": {
@@ -440,12 +437,11 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_minute": {
                         "label": "Requests per minute",
-                        "description": "How many requests "
-                        "one process may "
-                        "send per minute. "
-                        "Default: the limit "
-                        "that the vendor "
-                        "publishes.",
+                        "description": "How many requests a "
+                        "process may send "
+                        "per minute. "
+                        "Default: the "
+                        "published limit.",
                         "schema": {"type": ["integer", "null"], "minimum": 1},
                     },
                     "max_concurrency": {

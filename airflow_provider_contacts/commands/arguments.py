@@ -49,8 +49,7 @@ def parse_reference(text: str, argument: str) -> tuple[str, str | None, str]:
     if vendor not in hook_classes() or not contact_id:
         raise InvalidRequest(
             f"{argument} must be VENDOR/CONTACT_ID or VENDOR/ACCOUNT_ID/CONTACT_ID, such as "
-            "tether/665f1c2e9b1d8a0012345678. Known vendors: "
-            f"{', '.join(hook_classes())}."
+            f"tether/665f1c2e9b1d8a0012345678. Known vendors: {', '.join(hook_classes())}."
         )
     return vendor, "/".join(account) or None, contact_id
 

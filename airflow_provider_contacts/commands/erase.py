@@ -79,9 +79,8 @@ def _print_found(person: ErasedRows) -> None:
     if person.related:
         print_note(
             f"Not erased: {count_of(len(person.related), 'other row')} with the same e-mail address, phone "
-            "number or LinkedIn profile "
-            f"as one of these: {_list(person.related)}. If one belongs to the same person, erase it with "
-            "--reference."
+            f"number or LinkedIn profile as one of these: {_list(person.related)}. If one belongs to the "
+            "same person, erase it with --reference."
         )
 
 

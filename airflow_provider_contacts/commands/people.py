@@ -45,8 +45,8 @@ def _print_summary(summary: Summary) -> None:
     total = sum(summary.people.values())
     several = sum(count for vendors, count in summary.people.items() if len(vendors) > 1)
     print(  # noqa: T201
-        f"{count_of(sum(summary.contacts.values()), 'contact')} belong to {total} people; "
-        f"{several} people have contacts at several vendors."
+        f"{count_of(sum(summary.contacts.values()), 'contact')} belong to {total} people; {several} people "
+        "have contacts at several vendors."
     )
     print_rows(
         [

@@ -39,8 +39,7 @@ def parse_time_or_duration(value: object, field: str, relation: str) -> datetime
     hint = ". Airflow renders a template only in a condition's JSON" if "{{" in str(value) else ""
     raise ValueError(
         f"`{field}` must be a time such as 2026-03-01T12:00:00Z, a date such as 2026-03-01, or a duration "
-        f"{relation} such as "
-        f"7d, 12h or 30m{hint}"
+        f"{relation} such as 7d, 12h or 30m{hint}"
     )
 
 

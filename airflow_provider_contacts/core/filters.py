@@ -82,8 +82,7 @@ def validate_filters(
     if isinstance(filters, str):
         raise InvalidRequest(
             f"{vendor}: `filters` is text, but must be a mapping of names to values. If it comes from a "
-            "template, set "
-            "render_template_as_native_obj=True on the DAG."
+            "template, set render_template_as_native_obj=True on the DAG."
         )
     if not isinstance(filters, Mapping):
         raise InvalidRequest(f"{vendor}: Filters must be a mapping of names to values.")
@@ -93,8 +92,7 @@ def validate_filters(
         if name in reserved:
             raise InvalidRequest(
                 f"{vendor}: `{name}` cannot be a filter, because the package sets it to read all pages. To "
-                "read fewer "
-                "contacts, use `limit`."
+                "read fewer contacts, use `limit`."
             )
         if name not in hints:
             hint = did_you_mean(name, hints) or f" Known filters: {', '.join(sorted(hints))}."

@@ -47,6 +47,11 @@ class Credentials:
     headers: Mapping[str, str] = field(default_factory=dict)
     login: TokenLogin | None = None
 
+    @classmethod
+    def bearer(cls, settings: Settings) -> Credentials:
+        """Return credentials whose password is a bearer token."""
+        return cls({"Authorization": f"Bearer {settings.require_password()}"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -127,8 +132,8 @@ def parse_connection(
         base_url = default_url
     else:
         raise InvalidConnection(
-            f"Connection {conn_id!r} has no Host. Enter the URL of your {vendor_title} instance in the field "
-            "Host."
+            f"Connection {conn_id!r} has no Host. Enter the URL of your {vendor_title} instance in the "
+            "field Host."
         )
     for part, value in (("login", login), ("password", password)):
         if value and any(ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in value):

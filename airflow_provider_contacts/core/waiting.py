@@ -109,8 +109,8 @@ class WaitState:
         more = len(self.missing) - len(ids)
         return (
             f"{self.matching} of {len(self.contacts)} contacts match, {self.min_count} required; no match "
-            "yet, or not reported "
-            f"by the vendor: {', '.join(ids) or 'none'}{f' and {more} more' if more else ''}"
+            "yet, or not reported by the vendor: "
+            f"{', '.join(ids) or 'none'}{f' and {more} more' if more else ''}"
         )
 
 

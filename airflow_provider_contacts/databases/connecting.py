@@ -120,8 +120,7 @@ def _missing_provider(conn_id: str, conn_type: str) -> InvalidRequest:
     advice = f": pip install apache-airflow-providers-{name}" if name else "."
     return InvalidRequest(
         f"Connection {conn_id!r} has the type {conn_type!r}, which no installed provider supports. If it is "
-        "a database, "
-        f"install its provider{advice}"
+        f"a database, install its provider{advice}"
     )
 
 

@@ -33,8 +33,7 @@ def require_tested(dialect: str, *, allow_untested: bool) -> None:
     if dialect not in TESTED_DIALECTS and not allow_untested:
         raise InvalidRequest(
             f"Writing to the database {dialect!r} is not tested. SQLite, PostgreSQL, MySQL and MariaDB are. "
-            "Set "
-            "allow_untested_dialect=True to try it nevertheless."
+            "Set allow_untested_dialect=True to try it nevertheless."
         )
 
 
@@ -145,8 +144,7 @@ def lock_contacts(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterato
         if connection.scalar(sa.select(sa.func.get_lock(name, _LOCK_TIMEOUT_SECONDS))) != 1:
             raise ContactsError(
                 f"Timed out after {_LOCK_TIMEOUT_SECONDS} s waiting for another task that writes the same "
-                "contacts. Nothing "
-                "was written. Retry later, or check for a hanging task or transaction.",
+                "contacts. Nothing was written. Retry later, or check for a hanging task or transaction.",
                 transient=True,
             )
     yield

@@ -83,9 +83,7 @@ class MailstandFilters(TypedDict, total=False):
     search: Annotated[str, FilterHelp("Contacts whose e-mail address contains this text.", "example.com")]
     stage: Annotated[Stage, FilterHelp("Contacts in this stage.", "Interested")]
     has_opened: Annotated[bool, FilterHelp("Contacts who have opened an e-mail, or have not.", "true")]
-    has_clicked: Annotated[
-        bool, FilterHelp("Contacts who have clicked a link in an e-mail, or have not.", "true")
-    ]
+    has_clicked: Annotated[bool, FilterHelp("Contacts who have clicked a link, or have not.", "true")]
     has_replied: Annotated[bool, FilterHelp("Contacts who have replied to an e-mail, or have not.", "true")]
     has_bounced: Annotated[bool, FilterHelp("Contacts with an e-mail that bounced, or without one.", "false")]
 
@@ -130,10 +128,6 @@ class _Envelope(Envelope, Generic[R], kw_only=True):
     data: list[R]
     total_found: int | None = None
     total_pages: int | None = None
-
-
-def _unpack(envelope: _Envelope[R]) -> Page[R]:
-    return Page(envelope.data, total=envelope.total_found, page_count=envelope.total_pages)
 
 
 def _to_contact(record: _Record, scope: ListingScope, raw: RawJson) -> Contact:
@@ -202,8 +196,7 @@ def _with_events(
 
 def _stage_filters(name: str) -> Filters:
     names = {stage.casefold(): stage for stage in get_args(Stage)}
-    stage = names.get(name.casefold())
-    if stage is None:
+    if (stage := names.get(name.casefold())) is None:
         raise errors.InvalidRequest(
             f"Mailstand has no such stage. Its stages are {', '.join(names.values())}."
         )
@@ -212,11 +205,6 @@ def _stage_filters(name: str) -> Filters:
 
 def _check_stage_name(name: str) -> None:
     _stage_filters(name)  # a misspelled stage must not match everyone
-
-
-def _reply_filters(condition: Condition, wanted: bool) -> Filters | None:
-    assert isinstance(condition, Replied)
-    return {"has_replied": wanted} if wanted or condition.since is None else None
 
 
 def _event_support(name: str) -> ConditionSupport:
@@ -239,14 +227,9 @@ def _default_filters(filters: Filters, settings: Settings) -> Filters:
     if not workspace:
         raise errors.InvalidConnection(
             "Mailstand lists the contacts of one workspace. Enter it in the field Workspace (`workspace` in "
-            "Extra) of "
-            f"connection {settings.conn_id!r}, or set the filter `workspace`."
+            f"Extra) of connection {settings.conn_id!r}, or set the filter `workspace`."
         )
     return {"workspace": workspace}
-
-
-def _probe(settings: Settings) -> Request | None:
-    return None if settings.option("workspace") else Request("GET", "/workspaces")
 
 
 def _list_workspaces() -> Flow[list[str]]:
@@ -303,13 +286,15 @@ MAILSTAND = Vendor(
         paging=PageNumberPaging(size_param="display", max_size=2000, page_param="page"),
         envelope=_Envelope,
         record=_Record,
-        unpack=_unpack,
+        unpack=lambda body: Page(body.data, total=body.total_found, page_count=body.total_pages),
         to_contact=_to_contact,
         key_record=_Key,
         conditions={
             # Only a listing with `campaign` is guaranteed to contain the times of events.
             "replied": ConditionSupport(
-                to_filters=_reply_filters,
+                to_filters=lambda condition, wanted: (
+                    {"has_replied": wanted} if wanted or not _has_time(condition) else None
+                ),
                 record_filter="campaign",
                 is_exact=lambda condition: not _has_time(condition),
             ),
@@ -334,7 +319,7 @@ MAILSTAND = Vendor(
         opt_out_stage=_OPT_OUT_STAGE,
     ),
     rates=((100, 15.0),),
-    probe=_probe,
+    probe=lambda settings: None if settings.option("workspace") else Request("GET", "/workspaces"),
     scope_field="field Workspace (`workspace` in Extra)",
     list_scopes=_list_workspaces,
     error_format=ErrorFormat(status_key="statusCode"),

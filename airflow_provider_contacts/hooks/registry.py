@@ -136,8 +136,7 @@ def require_record_support(condition: Condition, vendor_names: set[str]) -> None
             if vendors[vendor_name] not in able:
                 raise UnsupportedByVendor(
                     f"{vendors[vendor_name].title} records do not report the condition `{name}`. Vendors "
-                    "whose records "
-                    f"do: {_titles(able)}.",
+                    f"whose records do: {_titles(able)}.",
                     condition=name,
                 )
 
@@ -152,8 +151,7 @@ def explain_record_filters(condition: Condition, vendor_names: set[str]) -> str:
             if support is not None and support.record_filter:
                 sentences.append(
                     f" {vendor.title} records report the condition `{name}` only in a listing with the "
-                    "filter "
-                    f"`{support.record_filter}`."
+                    f"filter `{support.record_filter}`."
                 )
     return "".join(dict.fromkeys(sentences))
 

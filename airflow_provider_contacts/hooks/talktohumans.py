@@ -10,14 +10,14 @@ import msgspec
 
 from airflow_provider_contacts.conditions import Condition, InvitationPending, Replied
 from airflow_provider_contacts.contact import Contact
-from airflow_provider_contacts.core.changes import NotesChange, Tag, TagChange
+from airflow_provider_contacts.core.changes import Tag, TagChange
 from airflow_provider_contacts.core.coerce import utc
 from airflow_provider_contacts.core.connection_form import ConnectionForm
-from airflow_provider_contacts.core.filters import FilterHelp, Filters
+from airflow_provider_contacts.core.filters import FilterHelp
 from airflow_provider_contacts.core.paging.styles import CursorPaging, Page
 from airflow_provider_contacts.core.reading.decoding import Envelope, RawJson, convert_leniently
 from airflow_provider_contacts.core.request import Flow, Request
-from airflow_provider_contacts.core.settings import Credentials, Settings
+from airflow_provider_contacts.core.settings import Credentials
 from airflow_provider_contacts.core.vendor import (
     ConditionSupport,
     ListEndpoint,
@@ -144,11 +144,6 @@ class _Envelope(Envelope, Generic[R], kw_only=True):
     data: _Data[R]
 
 
-def _unpack(envelope: _Envelope[R]) -> Page[R]:
-    data = envelope.data
-    return Page(data.contacts, has_more=data.pagination.has_more, next_cursor=data.pagination.next_cursor)
-
-
 def _to_key(record: _Key, _scope: ListingScope) -> tuple[str, str]:
     return record.account.account_id if record.account else "", record.contact_id
 
@@ -162,18 +157,13 @@ def _replied(sequence: _Sequence | None) -> bool | None:
     return None if sequence.stop_if_person_replies is False else False
 
 
-def _unknown_fields(record: _Record) -> tuple[str, ...]:
-    invitation = record.connection_invitation
-    has_no_state = invitation is msgspec.UNSET or (invitation and not invitation.invite_state)
-    return (
-        *(("tags",) if record.tags is msgspec.UNSET else ()),
-        *(("invitation_state",) if has_no_state else ()),
-    )
-
-
 def _to_contact(record: _Record, _scope: ListingScope, raw: RawJson) -> Contact:
     invitation = record.connection_invitation or None
     sequence = record.sequence
+    has_no_state = record.connection_invitation is msgspec.UNSET or (
+        invitation is not None and not invitation.invite_state
+    )
+    unknown_fields = ("tags",) if record.tags is msgspec.UNSET else ()
     places = record.locations
     place = next((place for place in places if place.is_primary), places[0]) if places else None
     return Contact(
@@ -195,7 +185,7 @@ def _to_contact(record: _Record, _scope: ListingScope, raw: RawJson) -> Contact:
         replied=_replied(sequence),
         last_interaction_at=utc(record.last_interaction_at),
         url=record.app_url or None,
-        unknown_fields=_unknown_fields(record),
+        unknown_fields=(*unknown_fields, "invitation_state") if has_no_state else unknown_fields,
         invitation_type=(invitation and invitation.invite_type) or None,
         raw=raw,
     )
@@ -206,32 +196,16 @@ def _explain_unsupported_replied(condition: Condition) -> str:
         return ""
     return (
         "TalkToHumans does not report when a contact has replied, only when the last interaction was, which "
-        "may be a "
-        "message of yours. Leave `since` out, or set `interaction_counts` to accept any interaction after it."
+        "may be a message of yours. Leave `since` out, or set `interaction_counts` to accept that."
     )
-
-
-def _invitation_filters(_condition: Condition, wanted: bool) -> Filters | None:
-    return {"invitation_status": "pending"} if wanted else None
-
-
-def _has_no_arguments(condition: Condition) -> bool:
-    return condition == InvitationPending()
-
-
-def _credentials(settings: Settings) -> Credentials:
-    return Credentials({"Authorization": f"Bearer {settings.require_password()}"})
 
 
 # https://talktohumans.app/docs/developers/contacts/update-contact
 def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Flow[Contact]:
     if change.replace is None:
-        tags: dict[str, object] = {}
-        if change.add:
-            tags["add"] = _tag_objects(change.add)
-        if change.remove:
-            tags["remove"] = list(change.remove)
-        return (yield from _update(contact_id, account_id, {"tags": tags}))
+        tags = {"add": _tag_objects(change.add), "remove": list(change.remove)}
+        filled = {name: items for name, items in tags.items() if items}
+        return (yield from _update(contact_id, account_id, {"tags": filled}))
     if not change.replace:
         return (yield from _update(contact_id, account_id, {"tags": {"set": []}}))
     # The page does not show the items of `tags.set`. Adding the wanted tags and then removing the
@@ -243,18 +217,13 @@ def _update_tags(contact_id: str, account_id: str, change: TagChange) -> Flow[Co
         raise MalformedResponse(
             "The response does not contain the added tags. The other tags were not removed."
         )
-    others = [name for name in contact.tags if name not in wanted]
-    if not others:
-        return contact
-    return (yield from _update(contact_id, account_id, {"tags": {"remove": others}}))
+    if others := [name for name in contact.tags if name not in wanted]:
+        contact = yield from _update(contact_id, account_id, {"tags": {"remove": others}})
+    return contact
 
 
 def _tag_objects(tags: tuple[Tag, ...]) -> list[dict[str, str]]:
     return [{"name": name, "color": color} if color else {"name": name} for name, color in tags]
-
-
-def _update_notes(contact_id: str, account_id: str, change: NotesChange) -> Flow[Contact]:
-    return (yield from _update(contact_id, account_id, {"notes_json": change.notes}))
 
 
 def _update(contact_id: str, account_id: str, changes: Mapping[str, object]) -> Flow[Contact]:
@@ -312,21 +281,26 @@ TALKTOHUMANS = Vendor(
     base_url="https://api.talktohumans.app",
     docs_url="https://talktohumans.app/docs/developers/contacts/list-contacts",
     form=ConnectionForm(password_label="API key", password_placeholder="required"),
-    credentials=_credentials,
+    credentials=Credentials.bearer,
     contacts=ListEndpoint(
         path="/v1/contacts",
         filters=TalkToHumansFilters,
         paging=_PAGING,
         envelope=_Envelope,
         record=_Record,
-        unpack=_unpack,
+        unpack=lambda body: Page(
+            body.data.contacts,
+            has_more=body.data.pagination.has_more,
+            next_cursor=body.data.pagination.next_cursor,
+        ),
         to_contact=_to_contact,
         key_record=_Key,
         to_key=_to_key,
         conditions={
             "replied": ConditionSupport(explain_unsupported=_explain_unsupported_replied),
             "invitation_pending": ConditionSupport(
-                to_filters=_invitation_filters, is_exact=_has_no_arguments
+                to_filters=lambda _condition, wanted: {"invitation_status": "pending"} if wanted else None,
+                is_exact=lambda condition: condition == InvitationPending(),
             ),
             "connected": ConditionSupport.from_filters(
                 {"relationship_status": "connected"}, is_on_record=False
@@ -343,7 +317,7 @@ TALKTOHUMANS = Vendor(
             account_problem="A TalkToHumans account id must be a decimal id.",
         ),
         tags=_update_tags,
-        notes=_update_notes,
+        notes=lambda contact, account, change: _update(contact, account, {"notes_json": change.notes}),
         # The API cannot end a sequence.
         default_stop=TagChange(add=(("Stop outreach", None),)),
     ),
@@ -367,9 +341,8 @@ class TalkToHumansHook(ContactsHook[TalkToHumansFilters]):
     def list_accounts(self) -> list[dict[str, Any]]:
         """Return the LinkedIn accounts of the workspace, as the vendor sends them.
 
-        The API docs name ``GET /v1/accounts`` as the source of account ids but do not show its
-        response. An array at ``data.accounts`` or ``data`` is accepted, with the paging of the
-        other lists if it reports that more follow.
+        The API docs name ``GET /v1/accounts`` but not its response. An array at ``data.accounts``
+        or ``data`` is accepted, with the paging of the other lists.
 
         :return: dicts with at least ``account_id``.
         :raises MalformedResponse: if the response has no such array.

@@ -46,23 +46,17 @@ class TetherFilters(TypedDict, total=False):
     documented.
     """
 
-    search: Annotated[
-        str, FilterHelp("Contacts with this text in name, phone number or e-mail address.", "Ada")
-    ]
+    search: Annotated[str, FilterHelp("Contacts with this text in name, number or e-mail address.", "Ada")]
     source: Annotated[str, FilterHelp("Contacts from this source.", "CSV Upload")]
     leadSource: Annotated[str, FilterHelp("Contacts with this lead source.", "Website")]
     ownerFilter: Annotated[
         str,
         FilterHelp(
-            "`my`, `all`, `team`, `unassigned` or the id of a user. `all` is sent unless this or `owner` is "
-            "set.",
-            "all",
+            "`my`, `all`, `team`, `unassigned` or a user's id. Without this and `owner`: `all`.", "all"
         ),
     ]
     status: Annotated[str, FilterHelp("Contacts in the stage with this name.", "New Lead")]
-    pipelineStage: Annotated[
-        str, FilterHelp("Contacts in the stage with this id.", "665f1c2e9b1d8a0012345678")
-    ]
+    pipelineStage: Annotated[str, FilterHelp("Contacts in the stage of this id.", "665f1c2e9b1d8a0012345678")]
     pipelineId: Annotated[
         str, FilterHelp("Contacts in this pipeline; by default the connection's.", "665f1c2e9b1d8a0012345679")
     ]
@@ -71,26 +65,18 @@ class TetherFilters(TypedDict, total=False):
         FilterHelp("Contacts created in this range.", '{"start": "2026-01-01", "end": "2026-02-01"}'),
     ]
     owner: Annotated[
-        str,
-        FilterHelp(
-            "Contacts that this user created, owns or is assigned to. Overrides `ownerFilter`.",
-            "665f1c2e9b1d8a001234567a",
-        ),
+        str, FilterHelp("This user's contacts. Overrides `ownerFilter`.", "665f1c2e9b1d8a001234567a")
     ]
     assignee: Annotated[str, FilterHelp("Contacts assigned to this user.", "665f1c2e9b1d8a001234567a")]
     messageStatus: Annotated[
         str,
-        FilterHelp(
-            "Contacts whose conversation has this status. The API docs do not list the values.", "replied"
-        ),
+        FilterHelp("Contacts with a conversation of this status. The API docs list no values.", "replied"),
     ]
     lastMessageTimeRange: Annotated[
-        JsonObject,
-        FilterHelp("Contacts with their last message in these times. The API docs list no keys.", "{…}"),
+        JsonObject, FilterHelp("Contacts whose last message was then. The API docs list no keys.", "{…}")
     ]
     lastMessageDateRange: Annotated[
-        JsonObject,
-        FilterHelp("Contacts with their last message on these days. The API docs list no keys.", "{…}"),
+        JsonObject, FilterHelp("Contacts whose last message was on these days.", "{…}")
     ]
 
 
@@ -172,10 +158,10 @@ def _to_contact(record: _Record, _scope: ListingScope, raw: RawJson) -> Contact:
 
 
 def _credentials(settings: Settings) -> Credentials:
-    password = settings.require_password()
     if not settings.login:
-        return Credentials({"Authorization": f"Bearer {password}"})
-    return Credentials(login=TokenLogin("/api/auth/login", {"email": settings.login, "password": password}))
+        return Credentials.bearer(settings)
+    body = {"email": settings.login, "password": settings.require_password()}
+    return Credentials(login=TokenLogin("/api/auth/login", body))
 
 
 def _default_filters(filters: Filters, settings: Settings) -> Filters:
@@ -193,8 +179,7 @@ def _explain_gap(filters: Filters) -> str:
         return ""
     return (
         "Without a pipeline id, a Tether instance may list the contacts of its active pipeline only. Enter "
-        "it in the "
-        "field Pipeline ID of the connection, or set the filter `pipelineId`."
+        "it in the field Pipeline ID of the connection, or set the filter `pipelineId`."
     )
 
 
@@ -271,9 +256,8 @@ def _require_stage(contact: dict[str, object], stage: str) -> None:
         )
     if contact.get("pipelineStage", stage) is None:
         raise MalformedResponse(
-            "The response to the update shows that the contact has no pipeline stage any more. The contact's "
-            "pipeline "
-            "seems to lack this stage. Set the contact's stage in Tether."
+            "The response to the update shows that the contact has no pipeline stage any more. The "
+            "contact's pipeline seems to lack this stage. Set the contact's stage in Tether."
         )
 
 

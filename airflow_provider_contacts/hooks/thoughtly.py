@@ -117,8 +117,7 @@ def _team_id(settings: Settings) -> str:
     if not team_id:
         raise InvalidConnection(
             f"Connection {settings.conn_id!r} has no Team ID. Enter it in the field Team ID (login, or "
-            "`team_id` in "
-            "Extra)."
+            "`team_id` in Extra)."
         )
     if in_extra and in_extra != team_id:
         raise InvalidConnection(

@@ -160,8 +160,7 @@ def parse_arguments(
         if is_empty_argument(getattr(operator, name)):
             raise InvalidRequest(
                 f"`{name}` is set on the operator but has become empty, so nothing was written. Check its "
-                "template. To switch it off, "
-                "leave the argument out."
+                "template. To switch it off, leave the argument out."
             )
     values: dict[str, Any] = {
         name: one.parse(name, getattr(operator, name)) for name, one in list_arguments(options_class).items()

@@ -87,8 +87,7 @@ class ListContactsOperator(BaseContactsOperator):
             if len(contacts) == max_contacts:
                 raise InvalidRequest(
                     f"There are more than {max_contacts} contacts (max_xcom_contacts), too many for XCom. "
-                    "Write them "
-                    "with ContactsToObjectStorageOperator, or set `limit` or `filters`."
+                    "Write them with ContactsToObjectStorageOperator, or set `limit` or `filters`."
                 )
             contacts.append({**contact.reference()} if references_only else contact.to_dict())
             url = url or contact.url
@@ -159,8 +158,7 @@ class FilterContactsOperator(RetryPolicyOperator):
             vendors = {contact.vendor for _, contact in contacts}
             raise UnansweredCondition(
                 f"None of the {len(values)} contacts reports what the condition asks, so it is unknown "
-                "whether any of them "
-                f"matches.{registry.explain_record_filters(condition, vendors)}"
+                f"whether any of them matches.{registry.explain_record_filters(condition, vendors)}"
             )
         if not matching and skip_if_empty:
             from airflow.sdk.exceptions import AirflowSkipException

@@ -198,21 +198,18 @@ class StopOutreachOperator(BaseWriteOperator):
         if age is None:
             raise InvalidRequest(
                 f"The people in {options.people_table!r} were never resolved from contacts. Run "
-                "ResolvePeopleOperator first. Nothing "
-                "was written."
+                "ResolvePeopleOperator first. Nothing was written."
             )
         if options.max_age is not None and age > options.max_age:
             raise InvalidRequest(
                 f"Contacts in {options.contacts_table!r} changed {age} ago, and the people in "
-                f"{options.people_table!r} have not been "
-                f"resolved since; max_age is {options.max_age}. Run ResolvePeopleOperator, then retry. "
-                "Nothing was written."
+                f"{options.people_table!r} have not been resolved since; max_age is {options.max_age}. Run "
+                "ResolvePeopleOperator, then retry. Nothing was written."
             )
         if age:
             self.log.warning(
                 "Contacts in %r changed %s ago, and the people in %r have not been resolved since. Run "
-                "ResolvePeopleOperator after "
-                "every export.",
+                "ResolvePeopleOperator after every export.",
                 options.contacts_table,
                 age,
                 options.people_table,

@@ -258,10 +258,9 @@ def _find_keys(contacts: object, log: Log) -> list[list[str]]:
         keys = find_keys(fields)
         if not keys:
             raise InvalidRequest(
-                f"{where} has no e-mail address, no phone number with a country, no LinkedIn profile, and no "
-                "`vendor` with a "
-                "`contact_id`, so it could not be recognized. Nothing was written. Its fields are: "
-                f"{list_names(fields)}."
+                f"{where} has no e-mail address, no phone number with a country, no LinkedIn profile, and "
+                "no `vendor` with a `contact_id`, so it could not be recognized. Nothing was written. Its "
+                f"fields are: {list_names(fields)}."
             )
         _check_reference(fields, where)
         for name in list_unreadable_fields(fields):

@@ -26,8 +26,7 @@ REJECT = "Reject"
 _FIELD = "request"
 _FIELD_HELP = (
     "The number of the request that you approve. If the task has asked again, Airflow may still show its "
-    "first request: the "
-    "task's log has the current one, with its number."
+    "first request: the task's log has the current one, with its number."
 )
 _STATE_KEY = "contacts-approval"
 # In hexadecimal. With a shorter number, a harmless and a harmful update could be prepared to have
@@ -85,8 +84,7 @@ def parse_answer(event: Mapping[str, Any], displayed: str) -> ApprovalAnswer:
     if "error" in event or not options:
         raise ContactsError(
             "Airflow resumed the task without an answer to the approval request "
-            f"({event.get('error_type', 'unknown')}). Nothing was "
-            "written. A retry asks again.",
+            f"({event.get('error_type', 'unknown')}). Nothing was written. A retry asks again.",
             transient=True,
         )
     number = (event.get("params_input") or {}).get(_FIELD) or displayed
@@ -142,8 +140,7 @@ def require_approver(
     else:
         operator.log.warning(
             "%s approved request %s, but the contacts or their changes have changed since. Nothing was "
-            "written. Asking again, as "
-            "request %s.",
+            "written. Asking again, as request %s.",
             answer.user or "An unknown user",
             answer.number,
             request.number,
@@ -304,8 +301,7 @@ def require_known_approvers(approvers: Sequence[Mapping[str, str]], log: Log) ->
     if unknown:
         raise InvalidRequest(
             f"`approvers` contains users that Airflow does not know: {', '.join(map(repr, unknown))}. "
-            "Nothing was written. Use names of "
-            "[core] simple_auth_manager_users."
+            "Nothing was written. Use names of [core] simple_auth_manager_users."
         )
 
 

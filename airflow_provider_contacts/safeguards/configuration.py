@@ -49,8 +49,8 @@ def locate_table(argument: str, table: str, sql_conn_id: str) -> TableLocation:
     conn_id = sql_conn_id or read_option("sql_conn_id")
     if not conn_id:
         raise InvalidRequest(
-            f"`{argument}` names a table, but no database. Set `sql_conn_id`, or [{SECTION}] sql_conn_id for "
-            "the whole installation."
+            f"`{argument}` names a table, but no database. Set `sql_conn_id`, or [{SECTION}] sql_conn_id "
+            "for the whole installation."
         )
     return TableLocation(conn_id, table)
 

@@ -77,8 +77,7 @@ class SuppressionGate:
         if missing:
             self.log.warning(
                 "%d of %d references are not in the contacts table. Suppressions of their e-mail address, "
-                "phone number or LinkedIn "
-                "profile are not recognized. Export these contacts first.",
+                "phone number or LinkedIn profile are not recognized. Export these contacts first.",
                 missing,
                 len(bare),
             )

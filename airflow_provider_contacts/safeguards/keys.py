@@ -44,14 +44,12 @@ def find_secret(conn_id: str) -> str:
     if not secret:
         raise InvalidConnection(
             f"Connection {conn_id!r} has no password. It is the secret that suppressions are hashed with. "
-            "Enter a long random text "
-            "and keep it: hashes made with another secret do not match."
+            "Enter a long random text and keep it: hashes made with another secret do not match."
         )
     if len(secret) < _MIN_SECRET_LENGTH:
         raise InvalidConnection(
-            f"The password of connection {conn_id!r} is shorter than {_MIN_SECRET_LENGTH} characters. Hashes "
-            "of phone numbers could be "
-            "reversed by guessing it. Enter a long random text."
+            f"The password of connection {conn_id!r} is shorter than {_MIN_SECRET_LENGTH} characters. "
+            "Hashes of phone numbers could be reversed by guessing it. Enter a long random text."
         )
     return secret
 

@@ -188,10 +188,9 @@ class SuppressionList:
             if not is_empty:
                 raise InvalidRequest(
                     f"The suppressions in {location} were hashed with another secret than the password of "
-                    "connection "
-                    f"{secret_conn_id!r}, so suppressed contacts would not be recognized. Nothing was "
-                    "written. Restore the earlier "
-                    "password, or suppress everyone again in a new table: hashes cannot be converted."
+                    f"connection {secret_conn_id!r}, so suppressed contacts would not be recognized. "
+                    "Nothing was written. Restore the earlier password, or suppress everyone again in a new "
+                    "table: hashes cannot be converted."
                 )
             if write_check_row:
                 # Its key is constant, so that two tasks with different secrets cannot both write

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_provider_contacts.core.updates.targets import parse_targets
 from airflow_provider_contacts.core.validation import parse_int, parse_optional_int
-from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.core.waiting import WaitState
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.arguments import argument
+
+if TYPE_CHECKING:
+    from airflow_provider_contacts.core.vendor import Vendor
 
 
 def _parse_failures(name: str, value: object) -> int:
@@ -19,7 +22,7 @@ def _parse_failures(name: str, value: object) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class WaitOptions:
-    """The arguments of :class:`ContactSensor` about the end of a wait, after templates are rendered."""
+    """The arguments of sensors about the end of a wait, after templates are rendered."""
 
     min_count: int | None = argument(parse_optional_int, None)
     max_contacts: int = argument(parse_int, 1000)
@@ -40,8 +43,8 @@ class WaitOptions:
             min_count = 1 if contacts is None else len(contacts)
         if contacts and len(contacts) > self.max_contacts:
             raise InvalidRequest(
-                f"There are {len(contacts)} `contact_ids`, but only {self.max_contacts} references can be returned. "
-                "Raise `max_contacts`."
+                f"There are {len(contacts)} `contact_ids`, but only {self.max_contacts} references can be "
+                "returned. Raise `max_contacts`."
             )
         if contacts and min_count > len(contacts):
             raise InvalidRequest(

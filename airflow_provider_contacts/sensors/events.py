@@ -56,7 +56,6 @@ def parse_event(event: object) -> Success | Timeout | Failure:
     except (KeyError, ValueError, msgspec.ValidationError):
         pass
     raise ContactsError(
-        "The triggerer sent an event that this version does not know, so the wait has failed. Clear the task "
-        "to wait again, "
-        "and install the same version of this package everywhere."
+        "The triggerer sent an event that this version does not know, so the wait has failed. Clear the "
+        "task to wait again, and install the same version of this package everywhere."
     )

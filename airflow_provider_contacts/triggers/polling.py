@@ -58,8 +58,7 @@ async def poll_forever(
             has_warned = True
             log.warning(
                 "A poll of connection %r took %.0f s, longer than its interval of %.0f s. Choose a longer "
-                "interval, "
-                "or narrower filters.",
+                "interval, or narrower filters.",
                 contacts_conn_id,
                 seconds,
                 pace.interval,

@@ -211,9 +211,8 @@ class SeenStore:
 
     def _report_ambiguous_store(self) -> None:
         self._log.error(
-            "Several assets have this watcher. Set asset_name to the asset that keeps the state. Until then, "
-            "matches"
-            " while the triggerer is down are missed."
+            "Several assets have this watcher. Set asset_name to the asset that keeps the state. Until "
+            "then, matches while the triggerer is down are missed."
         )
 
 

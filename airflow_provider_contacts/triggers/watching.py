@@ -78,10 +78,9 @@ class ErrorLog:
         """Log that most contacts are suddenly missing."""
         if memory.is_holding_back and not self._held_back:
             self._log.warning(
-                "%s: At least half of the %d contacts seen so far are missing from the last poll. The vendor "
-                "may have returned "
-                "a partial listing, so they are kept for up to 60 polls. Check the connection and the "
-                "filters.",
+                "%s: At least half of the %d contacts seen so far are missing from the last poll. The "
+                "vendor may have returned a partial listing, so they are kept for up to 60 polls. Check the "
+                "connection and the filters.",
                 self._watcher,
                 len(memory.digests),
             )

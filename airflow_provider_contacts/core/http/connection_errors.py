@@ -28,8 +28,7 @@ def connection_error(
     if _has_cause(error, lambda cause: isinstance(cause, ssl.SSLCertVerificationError)):
         return VendorUnavailable(
             f"{where}: The server's certificate is not trusted. If a proxy re-signs traffic, set "
-            "REQUESTS_CA_BUNDLE to "
-            "its CA file."
+            "REQUESTS_CA_BUNDLE to its CA file."
         )
     if _has_cause(
         error, lambda cause: isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_TEXT_REASONS
@@ -41,8 +40,7 @@ def connection_error(
     if isinstance(error, ValueError):
         return VendorUnavailable(
             f"{where}: The request could not be sent, or its response could not be read "
-            f"({type(error).__name__}). If "
-            f"this connection has never worked, check Host of {conn}."
+            f"({type(error).__name__}). If this connection has never worked, check Host of {conn}."
         )
     if timed_out:
         seconds = context.settings.timeout
@@ -51,9 +49,7 @@ def connection_error(
         )
     return VendorUnavailable(
         f"{where}: The connection failed or was closed ({type(error).__name__}). If this connection has "
-        "never worked,"
-        " check Host of "
-        f"{conn}.",
+        f"never worked, check Host of {conn}.",
         transient=True,
     )
 
@@ -62,9 +58,8 @@ def deadline_error(context: ConnectionContext, request: Request) -> VendorUnavai
     """Return the error for a response that is not complete in time."""
     seconds = context.settings.request_deadline
     return VendorUnavailable(
-        f"{context.describe(request)}: The response was not complete after {seconds:g} s. Lower `page_size`, "
-        "or raise "
-        f"`request_deadline` in Extra of connection {context.settings.conn_id!r}.",
+        f"{context.describe(request)}: The response was not complete after {seconds:g} s. Lower "
+        f"`page_size`, or raise `request_deadline` in Extra of connection {context.settings.conn_id!r}.",
         transient=True,
     )
 

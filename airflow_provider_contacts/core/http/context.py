@@ -36,9 +36,8 @@ class ConnectionContext:
         credentials = vendor.credentials(settings)
         if not all(fits_in_header(value) for value in credentials.headers.values()):
             raise InvalidConnection(
-                f"The credentials of connection {settings.conn_id!r} contain characters that cannot be sent. "
-                "Check the "
-                f"{vendor.fields_to_check}."
+                f"The credentials of connection {settings.conn_id!r} contain characters that cannot be "
+                f"sent. Check the {vendor.fields_to_check}."
             )
         url = urlsplit(settings.base_url)
         server = f"{url.scheme}://{url.netloc}"

@@ -98,16 +98,14 @@ class Selection:
         if self.evaluated and self.contradicted == self.evaluated:
             raise MalformedResponse(
                 f"{where}: The records of all {self.evaluated} contacts contradict the condition "
-                f"{_names(self._plan.pushed)}, "
-                "although the vendor's filter returned them. The vendor may ignore the filter, or compare "
-                "names without "
-                "regard to case. Check the spelling and the case of names in the condition."
+                f"{_names(self._plan.pushed)}, although the vendor's filter returned them. The vendor may "
+                "ignore the filter, or compare names without regard to case. Check the spelling and the "
+                "case of names in the condition."
             )
         if self.evaluated and self.unknown == self.evaluated:
             raise UnansweredCondition(
                 f"{where}: None of the {self.evaluated} records reports the condition "
-                f"{_names(self._plan.residual)}, so it "
-                "is unknown whether any contact matches."
+                f"{_names(self._plan.residual)}, so it is unknown whether any contact matches."
             )
 
 
@@ -174,15 +172,14 @@ def _require_on_records(
         if not support.is_on_record:
             raise UnsupportedByVendor(
                 f"{vendor} records do not report the condition `{name}`, so it cannot be negated, used "
-                "inside `any`, "
-                "or combined with a conflicting filter.",
+                "inside `any`, or combined with a conflicting filter.",
                 condition=name,
             )
         if support.record_filter and support.record_filter not in filters:
             raise UnsupportedByVendor(
                 f"{vendor} records report the condition `{name}` only if the filter "
-                f"`{support.record_filter}` is set. "
-                "Without it, the condition cannot be negated, used inside `any`, or have a time.",
+                f"`{support.record_filter}` is set. Without it, the condition cannot be negated, used "
+                "inside `any`, or have a time.",
                 condition=name,
             )
 

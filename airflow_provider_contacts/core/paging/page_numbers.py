@@ -137,9 +137,8 @@ class PageNumberPass(Pass):
             self._end(is_over=True)
             return
         raise MalformedResponse(
-            f"Page {self._paging.first + index} contains only contacts of earlier pages. The vendor seems to "
-            "ignore "
-            f"`{self._paging.page_param}`. If there are no more contacts, set another page_size."
+            f"Page {self._paging.first + index} contains only contacts of earlier pages. The vendor seems "
+            f"to ignore `{self._paging.page_param}`. If there are no more contacts, set another page_size."
         )
 
     def _end(self, *, is_over: bool) -> None:
@@ -152,8 +151,7 @@ class PageNumberPass(Pass):
         if page.items:
             raise MalformedResponse(
                 f"Page {self._paging.first} was empty at first but contains contacts now, so the listing is "
-                "inconsistent. Run the task "
-                "again."
+                "inconsistent. Run the task again."
             )
         self.done = True
 

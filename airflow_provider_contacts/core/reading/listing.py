@@ -196,8 +196,8 @@ class Listing:
             if self._pass.has_wrong_total:
                 self.warning = (
                     f"{self._where}: The vendor reports a total of {self._pass.total} but returned "
-                    f"{len(self._seen)} "
-                    "contacts. The total was ignored, and pages were read until an empty one."
+                    f"{len(self._seen)} contacts. The total was ignored, and pages were read until an empty "
+                    "one."
                 )
         elif self._is_union_complete():
             self.done = True
@@ -206,8 +206,7 @@ class Listing:
             self.warning = (
                 f"{self._where}: {len(self._seen)} distinct contacts were read, but the vendor reports "
                 f"{self._pass.total}. Two passes in a row returned the same contacts, so the listing is "
-                "taken as complete. "
-                "The total probably counts something else, such as duplicates."
+                "taken as complete. The total probably counts something else, such as duplicates."
             )
         elif self.passes == _MAX_PASSES:
             self._give_up()
@@ -232,17 +231,14 @@ class Listing:
     def _give_up(self) -> None:
         message = (
             f"{self._where}: The listing could not be proven complete in {_MAX_PASSES} passes: the vendor "
-            "reports "
-            f"{self._pass.total} contacts, the last pass returned {len(self._seen_in_pass)}, all passes "
-            "together "
-            f"{len(self._seen)}. Contacts may have been added, removed or reordered, or the vendor left some "
-            "out."
+            f"reports {self._pass.total} contacts, the last pass returned {len(self._seen_in_pass)}, all "
+            f"passes together {len(self._seen)}. Contacts may have been added, removed or reordered, or the "
+            "vendor left some out."
         )
         if self._on_incomplete == "fail":
             raise IncompleteListing(
                 f"{message} Retry later, or narrow the filters. To use incomplete listings anyway, set "
-                "`on_incomplete` to "
-                "`warn` in Extra of the connection."
+                "`on_incomplete` to `warn` in Extra of the connection."
             )
         self.done = True
         self.warning = f"{message} The listing may be incomplete (on_incomplete is `warn`)."

@@ -43,8 +43,7 @@ def probe_connection(
     except FutureTimeoutError:
         return False, (
             f"{vendor.title} sent no complete response within {PROBE_TIMEOUT_SECONDS:g} s. Check Host of "
-            "connection "
-            f"{settings.conn_id!r}."
+            f"connection {settings.conn_id!r}."
         )
 
 

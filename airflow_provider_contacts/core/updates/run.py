@@ -240,8 +240,8 @@ class _Failures:
             self.fatal.append(
                 error.at(
                     f"The update has stopped, because {self.in_a_row} contacts in a row failed. "
-                    f"{len(self.outcome.updated)} of "
-                    f"{self.count} contacts were updated, and a retry continues from there"
+                    f"{len(self.outcome.updated)} of {self.count} contacts were updated, and a retry "
+                    "continues from there"
                 )
             )
             return []

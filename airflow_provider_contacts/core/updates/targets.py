@@ -147,8 +147,7 @@ def _items(contacts: object, argument: str) -> Iterable[object]:
     if isinstance(contacts, str) and contacts.strip().startswith(("[", "{")):
         raise InvalidRequest(
             f"`{argument}` is a list rendered as text. Pass `task.output`, or set "
-            "render_template_as_native_obj=True on "
-            "the DAG."
+            "render_template_as_native_obj=True on the DAG."
         )
     if isinstance(contacts, str) and "," in contacts:
         raise InvalidRequest(f"`{argument}` is text with commas. Pass a list.")

@@ -38,8 +38,8 @@ _EXAMPLES = {
     "stage": '{"stage": "Lost"}',
 }
 _EXPECTED = (
-    'Write "default", "manual", "suppress", or one change, such as {"stage": "Lost"} or '
-    '{"add_tags": ["Replied elsewhere"]}.'
+    'Write "default", "manual", "suppress", or one change, such as {"stage": "Lost"} or {"add_tags": '
+    '["Replied elsewhere"]}.'
 )
 
 
@@ -90,7 +90,7 @@ def parse_actions(name: str, value: object) -> dict[str, StopAction]:
     if not isinstance(value, Mapping) or not value:
         raise InvalidRequest(
             f'`{name}` must be a mapping of connections to actions, such as {{"tether_default": {{"stage": '
-            f'"Lost"}}}}.'
+            '"Lost"}}.'
         )
     actions: dict[str, StopAction] = {}
     for conn_id, given in value.items():
@@ -221,8 +221,7 @@ def _adapt(
         if updates.default_stop is None:
             raise InvalidRequest(
                 f"The action of {conn_id!r} is `default`, but {vendor.title} has no default. Set a change, "
-                "such as "
-                f"{_EXAMPLES[updates.kinds[0]]}."
+                f"such as {_EXAMPLES[updates.kinds[0]]}."
             )
         return replace(action, type="change", change=updates.default_stop)
     if action.type == "suppress" and suppressions is not None:

@@ -201,8 +201,8 @@ def read_references(contacts: object, vendors: Iterable[Vendor] = ()) -> list[Re
         where = f"Item {number} of `contacts`"
         if not isinstance(item, Mapping):
             raise InvalidRequest(
-                f'{where} is not a reference. Pass mappings such as {{"vendor": "tether", "account_id": "…", '
-                f'"contact_id": "…"}}.'
+                f'{where} is not a reference. Pass mappings such as {{"vendor": "tether", "account_id": '
+                '"…", "contact_id": "…"}.'
             )
         name = item.get("vendor")
         if not isinstance(name, str) or item.get("contact_id") is None:

@@ -108,9 +108,8 @@ class WriteOptions:
         """
         if count > self.max_updates:
             raise InvalidRequest(
-                f"{count} contacts would be updated, more than max_updates ({self.max_updates}). Nothing was "
-                "written. Raise max_updates "
-                "if this is intended."
+                f"{count} contacts would be updated, more than max_updates ({self.max_updates}). Nothing "
+                "was written. Raise max_updates if this is intended."
             )
 
     def locate(self, name: str) -> TableLocation | None:

@@ -253,8 +253,8 @@ class BaseUpdateOperator(BaseWriteOperator):
         if failed and attempt.options.on_failure == "fail":
             raise ContactsError(
                 f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; "
-                f"{len(outcome.updated)} were updated. The log "
-                f"lists the first {MAX_CONTACTS_IN_LOG} failures. {outcome.causes(plan.pending)}",
+                f"{len(outcome.updated)} were updated. The log lists the first {MAX_CONTACTS_IN_LOG} "
+                f"failures. {outcome.causes(plan.pending)}",
                 transient=any(not error.permanent for error in outcome.failed.values()),
             )
         # A contact that was suppressed after an earlier attempt had updated it is updated.

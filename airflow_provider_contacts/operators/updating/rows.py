@@ -63,9 +63,8 @@ def _check_columns(source: object, arguments: ChangeArguments, columns: set[str]
         )
     if not arguments.has_change() and "stage" in own and "digest" in columns:
         raise InvalidRequest(
-            f"{source} has the columns of exported contacts, whose `stage` is the present stage. Set `stage` "
-            "on the operator, or "
-            "select only `contact_id` and the new stage as `stage`."
+            f"{source} has the columns of exported contacts, whose `stage` is the present stage. Set "
+            "`stage` on the operator, or select only `contact_id` and the new stage as `stage`."
         )
     if not arguments.has_change() and not own:
         wanted = " or ".join(f"`{name}`" for name in arguments.change_columns)

@@ -152,7 +152,6 @@ def _reject_unstorable_values() -> Iterator[None]:
         # Drivers raise these for text with a NUL, or a time outside their range. Their messages
         # contain the value.
         raise MalformedRecord(
-            "A contact has a value that the database cannot store, such as a NUL character or a time outside "
-            "its range. "
-            "Nothing was written."
+            "A contact has a value that the database cannot store, such as a NUL character or a time "
+            "outside its range. Nothing was written."
         ) from None

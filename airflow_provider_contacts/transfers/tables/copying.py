@@ -27,8 +27,8 @@ def supports_copy(connection: sa.Connection, table: sa.Table) -> bool:
     if connection.dialect.name != "postgresql" or connection.dialect.driver not in ("psycopg", "psycopg2"):
         return False
     query = sa.text(
-        "SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT row_security_active(oid) "
-        "FROM pg_class WHERE oid = to_regclass(:name)"
+        "SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT row_security_active(oid) FROM pg_class "
+        "WHERE oid = to_regclass(:name)"
     )
     name = connection.dialect.identifier_preparer.format_table(table)
     return bool(connection.scalar(query, {"name": name}))
@@ -110,6 +110,5 @@ def reject_nul(values: Sequence[object]) -> None:
             contact_id = values[_VALUE_COLUMN_NAMES.index("contact_id")]
             raise MalformedRecord(
                 f"`{name}` of contact {contact_id} contains a NUL character, which PostgreSQL cannot store. "
-                "Nothing was "
-                "written. Remove the character at the vendor."
+                "Nothing was written. Remove the character at the vendor."
             )

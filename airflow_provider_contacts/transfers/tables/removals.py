@@ -43,14 +43,13 @@ class RemovalLimit:
         if gone and not listed and self.is_default:
             raise IncompleteListing(
                 f"The vendor listed no contacts of an account, so all {gone} of its contacts in the table "
-                "would be marked as "
-                f"removed. {advice}"
+                f"would be marked as removed. {advice}"
             )
         if gone > self._compute_limit(present):
             raise IncompleteListing(
-                f"{gone} of the table's {present} contacts would be marked as removed, more than max_removed "
-                f"({self}). The "
-                f"vendor may have listed only a part of its contacts. {advice} Here it would be {gone}."
+                f"{gone} of the table's {present} contacts would be marked as removed, more than "
+                f"max_removed ({self}). The vendor may have listed only a part of its contacts. {advice} "
+                f"Here it would be {gone}."
             )
 
     def _compute_limit(self, present: int) -> float:
