@@ -37,8 +37,11 @@ _MEMBER_ID = re.compile(r"ACoAA[\w-]{10,}", re.ASCII)
 
 def normalize_email(text: str | None) -> str | None:
     """Return an address in lower case with an ASCII domain (IDNA), or None for other text."""
-    parts = _split_email(text)
-    return None if parts is None else f"{parts[0]}@{_to_ascii_domain(parts[1])}".lower()
+    if (parts := _split_email(text)) is None:
+        return None
+    email = f"{parts[0]}@{_to_ascii_domain(parts[1])}".lower()
+    # IDNA turns some characters of a domain into a space and an accent.
+    return email if _ADDRESS.fullmatch(email) else None
 
 
 def list_possible_emails(text: str | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_contacts.identity_keys import (
@@ -127,6 +127,7 @@ def test_regions() -> None:
 
 
 @given(st.text(max_size=30))
+@example("0@\u00b8")
 def test_normalizing_again_changes_nothing(text: str) -> None:
     email = normalize_email(text)
     assert email is None or normalize_email(email) == email
