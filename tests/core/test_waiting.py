@@ -75,6 +75,7 @@ def test_message_names_at_most_20_contacts() -> None:
 def test_pauses_after_failures() -> None:
     pace = PollPace(10.0)
     assert 9 < pace.pause_after(1, 1) < 11
+    assert 18 < pace.pause_after(2, 2) < 22
     assert 36 < pace.pause_after(3, 3) < 44
     assert pace.pause_after(50, 50) < 1000
     assert PollPace(3600.0).pause_after(50, 50) > 3000

@@ -49,6 +49,17 @@ def test_transaction_is_committed_or_rolled_back(database: Database) -> None:
             assert connection.scalars(sa.text("SELECT number FROM numbers")).all() == [1]
 
 
+def test_errors_of_a_database_do_not_show_values(database: Database) -> None:
+    database.run("CREATE TABLE people (email VARCHAR(99) PRIMARY KEY)")
+    insert_address = sa.text("INSERT INTO people VALUES (:email)")
+    with connect(database.conn_id) as engine, pytest.raises(sa.exc.IntegrityError) as caught:
+        with transaction(engine) as connection:
+            for _ in range(2):
+                connection.execute(insert_address, {"email": "ana@contacts.example"})
+    assert "SQL parameters hidden" in str(caught.value)
+    assert "[parameters:" not in str(caught.value)
+
+
 def test_reads_of_a_snapshot_see_the_same_state(database: Database) -> None:
     database.run("CREATE TABLE numbers (number INTEGER)", "INSERT INTO numbers VALUES (1)")
     count = sa.text("SELECT count(*) FROM numbers")

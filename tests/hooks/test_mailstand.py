@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_contacts.conditions import Unsubscribed
 from airflow_provider_contacts.errors import (
     InvalidConnection,
     NotFound,
@@ -138,6 +139,13 @@ def test_replied_has_three_values(
     [contact] = read(serve("mailstand", {"id": "1", **record}))
     assert contact.replied is (True if replied else None)
     assert {"opened_at", "clicked_at", "bounced_at"} <= set(contact.unknown_fields)
+
+
+def test_unreadable_time_of_an_unsubscription_matches_nothing(serve: Callable[..., str], read: Read) -> None:
+    records = {"id": "1", "last_unsubscribe": "2 days ago"}, {"id": "2", "last_unsubscribe": 1654715348}
+    conn_id = serve("mailstand", *records)
+    found = read(conn_id, {"campaign": "camp_spring"}, condition=Unsubscribed())
+    assert [contact.contact_id for contact in found] == ["2"]
 
 
 @pytest.mark.sandbox(contacts=4100)

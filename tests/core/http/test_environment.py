@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_contacts.errors import (
     ContactsError,
+    InvalidConnection,
 )
 from tests.conftest import Read, Sandbox
 from tests.scripted import Reply, ScriptedServer
@@ -36,14 +37,18 @@ def test_no_proxy_for_loopback(
     assert scripted.received == []
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("HTTPS_PROXY", "foo://x"), ("HTTPS_PROXY", "http://x:99999"), ("REQUESTS_CA_BUNDLE", "/none")],
-)
-def test_bad_environment(
-    name: str, value: str, tether: Callable[..., str], read: Read, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("value", ["foo://x", "http://x:99999"])
+def test_bad_proxy(
+    value: str, tether: Callable[..., str], read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(name, value)
-    monkeypatch.setenv(name.lower(), value)
-    with pytest.raises(ContactsError):
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    monkeypatch.setenv("https_proxy", value)
+    with pytest.raises(ContactsError, match=r"environment names cannot be used|InvalidURL|connection failed"):
         read(tether("https://tether.invalid", extra={"retry_limit": 0}))
+
+
+def test_missing_ca_file(sandbox: Sandbox, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/none")
+    with pytest.raises(InvalidConnection, match="The CA file that the environment names .* does not exist"):
+        read("talktohumans_default")
+    assert not sandbox.requests("talktohumans")

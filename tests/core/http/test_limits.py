@@ -72,6 +72,17 @@ def test_limiter_drops_expired_entries() -> None:
     assert limiter._bucket.count() < 200
 
 
+def test_limiter_drops_expired_entries_in_an_event_loop() -> None:
+    async def run() -> int:
+        limiter = RateLimiter(((1000, 0.05),))
+        for _ in range(200):
+            await limiter.aacquire()
+            await asyncio.sleep(0.001)
+        return limiter._bucket.count()
+
+    assert asyncio.run(run()) < 150
+
+
 def test_closing_releases_threads_that_wait_for_the_rate_limit(sandbox: Sandbox) -> None:
     conn_id = sandbox.connect(
         "tether", conn_id="slow", login="", password="sandbox-token", extra={"requests_per_minute": 2}

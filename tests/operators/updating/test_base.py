@@ -347,6 +347,15 @@ class TestApproval:
         assert not written(sandbox)
         assert asked.count == 3
 
+    def test_number_is_compared_in_full(self, sandbox: Sandbox, asked: Approvals) -> None:
+        operator = tag(listed()[:3], require_approval=True)
+        with pytest.raises(TaskAwaitingInput):
+            operator.execute(context())
+        for other in (asked.number[:-1], asked.number[:31] + "x", asked.number[:8] + "0" * 24):
+            with pytest.raises(TaskAwaitingInput):
+                operator.execute_complete(context(), answer(request=other), displayed=asked.number)
+        assert not written(sandbox)
+
     def test_earlier_request_on_the_form_does_not_approve_the_current_one(
         self, sandbox: Sandbox, asked: Approvals, capsys: pytest.CaptureFixture[str], caplog: Any
     ) -> None:
