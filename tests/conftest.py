@@ -24,6 +24,7 @@ from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
 import sqlalchemy as sa  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 from airflow_provider_contacts.contact import Contact  # noqa: E402
 from airflow_provider_contacts.hooks.base import ContactsHook  # noqa: E402
@@ -33,6 +34,11 @@ from airflow_provider_contacts.sandbox.state import State  # noqa: E402
 from tests.database import MYSQL, POSTGRES, Database  # noqa: E402
 from tests.scripted import ScriptedServer  # noqa: E402
 from tests.vendors import CASES  # noqa: E402
+
+# No deadline: on a busy machine, an example may take any time. The rest is as hypothesis chooses, which
+# draws the same examples each time if `CI` is set.
+settings.register_profile("contacts", settings.default, deadline=None)
+settings.load_profile("contacts")
 
 CONTACTS = 60
 

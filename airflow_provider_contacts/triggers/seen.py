@@ -106,9 +106,18 @@ class SeenStore:
     :param asset_name: the asset whose store to use, if several assets have the same watcher.
     :param fingerprint: identifies what is polled; each has its own state.
     :param log: where problems are reported.
+    :param max_per_block: how many digests a value of the store holds.
     """
 
-    def __init__(self, stores: Any, asset_name: str | None, fingerprint: str, log: Log) -> None:
+    def __init__(
+        self,
+        stores: Any,
+        asset_name: str | None,
+        fingerprint: str,
+        log: Log,
+        max_per_block: int = _MAX_DIGESTS_PER_BLOCK,
+    ) -> None:
+        self._max_per_block = max_per_block
         self._key = f"contacts-seen-{fingerprint}"
         self._fingerprint = fingerprint
         self._log = log
@@ -170,7 +179,7 @@ class SeenStore:
         """Store the digests of the seen contacts, as far as they have changed."""
         if self._store is None:
             return
-        width = _width_for(len(seen), self._width)
+        width = _width_for(len(seen), self._max_per_block, self._width)
         blocks: dict[str, set[str]] = {}
         for digest in seen:
             blocks.setdefault(digest[:width], set()).add(digest)
@@ -216,12 +225,12 @@ class SeenStore:
         )
 
 
-def _width_for(count: int, current: int | None) -> int:
+def _width_for(count: int, max_per_block: int, current: int | None) -> int:
     """Return by how many first characters digests are divided into blocks.
 
     :param current: what is in use; blocks are not merged when contacts are forgotten.
     """
     width = current or 0
-    while count > _MAX_DIGESTS_PER_BLOCK * _CHARS_OF_A_DIGEST**width:
+    while count > max_per_block * _CHARS_OF_A_DIGEST**width:
         width += 1
     return width

@@ -105,7 +105,7 @@ def test_unsupported_condition_is_rejected_before_a_request(
 
 @pytest.mark.sandbox(rate_limits=False)
 @pytest.mark.parametrize("vendor", VENDORS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_pushdown_returns_the_same_contacts(vendor: str, data: st.DataObject, sandbox: Sandbox) -> None:
     """Pushdown returns the same contacts as evaluating the condition on all contacts, or says that none can be tested."""

@@ -50,12 +50,10 @@ def test_transaction_is_committed_or_rolled_back(database: Database) -> None:
 
 
 def test_errors_of_a_database_do_not_show_values(database: Database) -> None:
-    database.run("CREATE TABLE people (email VARCHAR(99) PRIMARY KEY)")
-    insert_address = sa.text("INSERT INTO people VALUES (:email)")
-    with connect(database.conn_id) as engine, pytest.raises(sa.exc.IntegrityError) as caught:
-        with transaction(engine) as connection:
-            for _ in range(2):
-                connection.execute(insert_address, {"email": "ana@contacts.example"})
+    insert_address = sa.text("INSERT INTO nowhere VALUES (:email)")
+    with connect(database.conn_id) as engine, transaction(engine) as connection:
+        with pytest.raises(sa.exc.DBAPIError) as caught:
+            connection.execute(insert_address, {"email": "ana@contacts.example"})
     assert "SQL parameters hidden" in str(caught.value)
     assert "[parameters:" not in str(caught.value)
 

@@ -282,7 +282,6 @@ def test_sensors_with_their_own_condition_take_no_other() -> None:
             sensor(task_id="wait", contacts_conn_id="x", condition=Replied())
 
 
-@in_every_mode
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -302,19 +301,26 @@ def test_sensors_with_their_own_condition_take_no_other() -> None:
         ({"contact_ids": ["1", "2"], "max_contacts": 1}, InvalidRequest, "Raise `max_contacts`"),
     ],
 )
-@pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}, {"silent_fail": True}])
 def test_permanent_errors_fail_when_the_task_starts(
-    mode: str,
     arguments: dict[str, Any],
     error: type[Exception],
     message: str,
-    soft: dict[str, Any],
     wait: Callable[..., Outcome],
     scripted: ScriptedServer,
 ) -> None:
-    outcome = wait(mode, page("1"), **arguments, **soft)
+    outcome = wait("poke", page("1"), **arguments)
     assert outcome.kind == error.__name__
     assert message in outcome.message
+    assert not scripted.received
+
+
+@in_every_mode
+@pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}, {"silent_fail": True}])
+def test_permanent_errors_fail_in_every_mode(
+    mode: str, soft: dict[str, Any], wait: Callable[..., Outcome], scripted: ScriptedServer
+) -> None:
+    outcome = wait(mode, page("1"), condition=Opened(), **soft)
+    assert outcome.kind == "UnsupportedByVendor"
     assert not scripted.received
 
 
@@ -446,8 +452,14 @@ class TestDeferral:
             {"status": "timeout"}, {"status": "timeout", "message": {"email": "x"}}, {"status": "success", "contacts": []},
         ],
     )  # fmt: skip
+    def test_unknown_event_fails(self, event: Any) -> None:
+        self.resume_with_unknown_event(event)
+
     @pytest.mark.parametrize("soft", [{}, {"soft_fail": True}, {"never_fail": True}, {"silent_fail": True}])
-    def test_unknown_event_fails(self, event: Any, soft: dict[str, Any]) -> None:
+    def test_unknown_event_is_not_soft(self, soft: dict[str, Any]) -> None:
+        self.resume_with_unknown_event({"status": "error", "error": "boom"}, **soft)
+
+    def resume_with_unknown_event(self, event: Any, **soft: Any) -> None:
         from airflow_provider_contacts.errors import ContactsError
 
         with DAG("test", schedule=None):

@@ -24,25 +24,26 @@ _SCOPE = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 def probe_connection(
-    vendor: Vendor, settings: Settings, log: Log, mask_secret: Callable[[str], None]
+    vendor: Vendor,
+    settings: Settings,
+    log: Log,
+    mask_secret: Callable[[str], None],
+    max_seconds: float = PROBE_TIMEOUT_SECONDS,
 ) -> tuple[bool, str]:
-    """Return whether the vendor accepts the credentials, and a message that names what to fix.
-
-    It takes at most 10 s.
-    """
+    """Return whether the vendor accepts the credentials, and a message that names what to fix."""
     quick = dataclasses.replace(
         settings,
-        timeout=min(settings.timeout, PROBE_TIMEOUT_SECONDS),
-        request_deadline=min(settings.request_deadline, PROBE_TIMEOUT_SECONDS),
+        timeout=min(settings.timeout, max_seconds),
+        request_deadline=min(settings.request_deadline, max_seconds),
         retry_limit=0,
     )
     # The deadline covers one request; the future's timeout covers a login too.
     outcome = submit(lambda: _probe(vendor, quick, log, mask_secret), "contacts-probe")
     try:
-        return outcome.result(PROBE_TIMEOUT_SECONDS)
+        return outcome.result(max_seconds)
     except FutureTimeoutError:
         return False, (
-            f"{vendor.title} sent no complete response within {PROBE_TIMEOUT_SECONDS:g} s. Check Host of "
+            f"{vendor.title} sent no complete response within {max_seconds:g} s. Check Host of "
             f"connection {settings.conn_id!r}."
         )
 

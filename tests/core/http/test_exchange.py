@@ -9,12 +9,14 @@ import pytest
 
 from airflow_provider_contacts.errors import (
     ContactsError,
+    InvalidConnection,
     MalformedResponse,
 )
 from tests.conftest import Read
 from tests.leaks import everything_about
 from tests.scripted import ReceivedRequest, Reply, ScriptedServer
 from tests.tether import page
+from tests.vendors import CASES
 
 SECRETS = ("secret-of-the-test", "Lovelace", "ada@engines.example")
 
@@ -71,3 +73,37 @@ def test_chained_exceptions_leak_nothing(
         read(tether(scripted.url, extra={"retry_limit": 0}), {"search": "Lovelace"})
     shown = everything_about(caught.value)
     assert not [secret for secret in SECRETS if secret in shown], shown
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://{evil}\\@{good}/x?{query}",
+        "http://{good}@{evil}/x?{query}",
+        "http://u:p@{good}/x?{query}",
+        "//{evil}/x?{query}",
+        "https://{good}/x?{query}",
+        "http://[",
+        "//127.0.0.1:99999/",
+        "http://{good} .evil.example/?{query}",
+    ],
+)
+def test_no_redirect_sends_credentials_elsewhere(
+    location: str, read: Read, scripted: ScriptedServer, tether: Callable[..., str]
+) -> None:
+    with ScriptedServer() as evil:
+        evil.replies = [Reply(body=CASES["tether"].page())]
+
+        def respond(request: ReceivedRequest) -> Reply:
+            where = location.format(
+                evil=evil.url.removeprefix("http://"),
+                good=scripted.url.removeprefix("http://"),
+                query=request.query,
+            )
+            return Reply(status=302, headers={"Location": where})
+
+        scripted.respond = respond
+        with pytest.raises(InvalidConnection, match="is redirected to"):
+            read(tether(scripted.url))
+        assert evil.received == []
+    assert len(scripted.received) == 1

@@ -36,7 +36,7 @@ def by_account(accounts: dict[str, list[int]]) -> Fetch:
 
 
 @both_ways
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(accounts=accounts_of, size=st.integers(1, 25), concurrency=st.integers(1, 6))
 def test_every_contact_of_every_account_once(
     go: Callable[..., list[int]], accounts: dict[str, list[int]], size: int, concurrency: int
@@ -47,7 +47,7 @@ def test_every_contact_of_every_account_once(
         assert [number for number in found if number in people] == people
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(accounts=accounts_of, limit=st.integers(1, 50), concurrency=st.integers(1, 6))
 def test_limit(accounts: dict[str, list[int]], limit: int, concurrency: int) -> None:
     found = sync_read(Listing(PAGING.split(list(accounts)), 5, limit), by_account(accounts), concurrency)

@@ -50,7 +50,7 @@ def decode(vendor: str, page: Any, keep_raw: bool, *, keys_only: bool = False) -
 
 
 @pytest.mark.parametrize("vendor", list(CASES))
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(data=st.data())
 def test_no_optional_field_fails_a_record(vendor: str, data: st.DataObject) -> None:
     case = CASES[vendor]

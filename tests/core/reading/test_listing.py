@@ -36,7 +36,7 @@ people_of = st.lists(st.integers(0, 400), unique=True, max_size=120)
 
 
 @both_ways
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(people=people_of, size=st.integers(1, 50), clamp=st.integers(1, 60), concurrency=st.integers(1, 6))
 def test_numbered_with_total(
     go: Callable[..., list[int]], people: list[int], size: int, clamp: int, concurrency: int
@@ -45,7 +45,7 @@ def test_numbered_with_total(
 
 
 @both_ways
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(people=people_of, size=st.integers(1, 50), clamp=st.integers(1, 60), first=st.sampled_from([0, 1]))
 def test_numbered_without_total(
     go: Callable[..., list[int]], people: list[int], size: int, clamp: int, first: int
@@ -55,14 +55,14 @@ def test_numbered_without_total(
 
 
 @both_ways
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(people=people_of, size=st.integers(1, 25), clamp=st.integers(1, 30))
 def test_cursor(go: Callable[..., list[int]], people: list[int], size: int, clamp: int) -> None:
     assert go(Listing(CURSOR, size), cursored(people, clamp=clamp), 4) == people
 
 
 @both_ways
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(people=people_of, size=st.integers(1, 50), limit=st.integers(1, 130), concurrency=st.integers(1, 6))
 def test_limit(
     go: Callable[..., list[int]], people: list[int], size: int, limit: int, concurrency: int
@@ -77,7 +77,7 @@ def test_limit(
     assert len(requested) <= max(1, -(-min(limit, len(people)) // size)) + 1
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     people=st.lists(st.integers(0, 400), unique=True, min_size=2, max_size=60),
     size=st.integers(1, 20),
@@ -298,7 +298,7 @@ def test_incomplete_listing_can_be_a_warning() -> None:
 
 
 @both_ways
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(contacts=st.integers(30, 300), size=st.integers(5, 40), seed=st.integers(0, 1000))
 def test_listing_in_order_of_activity(
     go: Callable[..., list[int]], contacts: int, size: int, seed: int
@@ -334,7 +334,7 @@ def test_one_contact_moves_to_the_front_per_request() -> None:
 
 
 @both_ways
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(contacts=st.integers(1, 130), size=st.integers(1, 50), total=st.booleans())
 def test_last_page_that_is_returned_again_for_every_later_number(
     go: Callable[..., list[int]], contacts: int, size: int, total: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from airflow_provider_contacts.core.reading.probe import PROBE_TIMEOUT_SECONDS, probe_connection
 from airflow_provider_contacts.hooks.mailstand import MailstandHook
 from airflow_provider_contacts.hooks.tether import TetherHook
 from tests.conftest import Sandbox
@@ -16,10 +17,12 @@ def test_connection_test_has_a_deadline(connect: Callable[..., str], scripted: S
     scripted.replies = [Reply(body=b"{" + b" " * 10_000, drip=0.05)]
     conn_id = connect("scripted", **{**CASES["tether"].parts, "host": scripted.url})
     started = time.monotonic()
-    worked, message = TetherHook(conn_id).test_connection()
+    hook = TetherHook(conn_id)
+    worked, message = probe_connection(hook.vendor, hook.settings, hook.log, print, max_seconds=1.0)
     assert not worked
-    assert "within 10 s. Check Host" in message
-    assert time.monotonic() - started < 11
+    assert "within 1 s. Check Host" in message
+    assert time.monotonic() - started < 3
+    assert PROBE_TIMEOUT_SECONDS == 10.0
 
 
 def test_messages_do_not_contain_the_id_of_the_connection(sandbox: Sandbox) -> None:

@@ -636,7 +636,7 @@ _attempts = st.tuples(st.lists(_steps, max_size=6), st.lists(st.sampled_from([40
 
 @pytest.mark.sandbox(rate_limits=False)
 @pytest.mark.parametrize("vendor", list(CHANGES))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     order=st.permutations(range(60)),
     whole=st.booleans(),
