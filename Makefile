@@ -9,7 +9,7 @@ OLDER := 3.3.2 3.2.0
 SMOKE ?=
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo ui docs screenshots vendor-pages test lint types imports pytest test-matrix test-faults test-airflow test-databases benchmark \
+.PHONY: help setup demo ui docs screenshots vendor-pages architecture test lint types imports pytest test-matrix test-faults test-airflow test-databases test-mutants benchmark \
 	provider-info constraints clean
 
 help:
@@ -18,11 +18,13 @@ help:
 	@echo "make docs           the documentation site, in site/"
 	@echo "make screenshots    the pictures of the documentation"
 	@echo "make vendor-pages   generate the tables in docs/vendors from the vendor files"
+	@echo "make architecture   generate the picture and the table in docs/architecture.md from the import contracts"
 	@echo "make test           lint, types, import layers and tests"
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
 	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
 	@echo "make test-airflow   approvals, stopping outreach everywhere, killed tasks, 250 waiting sensors and a watcher on a real Airflow"
 	@echo "make test-databases the tests of tables on PostgreSQL and MariaDB too"
+	@echo "make test-mutants   changes to the code that decides about people, and whether a test notices each"
 	@echo "make benchmark      time and memory compared with other tools; writes docs/performance.md"
 	@echo "make provider-info  generate get_provider_info.py from the vendor files"
 	@echo "make constraints    re-resolve the constraints files"
@@ -58,6 +60,9 @@ $(VENV)/.docs-ready: $(VENV)/.ready constraints-docs.txt
 vendor-pages: setup
 	@$(BIN)/python scripts/vendor_pages.py
 
+architecture: setup
+	@$(BIN)/python scripts/architecture.py
+
 test: lint types imports pytest
 
 lint: setup
@@ -66,6 +71,7 @@ lint: setup
 	$(BIN)/codespell
 	$(BIN)/python scripts/provider_info.py --check
 	$(BIN)/python scripts/vendor_pages.py --check
+	$(BIN)/python scripts/architecture.py --check
 	$(BIN)/python scripts/check_words.py
 
 types: setup
@@ -110,6 +116,14 @@ test-airflow: setup .venv-3.2.0/.ready
 test-databases: setup
 	@$(BIN)/python $(INSTALL) --no-deps apache-airflow-providers-mysql==6.7.1 pymysql==1.1.2
 	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/databases tests/people tests/safeguards tests/operators tests/transfers
+
+# Every change to the code that decides about people, one at a time. It takes most of an hour.
+test-mutants: $(VENV)/.mutants-ready
+	$(BIN)/python scripts/mutants.py
+
+$(VENV)/.mutants-ready: $(VENV)/.ready constraints-mutants.txt
+	@$(BIN)/python $(INSTALL) --constraint constraints-mutants.txt --editable '.[dev,mutants]'
+	@touch $@
 
 # All benchmarks, in an environment of their own. It takes 15 minutes, and writes docs/performance.md.
 benchmark: .venv-benchmark/.ready

@@ -35,9 +35,10 @@ def compile_pins(output: Path, extras: tuple[str, ...], pins: list[str], *option
 
 
 def compile_tools() -> None:
-    """Pin the tools of the documentation, and those of the benchmarks, next to the newest dependencies."""
+    """Pin the tools of the documentation, the mutants and the benchmarks, next to the newest dependencies."""
     pins = (ROOT / "constraints.txt").read_text().splitlines()
     compile_pins(ROOT / "constraints-docs.txt", ("dev", "docs"), pins)
+    compile_pins(ROOT / "constraints-mutants.txt", ("dev", "mutants"), pins)
     compile_pins(ROOT / "constraints-benchmark.txt", ("benchmark",), pins)
 
 

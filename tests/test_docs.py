@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import pkgutil
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from airflow.cli import cli_parser
 from airflow.sdk import DAG
 
+import airflow_provider_contacts
 from airflow_provider_contacts import errors
 from airflow_provider_contacts.cli import get_contacts_cli_commands
 from airflow_provider_contacts.conditions import SIMPLE_CONDITIONS, get_condition_name
@@ -331,6 +334,41 @@ def test_table_of_operators() -> None:
     assert len(rows) == 12
 
 
+# Where `__all__` is for other modules of the package.
+INTERNAL = ("core", "databases", "lineage", "operators.base", "operators.updating", "sandbox")
+
+
+def list_public_names() -> set[str]:
+    """Return the names in ``__all__`` of the modules that an author imports."""
+    root = "airflow_provider_contacts."
+    found = set()
+    for one in pkgutil.walk_packages(airflow_provider_contacts.__path__, root):
+        if not one.name.removeprefix(root).startswith(INTERNAL):
+            module = importlib.import_module(one.name)
+            found |= {f"{one.name}.{name}" for name in getattr(module, "__all__", ())}
+    return found
+
+
+def test_every_public_name_is_in_the_api() -> None:
+    public = list_public_names()
+    documented = set()
+    for name in re.findall(r"^::: (\S+)", PAGES["docs/api.md"], re.MULTILINE):
+        if name in sys.modules:
+            documented |= {f"{name}.{one}" for one in sys.modules[name].__all__}
+        else:
+            documented.add(name)
+    assert documented == public
+
+
+def test_ways_through_the_code() -> None:
+    steps = re.findall(r"`(\w+(?:/\w+)*)\.py`: `([\w.]+)`", PAGES["docs/architecture.md"])
+    assert len(steps) > 25
+    for file, path in steps:
+        value = importlib.import_module(f"airflow_provider_contacts.{file.replace('/', '.')}")
+        for name in path.split("."):
+            value = getattr(value, name)
+
+
 def test_every_error_has_a_heading() -> None:
     headings = re.findall(r"^## (\w+)$", PAGES["docs/errors.md"], re.MULTILINE)
     classes = [
@@ -358,8 +396,14 @@ def test_every_example_is_in_the_navigation_or_the_folder() -> None:
     existing = {
         path.stem for folder in ("example_dags", "docs/examples") for path in (ROOT / folder).glob("*.py")
     }
-    # Arguments and connections that start like an example.
-    others = {"contacts_conn_id", "contacts_table", "contacts_suppressions"}
+    # Arguments, connections and modules that start like an example.
+    others = {
+        "contacts_conn_id",
+        "contacts_table",
+        "contacts_suppressions",
+        "contacts_to_object_storage",
+        "contacts_to_sql",
+    }
     assert named - others <= existing
 
 

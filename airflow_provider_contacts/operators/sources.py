@@ -13,7 +13,7 @@ from uuid import UUID
 from airflow_provider_contacts.contact import parse_lists
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 
-__all__ = ["ContactSource", "FileContacts", "SqlContacts", "read_items"]
+__all__ = ["ContactSource", "FileContacts", "SqlContacts"]
 
 _ROWS_PER_FETCH = 1000
 
