@@ -87,9 +87,18 @@ def test_name_must_be_text(name: object) -> None:
         Tagged(name)  # type: ignore[arg-type]
 
 
+def test_type_of_an_invitation_must_be_text() -> None:
+    with pytest.raises(ValueError, match="`invitation_type` must be text"):
+        InvitationPending(invitation_type="")
+
+
 @pytest.mark.parametrize(
     ("condition", "fields", "value"),
     [
+        (InvitationPending(), {"invitation_state": "Pending"}, True),
+        (InvitationPending(), {"invitation_state": "Withdrawn"}, False),
+        (InvitationPending(), {"invitation_state": "a state that is new"}, None),
+        (InvitationPending(older_than=NOW), {"invited_at": NOW}, False),
         (InvitationPending(older_than="14d"), {"invited_at": NOW - timedelta(days=3000)}, True),
         (InvitationPending(older_than=NOW), {"invited_at": NOW + timedelta(days=1)}, False),
         (InvitationPending(older_than=NOW), {}, None),
@@ -125,11 +134,16 @@ def test_last_interaction(condition: Condition, days: int | None, value: bool | 
 def test_last_interaction_needs_a_time() -> None:
     with pytest.raises(ValueError, match="set `before`, `after` or both"):
         LastInteraction()
-    for after, before in (("2026-03-01", "2026-03-01"), ("2026-04-01", "2026-03-01"), ("1d", "7d")):
+    for after, before in (("2026-03-01", "2026-03-01"), ("2026-04-01", "2026-03-01"), ("1d", "7d"), ("7d", "7d")):
         with pytest.raises(ValueError, match="`after` must be earlier than `before`"):
             LastInteraction(after=after, before=before)
     # It is empty today, but was not when it was written.
     LastInteraction(after="1d", before="2026-03-01")
+
+
+def test_stages_take_nothing_but_names() -> None:
+    with pytest.raises(TypeError):
+        InStage("Interested", campaign="camp_spring")
 
 
 def test_several_stages() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -28,16 +29,26 @@ def test_since_accepts_times_and_dates() -> None:
         "99999999d",
         timedelta(),
         timedelta(days=-1),
+        timedelta(days=36_525),
         5,
         True,
         {},
     ):
         with pytest.raises(
-            ValueError, match="`since` must be a time such as .*, or a duration before now such as 7d"
+            ValueError, match=r"`since` must be a time such as .*, or a duration before now such as 7d, 12h or 30m\Z"
         ):
             Replied(bad)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="renders a template only in a condition's JSON"):
         Replied("{{ ds }}")
+
+
+def test_time_without_a_zone_is_in_utc_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as environment:
+        environment.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        for moment in (NOW, NOW.replace(tzinfo=None)):
+            assert Replied(moment).to_dict() == {"condition": "replied", "since": "2026-01-02T00:00:00Z"}
+    time.tzset()
 
 
 def test_durations_are_relative_to_now() -> None:

@@ -51,9 +51,12 @@ def test_transaction_is_committed_or_rolled_back(database: Database) -> None:
 
 def test_errors_of_a_database_do_not_show_values(database: Database) -> None:
     insert_address = sa.text("INSERT INTO nowhere VALUES (:email)")
-    with connect(database.conn_id) as engine, transaction(engine) as connection:
-        with pytest.raises(sa.exc.DBAPIError) as caught:
-            connection.execute(insert_address, {"email": "ana@contacts.example"})
+    with (
+        connect(database.conn_id) as engine,
+        transaction(engine) as connection,
+        pytest.raises(sa.exc.DBAPIError) as caught,
+    ):
+        connection.execute(insert_address, {"email": "ana@contacts.example"})
     assert "SQL parameters hidden" in str(caught.value)
     assert "[parameters:" not in str(caught.value)
 

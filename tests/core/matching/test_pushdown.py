@@ -12,6 +12,7 @@ from airflow_provider_contacts.conditions import (
     AllOf,
     AnyOf,
     Bounced,
+    Clicked,
     Condition,
     Connected,
     HasPhone,
@@ -20,6 +21,7 @@ from airflow_provider_contacts.conditions import (
     Opened,
     Replied,
     Tagged,
+    Unsubscribed,
 )
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.matching.pushdown import Plan, Selection, normalize, plan_condition
@@ -33,6 +35,8 @@ SUPPORTS = {
     "has_phone": ConditionSupport.from_filters({"phone": True}, negated={"phone": False}),
     "connected": ConditionSupport.from_filters({"connected": True}, is_on_record=False),
     "replied": ConditionSupport(),
+    "unsubscribed": ConditionSupport(required_filter="campaign"),
+    "clicked": ConditionSupport(required_filter="campaign", is_on_record=False),
 }
 
 
@@ -70,6 +74,16 @@ def test_second_tag_is_tested_on_records() -> None:
     found = plan(Tagged("a") & Tagged("b"))
     assert found.filters == {"tag": "a"}
     assert found.residual == (Tagged("b"),)
+
+
+def test_filter_that_the_user_has_to_set() -> None:
+    # What records report is looked at; what they do not report, the filter answers.
+    found = plan(Unsubscribed() & Clicked(), {"campaign": "camp_1"})
+    assert found.pushed == (Clicked(),)
+    assert found.residual == (Unsubscribed(),)
+    for condition in (Unsubscribed(), Clicked()):
+        with pytest.raises(UnsupportedByVendor, match="campaign"):
+            plan(condition)
 
 
 @pytest.mark.parametrize("condition", [~Connected(), Connected() | HasPhone(), ~(Connected() & HasPhone())])
