@@ -131,9 +131,9 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, object]) -> Contact:
-        """Return the contact that :meth:`to_dict` serialized, in this version or an earlier one.
+        """Return the contact that :meth:`to_dict` serialized.
 
-        A field that an earlier version did not have is empty, and unknown to conditions.
+        A missing field is empty, and unknown to conditions.
 
         :raises ValueError: if it is only a reference, or a field has another type; the message
             names the field, without its value.
