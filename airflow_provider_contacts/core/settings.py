@@ -47,11 +47,6 @@ class Credentials:
     headers: Mapping[str, str] = field(default_factory=dict)
     login: TokenLogin | None = None
 
-    @classmethod
-    def bearer(cls, settings: Settings) -> Credentials:
-        """Return credentials whose password is a bearer token."""
-        return cls({"Authorization": f"Bearer {settings.require_password()}"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -249,3 +244,8 @@ def _is_ip(host: str, version: int | None = None) -> bool:
     except ValueError:
         return False
     return version is None or address.version == version
+
+
+def bearer_credentials(settings: Settings) -> Credentials:
+    """Return credentials whose password is a bearer token."""
+    return Credentials({"Authorization": f"Bearer {settings.require_password()}"})

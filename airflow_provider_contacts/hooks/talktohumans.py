@@ -17,7 +17,7 @@ from airflow_provider_contacts.core.filters import FilterHelp
 from airflow_provider_contacts.core.paging.styles import CursorPaging, Page
 from airflow_provider_contacts.core.reading.decoding import Envelope, RawJson, convert_leniently
 from airflow_provider_contacts.core.request import Flow, Request
-from airflow_provider_contacts.core.settings import Credentials
+from airflow_provider_contacts.core.settings import bearer_credentials
 from airflow_provider_contacts.core.vendor import (
     ConditionSupport,
     ListEndpoint,
@@ -281,7 +281,7 @@ TALKTOHUMANS = Vendor(
     base_url="https://api.talktohumans.app",
     docs_url="https://talktohumans.app/docs/developers/contacts/list-contacts",
     form=ConnectionForm(password_label="API key", password_placeholder="required"),
-    credentials=Credentials.bearer,
+    credentials=bearer_credentials,
     contacts=ListEndpoint(
         path="/v1/contacts",
         filters=TalkToHumansFilters,

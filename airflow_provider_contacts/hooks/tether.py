@@ -17,7 +17,7 @@ from airflow_provider_contacts.core.filters import FilterHelp, Filters, JsonObje
 from airflow_provider_contacts.core.paging.styles import Page, PageNumberPaging
 from airflow_provider_contacts.core.reading.decoding import Envelope, RawJson
 from airflow_provider_contacts.core.request import Flow, Request
-from airflow_provider_contacts.core.settings import Credentials, Settings, TokenLogin
+from airflow_provider_contacts.core.settings import Credentials, Settings, TokenLogin, bearer_credentials
 from airflow_provider_contacts.core.vendor import (
     ConditionSupport,
     ListEndpoint,
@@ -159,7 +159,7 @@ def _to_contact(record: _Record, _scope: ListingScope, raw: RawJson) -> Contact:
 
 def _credentials(settings: Settings) -> Credentials:
     if not settings.login:
-        return Credentials.bearer(settings)
+        return bearer_credentials(settings)
     body = {"email": settings.login, "password": settings.require_password()}
     return Credentials(login=TokenLogin("/api/auth/login", body))
 

@@ -134,7 +134,12 @@ def test_last_interaction(condition: Condition, days: int | None, value: bool | 
 def test_last_interaction_needs_a_time() -> None:
     with pytest.raises(ValueError, match="set `before`, `after` or both"):
         LastInteraction()
-    for after, before in (("2026-03-01", "2026-03-01"), ("2026-04-01", "2026-03-01"), ("1d", "7d"), ("7d", "7d")):
+    for after, before in (
+        ("2026-03-01", "2026-03-01"),
+        ("2026-04-01", "2026-03-01"),
+        ("1d", "7d"),
+        ("7d", "7d"),
+    ):
         with pytest.raises(ValueError, match="`after` must be earlier than `before`"):
             LastInteraction(after=after, before=before)
     # It is empty today, but was not when it was written.

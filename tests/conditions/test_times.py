@@ -35,7 +35,8 @@ def test_since_accepts_times_and_dates() -> None:
         {},
     ):
         with pytest.raises(
-            ValueError, match=r"`since` must be a time such as .*, or a duration before now such as 7d, 12h or 30m\Z"
+            ValueError,
+            match=r"`since` must be a time such as .*, or a duration before now such as 7d, 12h or 30m\Z",
         ):
             Replied(bad)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="renders a template only in a condition's JSON"):

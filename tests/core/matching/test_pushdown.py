@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from airflow_provider_contacts.conditions import (
     Connected,
     HasPhone,
     InStage,
+    InvitationPending,
     Not,
     Opened,
     Replied,
@@ -26,15 +28,30 @@ from airflow_provider_contacts.conditions import (
 from airflow_provider_contacts.contact import Contact
 from airflow_provider_contacts.core.matching.pushdown import Plan, Selection, normalize, plan_condition
 from airflow_provider_contacts.core.vendor import ConditionSupport
-from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
+from airflow_provider_contacts.errors import (
+    InvalidRequest,
+    MalformedResponse,
+    UnansweredCondition,
+    UnsupportedByVendor,
+)
 from airflow_provider_contacts.hooks.mailstand import MAILSTAND
-from tests.strategies import conditions, contacts
+from tests.strategies import NOW, conditions, contacts
 
 SUPPORTS = {
     "tagged": ConditionSupport.from_name(lambda name: {"tag": name}),
     "has_phone": ConditionSupport.from_filters({"phone": True}, negated={"phone": False}),
     "connected": ConditionSupport.from_filters({"connected": True}, is_on_record=False),
     "replied": ConditionSupport(),
+    "bounced": ConditionSupport(record_filter="campaign"),
+    "invitation_pending": ConditionSupport(
+        to_filters=lambda _condition, wanted: {"invited": True} if wanted is True else None,
+        is_exact=lambda condition: condition == InvitationPending(),
+        explain_unsupported=lambda condition: (
+            "No invitations before 2026."
+            if condition not in (InvitationPending(), InvitationPending(NOW))
+            else ""
+        ),
+    ),
     "unsubscribed": ConditionSupport(required_filter="campaign"),
     "clicked": ConditionSupport(required_filter="campaign", is_on_record=False),
 }
@@ -82,8 +99,46 @@ def test_filter_that_the_user_has_to_set() -> None:
     assert found.pushed == (Clicked(),)
     assert found.residual == (Unsubscribed(),)
     for condition in (Unsubscribed(), Clicked()):
-        with pytest.raises(UnsupportedByVendor, match="campaign"):
+        with pytest.raises(UnsupportedByVendor, match="^Vendor supports the condition .* `campaign` is set"):
             plan(condition)
+
+
+def test_filter_without_which_records_report_nothing() -> None:
+    # A vendor's filter need not express the negation, so the record has to.
+    assert plan(~Bounced(), {"campaign": "camp_1"}).residual == (~Bounced(),)
+    with pytest.raises(UnsupportedByVendor, match="^Vendor records report .* `campaign`"):
+        plan(~Bounced())
+    with pytest.raises(UnsupportedByVendor, match="^Vendor records do not report"):
+        plan(~Connected())
+
+
+def test_condition_that_the_filter_expresses_in_part() -> None:
+    assert plan(InvitationPending()).pushed == (InvitationPending(),)
+    assert plan(InvitationPending(NOW)).residual == (InvitationPending(NOW),)
+    with pytest.raises(UnsupportedByVendor, match="No invitations before 2026"):
+        plan(InvitationPending(NOW - timedelta(days=9)))
+
+
+def test_records_that_contradict_the_filter_are_dropped_and_counted() -> None:
+    contradicting = [Contact("v", "", "1", tags=("Other",)), Contact("v", "", "2", tags=("Other",))]
+    selection = Selection(plan(Tagged("VIP")), None)
+    assert selection.keep(contradicting) == []
+    assert (selection.evaluated, selection.contradicted, selection.unknown) == (2, 2, 0)
+    with pytest.raises(MalformedResponse, match="`tagged`"):
+        selection.require_answers("GET")
+    assert [one.contact_id for one in selection.keep([Contact("v", "", "3", tags=("VIP",))])] == ["3"]
+    selection.require_answers("GET")
+    assert plan(Tagged("VIP")).evaluate(contradicting[0]) is False
+
+
+def test_condition_that_no_record_answers() -> None:
+    selection = Selection(plan(Replied()), None)
+    selection.require_answers("GET")
+    assert selection.keep([Contact("v", "", "1"), Contact("v", "", "2")]) == []
+    with pytest.raises(UnansweredCondition, match="`replied`"):
+        selection.require_answers("GET")
+    selection.keep([Contact("v", "", "3", replied=False)])
+    selection.require_answers("GET")
 
 
 @pytest.mark.parametrize("condition", [~Connected(), Connected() | HasPhone(), ~(Connected() & HasPhone())])
@@ -124,6 +179,7 @@ def test_selection_keeps_matches_up_to_the_limit(replied: list[bool | None], lim
         contact for start in range(0, len(found), 2) for contact in selection.keep(found[start : start + 2])
     ]
     assert kept == [contact for contact in found if contact.replied][:limit]
+    assert (selection.evaluated, selection.contradicted) == (len(replied), 0)
     assert selection.unknown == replied.count(None)
     assert selection.has_reached_limit == (limit is not None and len(kept) == limit)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 
 from airflow_provider_contacts.contact import Contact
@@ -44,10 +45,13 @@ def test_different_contacts_have_different_digests(one: Contact, other: Contact)
     assert (digest_of(one) == digest_of(other)) == (fields(one) == fields(other))
 
 
-def test_order_of_lists_does_not_matter() -> None:
-    one = Contact("v", "a", "1", tags=("x", "y"), unknown_fields=("phone", "stage"))
-    other = Contact("v", "a", "1", tags=("y", "x"), unknown_fields=("stage", "phone"))
+@pytest.mark.parametrize("unknown_fields", [(), ("phone", "stage")])
+@pytest.mark.parametrize("tags", [(), ("x", "y"), ("x", "y", "z")])
+def test_order_of_lists_does_not_matter(tags: tuple[str, ...], unknown_fields: tuple[str, ...]) -> None:
+    one = Contact("v", "a", "1", tags=tags, unknown_fields=unknown_fields)
+    other = Contact("v", "a", "1", tags=tags[::-1], unknown_fields=unknown_fields[::-1])
     assert digest_of(one) == digest_of(other)
+    assert digest_of(one) != digest_of(Contact("v", "a", "1", tags=("x", "a"), unknown_fields=unknown_fields))
 
 
 def test_digest_of_other_rules_is_a_change(sandbox: Sandbox, database: Database) -> None:
