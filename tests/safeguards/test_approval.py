@@ -1,14 +1,15 @@
-"""Answers to approval requests; TestApproval in tests/operators/test_base_update.py covers the rest."""
+"""Answers to approval requests; TestApproval in tests/operators/updating/test_base.py covers the rest."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_provider_contacts.errors import ContactsError
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.safeguards.approval import (
     ApprovalAnswer,
     ApprovalMemory,
@@ -17,9 +18,10 @@ from airflow_provider_contacts.safeguards.approval import (
     require_known_approvers,
 )
 from tests.approvals import answer
-from tests.stores import Store
+from tests.stores import BrokenStore, Store
 
 LOG = logging.getLogger("test")
+REQUEST = ApprovalRequest("a" * 64, "a" * 32, "", "")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,10 @@ LOG = logging.getLogger("test")
             {**answer(), "responded_by_user": SimpleNamespace(id="7", name="Eve")},
             ApprovalAnswer(True, "shown", "Eve"),
         ),
+        (
+            {**answer(), "responded_by_user": SimpleNamespace(id="7")},
+            ApprovalAnswer(True, "shown", "7"),
+        ),
         ({**answer(), "responded_by_user": {}}, ApprovalAnswer(True, "shown", "unknown")),
     ],
 )
@@ -44,7 +50,15 @@ def test_answers(event: dict[str, Any], expected: ApprovalAnswer) -> None:
     assert parse_answer(event, "shown") == expected
 
 
-@pytest.mark.parametrize("event", [{}, {"chosen_options": []}, {"error": "x", "error_type": "validation"}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"chosen_options": []},
+        {"error": "x", "error_type": "validation"},
+        {**answer(), "error": "x", "error_type": "validation"},
+    ],
+)
 def test_events_without_an_answer(event: dict[str, Any]) -> None:
     with pytest.raises(ContactsError, match="without an answer to the approval request") as caught:
         parse_answer(event, "shown")
@@ -64,6 +78,41 @@ def test_memory() -> None:
     memory.clear()
     assert store.values == {}
     assert ApprovalMemory(None, LOG).find_approver(request) is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "call", "reported"),
+    [
+        ("get", lambda memory: memory.find_approver(REQUEST), "read in the task's state store. A retry"),
+        ("set", lambda memory: memory.save(REQUEST, "Ada"), "written in the task's state store. A retry"),
+        ("set", lambda memory: memory.clear(), "cleared in the task's state store. If this task is cleared, it"),
+        ("delete", lambda memory: memory.clear(), "cleared in the task's state store. It is empty. "),
+    ],
+)  # fmt: skip
+def test_store_that_fails_is_reported(
+    broken: str, call: Callable[[ApprovalMemory], object], reported: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    call(ApprovalMemory(BrokenStore(broken), LOG))
+    [record] = [one for one in caplog.messages if f"The approval could not be {reported}" in one]
+    assert "RuntimeError" in record
+    assert "secret-of-the-test" not in record
+
+
+def test_approval_that_cannot_be_deleted_does_not_count() -> None:
+    store = BrokenStore("delete")
+    memory = ApprovalMemory(store, LOG)
+    memory.save(REQUEST, "Ada")
+    memory.clear()
+    assert memory.find_approver(REQUEST) is None
+    assert list(store.values.values()) == [{}]
+
+
+def test_users_of_the_simple_auth_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "ada:admin, bob:viewer:more")
+    require_known_approvers([{"id": "ada", "name": "ada"}, {"id": "bob", "name": "bob"}], LOG)
+    with pytest.raises(InvalidRequest, match="users that Airflow does not know: 'eve'"):
+        require_known_approvers([{"id": "ada", "name": "ada"}, {"id": "eve", "name": "eve"}], LOG)
 
 
 def test_requests_are_numbered_by_their_digest() -> None:

@@ -273,6 +273,12 @@ class TestApproval:
         assert f"Request `{asked.number}`" in request.body
         assert not any(one["name"] in request.body for one in contacts)
         assert [user.id for user in request.assigned_users] == ["admin"]
+        assert request.multiple is False
+        field = request.params["request"]
+        assert (field["schema"]["type"], field["schema"]["title"]) == ("string", "Request")
+        assert field["description"].startswith("The number of the request that you approve.")
+        assert waiting.value.method_name == "execute_complete"
+        assert waiting.value.timeout == timedelta(hours=2)
         assert waiting.value.kwargs == {"displayed": asked.number}
         result = operator.execute_complete(context(), answer(request=asked.number), **waiting.value.kwargs)
         assert len(result["updated"]) == 30
