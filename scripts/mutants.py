@@ -83,6 +83,9 @@ def copy_tree(folder: Path, modules: list[str], tests: list[str]) -> None:
         "only_mutate": [f"{PACKAGE}/{pattern}" for pattern in modules],
         "also_copy": ["docs", "example_dags", "scripts", "README.md"],
         "pytest_add_cli_args_test_selection": tests,
+        # A change that lets a test hang counts as noticed.
+        "timeout_multiplier": 3.0,
+        "timeout_constant": 5.0,
     }
     lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in config.items())
     with (folder / "pyproject.toml").open("a") as file:

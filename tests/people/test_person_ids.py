@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from datetime import datetime, timedelta, timezone
+from itertools import permutations
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +61,29 @@ def test_a_merge_keeps_the_older_id() -> None:
     assert (found.merged, found.split) == (1, 0)
 
 
+def test_a_merge_of_three_keeps_the_oldest_id_wherever_it_is() -> None:
+    for days in permutations((9, 5, 1)):
+        ages = [PersonId(name, NOW - timedelta(days=age)) for name, age in zip("abc", days, strict=True)]
+        found = assign("aaa", [*ages])
+        assert ids(found) == [min(ages, key=lambda one: one.since)] * 3
+        assert (found.merged, found.split) == (2, 0)
+
+
+def test_an_id_whose_contacts_are_gone_stays_unused() -> None:
+    found = assign_ids([0], ["contact 0"], [NEW, OLD], [1], NOW)
+    assert ids(found) == [OLD]
+
+
+def test_an_id_is_made_from_the_first_reference() -> None:
+    def digest(number: int) -> str:
+        return hashlib.sha256(f"{number} contact 0".encode()).hexdigest()[:32]
+
+    assert {one.person_id for one in ids(assign("aa"))} == {digest(0)}
+    taken = [PersonId(digest(number), NOW) for number in range(3)]
+    [new] = ids(assign_ids([0], ["contact 0"], taken, [-1], NOW))
+    assert new.person_id == digest(3)
+
+
 def test_a_split_is_counted_and_most_contacts_keep_the_id() -> None:
     found = assign("abb", [OLD, OLD, OLD])
     assert ids(found)[1:] == [OLD, OLD]
@@ -101,3 +126,4 @@ def test_ids_are_stable_and_unique(before: str, after: str, randomness: random.R
     shuffled = assign_in_order(after, order, previous)
     assert ids(shuffled) == [ids(later)[position] for position in order]
     assert (shuffled.merged, shuffled.split) == (later.merged, later.split)
+    assert shuffled.people == later.people

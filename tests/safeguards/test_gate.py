@@ -96,8 +96,9 @@ def test_without_a_table_nothing_is_suppressed() -> None:
         (
             TableLocation("warehouse", "contact_suppressions"),
             "nowhere",
-            "cannot be read, so nothing is written",
+            "^The table of exported contacts cannot be read, so nothing is written",
         ),
+        (TableLocation("warehouse", "contact_suppressions"), "a.b.c", "`contacts_table` must be"),
     ],
 )
 def test_gate_that_cannot_be_read_is_an_error(
@@ -124,6 +125,22 @@ def test_what_duplicates_say_counts(database: Database, secret: str) -> None:
         Target("o", "3", {"email": "e@f.example"}),
     ]
     assert find(targets, location) == {"1", "2"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"email": "a@b.example"}, {"phone": "+12015550101"}, {"linkedin_url": "https://linkedin.com/in/ada"}],
+)
+def test_contacts_with_a_key_need_no_row_in_the_exported_table(
+    fields: dict[str, object], database: Database, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(database, "tether")
+    location = suppress(database, "reference:tether/1")
+    whole = [Target("o", "2", fields), Target("o", "3", other_fields=(fields,))]
+    assert find(whole, location, "contacts") == set()
+    assert "not in the contacts table" not in caplog.text
+    find([*whole, Target("o", "4", {"name": "Ada"})], location, "contacts")
+    assert "1 of 1 references are not in the contacts table" in caplog.text
 
 
 def test_every_contact_is_looked_up_in_the_exported_table(
