@@ -132,7 +132,11 @@ def test_what_duplicates_say_counts(database: Database, secret: str) -> None:
     [{"email": "a@b.example"}, {"phone": "+12015550101"}, {"linkedin_url": "https://linkedin.com/in/ada"}],
 )
 def test_contacts_with_a_key_need_no_row_in_the_exported_table(
-    fields: dict[str, object], database: Database, secret: str, caplog: pytest.LogCaptureFixture
+    fields: dict[str, object],
+    sandbox: Sandbox,
+    database: Database,
+    secret: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     load(database, "tether")
     location = suppress(database, "reference:tether/1")

@@ -127,6 +127,44 @@ def test_cursors_have_no_total() -> None:
     assert tested.is_complete(3)
 
 
+def test_links_without_a_total() -> None:
+    tested = LinkPass("size", "page", 2)
+    assert tested.next_params(0) == {"size": "2"}
+    tested.update(Page([1, 2], next_link="/x?page=2"), 2)
+    assert tested.next_params(0) == {"size": "2", "page": "2"}
+    tested.update(Page([3]), 1)
+    assert (tested.done, tested.rows, tested.total) == (True, 3, None)
+    assert tested.is_complete(3)
+    assert not tested.has_steady_total
+
+
+@pytest.mark.parametrize(("first", "second"), [(None, 3), (3, None), (4, 3)])
+def test_links_with_a_total_that_changes(first: int | None, second: int | None) -> None:
+    tested = LinkPass("size", "page", 2)
+    tested.update(Page([1, 2], total=first, next_link="/x?page=2"), 2)
+    tested.update(Page([3], total=second), 1)
+    assert tested.total == (first or second)
+    assert not tested.is_complete(3)
+    assert not tested.has_steady_total
+
+
+def test_many_pages_with_new_contacts() -> None:
+    linked = LinkPass("size", "page", 1)
+    split = PAGING.split(["1", "2"]).start_pass(1)
+    for number in range(200):
+        linked.update(Page([number], next_link=f"?page={number + 2}"), 1)
+        assert split.next_params(0) is not None
+        split.update(Page([number], has_more=True, next_cursor=f"{number}"), 1)
+    assert not linked.done
+
+
+def test_link_that_repeats_is_an_error() -> None:
+    tested = LinkPass("size", "page", 2)
+    tested.update(Page([1, 2], next_link="/x?page=2"), 2)
+    with pytest.raises(MalformedResponse):
+        tested.update(Page([1, 2], next_link="/x?page=2"), 0)
+
+
 def test_links_with_a_total() -> None:
     tested = LinkPass("size", "page", 2)
     tested.update(Page([1, 2], total=3, next_link="/x?page=2"), 2)
