@@ -33,7 +33,7 @@ GROUPS = {
     "limits": (["core/http/limits.py"], ["tests/core/http/test_limits.py"]),
     "identity": (
         ["identity_keys.py", "people/identity.py", "people/person_ids.py"],
-        ["tests/test_identity_keys.py", "tests/people/test_identity.py", "tests/people/test_person_ids.py"],
+        ["tests/test_identity_keys.py", "tests/people", "tests/safeguards/test_keys.py"],
     ),
     "digests": (["transfers/tables/digests.py"], ["tests/transfers/tables/test_digests.py"]),
     "safeguards": (

@@ -28,6 +28,7 @@ from airflow_provider_contacts.identity_keys import (
         ("a.da+x@example.com", "a.da+x@example.com"),
         ("MAILTO:Ada@example.com?subject=x", "ada@example.com"),
         ("'ada@example.com'", "ada@example.com"),
+        ("Xada@example.com", "xada@example.com"),
         ("ada@example.com.", "ada@example.com"),
         ("ada@straße.example", "ada@xn--strae-oqa.example"),
         ("ada@\ud800.example", "ada@\ud800.example"),
@@ -55,6 +56,8 @@ def test_emails(text: str | None, email: str | None) -> None:
         ("030 901820", "Germany", "+4930901820"),
         ("030 901820", "DE", "+4930901820"),
         ("12", "US", None),
+        # +1, and not +12.
+        ("12 (02) 555-0180", None, None),
         ("030 901820", "Deutschland", "+4930901820"),
         ("020 7946 0018", "England", "+442079460018"),
         ("+1 202-555-0180 ext. 12", None, "+12025550180;ext=12"),
@@ -106,6 +109,10 @@ def test_other_addresses(url: str | None) -> None:
 
 def test_profiles_in_any_unicode_form() -> None:
     assert normalize_linkedin("linkedin.com/in/jos%C3%A9") == normalize_linkedin("linkedin.com/in/jose%CC%81")
+
+
+def test_handles_keep_their_last_letter() -> None:
+    assert normalize_linkedin("https://www.linkedin.com/in/AdaX/") == "adax"
 
 
 def test_member_ids_keep_their_case() -> None:

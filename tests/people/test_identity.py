@@ -146,6 +146,33 @@ def test_an_office_phone_joins_no_one() -> None:
     assert group(ada + grace).set_aside == ["phone:conflict", "", "phone:conflict"]
 
 
+def test_all_addresses_of_a_person_can_conflict_with_a_number() -> None:
+    # The first contact of the person has no address, but the second has.
+    found = group(
+        [
+            contact(phone=PHONE, handle="ada"),
+            contact("ada@a.example", handle="ada"),
+            contact("eve@b.example", PHONE),
+        ]
+    )
+    assert list(found.group_of) == [0, 0, 2]
+    assert found.counts == {"phone:conflict": 1}
+
+
+def test_several_addresses_of_one_person_do_not_conflict() -> None:
+    contacts = [
+        contact("a@a.example", PHONE, "ada"),
+        contact("b@b.example", handle="ada"),
+        contact(phone=PHONE),
+    ]
+    assert people(contacts) == {frozenset({0, 1, 2})}
+
+
+def test_the_same_role_mailbox_does_not_conflict() -> None:
+    contacts = [contact("info@a.example", PHONE), contact("info@a.example", PHONE)]
+    assert people(contacts) == {frozenset({0, 1})}
+
+
 def test_a_role_mailbox_counts_as_another_address() -> None:
     assert len(people([contact("ada@engines.example", PHONE), contact("info@engines.example", PHONE)])) == 2
 
