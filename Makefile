@@ -24,7 +24,7 @@ help:
 	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
 	@echo "make test-airflow   approvals, stopping outreach everywhere, killed tasks, 250 waiting sensors and a watcher on a real Airflow"
 	@echo "make test-databases the tests of tables on PostgreSQL and MariaDB too"
-	@echo "make test-mutants   changes to the code that decides about people, and whether a test notices each"
+	@echo "make test-mutants   changes to conditions, paging, safeguards and people, and whether a test notices each"
 	@echo "make benchmark      time and memory compared with other tools; writes docs/performance.md"
 	@echo "make provider-info  generate get_provider_info.py from the vendor files"
 	@echo "make constraints    re-resolve the constraints files"
@@ -117,7 +117,7 @@ test-databases: setup
 	@$(BIN)/python $(INSTALL) --no-deps apache-airflow-providers-mysql==6.7.1 pymysql==1.1.2
 	$(BIN)/python scripts/with_databases.py $(BIN)/pytest tests/databases tests/people tests/safeguards tests/operators tests/transfers
 
-# Every change to the code that decides about people, one at a time. It takes most of an hour.
+# Changes to the modules that decide what is read and done, one at a time. It takes most of an hour.
 test-mutants: $(VENV)/.mutants-ready
 	$(BIN)/python scripts/mutants.py
 

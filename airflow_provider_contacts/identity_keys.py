@@ -123,7 +123,7 @@ def _find_region(country: str) -> str:
 
 
 def _to_e164(phone: str, region: str) -> str | None:
-    import phonenumbers  # takes 30 ms to import, and few callers need it
+    import phonenumbers  # declares 30 ms to import, and few callers need it
 
     try:
         number = phonenumbers.parse(phone, region or None)

@@ -1,4 +1,4 @@
-"""Write the picture and the tables of docs/architecture.md, from the import contracts.
+"""Write the picture and the second table of docs/architecture.md, from the import contracts.
 
 The contracts are in pyproject.toml. ``--check`` fails if the page or the picture is out of date.
 """
@@ -18,11 +18,11 @@ PACKAGE = "airflow_provider_contacts"
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # In pixels.
-FLOOR, GAP, WIDTH, MARGIN, TITLE = 30, 8, 400, 16, 28
+BOX_HEIGHT, GAP, WIDTH, MARGIN, TITLE = 30, 8, 400, 16, 28
 
 
 def read_layers() -> dict[str, list[list[str]]]:
-    """Return the layers of each room, from top to bottom: ``{"core": [["reading", "updates"], …]}``."""
+    """Return the layers of each folder, from top to bottom: ``{"core": [["reading", "updates"], …]}``."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     return {
         contract["containers"][0].removeprefix(PACKAGE).lstrip("."): [
@@ -37,12 +37,12 @@ def draw_column(title: str, layers: list[list[str]], left: int) -> str:
     """Draw layers as a column of boxes."""
     parts = [f'<text x="{left}" y="{MARGIN + 12}" class="title">{escape(title)}</text>']
     for number, layer in enumerate(layers):
-        top = MARGIN + TITLE + number * (FLOOR + GAP)
+        top = MARGIN + TITLE + number * (BOX_HEIGHT + GAP)
         width = (WIDTH - GAP * (len(layer) - 1)) / len(layer)
         for position, room in enumerate(layer):
             x = left + position * (width + GAP)
             parts.append(
-                f'<rect x="{x:.0f}" y="{top}" width="{width:.0f}" height="{FLOOR}" rx="4"/>'
+                f'<rect x="{x:.0f}" y="{top}" width="{width:.0f}" height="{BOX_HEIGHT}" rx="4"/>'
                 f'<text x="{x + width / 2:.0f}" y="{top + 20}" text-anchor="middle">{escape(room)}</text>'
             )
     return "\n".join(parts)
@@ -51,7 +51,7 @@ def draw_column(title: str, layers: list[list[str]], left: int) -> str:
 def draw(layers: dict[str, list[list[str]]]) -> str:
     """Return the picture: the package on the left, its core on the right."""
     width = 2 * WIDTH + 4 * MARGIN
-    height = 2 * MARGIN + TITLE + max(len(layers[""]), len(layers["core"])) * (FLOOR + GAP)
+    height = 2 * MARGIN + TITLE + max(len(layers[""]), len(layers["core"])) * (BOX_HEIGHT + GAP)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">
 <style>
 text {{ font: 12px sans-serif; fill: #222 }}
@@ -65,8 +65,8 @@ rect {{ fill: #eef0fb; stroke: #7986cb }}
 """
 
 
-def list_rooms(layers: dict[str, list[list[str]]]) -> str:
-    """Return the table of the rooms inside others."""
+def list_modules(layers: dict[str, list[list[str]]]) -> str:
+    """Return the table of what is inside the folders."""
     rows = [
         f"| `{name.replace('.', '/')}/` | {' → '.join(', '.join(f'`{room}`' for room in layer) for layer in inside)} |"
         for name, inside in layers.items()
@@ -79,7 +79,7 @@ def main() -> None:
     """Write or check the page and the picture."""
     layers = read_layers()
     page = PAGE.read_text()
-    rendered = PART.sub(lambda part: f"{part[1]}\n{list_rooms(layers)}\n\n{part[3]}", page)
+    rendered = PART.sub(lambda part: f"{part[1]}\n{list_modules(layers)}\n\n{part[3]}", page)
     for path, content in ((PAGE, rendered), (PICTURE, draw(layers))):
         if "--check" not in sys.argv:
             path.write_text(content)

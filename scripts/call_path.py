@@ -1,8 +1,8 @@
 """Count what runs when one page is listed, and when the tags of one contact are updated.
 
 Both run against the sandbox. The counts are of this package without the sandbox: functions, the
-classes that they belong to, their files, and the most frames of this package on the way to a
-request.
+classes that they belong to, their files, and how many frames of this package are on the stack when
+a request is sent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CONN_ID = "talktohumans_default"
 class Trace:
     """What ran.
 
-    :param depth: the most frames of the package on the way to a request.
+    :param depth: how many frames of the package are on the stack when a request is sent, at most.
     """
 
     codes: set[CodeType] = field(default_factory=set)

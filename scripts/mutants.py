@@ -1,4 +1,4 @@
-"""Change one thing at a time in the modules that decide about people, and count which changes no test notices.
+"""Change one thing at a time in the modules without I/O that decide what is read and done, and count which changes no test notices.
 
 It runs mutmut on a copy of the tree in ``.cache/mutants``, with the tests of each module. Log lines
 and ``raise`` statements are left out: their texts decide nothing. ``python scripts/mutants.py NAME
@@ -50,7 +50,7 @@ LOG_METHODS = ("debug", "info", "warning", "error")
 
 
 def is_message(node: ast.stmt) -> bool:
-    """Return whether a statement only tells something: a log line, or the text of an error."""
+    """Return whether a statement only produces a message: a log line or an error."""
     if isinstance(node, ast.Raise):
         return True
     is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
@@ -83,7 +83,7 @@ def copy_tree(folder: Path, modules: list[str], tests: list[str]) -> None:
         "only_mutate": [f"{PACKAGE}/{pattern}" for pattern in modules],
         "also_copy": ["docs", "example_dags", "scripts", "README.md"],
         "pytest_add_cli_args_test_selection": tests,
-        # A change that lets a test hang counts as noticed.
+        # A change that makes a test hang counts as noticed.
         "timeout_multiplier": 3.0,
         "timeout_constant": 5.0,
     }
@@ -130,7 +130,7 @@ def main() -> None:
     """Run the groups, or those that are named."""
     WORK.mkdir(parents=True, exist_ok=True)
     print(
-        "| module | mutants | killed | survived | not covered | killed |\n|---|---|---|---|---|---|",
+        "| module | mutants | killed | survived | not covered | killed, in % |\n|---|---|---|---|---|---|",
         flush=True,
     )
     found = [run_group(name) for name in sys.argv[1:] or GROUPS]

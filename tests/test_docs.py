@@ -360,7 +360,7 @@ def test_every_public_name_is_in_the_api() -> None:
     assert documented == public
 
 
-def test_ways_through_the_code() -> None:
+def test_names_in_the_architecture_exist() -> None:
     steps = re.findall(r"`(\w+(?:/\w+)*)\.py`: `([\w.]+)`", PAGES["docs/architecture.md"])
     assert len(steps) > 25
     for file, path in steps:

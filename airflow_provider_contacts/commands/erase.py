@@ -15,7 +15,7 @@ from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
-from airflow_provider_contacts.transfers.tables.erasing import ErasedRows, erase, find_rows
+from airflow_provider_contacts.transfers.tables.erasing import FoundRows, erase, find_rows
 from airflow_provider_contacts.transfers.tables.table import define_table
 
 # By argument, which has the name of the key's kind.
@@ -73,7 +73,7 @@ def _parse_keys(args: Namespace) -> list[str]:
     return keys
 
 
-def _print_found(person: ErasedRows) -> None:
+def _print_found(person: FoundRows) -> None:
     for row in person.rows:
         print("/".join(filter(None, row)))  # noqa: T201
     if person.related:

@@ -8,17 +8,7 @@ from airflow_provider_contacts.commands.arguments import open_hook, parse_condit
 from airflow_provider_contacts.commands.hints import explain_no_matches
 from airflow_provider_contacts.commands.output import count_of, print_note, print_rows, without_empty_columns
 
-_TABLE_COLUMNS = (
-    "account_id",
-    "contact_id",
-    "name",
-    "email",
-    "phone",
-    "company",
-    "tags",
-    "stage",
-    "replied",
-)
+_TABLE_COLUMNS = ("account_id", "contact_id", "name", "email", "phone", "company", "tags", "stage", "replied")
 
 
 def list_contacts(args: Namespace) -> None:

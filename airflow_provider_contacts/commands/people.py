@@ -50,11 +50,7 @@ def _print_summary(summary: Summary) -> None:
     )
     print_rows(
         [
-            {
-                "vendors": ", ".join(vendors),
-                "people": count,
-                "contacts": summary.contacts[vendors],
-            }
+            {"vendors": ", ".join(vendors), "people": count, "contacts": summary.contacts[vendors]}
             for vendors, count in sorted(
                 summary.people.items(), key=lambda item: (-len(item[0]), -item[1], item[0])
             )

@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield the items in lists of ``size``, the last one shorter, with one list in memory."""
+    """Yield lists of ``size`` items; the last may be shorter. One list is in memory."""
     remaining = iter(items)
     while batch := list(islice(remaining, size)):
         yield batch

@@ -1,4 +1,4 @@
-"""Checks for arguments, which arrive as text if they come from a template."""
+"""Parse arguments, which arrive as text if they come from a template."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def is_empty_text(value: object) -> bool:
 
 
 def is_empty_argument(value: object) -> bool:
-    """Return whether a rendered value is empty text or an empty list. False is not empty."""
+    """Return whether a rendered value is empty text, or a list of that. False is not empty."""
     return is_empty_text(value) or (isinstance(value, list | tuple) and not any(value))
 
 
@@ -120,14 +120,14 @@ def parse_optional_duration(name: str, value: object) -> timedelta | None:
     return duration
 
 
-def parse_table_name(name: object, argument: str = "table") -> tuple[str | None, str]:
+def parse_table_name(value: object, argument: str = "table") -> tuple[str | None, str]:
     """Return the schema, or None, and the name of a table.
 
-    :param name: ``table`` or ``schema.table``.
+    :param value: ``table`` or ``schema.table``.
     :param argument: the argument's name, for messages.
-    :raises InvalidRequest: if the name is neither.
+    :raises InvalidRequest: if it is neither.
     """
-    parts = name.strip().split(".") if isinstance(name, str) else []
+    parts = value.strip().split(".") if isinstance(value, str) else []
     if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
         raise InvalidRequest(f"`{argument}` must be `table` or `schema.table`.")
     *schema, table_name = parts
@@ -158,7 +158,7 @@ def is_int(value: object) -> TypeGuard[int]:
 
 
 def is_encodable(text: str) -> bool:
-    """Return whether text can be sent as UTF-8, which lone surrogates cannot."""
+    """Return whether text can be sent as UTF-8. Lone surrogates cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -8,7 +8,7 @@ try:
     import sqlalchemy as sa
 except ImportError:
     raise InvalidRequest(
-        "Databases need an extra. Install it: pip install 'airflow-provider-contacts[sql]'."
+        "SQLAlchemy is not installed. Run: pip install 'airflow-provider-contacts[sql]'."
     ) from None
 
 __all__ = ["sa"]

@@ -44,8 +44,7 @@ def require_schema_support(dialect: str, schema: str | None) -> None:
     """
     if dialect == "sqlite" and schema not in (None, "main"):
         raise InvalidRequest(
-            "SQLite has no schemas. Write only the name of the table, without a connection or schema, such "
-            'as "contacts".'
+            'SQLite has no schemas. Write the name of the table without a schema, such as "contacts".'
         )
 
 

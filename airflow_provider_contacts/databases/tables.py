@@ -24,12 +24,7 @@ def build_table(name: object, columns: Iterable[sa.Column[Any]], argument: str =
     """
     schema, table_name = parse_table_name(name, argument)
     return sa.Table(
-        table_name,
-        sa.MetaData(),
-        *columns,
-        schema=schema,
-        mysql_charset="utf8mb4",
-        mariadb_charset="utf8mb4",
+        table_name, sa.MetaData(), *columns, schema=schema, mysql_charset="utf8mb4", mariadb_charset="utf8mb4"
     )
 
 

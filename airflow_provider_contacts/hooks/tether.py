@@ -56,7 +56,9 @@ class TetherFilters(TypedDict, total=False):
         ),
     ]
     status: Annotated[str, FilterHelp("Contacts in the stage with this name.", "New Lead")]
-    pipelineStage: Annotated[str, FilterHelp("Contacts in the stage of this id.", "665f1c2e9b1d8a0012345678")]
+    pipelineStage: Annotated[
+        str, FilterHelp("Contacts in the stage with this id.", "665f1c2e9b1d8a0012345678")
+    ]
     pipelineId: Annotated[
         str, FilterHelp("Contacts in this pipeline; by default the connection's.", "665f1c2e9b1d8a0012345679")
     ]
@@ -73,10 +75,10 @@ class TetherFilters(TypedDict, total=False):
         FilterHelp("Contacts with a conversation of this status. The API docs list no values.", "replied"),
     ]
     lastMessageTimeRange: Annotated[
-        JsonObject, FilterHelp("Contacts whose last message was then. The API docs list no keys.", "{…}")
+        JsonObject, FilterHelp("Contacts whose last message is in this range; keys: unknown.", "{…}")
     ]
     lastMessageDateRange: Annotated[
-        JsonObject, FilterHelp("Contacts whose last message was on these days.", "{…}")
+        JsonObject, FilterHelp("Contacts whose last message is in this range of days; keys: unknown.", "{…}")
     ]
 
 

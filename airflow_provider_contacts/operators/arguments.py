@@ -1,7 +1,7 @@
-"""Arguments of operators: each is declared once, and parsed by one function.
+"""Arguments of operators, which a class of options declares with the functions that parse them.
 
-An argument is parsed when the DAG is parsed, unless a template or an upstream task decides its
-value, and again when the task starts, before any request.
+The function checks an argument when the DAG is parsed, unless a template or an upstream task
+decides its value, and parses it when the task starts, before any request.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def list_arguments(options_class: type[DataclassInstance]) -> dict[str, Argument
     return {one.name: one.metadata[_ARGUMENT] for one in fields(options_class)}
 
 
-def takes(options_class: type[DataclassInstance]) -> Callable[[Init], Init]:
+def declares(options_class: type[DataclassInstance]) -> Callable[[Init], Init]:
     """Add declared arguments to the signature of an ``__init__``, where Airflow looks for them."""
 
     def decorate(init: Init) -> Init:
@@ -123,7 +123,7 @@ def takes(options_class: type[DataclassInstance]) -> Callable[[Init], Init]:
     return decorate
 
 
-def take_arguments(options_class: type[DataclassInstance], kwargs: dict[str, Any]) -> dict[str, object]:
+def pop_arguments(options_class: type[DataclassInstance], kwargs: dict[str, Any]) -> dict[str, object]:
     """Remove declared arguments from keyword arguments, and return their values or defaults."""
     return {name: kwargs.pop(name, one.default) for name, one in list_arguments(options_class).items()}
 
@@ -131,7 +131,7 @@ def take_arguments(options_class: type[DataclassInstance], kwargs: dict[str, Any
 def set_arguments(
     operator: BaseOperator, options_class: type[DataclassInstance], values: Mapping[str, object]
 ) -> None:
-    """Set declared arguments as attributes, and parse those that are known when the DAG is parsed.
+    """Set declared arguments as attributes, unparsed, and check those that are known.
 
     :raises InvalidRequest: if one is invalid.
     """

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.changes import TagsLike
-from airflow_provider_contacts.core.matching.parsing import (
-    ConditionLike,
-    parse_condition,
-    to_templatable,
-)
+from airflow_provider_contacts.core.matching.parsing import ConditionLike, parse_condition, to_templatable
 from airflow_provider_contacts.operators.arguments import check_filters, check_literals
 from airflow_provider_contacts.retry import RetryPolicyOperator
 

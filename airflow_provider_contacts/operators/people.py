@@ -21,11 +21,11 @@ from airflow_provider_contacts.identity_keys import find_region
 from airflow_provider_contacts.lineage import add_asset_metadata
 from airflow_provider_contacts.operators.arguments import (
     argument,
+    declares,
     list_arguments,
     parse_arguments,
+    pop_arguments,
     set_arguments,
-    take_arguments,
-    takes,
 )
 from airflow_provider_contacts.retry import RetryPolicyOperator
 
@@ -109,9 +109,9 @@ class ResolvePeopleOperator(RetryPolicyOperator):
     template_fields: Sequence[str] = tuple(list_arguments(ResolveOptions))
     ui_color = "#e4e9f1"
 
-    @takes(ResolveOptions)
+    @declares(ResolveOptions)
     def __init__(self, **kwargs: Any) -> None:
-        values = take_arguments(ResolveOptions, kwargs)
+        values = pop_arguments(ResolveOptions, kwargs)
         super().__init__(**kwargs)
         set_arguments(self, ResolveOptions, values)
 

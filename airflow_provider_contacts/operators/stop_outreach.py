@@ -16,7 +16,7 @@ from airflow_provider_contacts.core.validation import (
 )
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.operators.arguments import argument, list_arguments, parse_arguments, takes
+from airflow_provider_contacts.operators.arguments import argument, declares, list_arguments, parse_arguments
 from airflow_provider_contacts.operators.base import describe_task
 from airflow_provider_contacts.operators.stopping.actions import StopAction, adapt_actions, parse_actions
 from airflow_provider_contacts.operators.updating.arguments import WriteOptions
@@ -62,7 +62,7 @@ class StopOutreachOperator(BaseWriteOperator):
 
     All arguments are templated.
 
-    :param contacts: references of the contacts who replied, such as an event, a sensor or a listing
+    :param contacts: references of the contacts who replied, as an event, a sensor or a listing
         returns them, or a query (``SqlContacts``) with the columns ``vendor``, ``account_id`` and
         ``contact_id``.
     :param actions: by connection, one of ``{"stage": name}``, ``{"add_tags": names, "remove_tags":
@@ -71,8 +71,8 @@ class StopOutreachOperator(BaseWriteOperator):
         for each vendor). Several connections of one vendor need the key ``accounts``.
     :param people_table: table of people.
     :param contacts_table: table of exported contacts.
-    :param max_age: fail if a change of a contact that is older than this, such as ``"1d"``, is not
-        resolved yet. By default this is a warning.
+    :param max_age: fail if a contact has changed longer ago than this, such as ``"1d"``, and people
+        were not resolved since. By default this is a warning.
     :param preview: report what would be done, and change no contact. The audit records it. If
         ``preview`` renders to an empty value, the task fails instead of writing.
     :return: ``people``: for each person ``person_id``, ``matched_on`` (kinds of keys) and
@@ -89,7 +89,7 @@ class StopOutreachOperator(BaseWriteOperator):
     options_class = StopOptions
     template_fields: Sequence[str] = ("contacts", *list_arguments(StopOptions))
 
-    @takes(StopOptions)
+    @declares(StopOptions)
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
 
@@ -151,11 +151,11 @@ class StopOutreachOperator(BaseWriteOperator):
     def _find_people(
         self, options: StopOptions, engine: sa.Engine, tables: PeopleTables, references: Sequence[Reference]
     ) -> tuple[list[Person], list[Reference]]:
-        """Look up the people of the references, and return the references without one too."""
-        from airflow_provider_contacts.people.lookup import compute_age, find_people
+        """Return the people of the references, and the references without a person."""
+        from airflow_provider_contacts.people.lookup import compute_backlog_age, find_people
 
         with _read(options, engine) as connection:
-            self._check_age(options, compute_age(connection, tables, datetime.now(timezone.utc)))
+            self._check_age(options, compute_backlog_age(connection, tables, datetime.now(timezone.utc)))
             people, unmatched = find_people(connection, tables, references)
         if unmatched:
             self.log.warning(
@@ -186,7 +186,7 @@ class StopOutreachOperator(BaseWriteOperator):
             known = known_accounts.get(vendor.name, [])
             if unknown := [account for account in action.accounts if account not in known]:
                 self.log.warning(
-                    "`accounts` of %r names %s, which no contact in %r has. Its accounts of %s are: %s.",
+                    "`accounts` of %r names %s, which no contact in %r has. Known accounts of %s: %s.",
                     conn_id,
                     ", ".join(unknown),
                     options.people_table,

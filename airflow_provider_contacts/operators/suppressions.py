@@ -21,12 +21,12 @@ from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
 from airflow_provider_contacts.operators.arguments import (
     argument,
+    declares,
     list_arguments,
     list_safeguards,
     parse_arguments,
+    pop_arguments,
     set_arguments,
-    take_arguments,
-    takes,
 )
 from airflow_provider_contacts.operators.base import ContactsLike, describe_task
 from airflow_provider_contacts.operators.sources import read_items
@@ -36,7 +36,7 @@ from airflow_provider_contacts.safeguards.configuration import (
     DEFAULT_SECRET_CONN_ID,
     locate_table,
     parse_secret_conn_id,
-    read_table,
+    read_suppressions,
 )
 
 if TYPE_CHECKING:
@@ -84,14 +84,15 @@ class SuppressionOptions:
         if self.scope not in known:
             raise InvalidRequest(f"`scope` must be one of {', '.join(known)}.")
 
-    def locate(self) -> TableLocation:
-        """Return the table of suppressions: the task's own, or that of Airflow's configuration.
+    def locate(self) -> tuple[TableLocation, str]:
+        """Return the table, and the connection of its secret: the task's own, or those configured.
 
         :raises InvalidRequest: if there is none.
         """
         if self.suppressions_table:
-            return locate_table("suppressions_table", self.suppressions_table, self.sql_conn_id)
-        if (configured := read_table("suppressions_table")) is None:
+            table = locate_table("suppressions_table", self.suppressions_table, self.sql_conn_id)
+            return table, self.secret_conn_id
+        if (configured := read_suppressions()) is None:
             raise InvalidRequest(
                 "`suppressions_table` is empty. Set it, or [contacts] suppressions_table for the whole "
                 "installation."
@@ -106,7 +107,7 @@ class SuppressOptions(SuppressionOptions):
     until: datetime | None = argument(_parse_end, None)
 
     def check(self) -> None:
-        """Check that ``until`` is in the future as well."""
+        """Also check that ``until`` is in the future."""
         SuppressionOptions.check(self)
         if self.until is not None and self.until <= datetime.now(timezone.utc):
             raise InvalidRequest("`until` is in the past.")
@@ -121,9 +122,9 @@ class _SuppressionsOperator(RetryPolicyOperator):
     # The name of the count of contacts whose suppression has changed.
     outcome: ClassVar[str]
 
-    @takes(SuppressionOptions)
+    @declares(SuppressionOptions)
     def __init__(self, *, contacts: ContactsLike, **kwargs: Any) -> None:
-        values = take_arguments(self.options_class, kwargs)
+        values = pop_arguments(self.options_class, kwargs)
         super().__init__(**kwargs)
         self.contacts = contacts
         set_arguments(self, self.options_class, values)
@@ -135,10 +136,10 @@ class _SuppressionsOperator(RetryPolicyOperator):
 
         options = parse_arguments(self, self.options_class, self.required_arguments)
         options.check()
-        location = options.locate()
+        location, secret_conn_id = options.locate()
         self.log.info("Suppressions: %s.", location)
         keys = _find_keys(self.contacts, self.log)
-        with open_suppressions(location, options.secret_conn_id, create=self.creates_table) as suppressions:
+        with open_suppressions(location, secret_conn_id, create=self.creates_table) as suppressions:
             written = self.write(suppressions, keys, options, describe_task(context))
         changed = sum(not written.isdisjoint(found) for found in keys)
         counts = {"contacts": len(keys), self.outcome: changed, "unchanged": len(keys) - changed}
@@ -191,7 +192,7 @@ class SuppressContactsOperator(_SuppressionsOperator):
     creates_table = True
     outcome = "suppressed"
 
-    @takes(SuppressOptions)
+    @declares(SuppressOptions)
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
 

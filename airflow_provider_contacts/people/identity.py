@@ -43,7 +43,7 @@ Reason = Literal["invalid", "placeholder", "role_mailbox", "company_number", "to
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
-    """KeyLimits above which a key joins no contacts.
+    """Limits above which a key joins no contacts.
 
     :param max_contacts_per_key: a key that more contacts share is set aside.
     :param max_contacts_per_person: keys that would join more contacts are set aside.

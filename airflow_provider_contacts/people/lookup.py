@@ -114,8 +114,10 @@ def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, 
     return found
 
 
-def compute_age(connection: sa.Connection, tables: PeopleTables, now: datetime) -> timedelta | None:
-    """Return how long the oldest unresolved change has waited, or None before the first run.
+def compute_backlog_age(connection: sa.Connection, tables: PeopleTables, now: datetime) -> timedelta | None:
+    """Return how long the oldest unresolved change has waited; None before the first run.
+
+    It is zero if everything is resolved.
 
     :param now: the present time, in UTC.
     """
@@ -145,7 +147,7 @@ def _round_up(age: timedelta) -> timedelta:
 
 
 def _find_person_ids(connection: sa.Connection, people: sa.Table, keys: Collection[ReferenceKey]) -> set[str]:
-    """Return the ids of the people that have a contact with one of the ids, in whatever account."""
+    """Return the ids of the people that have a contact with one of the ids, in any account."""
     by_vendor: dict[str, set[str]] = defaultdict(set)
     for vendor, _, contact_id in keys:
         by_vendor[vendor].add(contact_id)

@@ -47,11 +47,7 @@ class PeopleTables:
 
 @contextlib.contextmanager
 def open_people_tables(
-    people_table: TableLocation,
-    contacts_table: str,
-    *,
-    create: bool,
-    allow_untested_dialect: bool = True,
+    people_table: TableLocation, contacts_table: str, *, create: bool, allow_untested_dialect: bool = True
 ) -> Iterator[tuple[sa.Engine, PeopleTables]]:
     """Open the tables of people.
 

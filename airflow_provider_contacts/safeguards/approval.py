@@ -95,7 +95,7 @@ def parse_answer(event: Mapping[str, Any], displayed: str) -> ApprovalAnswer:
 def skip_if_rejected(context: Context, answer: ApprovalAnswer, log: Log) -> None:
     """Skip the task if the answer is no.
 
-    :raises AirflowSkipException: if it is.
+    :raises AirflowSkipException: if it was rejected.
     """
     if answer.is_approved:
         return

@@ -1,4 +1,4 @@
-"""The section ``[contacts]`` of Airflow's configuration, which applies to every update."""
+"""The tables of safeguards: a task's own, and those of Airflow's configuration (``[contacts]``)."""
 
 from __future__ import annotations
 
@@ -55,6 +55,13 @@ def locate_table(argument: str, table: str, sql_conn_id: str) -> TableLocation:
     return TableLocation(conn_id, table)
 
 
+def read_suppressions() -> tuple[TableLocation, str] | None:
+    """Return the configured suppressions and the connection of their secret, or None."""
+    table = read_table("suppressions_table")
+    secret_conn_id = parse_secret_conn_id("", read_option("suppressions_secret_conn_id"))
+    return (table, secret_conn_id) if table else None
+
+
 @dataclass(frozen=True, slots=True)
 class Safeguards:
     """The tables that a task respects and writes: its own, and those of Airflow's configuration.
@@ -81,11 +88,9 @@ class Safeguards:
         :param secret_conn_id: connection of the secret of ``suppressions``.
         :raises InvalidRequest: if the configuration is invalid.
         """
-        tables = [(suppressions, secret_conn_id)]
-        if configured := read_table("suppressions_table"):
-            tables.append((configured, read_option("suppressions_secret_conn_id") or DEFAULT_SECRET_CONN_ID))
+        own = (suppressions, secret_conn_id) if suppressions else None
         return cls(
-            list(dict.fromkeys((table, secret) for table, secret in tables if table)),
+            list(dict.fromkeys(filter(None, (own, read_suppressions())))),
             list(dict.fromkeys(filter(None, (contacts, read_table("contacts_table"))))),
             list(dict.fromkeys(filter(None, (audit, read_table("audit_table"))))),
         )

@@ -11,11 +11,7 @@ from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.connecting import connect, transaction
-from airflow_provider_contacts.databases.dialects import (
-    build_column_types,
-    require_schema_support,
-    to_utc,
-)
+from airflow_provider_contacts.databases.dialects import build_column_types, require_schema_support, to_utc
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import DIGEST_LENGTH, build_table, ensure_table, require_table
 from airflow_provider_contacts.errors import InvalidRequest

@@ -29,11 +29,11 @@ from airflow_provider_contacts.errors import (
 )
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.arguments import (
+    declares,
     list_arguments,
     parse_arguments,
+    pop_arguments,
     set_arguments,
-    take_arguments,
-    takes,
 )
 from airflow_provider_contacts.operators.base import BaseContactsOperator, ContactsLike
 from airflow_provider_contacts.sensors.arguments import WaitOptions
@@ -43,12 +43,7 @@ from airflow_provider_contacts.sensors.failures import FailureCount
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-__all__ = [
-    "ContactRepliedSensor",
-    "ContactSensor",
-    "InvitationAcceptedSensor",
-    "InvitationPendingSensor",
-]
+__all__ = ["ContactRepliedSensor", "ContactSensor", "InvitationAcceptedSensor", "InvitationPendingSensor"]
 
 # Airflow ends a deferred wait this long after the sensor's own end, in case the triggerer is down.
 _DEFERRAL_GRACE_SECONDS = 1200.0
@@ -101,7 +96,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
     )
     ui_color = "#e4edf1"
 
-    @takes(WaitOptions)
+    @declares(WaitOptions)
     def __init__(
         self,
         *,
@@ -110,7 +105,7 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        values = take_arguments(WaitOptions, kwargs)
+        values = pop_arguments(WaitOptions, kwargs)
         super().__init__(condition=condition, **kwargs)
         set_arguments(self, WaitOptions, values)
         self.contact_ids = contact_ids

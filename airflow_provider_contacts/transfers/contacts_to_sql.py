@@ -16,11 +16,11 @@ from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.arguments import (
     argument,
     check_literals,
+    declares,
     list_arguments,
     parse_arguments,
+    pop_arguments,
     set_arguments,
-    take_arguments,
-    takes,
 )
 from airflow_provider_contacts.operators.base import BaseContactsOperator
 from airflow_provider_contacts.transfers.openlineage import ExportLineage
@@ -95,9 +95,9 @@ class ContactsToSqlOperator(BaseContactsOperator):
     template_fields: Sequence[str] = (*BaseContactsOperator.template_fields, *list_arguments(TableOptions))
     ui_color = "#e4edf1"
 
-    @takes(TableOptions)
+    @declares(TableOptions)
     def __init__(self, **kwargs: Any) -> None:
-        values = take_arguments(TableOptions, kwargs)
+        values = pop_arguments(TableOptions, kwargs)
         super().__init__(**kwargs)
         set_arguments(self, TableOptions, values)
         self._export: ExportLineage | None = None

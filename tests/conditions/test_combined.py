@@ -33,7 +33,7 @@ def test_three_valued_logic(one: Condition, other: Condition, contact: Contact) 
     assert ~~one == one
 
 
-def test_operators_are_flat() -> None:
+def test_combined_conditions_are_flat() -> None:
     a, b, c = Replied(), HasPhone(), Tagged("x")
     assert (a & b & c).of == (a, b, c)
     assert (a | b | c).of == (a, b, c)

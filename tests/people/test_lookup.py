@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_contacts.contact import Reference
-from airflow_provider_contacts.people.lookup import compute_age, find_people
+from airflow_provider_contacts.people.lookup import compute_backlog_age, find_people
 from tests.conftest import Sandbox
 from tests.database import Database
 from tests.people.conftest import load_all, reading, resolve
@@ -84,7 +84,7 @@ def test_a_bare_reference_that_several_people_have_belongs_to_none(people: Datab
 
 def age(database: Database) -> timedelta | None:
     with reading(database) as (connection, tables):
-        return compute_age(connection, tables, datetime.now(timezone.utc))
+        return compute_backlog_age(connection, tables, datetime.now(timezone.utc))
 
 
 def test_age_is_that_of_the_first_change_that_was_not_resolved(people: Database) -> None:

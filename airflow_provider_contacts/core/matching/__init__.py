@@ -1,1 +1,1 @@
-"""Conditions at work: parsing, pushdown, descriptions."""
+"""Parse conditions, push them down to vendors, and describe what vendors support."""

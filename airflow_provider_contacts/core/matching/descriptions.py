@@ -16,8 +16,8 @@ class ConditionDescription:
     :param text: an example, as it is written on the command line.
     :param python: the same in Python.
     :param meaning: when it is true, as a sentence.
-    :param support: ``server``, ``server only``, ``record``, ``no``, or ``server only`` with the
-        filter that is needed.
+    :param support: ``server``, ``server only`` or ``record``, each with the filter that is needed,
+        if any; or ``no``.
     """
 
     name: str

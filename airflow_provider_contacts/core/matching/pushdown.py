@@ -20,7 +20,7 @@ class Plan:
 
     :param filters: the filters that the condition adds to the user's.
     :param pushed: conditions that the vendor's filters answer. A contact is dropped only if its
-        record contradicts them, so that an ignored filter is harmless.
+        record contradicts them: the vendor has ignored the filter.
     :param residual: conditions that the record itself must confirm.
     """
 

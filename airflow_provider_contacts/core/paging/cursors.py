@@ -103,10 +103,10 @@ class LinkPass(CursorPass):
     def has_steady_total(self) -> bool:
         """Whether the last page was read, and all pages reported the same total."""
         # Fewer pages than the total needs mean that a link was lost.
-        is_long_enough = self.total is not None and (self._received - 1) * self._size < self.total <= (
+        has_expected_pages = self.total is not None and (self._received - 1) * self._size < self.total <= (
             self._received * self._size
         )
-        return self.done and is_long_enough and not self._total_changed
+        return self.done and has_expected_pages and not self._total_changed
 
     def is_complete(self, seen: int) -> bool:
         """Return whether ``seen`` distinct records are all of them."""

@@ -33,9 +33,9 @@ class PageNumberPass(Pass):
         self._received = 0
         self._first_length = 0
         # Known after the first page, if the vendor reports a total: how many pages the total needs,
-        # and how many are read.
+        # and how many are requested.
         self._needed_pages = 0
-        self._page_count: int | None = None
+        self._pages_to_request: int | None = None
         self._previous: Sequence[object] = ()
         self._must_recheck_first = False
         self._total_changed = False
@@ -46,7 +46,11 @@ class PageNumberPass(Pass):
         """Return the parameters of the next page, or None if it has to wait."""
         # Until the first page has arrived, or without a total, it is unknown whether there is
         # another page.
-        if self.done or (self._page_count is None and in_flight) or self._requested == self._page_count:
+        if (
+            self.done
+            or (self._pages_to_request is None and in_flight)
+            or self._requested == self._pages_to_request
+        ):
             return None
         number = self._paging.first if self._is_rechecking else self._paging.first + self._requested
         self._requested += 1
@@ -70,8 +74,8 @@ class PageNumberPass(Pass):
         # the total.
         if new_records and not self.has_wrong_total and self._exceeds_total(index, page):
             self.has_wrong_total = True
-            self._page_count = None
-        if self._page_count is None:
+            self._pages_to_request = None
+        if self._pages_to_request is None:
             self._update_without_total(index, page, new_records)
         else:
             self._update_with_total(index, page, new_records)
@@ -86,7 +90,7 @@ class PageNumberPass(Pass):
             # The vendor may return smaller pages than requested, so count in pages of the length it
             # returned.
             self._needed_pages = max(1, -(-page.total // self._first_length))
-            self._page_count = max(self._needed_pages, page.page_count or 0)
+            self._pages_to_request = max(self._needed_pages, page.page_count or 0)
 
     def _exceeds_total(self, index: int, page: Page[Item]) -> bool:
         """Return whether a page shows that there are more records than its total."""
@@ -96,13 +100,13 @@ class PageNumberPass(Pass):
         return index * self._first_length + len(page.items) > total
 
     def _update_with_total(self, index: int, page: Page[Item], new_records: int) -> None:
-        assert self._page_count is not None
-        is_last = self._received == self._page_count
+        assert self._pages_to_request is not None
+        is_last = self._received == self._pages_to_request
         is_short_of_total = self.total is not None and self.rows < self.total and not self._total_changed
         if is_last and new_records and (is_short_of_total or self._may_be_full(index, page)):
             # A total that is too low looks the same, and so do pages that are shorter than the
             # first one. One more page proves it either way.
-            self._page_count += 1
+            self._pages_to_request += 1
             return
         # If the same page comes again, the vendor may ignore the page number.
         is_repeated = bool(page.items) and not new_records and self._is_previous(page)
@@ -161,7 +165,7 @@ class PageNumberPass(Pass):
     @property
     def is_beyond_total(self) -> bool:
         """Whether all pages that the total needs have arrived, and the next one should be empty."""
-        return self._page_count is not None and self._received >= self._needed_pages > 0
+        return self._pages_to_request is not None and self._received >= self._needed_pages > 0
 
     @property
     def has_steady_total(self) -> bool:

@@ -79,8 +79,9 @@ class Listing:
         self._order = 0
         self._previous_pass: tuple[int, int, int | None] | None = None
         self._first_total: int | None = None
-        # Whether the total was the same on all pages of the current pass, and of all earlier ones.
+        # Whether all pages of all passes reported the first total.
         self._totals_agree = True
+        # Whether the total was steady in every finished pass.
         self._had_steady_totals = True
         self._has_pages = False
         self.passes = 1

@@ -26,11 +26,7 @@ from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
 SUPPRESSION_REASON = "outreach stopped"
 ActionType = Literal["change", "default", "manual", "suppress"]
 _NAMED_ACTIONS: tuple[ActionType, ...] = ("default", "manual", "suppress")
-_CHANGE_KEYS = {
-    "tags": ("add_tags", "remove_tags"),
-    "notes": ("notes",),
-    "stage": ("stage", "campaign"),
-}
+_CHANGE_KEYS = {"tags": ("add_tags", "remove_tags"), "notes": ("notes",), "stage": ("stage", "campaign")}
 _KEYS = (*(key for keys in _CHANGE_KEYS.values() for key in keys), "action", "accounts")
 _EXAMPLES = {
     "tags": '{"add_tags": ["Replied elsewhere"]}',
@@ -50,7 +46,7 @@ class StopAction:
     :param type: ``change``; ``default`` until the vendor is known; ``suppress`` adds them to the
         suppressions; ``manual`` only reports them.
     :param change: what is done to a contact, unless that is nothing or not known yet.
-    :param accounts: the only accounts that the connection has, or none for all.
+    :param accounts: the accounts that the action covers, or none for all.
     """
 
     type: ActionType
@@ -230,8 +226,10 @@ def _adapt(
         return action
     if not updates.supports(change.kind):
         if updates.kinds:
-            kinds = " and ".join(updates.kinds)
-            advice = f"can change only {kinds}. Change {kinds} instead, or write `manual` or `suppress`."
+            advice = (
+                f"can change only {' and '.join(updates.kinds)}. Change {' or '.join(updates.kinds)}, "
+                "or write `manual` or `suppress`."
+            )
         else:
             advice = "cannot change contacts. Write `manual` or `suppress`."
         raise UnsupportedByVendor(

@@ -154,9 +154,13 @@ def _plan_connection(
         recorded = set()
 
     def is_done(target: Target) -> bool:
-        return digest in stops[id(target)] or target.key in recorded or _has_opted_out(target, vendor)
+        return (
+            digest in stops[id(target)]
+            or target.key in recorded
+            or _would_leave_opt_out_stage(target, vendor)
+        )
 
-    def is_approved(target: Target) -> bool:
+    def was_changed_before(target: Target) -> bool:
         return suppressions.source != "" and stops[id(target)].get(digest) == suppressions.source
 
     return plan_updates(
@@ -164,19 +168,19 @@ def _plan_connection(
         suppressed_ids,
         is_done,
         lambda change: _is_allowed_for_suppressed(change, vendor),
-        approved=[target for target in targets if is_approved(target)],
+        changed_before=[target for target in targets if was_changed_before(target)],
     )
 
 
-def _has_opted_out(target: Target, vendor: Vendor) -> bool:
-    """Return whether a contact is in the opt-out stage, which no milder stage must replace."""
+def _would_leave_opt_out_stage(target: Target, vendor: Vendor) -> bool:
+    """Return whether a change of the stage would move a contact out of the opt-out stage."""
     stage = vendor.updates.opt_out_stage.casefold()
     is_stage = bool(stage) and isinstance(target.change, StageChange)
     return is_stage and str(target.fields.get("stage") or "").casefold() == stage
 
 
 def _is_allowed_for_suppressed(change: Change, vendor: Vendor) -> bool:
-    """Return whether suppressed contacts may get a change. An author's action is not trusted."""
+    """Return whether suppressed contacts may get a change, because it only stops outreach."""
     updates = vendor.updates
     is_default = updates.default_stop is not None and digest_of(change) == digest_of(updates.default_stop)
     return is_default or updates.only_stops_outreach(change)

@@ -133,7 +133,7 @@ class StopRun:
         for connection in self._connections:
             attempt = connection.attempt
             with attempt.open_audit():
-                attempt.preview()
+                attempt.record_preview()
             self._set_outcomes(
                 attempt, attempt.plan.to_update, "failed" if connection.errors else "would_update"
             )
@@ -151,7 +151,7 @@ class StopRun:
             for attempt in self.attempts:
                 stack.enter_context(attempt.open_audit())
             for connection in self._connections:
-                connection.attempt.start(approver)
+                connection.attempt.record_skipped(approver)
                 if connection.attempt.plan.to_update:
                     self._write_connection(connection)
 
@@ -177,7 +177,7 @@ class StopRun:
             else:
                 # What is done is in the table of stops, so nothing else has to remember it.
                 outcome, _ = attempt.write(None, journal)
-                attempt.list_failures(outcome)
+                attempt.report_failures(outcome)
                 connection.add_errors(outcome.failed.values(), outcome.causes(attempt.plan.pending))
         except ContactsError as error:
             if journal.error is not None:
@@ -196,7 +196,7 @@ class StopRun:
         """
         references = self._group_by_outcome()
         self._log.info(
-            "Found %d people; %d references belong to no person. Their other contacts: %s.",
+            "Found %d people; %d references belong to no person. The people's other contacts: %s.",
             len(self._plan.people),
             len(self._plan.unmatched),
             ", ".join(f"{len(found)} {name.replace('_', ' ')}" for name, found in references.items())

@@ -56,7 +56,7 @@ class Attempt:
     @property
     def digest(self) -> str:
         """Identifies the connection, the contacts that an approval covers, and their changes."""
-        return digest_targets(self.scope, (*self.plan.to_update, *self.plan.approved))
+        return digest_targets(self.scope, (*self.plan.to_update, *self.plan.changed_before))
 
     def create_updaters(self, counts: Mapping[Change, int]) -> None:
         """Ask the vendor what has to be known for each change, such as the id of a stage.
@@ -110,12 +110,12 @@ class Attempt:
             yield
         self.audit = None
 
-    def preview(self) -> None:
+    def record_preview(self) -> None:
         """Record what would be done."""
         if self.audit is not None:
             self.audit.record_plan(self.plan.unchanged, self.plan.suppressed, previewed=self.plan.to_update)
 
-    def start(self, approver: str | None) -> None:
+    def record_skipped(self, approver: str | None) -> None:
         """Record which contacts are not updated, and why.
 
         :param approver: who approved the update, or None.
@@ -150,7 +150,7 @@ class Attempt:
         )
         return outcome, progress
 
-    def list_failures(self, outcome: Outcome) -> ReferenceList:
+    def report_failures(self, outcome: Outcome) -> ReferenceList:
         """Return the references that failed, each with its ``error``, and log the first of them."""
         vendor = self.hook.vendor.name
         failed: ReferenceList = [

@@ -14,12 +14,12 @@ from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.links import ContactLink, push_contact_url
 from airflow_provider_contacts.operators.arguments import (
+    declares,
     list_arguments,
     list_safeguards,
     parse_arguments,
+    pop_arguments,
     set_arguments,
-    take_arguments,
-    takes,
 )
 from airflow_provider_contacts.operators.base import ContactsLike
 from airflow_provider_contacts.operators.sources import ContactSource
@@ -50,11 +50,11 @@ class BaseWriteOperator(RetryPolicyOperator):
     """Base class of operators that write to vendors. All arguments are templated.
 
     The tables are ``table`` or ``schema.table`` in the database of ``sql_conn_id``. Those of
-    ``[contacts]`` in Airflow's configuration count in addition.
+    ``[contacts]`` in Airflow's configuration also apply.
 
     :param contacts: what a listing, a filter or a sensor returned, ids, or a query
         (``SqlContacts``) or file (``FileContacts``).
-    :param preview: report what would change, and write nothing.
+    :param preview: report what would change, and change no contact. The audit records it.
     :param max_updates: fail before the first write if more contacts than this would change.
     :param on_failure: ``fail`` tries all contacts and then fails, ``continue`` tries all and
         returns. Authentication, permission, quota and long rate-limit errors abort immediately in
@@ -81,9 +81,9 @@ class BaseWriteOperator(RetryPolicyOperator):
     template_fields: Sequence[str] = ("contacts", *list_arguments(WriteOptions))
     ui_color = "#f1e4e4"
 
-    @takes(WriteOptions)
+    @declares(WriteOptions)
     def __init__(self, *, contacts: ContactsLike, **kwargs: Any) -> None:
-        values = take_arguments(self.options_class, kwargs)
+        values = pop_arguments(self.options_class, kwargs)
         # A downstream task can then use `task.output["updated"]`.
         super().__init__(**{"multiple_outputs": True, **kwargs})
         self.contacts = contacts
@@ -195,7 +195,7 @@ class BaseUpdateOperator(BaseWriteOperator):
             if attempt.options.preview:
                 return self._preview(attempt)
             approver = self.require_approver(context, [attempt], attempt.options, answer)
-            attempt.start(approver)
+            attempt.record_skipped(approver)
             outcome, progress = attempt.write(find_store(context), attempt.audit)
             result = self._report(attempt, outcome)
         if approver is not None:
@@ -229,8 +229,8 @@ class BaseUpdateOperator(BaseWriteOperator):
         return attempt
 
     def _preview(self, attempt: Attempt) -> dict[str, ReferenceList]:
-        self.log.info("This is a preview; nothing is written.")
-        attempt.preview()
+        self.log.info("This is a preview; no contact is changed.")
+        attempt.record_preview()
         vendor = attempt.hook.vendor.name
         plan = attempt.plan
         return {
@@ -249,7 +249,7 @@ class BaseUpdateOperator(BaseWriteOperator):
         plan = attempt.plan
         vendor = attempt.hook.vendor.name
         self.log.info("%d contacts updated, %d failed.", len(outcome.updated), len(outcome.failed))
-        failed = attempt.list_failures(outcome) if outcome.failed else []
+        failed = attempt.report_failures(outcome) if outcome.failed else []
         if failed and attempt.options.on_failure == "fail":
             raise ContactsError(
                 f"{len(failed)} of {len(plan.to_update)} contacts could not be updated; "

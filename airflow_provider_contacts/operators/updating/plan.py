@@ -21,14 +21,14 @@ class UpdatePlan:
     :param unchanged: contacts that are up to date already.
     :param pending: contacts that are not.
     :param suppressed_indexes: indexes of the pending contacts that must not be contacted.
-    :param approved: contacts that earlier attempts of the task have changed, and that its approval
-        covers.
+    :param changed_before: contacts that earlier attempts of the task have changed. Its approval
+        covers them.
     """
 
     unchanged: Sequence[Target] = ()
     pending: Sequence[Target] = ()
     suppressed_indexes: Collection[int] = ()
-    approved: Sequence[Target] = field(default=(), kw_only=True)
+    changed_before: Sequence[Target] = field(default=(), kw_only=True)
 
     @cached_property
     def to_update(self) -> list[Target]:
@@ -51,7 +51,7 @@ def plan_updates(
     suppressed_ids: Collection[str],
     is_done: Callable[[Target], bool],
     is_allowed: Callable[[Change], bool],
-    approved: Sequence[Target] = (),
+    changed_before: Sequence[Target] = (),
 ) -> UpdatePlan:
     """Decide what to do with each contact.
 
@@ -68,7 +68,7 @@ def plan_updates(
         for index, target in enumerate(pending)
         if target.contact_id in suppressed_ids and not is_allowed(change_of(target))
     }
-    return UpdatePlan(unchanged, pending, suppressed, approved=approved)
+    return UpdatePlan(unchanged, pending, suppressed, changed_before=changed_before)
 
 
 def find_suppressed(

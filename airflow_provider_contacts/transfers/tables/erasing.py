@@ -19,7 +19,7 @@ _ROWS_PER_FETCH = 1000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ErasedRows:
+class FoundRows:
     """The rows of a person.
 
     :param rows: keys of rows that have one of the wanted identity keys.
@@ -32,14 +32,14 @@ class ErasedRows:
     related: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def find_rows(engine: sa.Engine, table: sa.Table, wanted: Iterable[str]) -> ErasedRows:
+def find_rows(engine: sa.Engine, table: sa.Table, wanted: Iterable[str]) -> FoundRows:
     """Find the rows that have any of the given identity keys. Every row is read.
 
     :param wanted: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys` returns them.
     :return: these rows, and others that share a key with them.
     """
     wanted = frozenset(wanted)
-    person = ErasedRows()
+    person = FoundRows()
     for row, keys in _read_keys(engine, table):
         if not wanted.isdisjoint(keys):
             person.rows.append(row)

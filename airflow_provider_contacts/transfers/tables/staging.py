@@ -13,11 +13,7 @@ from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.errors import MalformedRecord
 from airflow_provider_contacts.transfers.columns import COLUMNS
 from airflow_provider_contacts.transfers.raw_records import remove_line_breaks
-from airflow_provider_contacts.transfers.tables.digests import (
-    DIGEST_BYTES,
-    digest_contact,
-    format_digest,
-)
+from airflow_provider_contacts.transfers.tables.digests import DIGEST_BYTES, digest_contact, format_digest
 
 # A digest and the position in the file, in one object, because memory holds one for every contact.
 StagedEntry = bytes

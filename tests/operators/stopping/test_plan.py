@@ -116,7 +116,7 @@ def test_stops_of_other_tasks_need_a_new_approval(sandbox: Sandbox) -> None:
         stopped = PersonContact("tether", "org", "3", "", "", True, {}, {digest: "dag / task / run"})
         [connection] = plan(actions, Person("p", [REPLIED, stopped], [REPLIED]), source).connections
         assert connection.updates.to_update == []
-        return len(connection.updates.approved)
+        return len(connection.updates.changed_before)
 
     assert count("dag / task / run") == 1
     assert count("dag / task / another run") == 0

@@ -106,7 +106,7 @@ def test_tables_need_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
     assert own.audits == [TableLocation("own", "contact_audit")]
 
 
-def test_limit() -> None:
+def test_max_updates() -> None:
     options = parse(make(max_updates=2))
     options.check_count(2)
     with pytest.raises(InvalidRequest, match=r"3 contacts would be updated, more than max_updates \(2\)"):

@@ -59,7 +59,7 @@ def test_updates_are_journaled_and_remembered(sandbox: Sandbox, attempt: Attempt
     journal = Journal()
     outcome, progress = attempt.write(store, journal)
     assert outcome.updated == sorted(journal.updated) == [1, 2, 3, 4, 5]
-    [failure] = attempt.list_failures(outcome)
+    [failure] = attempt.report_failures(outcome)
     assert failure["contact_id"] == "999999"
     assert str(failure["error"]).startswith("NotFound: ")
     sent = len(sandbox.requests("talktohumans"))
@@ -108,13 +108,13 @@ def test_audit_is_open_within_its_block(database: Database, attempt: Attempt) ->
     audited = replace(attempt, safeguards=Safeguards([], [], [TableLocation(database.conn_id, "audit")]))
     with audited.open_audit():
         audited.preview()
-        audited.start("Ada")
+        audited.record_skipped("Ada")
         assert audited.audit is not None
         audited.audit.record([1], {})
     assert audited.audit is None
     rows = sorted((row["outcome"], row["approver"] or "") for row in database.rows("audit"))
     assert rows == [*[("previewed", "")] * 6, *[("suppressed", "")] * 2, ("updated", "Ada")]
     with attempt.open_audit():
-        attempt.preview()
-        attempt.start(None)
+        attempt.record_preview()
+        attempt.record_skipped(None)
         assert attempt.audit is None

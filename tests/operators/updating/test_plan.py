@@ -26,7 +26,7 @@ def ids(targets: list[Target]) -> list[str]:
     return [one.contact_id for one in targets]
 
 
-def test_plan() -> None:
+def test_suppressed_contacts_are_not_updated() -> None:
     plan = UpdatePlan([target(1)], [target(2), target(3, url="https://a.example"), target(4)], {2})
     assert ids(plan.to_update) == ["2", "3"]
     assert ids(plan.suppressed) == ["4"]

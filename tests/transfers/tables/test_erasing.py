@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.tables.erasing import ErasedRows, erase, find_rows
+from airflow_provider_contacts.transfers.tables.erasing import FoundRows, erase, find_rows
 from airflow_provider_contacts.transfers.tables.table import define_table
 from tests.conftest import Sandbox
 from tests.database import Database, counts, load
@@ -15,12 +15,12 @@ from tests.database import Database, counts, load
 TABLE = define_table("contacts")
 
 
-def find(database: Database, *keys: str) -> ErasedRows:
+def find(database: Database, *keys: str) -> FoundRows:
     with connect(database.conn_id) as engine:
         return find_rows(engine, TABLE, keys)
 
 
-def erase_rows(database: Database, person: ErasedRows) -> int:
+def erase_rows(database: Database, person: FoundRows) -> int:
     with connect(database.conn_id) as engine:
         return erase(engine, TABLE, person.rows)
 
