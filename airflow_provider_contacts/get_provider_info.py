@@ -478,9 +478,9 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "sql_conn_id": {
                         "description": "Connection of the database "
-                        "with the tables below, and of "
-                        "tables that name no database "
-                        "themselves.",
+                        "with these tables, and of the "
+                        "tables of operators without "
+                        "``sql_conn_id``.",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "warehouse",

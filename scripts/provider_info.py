@@ -105,7 +105,7 @@ def connection_type(vendor: Vendor, hook_class: type) -> dict[str, Any]:
 def configuration() -> dict[str, Any]:
     """Return the section of Airflow's configuration."""
     descriptions = {
-        "sql_conn_id": "Connection of the database with the tables below, and of tables that name no database themselves.",
+        "sql_conn_id": "Connection of the database with these tables, and of the tables of operators without ``sql_conn_id``.",
         "suppressions_table": "Table of people who must not be contacted, or ``schema.table``. It applies to every update.",
         "suppressions_secret_conn_id": "Connection whose password is the secret of ``suppressions_table``.",
         "contacts_table": "Table of exported contacts, to recognize suppressed references.",

@@ -125,8 +125,7 @@ def _table_commands() -> list[ActionCommand | GroupCommand]:
         Arg(("--suppressions-table",), help="suppress the person too, in this table of the database"),
         Arg(
             ("--secret-conn-id",),
-            default="contacts_suppressions",
-            help="connection with the secret of the suppressions (default: contacts_suppressions)",
+            help="connection with the secret of the suppressions (default: the configured one)",
         ),
         ARG_YES,
     )

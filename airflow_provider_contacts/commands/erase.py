@@ -12,7 +12,7 @@ from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS
+from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, parse_secret_conn_id
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
 from airflow_provider_contacts.transfers.tables.erasing import FoundRows, erase, find_rows
@@ -100,7 +100,9 @@ def _confirm(count: int) -> bool:
 
 def _suppress(args: Namespace, keys: Sequence[str]) -> None:
     location = TableLocation(args.sql_conn_id, args.suppressions_table)
-    with open_suppressions(location, args.secret_conn_id, create=True) as suppressions:
+    with open_suppressions(
+        location, parse_secret_conn_id("secret_conn_id", args.secret_conn_id), create=True
+    ) as suppressions:
         suppressions.add(keys, scope=ALL_VENDORS, reason=_REASON, source=_SOURCE, until=None)
     kinds = dict.fromkeys(key.partition(":")[0] for key in keys)
     print(f"Suppressed the person by: {', '.join(kinds)}.")  # noqa: T201

@@ -28,8 +28,8 @@ class TableLocation(NamedTuple):
 
 
 def is_empty_text(value: object) -> bool:
-    """Return whether a rendered value is None, blank text, or the text ``None``."""
-    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+    """Return whether a rendered value is None, blank text, or the text ``None`` in any case."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("", "none"))
 
 
 def is_empty_argument(value: object) -> bool:
@@ -127,7 +127,7 @@ def parse_table_name(value: object, argument: str = "table") -> tuple[str | None
     :param argument: the argument's name, for messages.
     :raises InvalidRequest: if it is neither.
     """
-    parts = value.strip().split(".") if isinstance(value, str) else []
+    parts = [part.strip() for part in value.split(".")] if isinstance(value, str) else []
     if not 1 <= len(parts) <= 2 or not all(part and part.isprintable() for part in parts):
         raise InvalidRequest(f"`{argument}` must be `table` or `schema.table`.")
     *schema, table_name = parts

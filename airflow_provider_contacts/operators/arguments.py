@@ -124,28 +124,28 @@ def declares(options_class: type[DataclassInstance]) -> Callable[[Init], Init]:
 
 
 def pop_arguments(options_class: type[DataclassInstance], kwargs: dict[str, Any]) -> dict[str, object]:
-    """Remove declared arguments from keyword arguments, and return their values or defaults."""
-    return {name: kwargs.pop(name, one.default) for name, one in list_arguments(options_class).items()}
+    """Remove declared arguments from keyword arguments, and return those that are given."""
+    return {name: kwargs.pop(name) for name in list_arguments(options_class) if name in kwargs}
 
 
 def set_arguments(
-    operator: BaseOperator, options_class: type[DataclassInstance], values: Mapping[str, object]
-) -> None:
+    operator: BaseOperator, options_class: type[DataclassInstance], given: Mapping[str, object]
+) -> list[str]:
     """Set declared arguments as attributes, unparsed, and check those that are known.
 
+    :return: the safeguards that are set, and so must not become empty. A mapped task has only
+        values, so that each safeguard it is given counts as set.
     :raises InvalidRequest: if one is invalid.
     """
+    is_mapped = getattr(operator, "_BaseOperator__from_mapped", False)
+    required = []
     for name, one in list_arguments(options_class).items():
-        setattr(operator, name, values[name])
-        check_literals(operator, partial(one.parse, name), values[name])
-
-
-def list_safeguards(operator: BaseOperator, options_class: type[DataclassInstance]) -> list[str]:
-    """Return the safeguards that an author has set, which must not render to nothing."""
-    arguments = list_arguments(options_class).items()
-    return [
-        name for name, one in arguments if one.is_safeguard and not is_empty_argument(getattr(operator, name))
-    ]
+        value = given.get(name, one.default)
+        setattr(operator, name, value)
+        check_literals(operator, partial(one.parse, name), value)
+        if one.is_safeguard and (not is_empty_argument(value) or (is_mapped and name in given)):
+            required.append(name)
+    return required
 
 
 def parse_arguments(
@@ -160,7 +160,7 @@ def parse_arguments(
         if is_empty_argument(getattr(operator, name)):
             raise InvalidRequest(
                 f"`{name}` is set on the operator but has become empty, so nothing was written. Check its "
-                "template. To switch it off, leave the argument out."
+                "template or, in a mapped task, its values."
             )
     values: dict[str, Any] = {
         name: one.parse(name, getattr(operator, name)) for name, one in list_arguments(options_class).items()

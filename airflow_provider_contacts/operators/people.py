@@ -111,9 +111,9 @@ class ResolvePeopleOperator(RetryPolicyOperator):
 
     @declares(ResolveOptions)
     def __init__(self, **kwargs: Any) -> None:
-        values = pop_arguments(ResolveOptions, kwargs)
+        given = pop_arguments(ResolveOptions, kwargs)
         super().__init__(**kwargs)
-        set_arguments(self, ResolveOptions, values)
+        set_arguments(self, ResolveOptions, given)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Resolve the people."""

@@ -127,7 +127,11 @@ class StopOutreachOperator(BaseWriteOperator):
     def _open_suppressions(
         self, context: Context, options: StopOptions, actions: Mapping[str, StopAction]
     ) -> StopSuppressions:
-        """Return the suppressions of the task. If it adds to a table, that table exists then."""
+        """Return the suppressions of the task.
+
+        A missing table is created only if nothing but suppressions is written: an empty table would
+        let any other change through.
+        """
         from airflow_provider_contacts.operators.stopping.suppressing import StopSuppressions
 
         safeguards = options.find_safeguards()
@@ -136,7 +140,8 @@ class StopOutreachOperator(BaseWriteOperator):
         suppressions = StopSuppressions(
             safeguards, own, options.secret_conn_id, describe_task(context), self.log
         )
-        if any(action.type == "suppress" for action in actions.values()):
+        types = {action.type for action in actions.values()}
+        if "suppress" in types and types <= {"suppress", "manual"}:
             suppressions.create_table()
         return suppressions
 

@@ -23,7 +23,6 @@ from airflow_provider_contacts.operators.arguments import (
     argument,
     declares,
     list_arguments,
-    list_safeguards,
     parse_arguments,
     pop_arguments,
     set_arguments,
@@ -33,7 +32,6 @@ from airflow_provider_contacts.operators.sources import read_items
 from airflow_provider_contacts.retry import RetryPolicyOperator
 from airflow_provider_contacts.safeguards.configuration import (
     ALL_VENDORS,
-    DEFAULT_SECRET_CONN_ID,
     locate_table,
     parse_secret_conn_id,
     read_suppressions,
@@ -73,7 +71,7 @@ class SuppressionOptions:
     suppressions_table: str = argument(parse_optional_table, None, is_safeguard=True)
     reason: str = argument(_parse_reason)
     scope: str = argument(parse_optional_text, ALL_VENDORS)
-    secret_conn_id: str = argument(parse_secret_conn_id, DEFAULT_SECRET_CONN_ID)
+    secret_conn_id: str = argument(parse_secret_conn_id, None)
 
     def check(self) -> None:
         """Check what may be valid when the DAG is parsed and not when it runs.
@@ -92,6 +90,11 @@ class SuppressionOptions:
         if self.suppressions_table:
             table = locate_table("suppressions_table", self.suppressions_table, self.sql_conn_id)
             return table, self.secret_conn_id
+        if self.sql_conn_id:
+            raise InvalidRequest(
+                "`suppressions_table` is empty, but `sql_conn_id` is set. Set both or, to use those of "
+                "[contacts], neither."
+            )
         if (configured := read_suppressions()) is None:
             raise InvalidRequest(
                 "`suppressions_table` is empty. Set it, or [contacts] suppressions_table for the whole "
@@ -124,11 +127,10 @@ class _SuppressionsOperator(RetryPolicyOperator):
 
     @declares(SuppressionOptions)
     def __init__(self, *, contacts: ContactsLike, **kwargs: Any) -> None:
-        values = pop_arguments(self.options_class, kwargs)
+        given = pop_arguments(self.options_class, kwargs)
         super().__init__(**kwargs)
         self.contacts = contacts
-        set_arguments(self, self.options_class, values)
-        self.required_arguments = list_safeguards(self, self.options_class)
+        self.required_arguments = set_arguments(self, self.options_class, given)
 
     def execute(self, context: Context) -> dict[str, int]:
         """Write the suppressions."""
@@ -180,7 +182,8 @@ class SuppressContactsOperator(_SuppressionsOperator):
     :param scope: a vendor's connection type, or ``all``.
     :param until: when it ends: a time, or a duration from now such as ``"30d"``; by default it does
         not end.
-    :param secret_conn_id: connection whose password is the secret of the hashes.
+    :param secret_conn_id: connection whose password is the secret of the hashes; by default
+        ``[contacts] suppressions_secret_conn_id``, or ``contacts_suppressions``.
     :return: ``{"contacts", "suppressed", "unchanged"}``, numbers of contacts.
     :raises InvalidRequest: if a contact has no key, or the table was written with another secret;
         nothing is written then.
@@ -216,7 +219,8 @@ class AllowContactsOperator(_SuppressionsOperator):
         suppressions_table``.
     :param reason: why, such as ``"subscribed again"``. No personal data.
     :param scope: end only suppressions with this scope; ``all`` ends suppressions of every scope.
-    :param secret_conn_id: connection whose password is the secret of the hashes.
+    :param secret_conn_id: connection whose password is the secret of the hashes; by default
+        ``[contacts] suppressions_secret_conn_id``, or ``contacts_suppressions``.
     :return: ``{"contacts", "allowed", "unchanged"}``, numbers of contacts.
     :raises InvalidRequest: if a contact has no key, or the table was written with another secret.
     """

@@ -15,8 +15,9 @@ DEFAULT_SECRET_CONN_ID = "contacts_suppressions"  # noqa: S105 - the id of a con
 
 
 def parse_secret_conn_id(name: str, value: object) -> str:
-    """Return the connection of a secret; an empty value is the default one."""
-    return parse_optional_text(name, value) or DEFAULT_SECRET_CONN_ID
+    """Return the connection of a secret; an empty value is the one that is configured."""
+    configured = read_option("suppressions_secret_conn_id") or DEFAULT_SECRET_CONN_ID
+    return parse_optional_text(name, value) or configured
 
 
 def read_option(name: str) -> str:
@@ -58,8 +59,7 @@ def locate_table(argument: str, table: str, sql_conn_id: str) -> TableLocation:
 def read_suppressions() -> tuple[TableLocation, str] | None:
     """Return the configured suppressions and the connection of their secret, or None."""
     table = read_table("suppressions_table")
-    secret_conn_id = parse_secret_conn_id("", read_option("suppressions_secret_conn_id"))
-    return (table, secret_conn_id) if table else None
+    return (table, parse_secret_conn_id("secret_conn_id", None)) if table else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,9 +105,9 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        values = pop_arguments(WaitOptions, kwargs)
+        given = pop_arguments(WaitOptions, kwargs)
         super().__init__(condition=condition, **kwargs)
-        set_arguments(self, WaitOptions, values)
+        set_arguments(self, WaitOptions, given)
         self.contact_ids = contact_ids
         self.deferrable = deferrable
         # Whether `contact_ids` was set, even if its template renders to None.

@@ -97,11 +97,11 @@ class ContactsToSqlOperator(BaseContactsOperator):
 
     @declares(TableOptions)
     def __init__(self, **kwargs: Any) -> None:
-        values = pop_arguments(TableOptions, kwargs)
+        given = pop_arguments(TableOptions, kwargs)
         super().__init__(**kwargs)
-        set_arguments(self, TableOptions, values)
+        set_arguments(self, TableOptions, given)
         self._export: ExportLineage | None = None
-        check_literals(self, _check_mark_removed, values["mark_removed"], self.filters, self.condition)
+        check_literals(self, _check_mark_removed, given.get("mark_removed"), self.filters, self.condition)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and write what is new or has changed."""

@@ -268,7 +268,7 @@ class TestStopping:
         result = stop(person["tether"], actions=actions)
         assert person["mailstand"][0] in result["manual"]
         assert (
-            "`accounts` of 'mailstand_default' names space_1, which no contact in 'contact_people' has. Its "
+            "`accounts` of 'mailstand_default' names space_1, which no contact in 'contact_people' has. Known "
             "accounts of" in log()
         )
 
@@ -360,6 +360,21 @@ class TestSafeguards:
             reason="test",
         ).execute({})
         assert stop(person["mailstand"], **arguments)["unchanged"] == person["tether"]
+
+    def test_missing_table_lets_no_change_through(
+        self, sandbox: Sandbox, people: Database, secret: str
+    ) -> None:
+        person = person_with(people)
+        actions = {"tether_default": "suppress", "mailstand_default": {"stage": "Nurture"}}
+        for preview in (True, False):
+            with pytest.raises(InvalidRequest, match="'contact_supressions' does not exist"):
+                stop(
+                    person["talktohumans"],
+                    actions=actions,
+                    suppressions_table="contact_supressions",
+                    preview=preview,
+                )
+        assert writes(sandbox) == []
 
     def test_suppress_needs_a_table(self, sandbox: Sandbox, people: Database) -> None:
         with pytest.raises(InvalidRequest, match="`suppress` needs `suppressions_table`"):

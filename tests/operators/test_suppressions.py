@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,31 @@ def test_invalid_arguments(arguments: dict[str, Any], error: str, database: Data
     with pytest.raises(InvalidRequest, match=error):
         suppress(database, **{"contacts": [ADA], **arguments})
     assert "contact_suppressions" not in sa.inspect(database.engine).get_table_names()
+
+
+def test_database_without_a_table_is_not_the_configured_one(
+    database: Database, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suppress(database, [ADA])
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", database.conn_id)
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_TABLE", "contact_suppressions")
+    for change in (suppress, allow):
+        with pytest.raises(InvalidRequest, match="`suppressions_table` is empty, but `sql_conn_id` is set"):
+            change(database, [ADA], suppressions_table=None, sql_conn_id="staging")
+    assert stored(database, "ended_reason")[0] == (None,)
+
+
+def test_configured_table_has_the_configured_secret(
+    database: Database, connect: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect("other_secret", conn_type="generic", password="another-long-text-of-the-test")
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", database.conn_id)
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_TABLE", "contact_suppressions")
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_SECRET_CONN_ID", "other_secret")
+    assert suppress(database, [ADA], suppressions_table=None, sql_conn_id=None)["suppressed"] == 1
+    # The same table, named by the operator.
+    assert suppress(database, [ADA])["unchanged"] == 1
+    assert allow(database, [ADA], suppressions_table=None, sql_conn_id=None)["allowed"] == 1
 
 
 def test_contact_without_keys_writes_nothing(database: Database, secret: str) -> None:

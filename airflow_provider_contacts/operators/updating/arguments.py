@@ -19,7 +19,6 @@ from airflow_provider_contacts.core.validation import (
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.arguments import argument
 from airflow_provider_contacts.safeguards.configuration import (
-    DEFAULT_SECRET_CONN_ID,
     Safeguards,
     locate_table,
     parse_secret_conn_id,
@@ -89,7 +88,7 @@ class WriteOptions:
         required.
     """
 
-    preview: bool = argument(parse_bool, False)
+    preview: bool = argument(parse_bool, False, is_safeguard=True)
     max_updates: int = argument(parse_int, 1000)
     on_failure: Literal["fail", "continue"] = argument(parse_on_failure, "fail")
     require_approval: int | None = argument(parse_threshold, False, is_safeguard=True)
@@ -97,7 +96,7 @@ class WriteOptions:
     approval_timeout: timedelta | None = argument(parse_optional_duration, None)
     sql_conn_id: str = argument(parse_optional_text, None, is_safeguard=True)
     suppressions_table: str = argument(parse_optional_table, None, is_safeguard=True)
-    secret_conn_id: str = argument(parse_secret_conn_id, DEFAULT_SECRET_CONN_ID)
+    secret_conn_id: str = argument(parse_secret_conn_id, None)
     contacts_table: str = argument(parse_optional_table, None, is_safeguard=True)
     audit_table: str = argument(parse_optional_table, None, is_safeguard=True)
 

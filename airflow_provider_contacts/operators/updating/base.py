@@ -16,7 +16,6 @@ from airflow_provider_contacts.links import ContactLink, push_contact_url
 from airflow_provider_contacts.operators.arguments import (
     declares,
     list_arguments,
-    list_safeguards,
     parse_arguments,
     pop_arguments,
     set_arguments,
@@ -71,7 +70,8 @@ class BaseWriteOperator(RetryPolicyOperator):
         sql_conn_id``.
     :param suppressions_table: table of contacts that must not be contacted, as
         ``SuppressContactsOperator`` writes it.
-    :param secret_conn_id: connection whose password is the secret of ``suppressions_table``.
+    :param secret_conn_id: connection whose password is the secret of ``suppressions_table``; by
+        default ``[contacts] suppressions_secret_conn_id``, or ``contacts_suppressions``.
     :param contacts_table: table of exported contacts. It is where the e-mail address, phone number
         and LinkedIn profile of references are looked up, to recognize suppressed contacts.
     :param audit_table: table that gets a row per contact and attempt.
@@ -83,12 +83,11 @@ class BaseWriteOperator(RetryPolicyOperator):
 
     @declares(WriteOptions)
     def __init__(self, *, contacts: ContactsLike, **kwargs: Any) -> None:
-        values = pop_arguments(self.options_class, kwargs)
+        given = pop_arguments(self.options_class, kwargs)
         # A downstream task can then use `task.output["updated"]`.
         super().__init__(**{"multiple_outputs": True, **kwargs})
         self.contacts = contacts
-        set_arguments(self, self.options_class, values)
-        self.required_arguments = list_safeguards(self, self.options_class)
+        self.required_arguments = set_arguments(self, self.options_class, given)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write."""

@@ -109,7 +109,7 @@ def test_a_stage_per_campaign_is_set_in_all_campaigns() -> None:
         (
             "tether_default",
             {"add_tags": "x"},
-            "changes the tags, but Tether's API can change only stage. Change stage instead",
+            "changes the tags, but Tether's API can change only stage. Change stage, or",
         ),
         ("talktohumans_default", {"stage": "x"}, "TalkToHumans's API can change only tags and notes"),
     ],

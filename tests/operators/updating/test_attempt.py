@@ -86,7 +86,9 @@ def test_digest_covers_what_an_approval_covers(attempt: Attempt) -> None:
     assert digest(suppressed_indexes=()) != attempt.digest
     # What an earlier attempt has changed counts as if it were still to be changed.
     assert (
-        digest(pending=attempt.plan.pending[1:4], suppressed_indexes=(), approved=attempt.plan.pending[4:])
+        digest(
+            pending=attempt.plan.pending[1:4], suppressed_indexes=(), changed_before=attempt.plan.pending[4:]
+        )
         == attempt.digest
     )
 
@@ -107,7 +109,7 @@ def test_plan_is_logged_and_described(attempt: Attempt, caplog: pytest.LogCaptur
 def test_audit_is_open_within_its_block(database: Database, attempt: Attempt) -> None:
     audited = replace(attempt, safeguards=Safeguards([], [], [TableLocation(database.conn_id, "audit")]))
     with audited.open_audit():
-        audited.preview()
+        audited.record_preview()
         audited.record_skipped("Ada")
         assert audited.audit is not None
         audited.audit.record([1], {})

@@ -163,7 +163,7 @@ class TestSuppressions:
         sent = {entry["path"].rpartition("/")[2] for entry in sandbox.requests("talktohumans")[before:]}
         assert not sent & {one["contact_id"] for one in (contacts[0], *contacts[5:8])}
 
-    @pytest.mark.parametrize("rendered", [None, "", "None"])
+    @pytest.mark.parametrize("rendered", [None, "", "None", " none "])
     @pytest.mark.parametrize(
         "name",
         [
@@ -173,6 +173,7 @@ class TestSuppressions:
             "approvers",
             "require_approval",
             "contacts_table",
+            "preview",
         ],
     )
     def test_template_that_renders_to_nothing_is_an_error(
@@ -180,6 +181,20 @@ class TestSuppressions:
     ) -> None:
         operator = tag(listed()[:3], **{name: "{{ database }}"})
         setattr(operator, name, rendered)
+        with pytest.raises(InvalidRequest, match=f"`{name}` is set on the operator but has become empty"):
+            operator.execute(context())
+        assert not written(sandbox)
+
+    @pytest.mark.parametrize("rendered", [None, ""])
+    @pytest.mark.parametrize("name", ["sql_conn_id", "suppressions_table", "audit_table", "require_approval"])
+    def test_mapped_task_without_a_safeguard_is_an_error(
+        self, name: str, rendered: Any, sandbox: Sandbox
+    ) -> None:
+        with DAG("test", schedule=None):
+            mapped = UpdateContactTagsOperator.partial(
+                task_id="m", contacts_conn_id="talktohumans_default", contacts=listed()[:3], add="New"
+            ).expand(**{name: ["contacts", rendered]})
+        operator: Any = mapped.unmap({name: rendered})
         with pytest.raises(InvalidRequest, match=f"`{name}` is set on the operator but has become empty"):
             operator.execute(context())
         assert not written(sandbox)
@@ -750,7 +765,7 @@ def test_safeguards_that_are_set_are_required() -> None:
         suppressions_table="",
         require_approval=False,
     )
-    assert operator.required_arguments == ["require_approval", "contacts_table", "audit_table"]
+    assert operator.required_arguments == ["preview", "require_approval", "contacts_table", "audit_table"]
     assert operator.multiple_outputs
 
 
