@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.safeguards.approval import (
@@ -15,9 +17,11 @@ from airflow_provider_contacts.safeguards.approval import (
     ApprovalMemory,
     ApprovalRequest,
     parse_answer,
+    require_approver,
     require_known_approvers,
+    skip_if_rejected,
 )
-from tests.approvals import answer
+from tests.approvals import TaskAwaitingInput, answer, approvals, context
 from tests.stores import BrokenStore, Store
 
 LOG = logging.getLogger("test")
@@ -107,10 +111,50 @@ def test_approval_that_cannot_be_deleted_does_not_count() -> None:
     assert list(store.values.values()) == [{}]
 
 
+def test_rejection_forgets_an_earlier_approval(caplog: pytest.LogCaptureFixture) -> None:
+    store = Store()
+    ApprovalMemory(store, LOG).save(REQUEST, "Ada")
+    with pytest.raises(
+        AirflowSkipException, match="^No one approved the update in time. Nothing was written"
+    ):
+        skip_if_rejected(context(task_state_store=store), ApprovalAnswer(False, "", None), LOG)
+    assert store.values == {}
+    broken = context(task_state_store=BrokenStore("set", "delete"))
+    with pytest.raises(AirflowSkipException, match="^Ada rejected the update"):
+        skip_if_rejected(broken, ApprovalAnswer(False, "", "Ada"), LOG)
+    assert "could not be cleared" in caplog.text
+
+
+def test_approver_without_a_name() -> None:
+    operator: Any = SimpleNamespace(log=LOG)
+    answered = ApprovalAnswer(True, REQUEST.number, None)
+    assert require_approver(operator, context(), REQUEST, answered, [], None) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("params", "displayed"),
+    [
+        ({"request": {"value": "first"}}, "first"),
+        ({"request": "first"}, "first"),
+        ({"request": {}}, "None"),
+        ({"request": None}, ""),
+        ({}, ""),
+        (None, ""),
+    ],
+)
+def test_number_that_airflow_displays(params: object, displayed: str) -> None:
+    operator = BaseOperator(task_id="wait")
+    with approvals() as received:
+        received.request = SimpleNamespace(params=params)
+        with pytest.raises(TaskAwaitingInput) as waiting:
+            require_approver(operator, context(), REQUEST, None, [], None)
+    assert waiting.value.kwargs == {"displayed": displayed}
+
+
 def test_users_of_the_simple_auth_manager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
-    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "ada:admin, bob:viewer:more")
-    require_known_approvers([{"id": "ada", "name": "ada"}, {"id": "bob", "name": "bob"}], LOG)
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "ada:admin,bob:viewer:more, tim:user")
+    require_known_approvers([{"id": name, "name": name} for name in ("ada", "bob", "tim")], LOG)
     with pytest.raises(InvalidRequest, match="users that Airflow does not know: 'eve'"):
         require_known_approvers([{"id": "ada", "name": "ada"}, {"id": "eve", "name": "eve"}], LOG)
 

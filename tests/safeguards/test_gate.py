@@ -74,6 +74,13 @@ def test_references_are_looked_up_in_the_exported_table(
     assert "1 of 4 references are not in the contacts table" in caplog.text
 
 
+def test_suppressions_with_the_ignored_reason_do_not_count(database: Database, secret: str) -> None:
+    location = suppress(database, "reference:tether/1")
+    safeguards = Safeguards.create(location, "contacts_suppressions", None, None)
+    for reason, found in (("test", set()), ("other", {"1"}), ("", {"1"})):
+        assert SuppressionGate(safeguards, LOG, reason).find_suppressed([Target("", "1")], "tether") == found
+
+
 def test_both_tables_count(database: Database, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     own = suppress(database, "reference:tether/1")
     configured = suppress(database, "reference:tether/2", table="company")
