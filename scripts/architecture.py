@@ -18,7 +18,7 @@ PACKAGE = "airflow_provider_contacts"
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # In pixels.
-BOX_HEIGHT, GAP, WIDTH, MARGIN, TITLE = 30, 8, 400, 16, 28
+BOX_HEIGHT, GAP, WIDTH, MARGIN, TITLE = 30, 6, 460, 16, 28
 
 
 def read_layers() -> dict[str, list[list[str]]]:
@@ -38,13 +38,16 @@ def draw_column(title: str, layers: list[list[str]], left: int) -> str:
     parts = [f'<text x="{left}" y="{MARGIN + 12}" class="title">{escape(title)}</text>']
     for number, layer in enumerate(layers):
         top = MARGIN + TITLE + number * (BOX_HEIGHT + GAP)
-        width = (WIDTH - GAP * (len(layer) - 1)) / len(layer)
-        for position, room in enumerate(layer):
-            x = left + position * (width + GAP)
+        # A box is as wide as its text needs.
+        letters = sum(len(room) + 4 for room in layer)
+        x = float(left)
+        for room in layer:
+            width = (WIDTH - GAP * (len(layer) - 1)) * (len(room) + 4) / letters
             parts.append(
                 f'<rect x="{x:.0f}" y="{top}" width="{width:.0f}" height="{BOX_HEIGHT}" rx="4"/>'
                 f'<text x="{x + width / 2:.0f}" y="{top + 20}" text-anchor="middle">{escape(room)}</text>'
             )
+            x += width + GAP
     return "\n".join(parts)
 
 
