@@ -29,7 +29,10 @@ GROUPS = {
         ["core/paging/cursors.py", "core/paging/page_numbers.py", "core/paging/styles.py"],
         ["tests/core/paging", "tests/core/reading/test_listing.py"],
     ),
-    "listing": (["core/reading/listing.py"], ["tests/core/reading/test_listing.py"]),
+    "listing": (
+        ["core/reading/listing.py"],
+        ["tests/core/paging", *(f"tests/core/reading/test_{name}.py" for name in ("listing", "prefetching", "reader"))],
+    ),
     "limits": (["core/http/limits.py"], ["tests/core/http/test_limits.py"]),
     "identity": (
         ["identity_keys.py", "people/identity.py", "people/person_ids.py"],
