@@ -128,17 +128,11 @@ def update_all(
 ) -> Outcome:
     """Update every target that is not done yet, up to ``max_concurrency`` requests at a time.
 
-    Outcomes are recorded, and progress is saved, before the next request is sent, so that after a
-    kill at most ``max_concurrency`` requests are sent again. If the vendor rejects the request for
-    a batch, its contacts are updated one by one.
+    Outcomes are recorded, and progress is saved, before the next request is sent.
 
-    :param updaters: an updater for each change of the targets.
-    :param report: is called with the number of targets that this call has processed, and of all
-        that it has to.
+    :param report: gets the number of targets that this call has processed, and has to process.
     :param skip: indexes of the targets that must not be updated.
-    :param journal: where outcomes are recorded.
-    :raises ContactsError: immediately, if every remaining request would fail in the same way, or if
-        ten contacts in a row have failed with an error that a retry may fix.
+    :raises ContactsError: if all other requests would fail too, or ten in a row fail transiently.
     """
     outcome = Outcome(list(progress.done))
     failures = _Failures(outcome, len(targets), journal)
@@ -157,9 +151,7 @@ def update_all(
             results = [(in_flight.pop(future), future.exception()) for future in finished]
             written = [index for batch, error in results if error is None for index in batch]
             if written:
-                if journal is not None:
-                    journal.record(written, {})
-                progress.add(written)
+                _record(written, {}, progress, journal)
                 outcome.updated += written
                 failures.in_a_row = 0
             for batch, error in results:
@@ -169,20 +161,28 @@ def update_all(
                 raise failures.fatal[0]
             report(len(outcome.updated) + len(outcome.failed) - len(progress.done), total)
     except BaseException:
-        # What was written when an error ended the update is still remembered. That error matters
-        # more than one here.
         stop.set()
-        finished, _ = wait(in_flight, timeout=_SHUTDOWN_GRACE_SECONDS)
-        with contextlib.suppress(ContactsError):
-            _record_late([(in_flight[future], future.exception()) for future in finished], progress, journal)
+        _record_late(in_flight, progress, journal)
         raise
     outcome.updated.sort()
     return outcome
 
 
-def _record_late(
-    results: list[tuple[list[int], BaseException | None]], progress: Progress, journal: Journal | None
+def _record(
+    written: list[int], failed: Mapping[int, ContactsError], progress: Progress, journal: Journal | None
 ) -> None:
+    if journal is not None:
+        journal.record(written, failed)
+    if written:
+        progress.add(written)
+
+
+def _record_late(
+    in_flight: Mapping[Future[None], list[int]], progress: Progress, journal: Journal | None
+) -> None:
+    """Record what was written when an error ended the update. Errors here matter less than that."""
+    finished, _ = wait(in_flight, timeout=_SHUTDOWN_GRACE_SECONDS)
+    results = [(in_flight[future], future.exception()) for future in finished]
     written = [index for batch, error in results if error is None for index in batch]
     failed = {
         index: wrap_unexpected(error)
@@ -190,10 +190,9 @@ def _record_late(
         if isinstance(error, Exception)
         for index in batch
     }
-    if journal is not None and (written or failed):
-        journal.record(written, failed)
-    if written:
-        progress.add(written)
+    if written or failed:
+        with contextlib.suppress(ContactsError):
+            _record(written, failed, progress, journal)
 
 
 def _batches(

@@ -75,6 +75,8 @@ def test_limit(
 
     assert go(Listing(NUMBERED, size, limit), fetch, concurrency) == people[:limit]
     assert len(requested) <= max(1, -(-min(limit, len(people)) // size)) + 1
+    if limit <= len(people):
+        assert len(requested) == -(-limit // size)
 
 
 @settings(max_examples=150)
