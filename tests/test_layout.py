@@ -1,7 +1,9 @@
-"""Tests mirror the package."""
+"""Tests mirror the package, and its parts stay small."""
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -33,3 +35,30 @@ def test_every_module_has_its_tests() -> None:
 
 def test_every_test_file_has_its_module() -> None:
     assert covered_modules() - modules() - {Path(name) for name in ACROSS} == set()
+
+
+def list_handwritten() -> list[Path]:
+    """Return the files of the package without the sandbox and the generated one."""
+    return [
+        path
+        for path in PACKAGE.rglob("*.py")
+        if PACKAGE / "sandbox" not in path.parents and path.name != "get_provider_info.py"
+    ]
+
+
+def test_no_file_and_no_function_is_long() -> None:
+    files = {str(path): path.read_text() for path in list_handwritten()}
+    assert [name for name, text in files.items() if len(text.splitlines()) > 350] == []
+    assert [
+        (name, node.name)
+        for name, text in files.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= 50
+    ] == []
+
+
+def test_no_folder_is_crowded() -> None:
+    files = Counter(path.parent for path in PACKAGE.rglob("*.py"))
+    assert {folder: count for folder, count in files.items() if count > 14} == {}
+    assert files[PACKAGE / "operators"] <= 10
