@@ -104,7 +104,7 @@ def test_other_errors_pass() -> None:
 
 def test_unknown_schema(sandbox: Sandbox, database: Database) -> None:
     if database.kind == "sqlite":
-        expected = 'SQLite has no schemas. Write only the name of the table, without a connection or schema, such as "contacts".'
+        expected = 'SQLite has no schemas. Write the name of the table without a schema, such as "contacts".'
     else:
         expected = "the schema does not exist"
     with pytest.raises(ContactsError, match=expected) as caught:
