@@ -16,8 +16,8 @@ DEFAULT_SECRET_CONN_ID = "contacts_suppressions"  # noqa: S105 - the id of a con
 
 def parse_secret_conn_id(name: str, value: object) -> str:
     """Return the connection of a secret; an empty value is the one that is configured."""
-    configured = read_option("suppressions_secret_conn_id") or DEFAULT_SECRET_CONN_ID
-    return parse_optional_text(name, value) or configured
+    given = parse_optional_text(name, value)
+    return given or read_option("suppressions_secret_conn_id") or DEFAULT_SECRET_CONN_ID
 
 
 def read_option(name: str) -> str:

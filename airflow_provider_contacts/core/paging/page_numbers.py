@@ -142,7 +142,7 @@ class PageNumberPass(Pass):
             return
         raise MalformedResponse(
             f"Page {self._paging.first + index} contains only contacts of earlier pages. The vendor seems "
-            f"to ignore `{self._paging.page_param}`. If there are no more contacts, set another page_size."
+            f"to ignore `{self._paging.page_param}`. If these are all contacts, set a different page_size."
         )
 
     def _end(self, *, is_over: bool) -> None:

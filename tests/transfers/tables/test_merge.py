@@ -153,8 +153,7 @@ def test_contacts_without_an_account_are_never_marked(
     mine = {**case.record(2), "organizationId": "o"}
     scripted.respond = lambda request: Reply(body=case.page(case.record(1), mine, {**mine, "_id": "3"}))
     load(database, contacts_conn_id="odd", mark_removed=True)
-    # The account of one contact is no longer reported, and the contact without an account is not
-    # listed.
+    # The second listing omits the account of one contact, and the contact without an account.
     scripted.respond = lambda request: Reply(body=case.page(case.record(2), {**mine, "_id": "3"}))
     assert load(database, contacts_conn_id="odd", mark_removed=True)["removed"] == 0
 
