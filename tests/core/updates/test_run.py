@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -361,13 +362,18 @@ def test_requests_in_flight_are_in_the_journal_after_an_error_that_ends_the_upda
         if len(scripted.received) >= 4:
             all_arrived.set()
         if request.path.endswith("/1"):
-            all_arrived.wait(5)
-            rejected.set()
-            return Reply(status=401, body={"message": "no"})
+            return Reply(status=401, body={"message": "no"}, wait=reject)
+        gone = request.path.endswith("/2")
+        reply = Reply(status=404, body={"message": "gone"}) if gone else updated(request)
+        return replace(reply, wait=follow)
+
+    def reject() -> None:
+        all_arrived.wait(5)
+        rejected.set()
+
+    def follow() -> None:
         rejected.wait(5)
         time.sleep(0.2)  # so that the rejection arrives first
-        gone = request.path.endswith("/2")
-        return Reply(status=404, body={"message": "gone"}) if gone else updated(request)
 
     scripted.respond = respond
     journal = Journal()
