@@ -43,6 +43,7 @@ settings.load_profile("contacts")
 CONTACTS = 60
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return two workers per core for ``-n auto``, because tests wait half of their time for a socket."""
     return 2 * (os.cpu_count() or 1)
