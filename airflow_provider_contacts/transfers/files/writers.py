@@ -25,6 +25,8 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 # Spreadsheets in many countries separate cells at other characters, so a formula may start inside a
 # cell.
 _FORMULA_INSIDE = re.compile(r"([;\t\r\n])(?=[=+\-@＝＋－＠])")
+# In JSON, the other separators are escaped.
+_FORMULA_IN_JSON = re.compile(r";([=+\-@＝＋－＠])")
 
 
 class Writer(Protocol):
@@ -194,7 +196,11 @@ def _cell(column: Column, contact: Contact) -> str:
         # Not guarded, because it would no longer be the vendor's JSON. It starts with a brace, so
         # it is not a formula.
         return str(value)
-    text = msgspec.json.encode(value).decode() if column.kind == "texts" else str(value)
+    if column.kind == "texts":
+        # JSON has an escape for every character, so that the values stay the same.
+        text = msgspec.json.encode(value).decode()
+        return _FORMULA_IN_JSON.sub(lambda found: f";\\u{ord(found[1]):04x}", text)
+    text = str(value)
     is_phone_number = text[:1] == "+" and text[1:].isascii() and text[1:].isdigit()
     if is_phone_number:
         return text
