@@ -7,6 +7,7 @@
     ├── AuthenticationError     permanent   fails every request
     ├── PermissionDenied        permanent   fails every request
     ├── NotFound                permanent
+    ├── OptedOut                permanent
     ├── InvalidRequest          permanent
     ├── UnsupportedByVendor     permanent
     │   └── UnansweredCondition permanent
@@ -41,6 +42,7 @@ __all__ = [
     "MalformedRecord",
     "MalformedResponse",
     "NotFound",
+    "OptedOut",
     "PermissionDenied",
     "QuotaExhausted",
     "RateLimited",
@@ -123,6 +125,12 @@ class PermissionDenied(ContactsError):
 
 class NotFound(ContactsError):
     """The vendor does not know the requested object."""
+
+    _permanent = True
+
+
+class OptedOut(ContactsError):
+    """The contact has opted out at the vendor, so it was not changed."""
 
     _permanent = True
 

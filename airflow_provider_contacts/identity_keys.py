@@ -13,8 +13,17 @@ from urllib.parse import unquote, urlsplit
 # The fields of a contact that identify a person. The country says how to read the phone number.
 IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
 
-_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
+_ADDRESS = re.compile(r"[^@\s,;:<>()\[\]\"|]+@[^@\s,;:<>()\[\]\"|/\\]+")
 _NAME_AND_ADDRESS = re.compile(r"[^<>@]*<([^<>]+)>")
+# What separates several addresses, or several numbers, in one field. A semicolon may start an
+# extension.
+_BETWEEN_ADDRESSES = re.compile(r"[\s,;:|/\\<>()\[\]\"]+")
+_BETWEEN_NUMBERS = re.compile(r"[,|/\n]|;(?! *ext)")
+# Shorter ones are extensions.
+_MIN_DIGITS = 7
+# What is dialed in place of the plus sign: in most countries, and in North America too.
+_PREFIX = re.compile(r"\s*00")
+_ANY_PREFIX = re.compile(r"\s*(?:00|011)")
 # A country code in front of a number, without a plus sign, as Mailstand writes it: `1 (202)
 # 555-0180`.
 _COUNTRY_CODE = re.compile(r"([1-9][0-9]{0,2}) ?\(")
@@ -44,14 +53,19 @@ def normalize_email(text: str | None) -> str | None:
     return email if _ADDRESS.fullmatch(email) else None
 
 
+def list_emails(text: str | None) -> list[str]:
+    """Return all addresses in a text such as ``a@x.example; b@x.example (private)``."""
+    return list(dict.fromkeys(filter(None, map(normalize_email, _split_emails(text)))))
+
+
 def list_possible_emails(text: str | None) -> list[str]:
-    """Return the normalized address, also in the older IDNA, in which ``ß`` is ``ss``."""
-    parts = _split_email(text)
-    email = normalize_email(text)
-    if parts is None or email is None:
-        return []
-    older = f"{parts[0]}@{_to_older_ascii_domain(parts[1])}".lower()
-    return list(dict.fromkeys((email, older)))
+    """Return all addresses in a text, also in the older IDNA, in which ``ß`` is ``ss``."""
+    older = [
+        f"{local_part}@{_to_older_ascii_domain(domain)}".lower()
+        for local_part, domain in filter(None, map(_split_email, _split_emails(text)))
+    ]
+    found = list_emails(text)
+    return list(dict.fromkeys([*found, *older])) if found else []
 
 
 def normalize_phone(phone: str | None, country: str | None, default_region: str = "") -> str | None:
@@ -63,20 +77,41 @@ def normalize_phone(phone: str | None, country: str | None, default_region: str 
     """
     if not phone:
         return None
-    region = find_region(country) if country and country.strip() else default_region
-    return _parse_with_country_code(phone) or _to_e164(phone, region)
+    return _parse_with_country_code(phone) or _to_certain_e164(phone, _choose_region(country, default_region))
+
+
+def list_certain_phones(phone: str | None, country: str | None, default_region: str = "") -> list[str]:
+    """Return the E.164 numbers in a text whose country is known: by ``+``, ``00`` or the country.
+
+    :param country: name or code of the contact's country.
+    :param default_region: ISO 3166 alpha-2 code of the country of contacts without one.
+    """
+    region = _choose_region(country, default_region)
+    whole, *parts = _split_phones(phone, region)
+    number = _to_certain_e164(whole, region)
+    # A long extension is a second number.
+    if number is not None and len(number.partition(";ext=")[2]) < _MIN_DIGITS:
+        return [number]
+    return list(dict.fromkeys(filter(None, (_to_certain_e164(part, region) for part in parts))))
 
 
 def list_possible_phones(phone: str | None, country: str | None) -> list[str]:
     """Return all E.164 numbers that a text may stand for. Vendors may omit the plus sign."""
-    if not phone:
-        return []
-    readings = [normalize_phone(phone, country), _to_e164(phone, find_region(country))]
-    if not phone.startswith(("+", "00")):
-        readings.append(_to_e164(f"+{phone}", ""))
+    region = find_region(country)
+    readings = []
+    for part in _split_phones(phone, region):
+        readings += [normalize_phone(part, country), _to_e164(part, region)]
+        readings.append(_to_e164(_ANY_PREFIX.sub("+", part, count=1), ""))
+        if not part.startswith(("+", "00")):
+            readings.append(_to_e164(f"+{part}", ""))
     found = [number for number in readings if number]
     # The number without its extension comes last.
-    return list(dict.fromkeys([*found, *(number.partition(";")[0] for number in found)]))
+    return list(dict.fromkeys([*found, *map(remove_extension, found)]))
+
+
+def remove_extension(number: str) -> str:
+    """Return an E.164 number without its extension."""
+    return number.partition(";")[0]
 
 
 def normalize_linkedin(url: str | None) -> str | None:
@@ -122,8 +157,18 @@ def _find_region(country: str) -> str:
     return country if country in phonenumbers.SUPPORTED_REGIONS else _load_regions_by_name().get(country, "")
 
 
+def _choose_region(country: str | None, default_region: str) -> str:
+    return find_region(country) if country and country.strip() else default_region
+
+
+def _to_certain_e164(phone: str, region: str) -> str | None:
+    """Return a number in E.164 if its country is known, or None."""
+    number = _to_e164(_PREFIX.sub("+", phone, count=1), "") if _PREFIX.match(phone) else None
+    return number or _to_e164(phone, region)
+
+
 def _to_e164(phone: str, region: str) -> str | None:
-    import phonenumbers  # declares 30 ms to import, and few callers need it
+    import phonenumbers  # takes 30 ms to import, and few callers need it
 
     try:
         number = phonenumbers.parse(phone, region or None)
@@ -190,6 +235,25 @@ def _clean(text: str | None) -> str:
         return text.strip()
     visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
     return unicodedata.normalize("NFC", visible).strip()
+
+
+def _split_emails(text: str | None) -> list[str]:
+    """Return the text if it is one address, and otherwise its parts with an @ sign."""
+    if _split_email(text) is not None:
+        return [text or ""]
+    return [part for part in _BETWEEN_ADDRESSES.split(_clean(text)) if "@" in part]
+
+
+def _split_phones(phone: str | None, region: str) -> list[str]:
+    """Return the text and, if it may have several numbers, its parts."""
+    import phonenumbers
+
+    text = (phone or "").strip()
+    if sum(map(str.isdigit, text)) < 2 * _MIN_DIGITS:
+        return [text]
+    parts = [part.strip() for part in _BETWEEN_NUMBERS.split(text)]
+    parts += [found.raw_string for found in phonenumbers.PhoneNumberMatcher(text, region or None)]
+    return [text, *dict.fromkeys(parts)]
 
 
 def _split_email(text: str | None) -> tuple[str, str] | None:

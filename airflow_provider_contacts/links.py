@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
@@ -10,9 +11,10 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
     from airflow.sdk.types import TaskInstanceKey
 
-__all__ = ["ContactLink", "push_contact_url"]
+__all__ = ["ContactLink", "push_contact_url", "push_references_to_approve"]
 
 _XCOM_KEY = "contact_url"
+REFERENCES_TO_APPROVE = "references_to_approve"
 
 
 class ContactLink(BaseOperatorLink):
@@ -37,3 +39,16 @@ def push_contact_url(context: Context, url: object) -> None:
         # nothing is pushed.
         is_page = isinstance(url, str) and url.startswith("https://")
         ti.xcom_push(key=_XCOM_KEY, value=url if is_page else "")
+
+
+def push_references_to_approve(context: Context, contacts: Sequence[Mapping[str, object]]) -> str:
+    """Push the references of an approval request that does not show all of them.
+
+    :return: the address of the page that shows them, or an empty string if it is unknown.
+    """
+    ti = context.get("ti")
+    if ti is None:
+        return ""
+    ti.xcom_push(key=REFERENCES_TO_APPROVE, value=list(contacts))
+    page, _, _ = (getattr(ti, "log_url", None) or "").partition("?")
+    return f"{page}/xcom" if page else ""

@@ -6,12 +6,11 @@ in TalkToHumans, Mailstand or Tether; Thoughtly does not report replies.
 resolves the people, and stops outreach to all who have replied or unsubscribed according to the
 table.
 
-Both look up which contacts belong to one person in the table `contact_people`, so run
-`contacts_stop_everywhere_from_table` first. They only report what they would do until the parameter
-`preview` is false. Adjust `ACTIONS` to your stages and tags: each action changes a contact only
-once. Needs a database with the connection `warehouse`. To start the first one for a contact:
-`airflow dags trigger contacts_stop_everywhere --conf '{"contacts": [{"vendor": "tether",
-"account_id": "…", "contact_id": "…"}]}'`.
+Both resolve which contacts belong to one person before they stop anyone. They only report what they
+would do until the parameter `preview` is false. Adjust `ACTIONS` to your stages and tags: an action
+changes a contact again only after another reply, or an opt-out. Needs a database with the
+connection `warehouse`. To start the first one for contacts, enter one per line in the form, or:
+`airflow dags trigger contacts_stop_everywhere --conf '{"contacts": "tether/ACCOUNT/ID"}'`.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from airflow_provider_contacts.operators.sources import SqlContacts
 from airflow_provider_contacts.operators.stop_outreach import StopOutreachOperator
 from airflow_provider_contacts.triggers.contacts import ContactEventTrigger
 
+REFERENCE = ("vendor", "account_id", "contact_id")
 ACTIONS = {
     "talktohumans_default": {"add_tags": ["Replied elsewhere"]},
     "thoughtly_default": "manual",  # its API cannot change contacts
@@ -56,6 +56,14 @@ def watch_replies(vendor: str) -> Asset:
     return Asset(name, watchers=[AssetWatcher(name=name, trigger=trigger)])
 
 
+def parse_line(line: str) -> dict[str, str]:
+    """Return the reference that a line of the form names."""
+    parts = [part.strip() for part in line.split("/")]
+    if len(parts) != len(REFERENCE):
+        raise ValueError("Each line of `contacts` must be vendor/account/id.")
+    return dict(zip(REFERENCE, parts, strict=True))
+
+
 replies = [watch_replies(vendor) for vendor in ("talktohumans", "mailstand", "tether")]
 preview = Param(True, type="boolean", description="Only report what would be done")
 
@@ -66,7 +74,12 @@ preview = Param(True, type="boolean", description="Only report what would be don
     default_args={"retries": 3, "retry_delay": timedelta(minutes=2)},
     params={
         "preview": preview,
-        "contacts": Param([], type="array", description="References of contacts, for a manual run"),
+        "contacts": Param(
+            "",
+            type="string",
+            format="multiline",
+            description="For a manual run: vendor/account/id of a contact in each line",
+        ),
     },
     tags=["contacts"],
     doc_md=__doc__,
@@ -75,16 +88,21 @@ def contacts_stop_everywhere() -> None:
     @task
     def list_replied(params: Any = None, triggering_asset_events: Any = None) -> list[dict[str, str]]:
         events = [event for found in (triggering_asset_events or {}).values() for event in found]
-        replied = [contact for event in events for contact in event.extra["payload"]["contacts"]]
-        return [*replied, *params["contacts"]]
+        replied = [
+            {**contact, "cause": "reply", "caused_at": event.extra["payload"]["emitted_at"]}
+            for event in events
+            for contact in event.extra["payload"]["contacts"]
+        ]
+        return [*replied, *map(parse_line, filter(str.strip, params["contacts"].splitlines()))]
 
-    StopOutreachOperator(
+    stopped = StopOutreachOperator(
         task_id="stop_outreach",
         contacts=list_replied(),
         sql_conn_id="warehouse",
         actions=ACTIONS,
         preview="{{ params.preview }}",
     )
+    ResolvePeopleOperator(task_id="resolve_people", sql_conn_id="warehouse") >> stopped
 
 
 @dag(

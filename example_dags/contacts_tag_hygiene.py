@@ -1,7 +1,8 @@
 """Keep the tag ``Replied`` in TalkToHumans up to date.
 
 Contacts who have replied get the tag. Contacts who have the tag and are known not to have replied
-lose it. With the run parameter ``preview``, the run reports what would change and writes nothing.
+lose it. A run reports what would change, and writes nothing, until the parameter ``preview`` is
+false. For scheduled runs, change its default here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ TAG = "Replied"
     catchup=False,  # the vendors only know the current state
     max_active_runs=1,
     params={
-        "preview": Param(False, type="boolean", description="Report what would change, and write nothing"),
+        "preview": Param(True, type="boolean", description="Report what would change, and write nothing"),
         "max_updates": Param(
             1000, type="integer", minimum=1, description="Fail if more contacts than this would change"
         ),

@@ -174,7 +174,7 @@ def test_json(block: Block) -> None:
     if "condition" in value:
         assert parse_condition(value) is not None
     elif "people" in value:
-        assert value.keys() == {"people", "unmatched", *OUTCOMES}
+        assert value.keys() == {"people", "unmatched", "counts", *OUTCOMES}
     else:
         contact = Contact.from_dict(value)
         assert contact.email in block.code
@@ -386,9 +386,15 @@ def test_every_error_has_a_heading() -> None:
 def test_every_command_is_listed() -> None:
     [group] = get_contacts_cli_commands()
     listed = [
-        re.findall(r"airflow contacts (\w+)", row[0])[0] for row in table("docs/cli.md", "Command line")[2:]
+        re.findall(r"airflow contacts ([a-z]+(?: [a-z]+)?)", row[0])[0]
+        for row in table("docs/cli.md", "Command line")[2:]
     ]
-    assert sorted(listed) == sorted(command.name for command in group.subcommands)
+    commands = [
+        " ".join([command.name, *([part.name] if part else [])])
+        for command in group.subcommands
+        for part in getattr(command, "subcommands", [None])
+    ]
+    assert sorted(listed) == sorted(commands)
 
 
 def test_every_example_is_in_the_navigation_or_the_folder() -> None:

@@ -102,8 +102,14 @@ class Run:
         """Return the number of the current request in the task's log."""
         logs = sorted((HOME / "airflow" / "logs").rglob(f"*run_id={self.name}/**/*.log"))
         lines = [line for path in logs for line in path.read_text().splitlines()]
-        marks = [line.partition("Waiting for the approval of request ")[2][:32] for line in lines]
+        marks = [line.partition("Waiting for the approval of request ")[2][:8] for line in lines]
         return [mark for mark in marks if mark][-1]
+
+    def clear(self) -> None:
+        """Clear the task."""
+        url = f"{self._api.removesuffix('/dagRuns')}/clearTaskInstances"
+        body = {"dry_run": False, "dag_run_id": self.name, "task_ids": ["tag"], "only_failed": False}
+        call("POST", url, self._token, body)
 
     def kill(self) -> None:
         """Kill the process of the task."""
@@ -144,7 +150,11 @@ def check_answers(make: Any, references: list[dict[str, Any]]) -> None:
         run.wait("skipped")
     expect("tagged", [run.tagged() for run in (approved, rejected, ignored)], [len(references), 0, 0])
     expect("approvers", {approver for _, approver in approved.audit()}, {"Anonymous"})
-    print("Approved: written. Rejected and timed out: skipped, nothing written.", flush=True)
+    for run, user in ((rejected, "Anonymous"), (ignored, None)):
+        expect(
+            "audit of a rejection", run.audit("rejected"), [(one["contact_id"], user) for one in references]
+        )
+    print("Approved: written. Rejected and timed out: skipped, nothing written, in the audit.", flush=True)
 
 
 def check_changed_contacts(make: Any, state: State, references: list[dict[str, Any]]) -> None:
@@ -176,6 +186,24 @@ def check_changed_contacts(make: Any, state: State, references: list[dict[str, A
     run.wait("success")
     expect("tagged", run.tagged(), 12)
     print("Changed contacts: asked again, also after a retry; nothing written in between.", flush=True)
+
+
+def check_clear(make: Any, state: State, references: list[dict[str, Any]]) -> None:
+    """Let an approved update fail for good, clear it, and check that it asks again."""
+    run = make("cleared")
+    state.faults["talktohumans"] = [Fault(times=10**9, status=401, method="PATCH")]
+    run.start(references[:5])
+    run.wait_for_request()
+    run.answer()
+    run.wait("failed")
+    state.faults["talktohumans"] = []
+    run.clear()
+    run.wait_for_request(try_number=2)
+    expect("tagged before the second approval", run.tagged(), 0)
+    run.answer(number=run.current_number())
+    run.wait("success", try_number=2)
+    expect("tagged", run.tagged(), 5)
+    print("Cleared after a failure: asked again.", flush=True)
 
 
 def check_kill_after_approval(make: Any, state: State, references: list[dict[str, Any]]) -> None:
@@ -269,9 +297,11 @@ def main() -> None:
 
             check_answers(make, references)
             check_changed_contacts(make, state, references)
+            if HAS_STATE_STORE:  # otherwise every retry asks again
+                check_clear(make, state, references)
             check_kill_after_approval(make, state, references)
             check_kill_before_audit(make, state, references)
-    print("4 passed, 0 failed")
+    print(f"{5 if HAS_STATE_STORE else 4} passed, 0 failed")
 
 
 if __name__ == "__main__":

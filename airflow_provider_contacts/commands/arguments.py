@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from argparse import Namespace
 from typing import Any
 
 from airflow_provider_contacts.conditions import AllOf, Condition
@@ -52,6 +53,21 @@ def parse_reference(text: str, argument: str) -> tuple[str, str | None, str]:
             f"tether/665f1c2e9b1d8a0012345678. Known vendors: {', '.join(hook_classes())}."
         )
     return vendor, "/".join(account) or None, contact_id
+
+
+def parse_person(args: Namespace) -> dict[str, str]:
+    """Return the fields of a contact that ``--email``, ``--reference`` and the like name.
+
+    :raises InvalidRequest: if there are none.
+    """
+    fields = {"email": args.email, "phone": args.phone, "linkedin_url": args.linkedin}
+    given = {name: value for name, value in fields.items() if value}
+    if args.reference:
+        vendor, _, contact_id = parse_reference(args.reference, "--reference")
+        given.update({"vendor": vendor, "contact_id": contact_id})
+    if not given:
+        raise InvalidRequest("Set --email, --phone, --linkedin or --reference.")
+    return given
 
 
 def parse_filters(pairs: list[str]) -> dict[str, Any]:

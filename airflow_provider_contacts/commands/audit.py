@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from datetime import datetime, timezone
 
-from airflow_provider_contacts.commands.arguments import enable_database_connections
-from airflow_provider_contacts.commands.output import count_of
+from airflow_provider_contacts.commands.arguments import enable_database_connections, parse_reference
+from airflow_provider_contacts.commands.output import count_of, print_note, print_rows
 from airflow_provider_contacts.core.validation import TableLocation, parse_optional_duration
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.safeguards.audit import prune_audit
+from airflow_provider_contacts.safeguards.audit import list_rows, prune_audit
+
+_COLUMNS = (
+    "recorded_at",
+    "outcome",
+    "change",
+    "error",
+    "approver",
+    "dag_id",
+    "task_id",
+    "run_id",
+    "try_number",
+)
+
+
+def show(args: Namespace) -> None:
+    """Print what an audit says about a contact, the latest first."""
+    enable_database_connections()
+    reference = parse_reference(args.reference, "REFERENCE")
+    rows = list_rows(TableLocation(args.sql_conn_id, args.table), *reference)
+    if not rows:
+        print_note(f"{args.reference} is not in the audit {args.table!r}.")
+    print_rows([{name: row[name] for name in _COLUMNS} for row in rows], args.output)
 
 
 def prune(args: Namespace) -> None:
@@ -18,5 +39,5 @@ def prune(args: Namespace) -> None:
     keep = parse_optional_duration("keep", args.keep)
     if keep is None:
         raise InvalidRequest("--keep must be a duration such as 400d.")
-    count = prune_audit(TableLocation(args.sql_conn_id, args.table), datetime.now(timezone.utc) - keep)
+    count = prune_audit(TableLocation(args.sql_conn_id, args.table), keep)
     print(f"Deleted {count_of(count, 'row')} older than {args.keep}.")  # noqa: T201

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ARG_YES, ActionCommand, Arg, GroupCommand
 
@@ -112,23 +112,37 @@ def _table_commands() -> list[ActionCommand | GroupCommand]:
         Arg(("table",), help="the table of people that ResolvePeopleOperator writes, or schema.table"),
         Arg(("--person",), metavar="VENDOR/ID", help=f"show only the person of this contact, {example}"),
     )
+    person = (
+        Arg(("--email",), help="e-mail address of the person"),
+        Arg(("--phone",), help="phone number of the person, with its country code"),
+        Arg(("--linkedin",), help="address of the person's LinkedIn profile"),
+        Arg(("--reference",), metavar="VENDOR/ID", help=f"one contact, {example}"),
+    )
+    secret = Arg(
+        ("--secret-conn-id",),
+        help="connection with the secret of the suppressions (default: the configured one)",
+    )
     erase = _command(
         "erase",
         "Erase a person's data from a table of exported contacts",
         "erase.erase_person",
         database,
         Arg(("table",), help="the table, or schema.table"),
-        Arg(("--email",), help="e-mail address of the person"),
-        Arg(("--phone",), help="phone number of the person, with its country code"),
-        Arg(("--linkedin",), help="address of the person's LinkedIn profile"),
-        Arg(("--reference",), metavar="VENDOR/ID", help=f"one contact, {example}"),
+        *person,
+        Arg(("--default-region",), help="country of a phone number without a code, such as US"),
         Arg(("--suppressions-table",), help="suppress the person too, in this table of the database"),
-        Arg(
-            ("--secret-conn-id",),
-            help="connection with the secret of the suppressions (default: the configured one)",
-        ),
+        secret,
         ARG_YES,
     )
+    return [
+        people,
+        erase,
+        _audit_commands(database, example),
+        _suppression_commands(database, person, secret),
+    ]
+
+
+def _audit_commands(database: Arg, example: str) -> GroupCommand:
     prune = _command(
         "prune",
         "Delete old rows",
@@ -137,7 +151,47 @@ def _table_commands() -> list[ActionCommand | GroupCommand]:
         Arg(("table",), help="the table of the audit, or schema.table"),
         Arg(("--keep",), required=True, help="how long to keep rows, such as 400d"),
     )
-    return [people, erase, GroupCommand(name="audit", help="The audit of updates", subcommands=[prune])]
+    show = _command(
+        "show",
+        "Show what was done to a contact",
+        "audit.show",
+        database,
+        Arg(("table",), help="the table of the audit, or schema.table"),
+        Arg(("reference",), metavar="VENDOR/ID", help=f"the contact, {example}"),
+        ARG_OUTPUT,
+    )
+    return GroupCommand(name="audit", help="The audit of updates", subcommands=[prune, show])
+
+
+def _suppression_commands(database: Arg, person: Sequence[Arg], secret: Arg) -> GroupCommand:
+    suppressions_table = Arg(
+        ("table",),
+        nargs="?",
+        default="contact_suppressions",
+        help="the table, or schema.table (default: contact_suppressions)",
+    )
+    check = _command(
+        "check",
+        "Show whether a person is suppressed, since when and why",
+        "suppressions.check",
+        database,
+        suppressions_table,
+        *person,
+        secret,
+        ARG_OUTPUT,
+    )
+    summary = _command(
+        "summary",
+        "Show how many keys are suppressed, by kind, scope and reason",
+        "suppressions.summarize",
+        database,
+        suppressions_table,
+        secret,
+        ARG_OUTPUT,
+    )
+    return GroupCommand(
+        name="suppressions", help="People who must not be contacted", subcommands=[check, summary]
+    )
 
 
 def _sandbox_command() -> ActionCommand:

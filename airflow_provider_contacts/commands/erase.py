@@ -5,17 +5,18 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from airflow_provider_contacts.commands.arguments import enable_database_connections, parse_reference
+from airflow_provider_contacts.commands.arguments import enable_database_connections, parse_person
 from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, parse_secret_conn_id
-from airflow_provider_contacts.safeguards.keys import find_keys
+from airflow_provider_contacts.identity_keys import find_region
+from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, find_secret_conn_id
+from airflow_provider_contacts.safeguards.keys import find_keys_to_erase, find_keys_to_suppress
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
-from airflow_provider_contacts.transfers.tables.erasing import FoundRows, erase, find_rows
+from airflow_provider_contacts.transfers.tables.erasing import FoundRows, erase, find_rows, list_other_columns
 from airflow_provider_contacts.transfers.tables.table import define_table
 
 # By argument, which has the name of the key's kind.
@@ -37,11 +38,14 @@ def erase_person(args: Namespace) -> None:
         require_table(engine, table)
         person = find_rows(engine, table, wanted)
         _print_found(person)
-        if person.rows and not (args.yes or _confirm(len(person.rows))):
+        if person.rows and (others := list_other_columns(engine, table)):
+            print_note(f"Not erased: the columns that were added to the table: {', '.join(others)}.")
+        if (person.rows or args.suppressions_table) and not (args.yes or _confirm(len(person.rows))):
             print("Nothing was erased or suppressed.")  # noqa: T201
             return
         if args.suppressions_table:
-            _suppress(args, [*wanted, *person.keys])
+            given = find_keys_to_suppress(parse_person(args), args.default_region or "")
+            _suppress(args, list(dict.fromkeys([*given, *sorted(person.keys)])))
         if not person.rows:
             print("No row matches. Nothing was erased.")  # noqa: T201
             return
@@ -58,14 +62,9 @@ def erase_person(args: Namespace) -> None:
 
 
 def _parse_keys(args: Namespace) -> list[str]:
-    fields = {"email": args.email, "phone": args.phone, "linkedin_url": args.linkedin}
-    given = {name: value for name, value in fields.items() if value}
-    if args.reference:
-        vendor, _, contact_id = parse_reference(args.reference, "--reference")
-        given.update({"vendor": vendor, "contact_id": contact_id})
-    if not given:
-        raise InvalidRequest("Set --email, --phone, --linkedin or --reference.")
-    keys = find_keys(given)
+    if args.default_region and find_region(args.default_region) != args.default_region:
+        raise InvalidRequest('--default-region must be an ISO 3166 alpha-2 code, such as "CA".')
+    keys = find_keys_to_erase(parse_person(args), args.default_region or "")
     found = {key.partition(":")[0] for key in keys}
     for name, problem in _PROBLEMS.items():
         if getattr(args, name) and name not in found:
@@ -78,9 +77,9 @@ def _print_found(person: FoundRows) -> None:
         print("/".join(filter(None, row)))  # noqa: T201
     if person.related:
         print_note(
-            f"Not erased: {count_of(len(person.related), 'other row')} with the same e-mail address, phone "
-            f"number or LinkedIn profile as one of these: {_list(person.related)}. If one belongs to the "
-            "same person, erase it with --reference."
+            f"Not erased: {count_of(len(person.related), 'other row')} that may be of the same person, by an "
+            f"e-mail address, a phone number or a LinkedIn profile: {_list(person.related)}. If one is, "
+            "erase it with --reference."
         )
 
 
@@ -92,7 +91,8 @@ def _list(rows: Sequence[tuple[str, str, str]]) -> str:
 
 def _confirm(count: int) -> bool:
     try:
-        answer = input(f"Erase {count_of(count, 'row')}? This cannot be undone. [y/N] ")
+        what = f"Erase {count_of(count, 'row')}? This cannot be undone." if count else ""
+        answer = input(f"{what or 'No row matches. Suppress the person?'} [y/N] ")
     except EOFError:
         raise InvalidRequest("The confirmation needs a terminal. Use --yes.") from None
     return answer.strip().lower() == "y"
@@ -100,9 +100,7 @@ def _confirm(count: int) -> bool:
 
 def _suppress(args: Namespace, keys: Sequence[str]) -> None:
     location = TableLocation(args.sql_conn_id, args.suppressions_table)
-    with open_suppressions(
-        location, parse_secret_conn_id("secret_conn_id", args.secret_conn_id), create=True
-    ) as suppressions:
-        suppressions.add(keys, scope=ALL_VENDORS, reason=_REASON, source=_SOURCE, until=None)
+    with open_suppressions(location, find_secret_conn_id(args.secret_conn_id), create=True) as suppressions:
+        suppressions.add([keys], scope=ALL_VENDORS, reason=_REASON, source=_SOURCE, until=None)
     kinds = dict.fromkeys(key.partition(":")[0] for key in keys)
     print(f"Suppressed the person by: {', '.join(kinds)}.")  # noqa: T201

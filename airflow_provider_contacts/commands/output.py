@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], output: str) -> None:
@@ -13,7 +14,7 @@ def print_rows(rows: Sequence[Mapping[str, object]], output: str) -> None:
     :param output: ``table``, ``plain``, ``json`` or ``yaml``.
     """
     if output == "json":
-        print(json.dumps(rows, ensure_ascii=False, indent=2))  # noqa: T201
+        print(json.dumps(rows, ensure_ascii=False, indent=2, default=datetime.isoformat))  # noqa: T201
     elif output == "yaml":
         import yaml  # type: ignore[import-untyped]
 

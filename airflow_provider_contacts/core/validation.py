@@ -91,6 +91,19 @@ def parse_optional_text(name: str, value: object) -> str:
     return value.strip()
 
 
+def parse_conn_id(name: str, value: object) -> str:
+    """Return the id of a connection, or an empty string.
+
+    :param name: the argument's name, for messages.
+    :raises InvalidRequest: if it is something else.
+    """
+    conn_id = parse_optional_text(name, value)
+    if "://" in conn_id:
+        # It may contain a password, so it is not shown.
+        raise InvalidRequest(f"`{name}` must be the id of a connection, not its address.")
+    return conn_id
+
+
 def parse_text(name: str, value: object) -> str:
     """Return a templated text without spaces around it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,6 +167,23 @@ def require_id_format(pattern: str, problem: str, *, account_problem: str = "") 
     return check_ids
 
 
+def _contains(stages: Collection[str], stage: str) -> bool:
+    return stage.strip().casefold() in {name.casefold() for name in stages}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactEndpoint:
+    """How a vendor returns one contact: with ``GET``.
+
+    :param path: path below the base URL, with ``{contact_id}``.
+    :param unwrap: returns the contact in the body of a response, with the names that records of a
+        listing have, or None if it is not there.
+    """
+
+    path: str
+    unwrap: Callable[[object], object]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateSupport:
     """Which changes a vendor's API can make.
@@ -176,30 +193,52 @@ class UpdateSupport:
     does not send it.
 
     :param check_ids: raises InvalidRequest for a malformed contact id or account id.
-    :param resolve_stage: takes a change of stage and the number of contacts to change, and returns
-        the change as the vendor needs it. It runs once, before the first contact.
+    :param resolve_stage: takes a change of stage, the number of contacts to change and the
+        connection's settings, and returns the change as the vendor needs it. It runs once, before
+        the first contact.
     :param bulk_stage: takes contact ids and a resolved change; raises unless all of them were
         changed.
     :param bulk_limit: how many ids ``bulk_stage`` takes.
     :param default_stop: the change that the action ``default`` makes, or None if an author has to
         choose one.
-    :param opt_out_stage: the stage of contacts who have opted out, or an empty string. Stopping
-        outreach must not move them to a milder one.
+    :param stopping_stages: the stages that stop outreach according to the vendor's docs, or None if
+        stages are the user's own.
+    :param opt_out_stages: the stages of contacts who have opted out.
+    :param read_stages: yields requests, and returns the present stages of a contact, which may have
+        one in every campaign; or None if the API reports no opt-outs.
     """
 
     check_ids: Callable[[str, str], None] = lambda _contact_id, _account_id: None
     tags: Callable[[str, str, TagChange], Flow[Contact | None]] | None = None
     notes: Callable[[str, str, NotesChange], Flow[Contact | None]] | None = None
     stage: Callable[[str, str, StageChange], Flow[Contact | None]] | None = None
-    resolve_stage: Callable[[StageChange, int], Flow[StageChange]] | None = None
+    resolve_stage: Callable[[StageChange, int, Settings], Flow[StageChange]] | None = None
     bulk_stage: Callable[[list[str], StageChange], Flow[None]] | None = None
     bulk_limit: int = 1
     default_stop: Change | None = None
-    opt_out_stage: str = ""
+    stopping_stages: Collection[str] | None = None
+    opt_out_stages: Collection[str] = ()
+    read_stages: Callable[[str], Flow[list[str]]] | None = None
 
     def only_stops_outreach(self, change: Change) -> bool:
-        """Return whether a change is to the opt-out stage, which is never held back."""
-        return isinstance(change, StageChange) and change.stage.casefold() == self.opt_out_stage.casefold()
+        """Return whether a change is to an opt-out stage, which is never held back."""
+        return isinstance(change, StageChange) and self.is_opt_out(change.stage)
+
+    def is_opt_out(self, stage: object) -> bool:
+        """Return whether contacts in a stage have opted out."""
+        return isinstance(stage, str) and _contains(self.opt_out_stages, stage)
+
+    def leaves_opt_out(self, change: Change) -> bool:
+        """Return whether a change would take a contact out of an opt-out stage, if it is in one."""
+        return (
+            bool(self.opt_out_stages)
+            and isinstance(change, StageChange)
+            and not self.is_opt_out(change.stage)
+        )
+
+    def is_documented_stop(self, change: Change) -> bool:
+        """Return whether the API docs say that a change stops outreach."""
+        return isinstance(change, StageChange) and _contains(self.stopping_stages or (), change.stage)
 
     @property
     def kinds(self) -> list[ChangeKind]:
@@ -222,6 +261,7 @@ class Vendor:
     :param form: the connection form.
     :param credentials: returns the headers, or the login, of a connection.
     :param contacts: how contacts are listed.
+    :param contact: how one contact is returned, or None if the API has no call for it.
     :param updates: which changes can be made.
     :param rates: published rate limits, as pairs of a number of requests and a window in seconds.
     :param probe: returns the cheapest request that needs the credentials; by default the first
@@ -243,6 +283,7 @@ class Vendor:
     form: ConnectionForm
     credentials: Callable[[Settings], Credentials]
     contacts: ListEndpoint
+    contact: ContactEndpoint | None = None
     updates: UpdateSupport = field(default_factory=UpdateSupport)
     rates: tuple[tuple[int, float], ...] = ()
     probe: Callable[[Settings], Request | None] = lambda _settings: None

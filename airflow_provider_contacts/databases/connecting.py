@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.databases import sa
-from airflow_provider_contacts.databases.dialects import is_mysql
+from airflow_provider_contacts.databases.dialects import is_mysql, prepare_session
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.connections import find_connection
@@ -56,10 +56,7 @@ def connect(conn_id: str) -> Iterator[sa.Engine]:
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Start a transaction in which times without a zone are in UTC, and commit it at the end."""
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
-        elif is_mysql(engine.dialect.name):
-            connection.exec_driver_sql("SET time_zone = '+00:00'")
+        prepare_session(connection)
         yield connection
 
 

@@ -15,6 +15,7 @@ from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 TESTED_DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
 _MYSQL = ("mysql", "mariadb")
 _LOCK_TIMEOUT_SECONDS = 600
+_LOCK_NOT_AVAILABLE = "55P03"
 # Some databases do not index longer text.
 _KEY_LENGTH = 255
 
@@ -119,6 +120,48 @@ def drop_temporary_table(connection: sa.Connection, temporary: sa.Table) -> None
         connection.exec_driver_sql(f"DROP TEMPORARY TABLE {name}")
 
 
+def database_time(connection: sa.Connection) -> sa.ColumnElement[datetime]:
+    """Return the expression of the present time in UTC, by the database's clock.
+
+    Workers' clocks differ. SQLite has no clock of its own.
+    """
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        return sa.func.clock_timestamp()
+    if is_mysql(dialect):
+        return sa.func.utc_timestamp(sa.text("6"))
+    return sa.literal(datetime.now(timezone.utc), sa.DateTime(timezone=True))
+
+
+def read_clock(connection: sa.Connection) -> datetime:
+    """Return the present time in UTC, by the database's clock."""
+    if connection.dialect.name not in ("postgresql", *_MYSQL):
+        return datetime.now(timezone.utc)
+    moment: datetime = connection.execute(sa.select(database_time(connection))).scalar_one()
+    return to_utc(moment)
+
+
+def prepare_session(connection: sa.Connection) -> None:
+    """Let times without a zone be in UTC, and let values that are too long be errors."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        # A column without a zone stores the local time of the session.
+        connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
+    elif is_mysql(dialect):
+        connection.exec_driver_sql("SET time_zone = '+00:00'")
+        # Without a strict mode, MySQL cuts such values.
+        connection.exec_driver_sql("SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+
+
+def identify_table(connection: sa.Connection, table: sa.Table) -> str:
+    """Return a text that identifies a table of the database, however its name is written."""
+    dialect = connection.dialect
+    if dialect.name == "postgresql":
+        name = dialect.identifier_preparer.format_table(table)
+        return str(connection.execute(sa.select(sa.func.to_regclass(name).cast(sa.BigInteger))).scalar_one())
+    return f"{table.schema or dialect.default_schema_name}.{table.name}"
+
+
 @contextlib.contextmanager
 def lock_contacts(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterator[None]:
     """Start a transaction and wait for those of other tasks with the same locks.
@@ -129,24 +172,32 @@ def lock_contacts(connection: sa.Connection, lock_ids: Sequence[int]) -> Iterato
     if dialect == "sqlite":
         # A transaction that starts by reading cannot wait for another one to finish.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    prepare_session(connection)
     if dialect == "postgresql":
-        # A column without a zone stores the local time of the session.
-        connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
-        for lock_id in lock_ids:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_id)))
-    if is_mysql(dialect):
-        connection.exec_driver_sql("SET time_zone = '+00:00'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
+        try:
+            for lock_id in lock_ids:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_id)))
+        except sa.exc.OperationalError as error:
+            code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+            if code == _LOCK_NOT_AVAILABLE:
+                raise _lock_timeout() from None
+            raise
     names = [f"contacts-{lock_id & (2**64 - 1):016x}" for lock_id in lock_ids] if dialect in _MYSQL else []
     for name in names:
         # A transaction sees what was committed before its first read of a table, so all locks come
         # first.
         if connection.scalar(sa.select(sa.func.get_lock(name, _LOCK_TIMEOUT_SECONDS))) != 1:
-            raise ContactsError(
-                f"Timed out after {_LOCK_TIMEOUT_SECONDS} s waiting for another task that writes the same "
-                "contacts. Nothing was written. Retry later, or check for a hanging task or transaction.",
-                transient=True,
-            )
+            raise _lock_timeout()
     yield
     # After an error, closing the connection releases them.
     for name in names:
         connection.execute(sa.select(sa.func.release_lock(name)))
+
+
+def _lock_timeout() -> ContactsError:
+    return ContactsError(
+        f"Timed out after {_LOCK_TIMEOUT_SECONDS} s waiting for another task that writes the same contacts. "
+        "Nothing was written. Retry later, or check for a hanging task or transaction.",
+        transient=True,
+    )

@@ -7,12 +7,16 @@ from typing import Any
 
 from airflow_provider_contacts.core.validation import parse_table_name
 from airflow_provider_contacts.databases import sa
-from airflow_provider_contacts.errors import InvalidRequest
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 
 # Digests and keyed hashes, in hexadecimal.
 DIGEST_LENGTH = 64
 # In place of a digest, in rows of people whose data was erased.
 ERASED = "erased"
+
+
+class MissingTable(ContactsError):
+    """A table does not exist yet. Another task may create it, so a retry may succeed."""
 
 
 def build_table(name: object, columns: Iterable[sa.Column[Any]], argument: str = "table") -> sa.Table:
@@ -67,13 +71,14 @@ def require_table(
     :param allow_other_columns: whether the table may have columns that the definition lacks, and
         stricter ones.
     :param writer: what creates it, for messages.
-    :raises InvalidRequest: if it does not exist, or is incompatible.
+    :raises MissingTable: if it does not exist.
+    :raises InvalidRequest: if it is incompatible.
     """
     inspector = sa.inspect(engine)
     if not inspector.has_table(table.name, schema=table.schema):
-        raise InvalidRequest(
-            f"The table {table.name!r} does not exist, so nothing was written. Check its name, or create it "
-            f"with {writer}."
+        raise MissingTable(
+            f"The table {table.fullname!r} does not exist, so nothing was written. Check its name, or create "
+            f"it with {writer}, then retry."
         )
     _verify(inspector, table, allow_other_columns=allow_other_columns)
 
@@ -85,8 +90,8 @@ def _verify(inspector: sa.Inspector, table: sa.Table, *, allow_other_columns: bo
     ]
     if problems:
         raise InvalidRequest(
-            f"The table {table.name!r} is incompatible: {'; '.join(problems)}. Change these columns, or use "
-            "another table."
+            f"The table {table.fullname!r} is incompatible: {'; '.join(problems)}. Change these columns, or "
+            "use another table."
         )
 
 

@@ -28,7 +28,7 @@ from airflow_provider_contacts.hooks.connections import (
     mask_secret,
     read_settings,
 )
-from airflow_provider_contacts.hooks.updating import ContactUpdates
+from airflow_provider_contacts.hooks.single import SingleContacts
 
 # What sends requests is imported when a hook is used: every DAG file imports this one, and that
 # takes 30 ms less.
@@ -50,7 +50,7 @@ FiltersT = TypeVar("FiltersT", bound=Mapping[str, object])
 Result = TypeVar("Result")
 
 
-class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
+class ContactsHook(SingleContacts, BaseHook, Generic[FiltersT]):
     """Read and update the contacts of one vendor through one Airflow connection.
 
     Use a vendor's own hook, or :meth:`for_connection` if the connection decides which vendor it is.
@@ -261,19 +261,22 @@ class ContactsHook(ContactUpdates, BaseHook, Generic[FiltersT]):
         """
         return self._get_transport(self.settings).run(flow)
 
-    def create_updater(self, change: Change, count: int = 1) -> Updater:
+    def create_updater(self, change: Change, count: int = 1, *, keeps_opt_out: bool = True) -> Updater:
         """Return an updater for a change to many contacts.
 
         It looks up once what all updates share, such as the id of a stage.
 
         :param count: how many contacts will be changed.
+        :param keeps_opt_out: whether contacts who have opted out keep their stage, where the vendor
+            can tell. That takes a second request per contact.
         :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors
             that can.
         """
         self.require_update_support(change.kind)
         from airflow_provider_contacts.core.updates.run import Updater
 
-        return Updater.create(self._get_transport(self.settings), change, count)
+        transport = self._get_transport(self.settings)
+        return Updater.create(transport, change, count, keeps_opt_out=keeps_opt_out)
 
     def require_update_support(self, kind: ChangeKind) -> None:
         """Check, without a request, that the vendor's API can make a kind of change.

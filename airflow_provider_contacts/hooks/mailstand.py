@@ -23,6 +23,7 @@ from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings
 from airflow_provider_contacts.core.vendor import (
     ConditionSupport,
+    ContactEndpoint,
     ListEndpoint,
     ListingScope,
     UpdateSupport,
@@ -240,7 +241,7 @@ def _list_workspaces() -> Flow[list[str]]:
     return [space for space in spaces if isinstance(space, str)]
 
 
-def _resolve_stage(change: StageChange, _count: int) -> Flow[StageChange]:
+def _resolve_stage(change: StageChange, _count: int, _settings: Settings) -> Flow[StageChange]:
     names = {name.casefold(): name for name in _WRITABLE_STAGES}
     if change.stage.casefold() not in names:
         raise errors.InvalidRequest(
@@ -260,6 +261,46 @@ def _update_stage(contact_id: str, _account_id: str, change: StageChange) -> Flo
     answer = (yield Request("PUT", f"/contacts/{contact_id}", json=body)).json()
     if not isinstance(answer, dict) or answer.get("status") != "ok":
         raise errors.MalformedResponse("Mailstand did not confirm the update (`status` is not `ok`).")
+
+
+def _read_stages(contact_id: str) -> Flow[list[str]]:
+    # https://mailstand.readme.io/reference/get-contact-details
+    body = (yield Request("GET", f"/contacts/{contact_id}")).json()
+    contact = _find_details(body)
+    campaigns = contact.get("campaigns")
+    stages = [contact[name] for name in ("status", "stage") if name in contact]
+    stages += [
+        one.get("stage_name") if isinstance(one, dict) else None
+        for one in (campaigns if isinstance(campaigns, list) else [None])
+    ]
+    is_known = contact.get("id") == contact_id and ("status" in contact or "stage" in contact)
+    if not is_known or not all(isinstance(stage, str) and stage for stage in stages):
+        raise errors.MalformedResponse("The response does not report the contact's stage in every campaign.")
+    return [str(stage) for stage in stages]
+
+
+def _find_details(body: object) -> dict[str, object]:
+    """Return the details of a contact in a response, or an empty dict."""
+    data = body.get("data", body) if isinstance(body, dict) else None
+    return data if isinstance(data, dict) and "id" in data else {}
+
+
+def _unwrap(body: object) -> dict[str, object]:
+    """Return the details of a contact, with the names of a listing, or an empty dict."""
+    if not (data := _find_details(body)):
+        return {}
+    # The latest of all campaigns.
+    events = {
+        name: max(moments)
+        for name in ("last_open", "last_click", "last_reply", "last_unsubscribe", "last_bounce")
+        if (moments := [at for one in _campaigns(data) if isinstance(at := one.get(name), int)])
+    }
+    return {**data, **events, "stage": data.get("status", data.get("stage"))}
+
+
+def _campaigns(contact: dict[str, object]) -> list[dict[str, object]]:
+    campaigns = contact.get("campaigns")
+    return [one for one in campaigns if isinstance(one, dict)] if isinstance(campaigns, list) else []
 
 
 MAILSTAND = Vendor(
@@ -309,6 +350,8 @@ MAILSTAND = Vendor(
         default_filters=_default_filters,
         account_id=lambda filters, _settings: str(filters["workspace"]),
     ),
+    # https://mailstand.readme.io/reference/get-contact-details
+    contact=ContactEndpoint(path="/contacts/{contact_id}", unwrap=_unwrap),
     updates=UpdateSupport(
         check_ids=require_id_format(r"contact_\w+", "A Mailstand contact id must look like `contact_…`."),
         stage=_update_stage,
@@ -316,7 +359,9 @@ MAILSTAND = Vendor(
         # Do Not Contact is for people who have asked for it:
         # https://mailstand.readme.io/reference/edit-contact
         default_stop=StageChange("Not Interested", "all"),
-        opt_out_stage=_OPT_OUT_STAGE,
+        stopping_stages=("Not Interested", _OPT_OUT_STAGE),
+        opt_out_stages=(_OPT_OUT_STAGE,),
+        read_stages=_read_stages,
     ),
     rates=((100, 15.0),),
     probe=lambda settings: None if settings.option("workspace") else Request("GET", "/workspaces"),

@@ -94,6 +94,11 @@ def format_updating_vendors(kind: ChangeKind) -> str:
     return _titles([vendor for vendor in list_vendors() if vendor.updates.supports(kind)])
 
 
+def format_reading_vendors() -> str:
+    """Return the titles of the vendors whose API can return one contact, for messages."""
+    return _titles([vendor for vendor in list_vendors() if vendor.contact is not None])
+
+
 @contextlib.contextmanager
 def suggest_supporting_vendors(vendor: Vendor) -> Iterator[None]:
     """Add the supporting vendors to the error about an unsupported condition."""

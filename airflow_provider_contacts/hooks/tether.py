@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Generic, TypedDict, TypeVar
 
@@ -20,6 +21,7 @@ from airflow_provider_contacts.core.request import Flow, Request
 from airflow_provider_contacts.core.settings import Credentials, Settings, TokenLogin, bearer_credentials
 from airflow_provider_contacts.core.vendor import (
     ConditionSupport,
+    ContactEndpoint,
     ListEndpoint,
     ListingScope,
     UpdateSupport,
@@ -185,45 +187,67 @@ def _explain_gap(filters: Filters) -> str:
     )
 
 
-def _resolve_stage(change: StageChange, count: int) -> Flow[StageChange]:
+def _resolve_stage(change: StageChange, _count: int, settings: Settings) -> Flow[StageChange]:
     if change.campaign is not None:
         raise InvalidRequest("Tether has no stage per campaign. Leave `campaign` out.")
+    pipeline_id = settings.option("pipeline_id")
     # Setting a status that the pipeline lacks would clear the contact's stage.
-    names = _stage_names((yield Request("GET", "/api/pipelines", (("type", "Contact"),))).json())
-    by_folded_name = {name.casefold(): name for name in names}
-    name = change.stage if change.stage in names else by_folded_name.get(change.stage.casefold())
+    stages: Mapping[str, str | None] = {}
+    if pipeline_id:
+        stages = yield from _read_stage_ids(pipeline_id)
+    if not stages:
+        answer = (yield Request("GET", "/api/pipelines", (("type", "Contact"),))).json()
+        pipeline = _open_pipeline(answer)
+        if pipeline_id and pipeline.get("_id", pipeline_id) != pipeline_id:
+            raise MalformedResponse(
+                "The response has the stages of a different pipeline from the connection's, so no stage is "
+                "written."
+            )
+        # Without the id of its stage, a contact is updated on its own, and the response is checked.
+        stages = dict.fromkeys(_stage_names(pipeline))
+    by_folded_name = {name.casefold(): name for name in stages}
+    name = change.stage if change.stage in stages else by_folded_name.get(change.stage.casefold())
     if name is None:
         raise InvalidRequest(
-            f"Tether's contact pipeline has no such stage. Its stages are {', '.join(names)}."
+            f"Tether's contact pipeline has no such stage. Its stages are {', '.join(stages)}."
         )
-    if count < 2:
-        return StageChange(name)
-    # The bulk call takes the stage's id, which this read of contacts by stage returns for every
-    # name. Without it, contacts are updated one by one.
+    return StageChange(name, stage_id=stages[name])
+
+
+def _read_stage_ids(pipeline_id: str) -> Flow[Mapping[str, str | None]]:
+    """Return the ids of a pipeline's stages by name, or nothing if they are not reported.
+
+    This is a read of contacts by stage.
+    """
+    body = {"size": 1, "pipelineType": "Contact", "pipelineId": pipeline_id}
     try:
-        buckets = (yield Request("POST", "/api/contacts", json={"size": 1, "pipelineType": "Contact"})).json()
+        buckets = (yield Request("POST", "/api/contacts", json=body)).json()
     except (NotFound, InvalidRequest, MalformedResponse):
-        return StageChange(name)
-    return StageChange(name, stage_id=_stage_id(buckets, name))
-
-
-def _stage_id(buckets: object, name: str) -> str | None:
+        return {}
     data = buckets.get("data") if isinstance(buckets, dict) else None
     for holder in (buckets, data):
         ids = holder.get("stageIdByName") if isinstance(holder, dict) else None
-        stage_id = ids.get(name) if isinstance(ids, dict) else None
-        if isinstance(stage_id, str) and re.fullmatch(r"[0-9a-fA-F]{24}", stage_id):
-            return stage_id
-    return None
+        if isinstance(ids, dict) and all(isinstance(name, str) and name for name in ids):
+            return {name: one if _is_id(one) else None for name, one in ids.items()}
+    return {}
 
 
-def _stage_names(pipeline: object) -> list[str]:
-    """Return the stages of a pipeline, which are names on newer pages and objects on older ones."""
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{24}", value) is not None
+
+
+def _open_pipeline(body: object) -> dict[str, object]:
+    """Return the pipeline in a response, or an empty dict."""
     for key in ("data", "pipeline"):
-        pipeline = pipeline.get(key, pipeline) if isinstance(pipeline, dict) else pipeline
-    if isinstance(pipeline, list) and len(pipeline) == 1:
-        pipeline = pipeline[0]
-    stages = pipeline.get("stages") if isinstance(pipeline, dict) else None
+        body = body.get(key, body) if isinstance(body, dict) else body
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    return body if isinstance(body, dict) else {}
+
+
+def _stage_names(pipeline: dict[str, object]) -> list[str]:
+    """Return the stages, which are names on newer pages and objects on older ones."""
+    stages = pipeline.get("stages")
     items = stages if isinstance(stages, list) else []
     names = [item.get("newStage") or item.get("name") if isinstance(item, dict) else item for item in items]
     known = [name for name in names if isinstance(name, str) and name]
@@ -269,6 +293,10 @@ def _bulk_stage(contact_ids: list[str], change: StageChange) -> Flow[None]:
     # Ids that the instance does not know only lower the count.
     if not isinstance(answer, dict) or answer.get("matchedCount") != len(contact_ids):
         raise MalformedResponse("The response to the update does not confirm that all contacts were found.")
+
+
+def _unwrap(body: object) -> object:
+    return (_find_contact(body) or None) if isinstance(body, dict) else None
 
 
 TETHER = Vendor(
@@ -321,6 +349,7 @@ TETHER = Vendor(
         default_filters=_default_filters,
         explain_gap=_explain_gap,
     ),
+    contact=ContactEndpoint(path="/api/contacts/{contact_id}", unwrap=_unwrap),
     updates=UpdateSupport(
         check_ids=require_id_format(
             "[0-9a-f]{24}", "A Tether contact id must consist of 24 lower-case hexadecimal digits."

@@ -14,7 +14,13 @@ from airflow_provider_contacts.core.filters import FilterHelp
 from airflow_provider_contacts.core.paging.styles import Page, PageNumberPaging
 from airflow_provider_contacts.core.reading.decoding import Envelope, RawJson
 from airflow_provider_contacts.core.settings import Credentials, Settings
-from airflow_provider_contacts.core.vendor import ConditionSupport, ListEndpoint, ListingScope, Vendor
+from airflow_provider_contacts.core.vendor import (
+    ConditionSupport,
+    ContactEndpoint,
+    ListEndpoint,
+    ListingScope,
+    Vendor,
+)
 from airflow_provider_contacts.errors import InvalidConnection
 from airflow_provider_contacts.hooks.base import ContactsHook
 
@@ -136,6 +142,11 @@ def _credentials(settings: Settings) -> Credentials:
     return Credentials({"x-api-token": settings.require_password(), "team_id": _team_id(settings)})
 
 
+def _unwrap(body: object) -> object:
+    data = body.get("data") if isinstance(body, dict) else None
+    return data.get("contact", data) if isinstance(data, dict) else None
+
+
 THOUGHTLY = Vendor(
     name=_NAME,
     title="Thoughtly",
@@ -180,6 +191,8 @@ THOUGHTLY = Vendor(
         },
         account_id=lambda _filters, settings: _team_id(settings),
     ),
+    # https://docs.thoughtly.com/api-reference/contact/get-contact
+    contact=ContactEndpoint(path="/contact/{contact_id}", unwrap=_unwrap),
     # The API reference has no call that changes a contact, so `updates` keeps its default.
     rates=((100, 60.0),),
 )

@@ -165,4 +165,8 @@ def parse_arguments(
     values: dict[str, Any] = {
         name: one.parse(name, getattr(operator, name)) for name, one in list_arguments(options_class).items()
     }
+    for name in required:
+        # Such as an empty output of a mapped task.
+        if values[name] == "" or values[name] == []:
+            raise InvalidRequest(f"`{name}` is set on the operator but is empty, so nothing was written.")
     return options_class(**values)

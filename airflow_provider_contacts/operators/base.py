@@ -55,7 +55,8 @@ class BaseContactsOperator(RetryPolicyOperator):
 
 
 def describe_task(context: Context) -> str:
-    """Return DAG, task and run of a task instance, as text."""
+    """Return DAG, task, run and map index of a task instance, as text."""
     ti = dict(context).get("ti")
-    parts = (getattr(ti, name, "") for name in ("dag_id", "task_id", "run_id"))
-    return " / ".join(filter(None, parts))
+    parts = [getattr(ti, name, "") for name in ("dag_id", "task_id", "run_id")]
+    map_index = getattr(ti, "map_index", -1)
+    return " / ".join(filter(None, [*parts, f"map index {map_index}" if map_index >= 0 else ""]))

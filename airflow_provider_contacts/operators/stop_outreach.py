@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.core.validation import (
-    is_empty_argument,
-    parse_bool,
-    parse_optional_duration,
-    parse_table,
-)
-from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.operators.arguments import argument, declares, list_arguments, parse_arguments
+from airflow_provider_contacts.operators.arguments import declares, list_arguments, parse_arguments
 from airflow_provider_contacts.operators.base import describe_task
-from airflow_provider_contacts.operators.stopping.actions import StopAction, adapt_actions, parse_actions
-from airflow_provider_contacts.operators.updating.arguments import WriteOptions
+from airflow_provider_contacts.operators.stopping.actions import StopAction, adapt_actions
+from airflow_provider_contacts.operators.stopping.arguments import StopOptions
 from airflow_provider_contacts.operators.updating.base import BaseWriteOperator
-from airflow_provider_contacts.safeguards.configuration import locate_table
+from airflow_provider_contacts.safeguards.configuration import find_secret_conn_id, locate_table
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from airflow_provider_contacts.contact import Reference
     from airflow_provider_contacts.operators.stopping.run import StopRun
     from airflow_provider_contacts.operators.stopping.suppressing import StopSuppressions
-    from airflow_provider_contacts.people.lookup import Person
-    from airflow_provider_contacts.people.tables import PeopleTables
     from airflow_provider_contacts.safeguards.approval import ApprovalAnswer
 
 __all__ = ["StopOutreachOperator"]
-
-
-def _parse_preview(name: str, value: object) -> bool:
-    return is_empty_argument(value) or parse_bool(name, value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class StopOptions(WriteOptions):
-    """The arguments of :class:`StopOutreachOperator` after templates are rendered."""
-
-    actions: Mapping[str, StopAction] = argument(parse_actions)
-    people_table: str = argument(parse_table, "contact_people", is_safeguard=True)
-    contacts_table: str = argument(parse_table, "contacts", is_safeguard=True)
-    max_age: timedelta | None = argument(parse_optional_duration, None, is_safeguard=True)
-    preview: bool = argument(_parse_preview, True, is_safeguard=True)
 
 
 class StopOutreachOperator(BaseWriteOperator):
@@ -64,26 +36,40 @@ class StopOutreachOperator(BaseWriteOperator):
 
     :param contacts: references of the contacts who replied, as an event, a sensor or a listing
         returns them, or a query (``SqlContacts``) with the columns ``vendor``, ``account_id`` and
-        ``contact_id``.
+        ``contact_id``. They may also have ``cause`` and ``caused_at``, or the columns of a record
+        that say why: ``replied_at``, ``unsubscribed_at`` and ``stage``.
     :param actions: by connection, one of ``{"stage": name}``, ``{"add_tags": names, "remove_tags":
         names}``, ``{"notes": …}``, ``"suppress"`` (add them to ``suppressions_table`` at this
         vendor), ``"manual"`` (only report them) and ``"default"`` (the change that the docs name
-        for each vendor). Several connections of one vendor need the key ``accounts``.
+        for each vendor). They apply to suppressed people too, so a stage that does not stop
+        outreach is an error, where the API docs say which stages do. Several connections of one
+        vendor need the key ``accounts``.
     :param people_table: table of people.
     :param contacts_table: table of exported contacts.
-    :param max_age: fail if a contact has changed longer ago than this, such as ``"1d"``, and people
-        were not resolved since. By default this is a warning.
+    :param max_age: fail, so that a retry tries again, if a contact has changed longer ago than
+        this, such as ``"1d"``, and people were not resolved since.
+    :param cause: why they are stopped: ``reply``, ``opt_out`` or ``manual``. By default,
+        ``contacts`` and ``contacts_table`` decide, and it is ``manual`` if they say nothing. A
+        contact is stopped again by the same change only if the cause is later than that of the last
+        stop, or an opt-out follows a reply.
+    :param on_unmatched: what to do about references that belong to no person: ``fail``, after all
+        others were stopped, so that a retry tries again; or ``report``. Where the vendor can return
+        one contact, it is read and matched by its keys first.
     :param preview: report what would be done, and change no contact. The audit records it. If
         ``preview`` renders to an empty value, the task fails instead of writing.
-    :return: ``people``: for each person ``person_id``, ``matched_on`` (kinds of keys) and
+    :return: ``people``: for each person, ``person_id``, ``matched_on`` (kinds of keys) and
         ``actions``, each a reference with ``contacts_conn_id``, ``action`` and ``outcome``;
-        ``unmatched``: references that belong to no person; and ``updated``, ``unchanged``,
-        ``suppressed``, ``failed``, ``would_update``, ``manual`` and ``removed`` (at their vendor),
-        lists of references.
+        ``unmatched``: references that belong to no person; ``counts`` by outcome; and lists of
+        references: ``updated`` (the vendor's docs say that the change stops outreach), ``marked``
+        (they do not), ``suppressed`` (added to the suppressions), ``failed``, ``would_update``,
+        ``manual``, ``removed`` (the vendor does not know them), ``no_action`` (their vendor is not
+        in ``actions``) and ``outdated`` (they share no key with the person any more). Contacts that
+        were ``stopped_before``, or are ``unchanged`` because they have opted out, are only counted.
     :raises UnsupportedByVendor: if a vendor's API cannot make a change; nothing is requested then.
-    :raises InvalidRequest: if the people were never resolved, are older than ``max_age``, or too
-        many contacts would change.
-    :raises ContactsError: if contacts failed and ``on_failure`` is ``fail``.
+    :raises InvalidRequest: if an action does not stop outreach, or too many contacts would change.
+    :raises ContactsError: if the people were never resolved, or are older than ``max_age``; or,
+        after the others were stopped, if contacts failed, have no action or are outdated, or
+        references belong to no person, unless ``on_failure`` is ``continue``.
     """
 
     options_class = StopOptions
@@ -95,26 +81,45 @@ class StopOutreachOperator(BaseWriteOperator):
 
     def run_attempt(self, context: Context, answer: ApprovalAnswer | None) -> dict[str, Any]:
         """Stop outreach to the people. If an approval is required and missing, ask for it first."""
-        from airflow_provider_contacts.operators.stopping.plan import plan_stop, read_references
-        from airflow_provider_contacts.operators.stopping.run import StopRun
-        from airflow_provider_contacts.people.tables import open_people_tables
-
         options = parse_arguments(self, StopOptions, self.required_arguments)
-        hooks, actions = self._open_connections(options)
-        references = read_references(self.contacts, [hook.vendor for hook in hooks.values()])
-        people_table = locate_table("people_table", options.people_table, options.sql_conn_id)
-        with open_people_tables(people_table, options.contacts_table, create=False) as (engine, tables):
-            people, unmatched = self._find_people(options, engine, tables, references)
-            self._warn_of_unknown_accounts(options, engine, tables, hooks, actions)
-            suppressions = self._open_suppressions(context, options, actions)
-            plan = plan_stop(people, unmatched, actions, hooks, suppressions)
-            run = StopRun(context, plan, options, suppressions, engine, tables.stops)
+        with self._open_run(context, options) as run:
             run.check()
             if options.preview:
                 run.preview()
             else:
                 run.write(self.require_approver(context, run.attempts, options, answer))
-        return self._finish(context, options, run)
+            result: dict[str, Any] = run.report()
+        self.forget_approval(context, options)
+        return result
+
+    def record_rejection(self, context: Context, answer: ApprovalAnswer) -> None:
+        """Record in the audit who rejected the changes."""
+        options = parse_arguments(self, StopOptions, self.required_arguments)
+        with self._open_run(context, options) as run:
+            for attempt in run.attempts:
+                with attempt.open_audit():
+                    attempt.record_rejected(answer.user)
+
+    @contextlib.contextmanager
+    def _open_run(self, context: Context, options: StopOptions) -> Iterator[StopRun]:
+        """Plan what is done, and keep the tables open."""
+        from airflow_provider_contacts.operators.stopping.people import PeopleFinder
+        from airflow_provider_contacts.operators.stopping.plan import plan_stop, read_references
+        from airflow_provider_contacts.operators.stopping.run import StopRun
+        from airflow_provider_contacts.people.tables import open_people_tables
+
+        hooks, actions = self._open_connections(options)
+        causes = read_references(self.contacts, [hook.vendor for hook in hooks.values()])
+        people_table = locate_table("people_table", options.people_table, options.sql_conn_id)
+        with open_people_tables(people_table, options.contacts_table, create=False) as (engine, tables):
+            finder = PeopleFinder(options, engine, tables, hooks, self.log)
+            people, unmatched = finder.find(causes)
+            finder.warn_of_unknown_accounts(actions)
+            suppressions = self._find_suppressions(context, options)
+            plan = plan_stop(
+                people, unmatched, actions, hooks, suppressions, leave_opt_out=options.leave_opt_out
+            )
+            yield StopRun(context, plan, options, suppressions, engine, tables.stops)
 
     def _open_connections(
         self, options: StopOptions
@@ -124,109 +129,13 @@ class StopOutreachOperator(BaseWriteOperator):
         vendors = {conn_id: hook.vendor for conn_id, hook in hooks.items()}
         return hooks, adapt_actions(options.actions, vendors, options.locate("suppressions_table"))
 
-    def _open_suppressions(
-        self, context: Context, options: StopOptions, actions: Mapping[str, StopAction]
-    ) -> StopSuppressions:
-        """Return the suppressions of the task.
-
-        A missing table is created only if nothing but suppressions is written: an empty table would
-        let any other change through.
-        """
+    def _find_suppressions(self, context: Context, options: StopOptions) -> StopSuppressions:
+        """Return the suppressions that the task adds to."""
         from airflow_provider_contacts.operators.stopping.suppressing import StopSuppressions
 
         safeguards = options.find_safeguards()
         self.log.info("%s", safeguards)
         own = options.locate("suppressions_table")
-        suppressions = StopSuppressions(
-            safeguards, own, options.secret_conn_id, describe_task(context), self.log
+        return StopSuppressions(
+            safeguards, own, find_secret_conn_id(options.secret_conn_id), describe_task(context), self.log
         )
-        types = {action.type for action in actions.values()}
-        if "suppress" in types and types <= {"suppress", "manual"}:
-            suppressions.create_table()
-        return suppressions
-
-    def _finish(self, context: Context, options: StopOptions, run: StopRun) -> dict[str, Any]:
-        from airflow_provider_contacts.safeguards.approval import forget_approval
-
-        result = run.report()
-        if not options.preview and options.require_approval is not None:
-            forget_approval(context, self.log)
-        return result
-
-    def _find_people(
-        self, options: StopOptions, engine: sa.Engine, tables: PeopleTables, references: Sequence[Reference]
-    ) -> tuple[list[Person], list[Reference]]:
-        """Return the people of the references, and the references without a person."""
-        from airflow_provider_contacts.people.lookup import compute_backlog_age, find_people
-
-        with _read(options, engine) as connection:
-            self._check_age(options, compute_backlog_age(connection, tables, datetime.now(timezone.utc)))
-            people, unmatched = find_people(connection, tables, references)
-        if unmatched:
-            self.log.warning(
-                "%d of %d references belong to no person in %r. Export the contacts and resolve the people "
-                "first.",
-                len(unmatched),
-                len(references),
-                options.people_table,
-            )
-        return people, unmatched
-
-    def _warn_of_unknown_accounts(
-        self,
-        options: StopOptions,
-        engine: sa.Engine,
-        tables: PeopleTables,
-        hooks: Mapping[str, ContactsHook[Any]],
-        actions: Mapping[str, StopAction],
-    ) -> None:
-        from airflow_provider_contacts.people.lookup import find_accounts
-
-        if not any(action.accounts for action in actions.values()):
-            return
-        with _read(options, engine) as connection:
-            known_accounts = find_accounts(connection, tables)
-        for conn_id, action in actions.items():
-            vendor = hooks[conn_id].vendor
-            known = known_accounts.get(vendor.name, [])
-            if unknown := [account for account in action.accounts if account not in known]:
-                self.log.warning(
-                    "`accounts` of %r names %s, which no contact in %r has. Known accounts of %s: %s.",
-                    conn_id,
-                    ", ".join(unknown),
-                    options.people_table,
-                    vendor.title,
-                    ", ".join(known) or "none",
-                )
-
-    def _check_age(self, options: StopOptions, age: timedelta | None) -> None:
-        if age is None:
-            raise InvalidRequest(
-                f"The people in {options.people_table!r} were never resolved from contacts. Run "
-                "ResolvePeopleOperator first. Nothing was written."
-            )
-        if options.max_age is not None and age > options.max_age:
-            raise InvalidRequest(
-                f"Contacts in {options.contacts_table!r} changed {age} ago, and the people in "
-                f"{options.people_table!r} have not been resolved since; max_age is {options.max_age}. Run "
-                "ResolvePeopleOperator, then retry. Nothing was written."
-            )
-        if age:
-            self.log.warning(
-                "Contacts in %r changed %s ago, and the people in %r have not been resolved since. Run "
-                "ResolvePeopleOperator after every export.",
-                options.contacts_table,
-                age,
-                options.people_table,
-            )
-
-
-@contextlib.contextmanager
-def _read(options: StopOptions, engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Provide a connection whose reads all see the same people."""
-    from airflow_provider_contacts.databases.connecting import snapshot
-    from airflow_provider_contacts.databases.errors import database_errors
-
-    problem = f"The table {options.people_table!r} cannot be read, so nothing is written"
-    with database_errors(problem), snapshot(engine) as connection:
-        yield connection

@@ -14,11 +14,13 @@ from airflow_provider_contacts.core.validation import (
     TableLocation,
     is_empty_text,
     list_names,
+    parse_conn_id,
     parse_optional_table,
     parse_optional_text,
 )
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.hooks.registry import hook_classes
+from airflow_provider_contacts.hooks.registry import find_hook_class, hook_classes
+from airflow_provider_contacts.identity_keys import find_region
 from airflow_provider_contacts.operators.arguments import (
     argument,
     declares,
@@ -32,15 +34,23 @@ from airflow_provider_contacts.operators.sources import read_items
 from airflow_provider_contacts.retry import RetryPolicyOperator
 from airflow_provider_contacts.safeguards.configuration import (
     ALL_VENDORS,
+    find_secret_conn_id,
     locate_table,
-    parse_secret_conn_id,
     read_suppressions,
+    require_table_for_secret,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_contacts.safeguards.suppressions import SuppressionList
+
+_KIND_NAMES = {
+    "email": "e-mail address",
+    "linkedin": "LinkedIn profile",
+    "phone": "phone number",
+    "reference": "reference",
+}
 
 __all__ = ["AllowContactsOperator", "SuppressContactsOperator"]
 
@@ -52,26 +62,34 @@ def _parse_reason(name: str, value: object) -> str:
     return reason
 
 
-def _parse_end(name: str, value: object) -> datetime | None:
-    """Return a time in UTC, or None for never."""
+def _parse_region(name: str, value: object) -> str:
+    """Return an ISO 3166 alpha-2 code, or an empty string."""
+    code = parse_optional_text(name, value)
+    if code and find_region(code) != code:
+        raise InvalidRequest(f'`{name}` must be an ISO 3166 alpha-2 code in capital letters, such as "CA".')
+    return code
+
+
+def _parse_end(name: str, value: object) -> datetime | timedelta | None:
+    """Return a time in UTC, a duration from now, or None for never."""
     if is_empty_text(value):
         return None
     try:
-        end = parse_time_or_duration(value, name, "from now")
+        return parse_time_or_duration(value, name, "from now")
     except ValueError as error:
         raise InvalidRequest(f"{error}.") from None
-    return datetime.now(timezone.utc) + end if isinstance(end, timedelta) else end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SuppressionOptions:
     """The arguments of the operators that write suppressions, after templates are rendered."""
 
-    sql_conn_id: str = argument(parse_optional_text, None, is_safeguard=True)
+    sql_conn_id: str = argument(parse_conn_id, None, is_safeguard=True)
     suppressions_table: str = argument(parse_optional_table, None, is_safeguard=True)
     reason: str = argument(_parse_reason)
     scope: str = argument(parse_optional_text, ALL_VENDORS)
-    secret_conn_id: str = argument(parse_secret_conn_id, None)
+    secret_conn_id: str = argument(parse_conn_id, None, is_safeguard=True)
+    default_region: str = argument(_parse_region, None)
 
     def check(self) -> None:
         """Check what may be valid when the DAG is parsed and not when it runs.
@@ -89,7 +107,8 @@ class SuppressionOptions:
         """
         if self.suppressions_table:
             table = locate_table("suppressions_table", self.suppressions_table, self.sql_conn_id)
-            return table, self.secret_conn_id
+            return table, find_secret_conn_id(self.secret_conn_id)
+        require_table_for_secret(self.secret_conn_id, None)
         if self.sql_conn_id:
             raise InvalidRequest(
                 "`suppressions_table` is empty, but `sql_conn_id` is set. Set both or, to use those of "
@@ -107,12 +126,12 @@ class SuppressionOptions:
 class SuppressOptions(SuppressionOptions):
     """The arguments of :class:`SuppressContactsOperator` after templates are rendered."""
 
-    until: datetime | None = argument(_parse_end, None)
+    until: datetime | timedelta | None = argument(_parse_end, None)
 
     def check(self) -> None:
         """Also check that ``until`` is in the future."""
         SuppressionOptions.check(self)
-        if self.until is not None and self.until <= datetime.now(timezone.utc):
+        if isinstance(self.until, datetime) and self.until <= datetime.now(timezone.utc):
             raise InvalidRequest("`until` is in the past.")
 
 
@@ -140,7 +159,9 @@ class _SuppressionsOperator(RetryPolicyOperator):
         options.check()
         location, secret_conn_id = options.locate()
         self.log.info("Suppressions: %s.", location)
-        keys = _find_keys(self.contacts, self.log)
+        keys, problems = _find_keys(self.contacts, options.default_region, self.log)
+        if problems and not keys:
+            raise InvalidRequest(f"{' '.join(problems[:1])} Nothing was written.")
         with open_suppressions(location, secret_conn_id, create=self.creates_table) as suppressions:
             written = self.write(suppressions, keys, options, describe_task(context))
         changed = sum(not written.isdisjoint(found) for found in keys)
@@ -148,6 +169,11 @@ class _SuppressionsOperator(RetryPolicyOperator):
         self.log.info(
             "%d contacts: %d %s, %d unchanged.", len(keys), changed, self.outcome, counts["unchanged"]
         )
+        if problems:
+            more = f" {len(problems) - 1} more items are invalid." if problems[1:] else ""
+            raise InvalidRequest(
+                f"{problems[0]}{more} The other {len(keys)} contacts were written: {changed} {self.outcome}."
+            )
         return counts
 
     def write(
@@ -184,9 +210,11 @@ class SuppressContactsOperator(_SuppressionsOperator):
         not end.
     :param secret_conn_id: connection whose password is the secret of the hashes; by default
         ``[contacts] suppressions_secret_conn_id``, or ``contacts_suppressions``.
+    :param default_region: ISO 3166 code of the country of phone numbers without one, such as
+        ``"US"``. A number whose country is unknown is not suppressed: it may be a stranger's.
     :return: ``{"contacts", "suppressed", "unchanged"}``, numbers of contacts.
-    :raises InvalidRequest: if a contact has no key, or the table was written with another secret;
-        nothing is written then.
+    :raises InvalidRequest: if a contact has no key, after the others were written; or if the table
+        was written with another secret.
     """
 
     options_class = SuppressOptions
@@ -204,12 +232,14 @@ class SuppressContactsOperator(_SuppressionsOperator):
     ) -> set[str]:
         """Suppress contacts."""
         return suppressions.add(
-            _flatten(keys), scope=options.scope, reason=options.reason, source=source, until=options.until
+            keys, scope=options.scope, reason=options.reason, source=source, until=options.until
         )
 
 
 class AllowContactsOperator(_SuppressionsOperator):
     """End suppressions, such as of a person who has subscribed again. Their rows stay.
+
+    A phone number that another suppressed person has too stays suppressed, with a warning.
 
     All arguments are templated.
 
@@ -221,8 +251,10 @@ class AllowContactsOperator(_SuppressionsOperator):
     :param scope: end only suppressions with this scope; ``all`` ends suppressions of every scope.
     :param secret_conn_id: connection whose password is the secret of the hashes; by default
         ``[contacts] suppressions_secret_conn_id``, or ``contacts_suppressions``.
+    :param default_region: as for :class:`SuppressContactsOperator`.
     :return: ``{"contacts", "allowed", "unchanged"}``, numbers of contacts.
-    :raises InvalidRequest: if a contact has no key, or the table was written with another secret.
+    :raises InvalidRequest: if a contact has no key, after the others were written; or if the table
+        was written with another secret.
     """
 
     ui_color = "#e4f1ec"
@@ -232,8 +264,16 @@ class AllowContactsOperator(_SuppressionsOperator):
         self, suppressions: SuppressionList, keys: list[list[str]], options: Any, source: str
     ) -> set[str]:
         """End the suppressions of contacts."""
-        every_key = _flatten(keys)
-        ended = suppressions.end(every_key, scope=options.scope, reason=options.reason, source=source)
+        every_key = {key for found in keys for key in found}
+        ended, kept = suppressions.end(keys, scope=options.scope, reason=options.reason, source=source)
+        if kept:
+            self.log.warning(
+                "%d of %d contacts are still suppressed by a %s that another suppressed person has too. To "
+                "end it, allow that person too.",
+                sum(not kept.isdisjoint(found) for found in keys),
+                len(keys),
+                " or ".join(sorted({_KIND_NAMES[key.partition(":")[0]] for key in kept})),
+            )
         if options.scope != ALL_VENDORS and (active := suppressions.find_active(every_key, (ALL_VENDORS,))):
             self.log.warning(
                 "%d of %d contacts are still suppressed at %s, because they are suppressed for all vendors.",
@@ -244,56 +284,56 @@ class AllowContactsOperator(_SuppressionsOperator):
         return ended
 
 
-def _flatten(keys: list[list[str]]) -> list[str]:
-    return list(dict.fromkeys(key for found in keys for key in found))
-
-
-def _find_keys(contacts: object, log: Log) -> list[list[str]]:
-    """Return the keys of each contact.
-
-    :raises InvalidRequest: if one has none.
-    """
-    from airflow_provider_contacts.safeguards.keys import find_keys, list_unreadable_fields
+def _find_keys(contacts: object, default_region: str, log: Log) -> tuple[list[list[str]], list[str]]:
+    """Return the keys of each contact that has some, and what is wrong with the others."""
+    from airflow_provider_contacts.safeguards.keys import find_keys_to_suppress, list_unreadable_fields
 
     unreadable: Counter[str] = Counter()
     found = []
+    problems = []
     for number, item in enumerate(read_items(contacts), start=1):
         where = f"Item {number} of `contacts`"
         fields: Mapping[str, object] = item if isinstance(item, Mapping) else {}
-        keys = find_keys(fields)
+        try:
+            keys = find_keys_to_suppress(fields, default_region)
+            _check_reference(fields, where)
+        except InvalidRequest as error:
+            problems.append(str(error).removesuffix(" Nothing was written."))
+            continue
         if not keys:
-            raise InvalidRequest(
+            problems.append(
                 f"{where} has no e-mail address, no phone number with a country, no LinkedIn profile, and "
-                "no `vendor` with a `contact_id`, so it could not be recognized. Nothing was written. Its "
-                f"fields are: {list_names(fields)}."
+                "no `vendor` with a `contact_id`, so it could not be recognized. Its fields are: "
+                f"{list_names(fields)}."
             )
-        _check_reference(fields, where)
-        for name in list_unreadable_fields(fields):
+            continue
+        for name in list_unreadable_fields(fields, keys):
             unreadable[name] += 1
         found.append(keys)
-    if not found:
+    if not found and not problems:
         log.warning("`contacts` is empty, so nothing is written.")
     for name, count in unreadable.items():
         log.warning(
-            "%d contacts have a value of `%s` that cannot be normalized. They are recognized by their other "
-            "keys only.",
+            "%d contacts have a value of `%s` that cannot be normalized, such as a number without a "
+            "country. "
+            "They are recognized by their other keys only.",
             count,
             name,
         )
-    return found
+    return found, problems
 
 
 def _check_reference(item: Mapping[str, object], where: str) -> None:
     """Check the reference of a contact: an invalid one would never match."""
     if not item.get("vendor") or item.get("contact_id") is None:
         return
-    hook_class = hook_classes().get(str(item["vendor"]).strip())
-    if hook_class is None:
+    try:
+        hook_class = find_hook_class(str(item["vendor"]).strip())
+    except LookupError:
         raise InvalidRequest(
-            f"{where} has an unknown `vendor`. Known vendors: {', '.join(hook_classes())}. Nothing was "
-            "written."
-        )
+            f"{where} has an unknown `vendor`. Known vendors: {', '.join(hook_classes())}."
+        ) from None
     try:
         hook_class.vendor.updates.check_ids(str(item["contact_id"]).strip(), "")
     except InvalidRequest as error:
-        raise InvalidRequest(f"{where}: {error} Nothing was written.") from None
+        raise error.at(where) from None

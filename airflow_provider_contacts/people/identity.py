@@ -7,8 +7,9 @@ reason is reported.
 
 Keys join from the most to the least reliable kind, and a key of one kind must not contradict the
 kinds before it: an address joins contacts with one LinkedIn profile only, and a number joins
-contacts with one profile and one address only. What is joined depends on the set of contacts, and
-not on their order.
+contacts with one profile and one address only. A number alone joins at most one contact of each
+account, and none whose names disagree. What is joined depends on the set of contacts, and not on
+their order.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -27,12 +28,14 @@ from airflow_provider_contacts.identity_keys import (
     normalize_linkedin,
     normalize_phone,
 )
+from airflow_provider_contacts.people.names import may_be_same_name
 from airflow_provider_contacts.people.non_personal_keys import (
     is_company_phone,
     is_placeholder_phone,
     is_placeholder_profile,
     is_role_mailbox,
 )
+from airflow_provider_contacts.people.union_find import UnionFind
 
 Kind = Literal["linkedin", "email", "phone"]
 # From the most to the least reliable.
@@ -82,6 +85,9 @@ class ContactGrouper:
         self._limits = limits or KeyLimits()
         self._keys: dict[Kind, list[str | None]] = {kind: [] for kind in KINDS}
         self._set_aside: dict[Kind, dict[int, Reason]] = {kind: {} for kind in KINDS}
+        # Of contacts with a number.
+        self._names: dict[int, str] = {}
+        self._accounts: dict[int, str] = {}
 
     def add(
         self,
@@ -91,15 +97,24 @@ class ContactGrouper:
         country: str | None,
         linkedin_url: str | None,
         default_region: str = "",
+        name: str | None = None,
+        account: str | None = None,
     ) -> None:
         """Add a contact.
 
+        :param account: identifies the vendor's account that the contact belongs to, if it is known.
         :param default_region: ISO 3166 alpha-2 code of the country of its phone number, if the
             contact has no country.
         """
         address = normalize_email(email)
         number = normalize_phone(phone, country, default_region)
         handle = normalize_linkedin(linkedin_url)
+        if number:
+            contact = len(self._keys["phone"])
+            if account is not None:
+                self._accounts[contact] = sys.intern(account)
+            if name and name.strip():
+                self._names[contact] = name
         self._add_key(
             "linkedin",
             linkedin_url,
@@ -152,6 +167,8 @@ class ContactGrouper:
                 self._exclude(kind, contacts, "too_many_contacts")
             elif kind == "phone" and key is not None and is_company_phone(key):
                 self._exclude(kind, contacts, "company_number")
+            elif kind == "phone" and self._are_strangers(groups, contacts):
+                self._exclude(kind, contacts, "conflict")
             elif problem := self._find_problem(kind, groups, groups.find_all(contacts)):
                 self._exclude(kind, contacts, problem)
             else:
@@ -172,7 +189,7 @@ class ContactGrouper:
         self, kind: Kind, groups: _Groups, candidates: Sequence[Sequence[int]]
     ) -> dict[int, Reason]:
         """Return why several keys of a kind together must not join groups, by group."""
-        together = _UnionFind(len(self._keys[kind]))
+        together = UnionFind(len(self._keys[kind]))
         for contacts in candidates:
             together.join(groups.find_all(contacts))
         keys = Counter(together.find(groups.find(contacts[0])) for contacts in candidates)
@@ -180,12 +197,39 @@ class ContactGrouper:
         for contacts in candidates:
             root = together.find(groups.find(contacts[0]))
             if keys[root] > 1:
-                members[root] |= groups.find_all(contacts)
+                members[root].update(contacts)
         problems: dict[int, Reason] = {}
-        for found in members.values():
-            if problem := self._find_problem(kind, groups, found):
+        for joined in members.values():
+            found = groups.find_all(joined)
+            problem = self._find_problem(kind, groups, found)
+            if problem is None and kind == "phone" and self._are_strangers(groups, joined):
+                problem = "conflict"
+            if problem is not None:
                 problems.update(dict.fromkeys(found, problem))
         return problems
+
+    def _are_strangers(self, groups: _Groups, contacts: Collection[int]) -> bool:
+        """Return whether contacts of one number are of several people.
+
+        They are if two of them are in one account of a vendor, or have names that disagree, and no
+        other key says that they are one person.
+        """
+        if len(groups.find_all(contacts)) == 1:
+            return False
+        of_account: dict[str, int] = {}
+        for contact in contacts:
+            group = groups.find(contact)
+            account = self._accounts.get(contact)
+            if account is not None and of_account.setdefault(account, group) != group:
+                return True
+        named = [
+            (groups.find(contact), self._names[contact]) for contact in contacts if contact in self._names
+        ]
+        return any(
+            group != other_group and not may_be_same_name(name, other)
+            for index, (group, name) in enumerate(named)
+            for other_group, other in named[:index]
+        )
 
     def _list_shared(self, kind: Kind) -> Iterator[Sequence[int]]:
         """Yield the contacts of each key that several contacts have and that is not set aside."""
@@ -225,29 +269,6 @@ class ContactGrouper:
         return dict(sorted(counts.items()))
 
 
-class _UnionFind:
-    """Sets of numbers that can be joined (union-find). A set is known by its smallest number."""
-
-    def __init__(self, count: int) -> None:
-        self._parents = array("q", range(count))
-
-    def find(self, number: int) -> int:
-        """Return the smallest number of the set that contains a number."""
-        parents = self._parents
-        while (parent := parents[number]) != number:
-            parents[number] = parents[parent]
-            number = parent
-        return number
-
-    def join(self, numbers: Iterable[int]) -> int:
-        """Join the sets of some numbers, and return the smallest number of the new set."""
-        roots = {self.find(number) for number in numbers}
-        smallest = min(roots)
-        for root in roots:
-            self._parents[root] = smallest
-        return smallest
-
-
 class _Groups:
     """Contacts that are known to be of one person. A group is known by its smallest position.
 
@@ -256,7 +277,7 @@ class _Groups:
 
     def __init__(self, keys: Mapping[Kind, Sequence[str | None]]) -> None:
         self._own_keys = keys
-        self._union = _UnionFind(len(keys["email"]))
+        self._union = UnionFind(len(keys["email"]))
         self._sizes: dict[int, int] = {}
         # Only of groups that have other keys than their first contact. Tuples need less memory than
         # sets.

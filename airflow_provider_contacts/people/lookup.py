@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from airflow_provider_contacts.contact import REFERENCE_FIELDS, Reference, ReferenceKey, key_of, parse_lists
 from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.databases import sa
-from airflow_provider_contacts.databases.dialects import to_utc
+from airflow_provider_contacts.databases.dialects import read_clock, to_utc
 from airflow_provider_contacts.people.tables import (
     CONTACT_COLUMNS,
     CONTACTS_CHANGED_AT,
+    EVENT_COLUMNS,
     PeopleTables,
-    find_first_change_after,
+    find_first_unresolved_change,
     is_known,
     is_same_contact,
 )
@@ -25,12 +26,32 @@ _IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Stop:
+    """A change that stopped a contact.
+
+    :param digest: of the change.
+    :param opts_out: whether it was to the stage of contacts who have opted out.
+    :param at: when it was made, in UTC.
+    :param by: which task made it.
+    :param cause: ``reply``, ``opt_out`` or ``manual``.
+    :param caused_at: when that was, in UTC, or None.
+    """
+
+    digest: str
+    opts_out: bool
+    at: datetime
+    by: str
+    cause: str | None
+    caused_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class PersonContact:
     """A contact of a person.
 
     :param is_present: whether it was neither removed at its vendor nor erased.
     :param fields: what the table of exported contacts says about it.
-    :param stops: by the digest of each change that stopped it, which task made the change.
+    :param stops: the changes that stopped it.
     """
 
     vendor: str
@@ -40,7 +61,7 @@ class PersonContact:
     set_aside: str
     is_present: bool
     fields: Mapping[str, object]
-    stops: Mapping[str, str]
+    stops: Sequence[Stop]
 
     @property
     def key(self) -> ReferenceKey:
@@ -103,6 +124,19 @@ def find_people(
     return people, [reference for reference in references if key_of(reference) not in known]
 
 
+def list_contacts_of_people(
+    connection: sa.Connection, tables: PeopleTables, references: Iterable[Reference]
+) -> dict[tuple[str, str], list[PersonContact]]:
+    """Return, by vendor and id, all contacts of every person who has a contact with that id."""
+    keys = {key_of(reference) for reference in references}
+    found: dict[tuple[str, str], list[PersonContact]] = defaultdict(list)
+    people = _read_people(connection, tables, _find_person_ids(connection, tables.people, keys))
+    for contacts in people.values():
+        for bare_key in {contact.bare_key for contact in contacts}:
+            found[bare_key] += contacts
+    return {(vendor, contact_id): found[vendor, contact_id] for vendor, _, contact_id in keys}
+
+
 def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, list[str]]:
     """Return the accounts of the contacts, by vendor."""
     columns = tables.people.c
@@ -114,31 +148,17 @@ def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, 
     return found
 
 
-def compute_backlog_age(connection: sa.Connection, tables: PeopleTables, now: datetime) -> timedelta | None:
+def compute_backlog_age(connection: sa.Connection, tables: PeopleTables) -> timedelta | None:
     """Return how long the oldest unresolved change has waited; None before the first run.
 
     It is zero if everything is resolved.
-
-    :param now: the present time, in UTC.
     """
     state = tables.state
-    row = connection.execute(
-        sa.select(state.c.changed_at).where(state.c.name == CONTACTS_CHANGED_AT)
-    ).one_or_none()
-    if row is None:
+    is_row = state.c.name == CONTACTS_CHANGED_AT
+    if connection.execute(sa.select(state.c.name).where(is_row)).first() is None:
         return None
-    resolved = to_utc(row.changed_at) if row.changed_at else datetime.min.replace(tzinfo=timezone.utc)
-    first = find_first_change_after(connection, tables.contacts, resolved)
-    if first is not None:
-        return _round_up(now - first)
-    # An export that was under way writes rows with an earlier time.
-    contacts, people = tables.contacts, tables.people
-    missing = connection.scalar(
-        sa.select(sa.func.min(contacts.c.changed_at))
-        .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
-        .where(people.c.contact_id.is_(None), is_known(contacts))
-    )
-    return timedelta() if missing is None else _round_up(now - to_utc(missing))
+    first = find_first_unresolved_change(connection, tables)
+    return timedelta() if first is None else _round_up(read_clock(connection) - first)
 
 
 def _round_up(age: timedelta) -> timedelta:
@@ -172,7 +192,7 @@ def _read_people(
         sa.select(
             *(people.c[name] for name in ("person_id", *REFERENCE_FIELDS, "matched_on", "set_aside")),
             sa.case((is_present, 1), else_=0).label("is_present"),
-            *(contacts.c[name] for name in CONTACT_COLUMNS),
+            *(contacts.c[name] for name in (*CONTACT_COLUMNS, *EVENT_COLUMNS)),
         )
         .select_from(people.outerjoin(contacts, is_same_contact(people, contacts)))
         .order_by(*(people.c[name] for name in REFERENCE_FIELDS))
@@ -188,8 +208,11 @@ def _read_people(
                     matched_on=row["matched_on"],
                     set_aside=row["set_aside"],
                     is_present=bool(row["is_present"]),
-                    fields=parse_lists({name: row[name] for name in CONTACT_COLUMNS}),
-                    stops=stops.get(key, {}),
+                    fields={
+                        **parse_lists({name: row[name] for name in CONTACT_COLUMNS}),
+                        **{name: _to_utc(row[name]) for name in EVENT_COLUMNS},
+                    },
+                    stops=stops.get(key, ()),
                 )
             )
     return found
@@ -197,15 +220,29 @@ def _read_people(
 
 def _read_stops(
     connection: sa.Connection, tables: PeopleTables, person_ids: Sequence[str]
-) -> dict[ReferenceKey, dict[str, str]]:
+) -> dict[ReferenceKey, list[Stop]]:
     """Return the stops of the contacts of people."""
     stops, people = tables.stops, tables.people
+    names = ("stop_digest", "opts_out", "stopped_at", "stopped_by", "cause", "caused_at")
     query = (
-        sa.select(*(stops.c[name] for name in REFERENCE_FIELDS), stops.c.stop_digest, stops.c.stopped_by)
+        sa.select(*(stops.c[name] for name in (*REFERENCE_FIELDS, *names)))
         .select_from(stops.join(people, is_same_contact(stops, people)))
-        .where(people.c.person_id.in_(person_ids))
+        .where(people.c.person_id.in_(person_ids), stops.c.stopped_at.is_not(None))
     )
-    found: dict[ReferenceKey, dict[str, str]] = defaultdict(dict)
+    found: dict[ReferenceKey, list[Stop]] = defaultdict(list)
     for row in connection.execute(query):
-        found[row.vendor, row.account_id, row.contact_id][row.stop_digest] = row.stopped_by
+        found[row.vendor, row.account_id, row.contact_id].append(
+            Stop(
+                row.stop_digest,
+                bool(row.opts_out),
+                to_utc(row.stopped_at),
+                row.stopped_by,
+                row.cause,
+                to_utc(row.caused_at) if row.caused_at else None,
+            )
+        )
     return found
+
+
+def _to_utc(value: object) -> object:
+    return to_utc(value) if isinstance(value, datetime) else value

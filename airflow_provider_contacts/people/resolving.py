@@ -8,12 +8,12 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 
 from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.databases import sa
-from airflow_provider_contacts.databases.dialects import lock_contacts, to_utc
+from airflow_provider_contacts.databases.dialects import identify_table, lock_contacts, read_clock, to_utc
 from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 from airflow_provider_contacts.people.identity import ContactGrouper, ContactGroups, KeyLimits
 from airflow_provider_contacts.people.person_ids import IdAssignment, PersonId, assign_ids
@@ -62,13 +62,32 @@ class _Contacts:
     references: list[str] = field(default_factory=list)
     people: list[PersonId] = field(default_factory=list)
     person_of: array[int] = field(default_factory=lambda: array("q"))
+    changed_at: list[datetime] = field(default_factory=list)
+    changed_at_when_resolved: list[datetime | None] = field(default_factory=list)
     described: list[tuple[str, str]] = field(default_factory=list)
     _positions: dict[str, int] = field(default_factory=dict)
     _times: dict[datetime, datetime] = field(default_factory=dict)
     _descriptions: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
-    def add(self, reference: str, person_id: str | None, since: datetime, described: tuple[str, str]) -> None:
-        """Add a contact."""
+    def add(
+        self,
+        reference: str,
+        person_id: str | None,
+        since: datetime,
+        described: tuple[str, str],
+        changed_at: datetime,
+        changed_at_when_resolved: datetime | None,
+    ) -> None:
+        """Add a contact.
+
+        :param changed_at: when it changed last.
+        :param changed_at_when_resolved: the same at the last resolve, or None.
+        """
+        self.changed_at.append(self._times.setdefault(changed_at, changed_at))
+        moment = changed_at_when_resolved
+        self.changed_at_when_resolved.append(
+            None if moment is None else self._times.setdefault(moment, moment)
+        )
         self.references.append(reference)
         # The same object for equal values, which are few.
         self.described.append(self._descriptions.setdefault(described, described))
@@ -90,14 +109,14 @@ def resolve_people(
         one.
     """
     contacts, people = tables.contacts, tables.people
-    with engine.connect() as connection, lock_contacts(connection, [_lock_id_of(people)]):
+    with engine.connect() as connection, lock_contacts(connection, [_lock_id_of(connection, people)]):
         # First: contacts that are exported while this runs count as newer.
         changed_at = find_last_change(connection, contacts)
         # The keys need most of the memory, and are dropped with the grouper.
         read, grouper = _read(connection, contacts, people, limits, regions)
         grouping = grouper.group()
         del grouper
-        now = datetime.now(timezone.utc)
+        now = read_clock(connection)
         assignment = assign_ids(grouping.group_of, read.references, read.people, read.person_of, now)
         written = _write(connection, people, read, grouping, assignment)
         written += _delete_missing(connection, contacts, people)
@@ -114,10 +133,10 @@ def resolve_people(
     )
 
 
-def _lock_id_of(people: sa.Table) -> int:
-    return int.from_bytes(
-        hashlib.sha256(f"people {people.fullname}".encode()).digest()[:8], "big", signed=True
-    )
+def _lock_id_of(connection: sa.Connection, people: sa.Table) -> int:
+    name = identify_table(connection, people)
+    connection.rollback()  # a transaction starts with the lock
+    return int.from_bytes(hashlib.sha256(f"people {name}".encode()).digest()[:8], "big", signed=True)
 
 
 def _read(
@@ -128,8 +147,9 @@ def _read(
     regions: Mapping[str, str],
 ) -> tuple[_Contacts, ContactGrouper]:
     """Return all contacts that are not erased, and a grouper with their keys."""
-    columns = [contacts.c[name] for name in (*REFERENCE_FIELDS, *IDENTITY_FIELDS)]
-    own = [people.c[name] for name in ("person_id", "person_since", "matched_on", "set_aside")]
+    columns = [contacts.c[name] for name in (*REFERENCE_FIELDS, *IDENTITY_FIELDS, "name", "changed_at")]
+    names = ("person_id", "person_since", "matched_on", "set_aside", "contact_changed_at")
+    own = [people.c[name] for name in names]
     query = (
         sa.select(*columns, *own)
         .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
@@ -139,15 +159,20 @@ def _read(
     grouper = ContactGrouper(limits)
     result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
     for part in result.partitions():
-        for *key, email, phone, country, linkedin_url, person_id, since, matched_on, set_aside in part:
+        for row in part:
+            *key, email, phone, country, linkedin_url, name, changed_at = row[: len(columns)]
+            person_id, since, matched_on, set_aside, resolved_at = row[len(columns) :]
             grouper.add(
                 email=email,
                 phone=phone,
                 country=country,
                 linkedin_url=linkedin_url,
                 default_region=regions.get(key[0], ""),
+                name=name,
+                account=f"{key[0]}/{key[1]}",
             )
-            read.add(json.dumps(key, ensure_ascii=False), person_id, since, (matched_on, set_aside))
+            reference = json.dumps(key, ensure_ascii=False)
+            read.add(reference, person_id, since, (matched_on, set_aside), changed_at, resolved_at)
     return read, grouper
 
 
@@ -185,7 +210,9 @@ def _list_changed(
         previous = read.person_of[contact]
         person = assignment.person_of[contact]
         described = (grouping.matched_on[contact], grouping.set_aside[contact])
-        if person == previous and described == read.described[contact]:
+        changed_at = read.changed_at[contact]
+        is_same = person == previous and described == read.described[contact]
+        if is_same and changed_at == read.changed_at_when_resolved[contact]:
             continue
         row = {
             **dict(zip(REFERENCE_FIELDS, json.loads(reference), strict=True)),
@@ -193,6 +220,7 @@ def _list_changed(
             "person_since": assignment.people[person].since,
             "matched_on": described[0],
             "set_aside": described[1],
+            "contact_changed_at": changed_at,
         }
         yield previous < 0, row
 

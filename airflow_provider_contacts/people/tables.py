@@ -28,7 +28,8 @@ from airflow_provider_contacts.databases.tables import (
 )
 from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 
-CONTACT_COLUMNS = (*IDENTITY_FIELDS, "tags", "unknown_fields", "stage", "url")
+CONTACT_COLUMNS = (*IDENTITY_FIELDS, "name", "tags", "unknown_fields", "stage", "url")
+EVENT_COLUMNS = ("replied", "replied_at", "unsubscribed_at")
 _STATE_SUFFIX = "_state"
 _STOPS_SUFFIX = "_stops"
 # The only row of the state table: the latest change among the contacts that were resolved.
@@ -92,12 +93,16 @@ def define_people_table(name: object) -> sa.Table:
         sa.Column("person_since", types["time"], nullable=False),
         sa.Column("matched_on", types["key"], nullable=False),
         sa.Column("set_aside", types["key"], nullable=False),
+        # `changed_at` of the contact when it was resolved.
+        sa.Column("contact_changed_at", types["time"], nullable=False),
     ]
     return build_table(name, columns, "people_table")
 
 
 def define_stops_table(name: object) -> sa.Table:
     """Return the definition of the table of stops, with a row per contact and change.
+
+    A row is also the claim of a run to make the change, so that two runs do not.
 
     :param name: of the table of people.
     """
@@ -109,8 +114,16 @@ def define_stops_table(name: object) -> sa.Table:
         sa.Column("account_id", types["key"], nullable=False),
         sa.Column("contact_id", types["key"], nullable=False, index=True),
         sa.Column("stop_digest", sa.String(DIGEST_LENGTH), nullable=False),
-        sa.Column("stopped_at", types["time"], nullable=False),
+        # Whether the change was to the stage of contacts who have opted out.
+        sa.Column("opts_out", types["flag"], nullable=False),
+        # Empty while the row is only a claim: a run is about to stop the contact.
+        sa.Column("stopped_at", types["time"], nullable=True),
         sa.Column("stopped_by", types["text"], nullable=False),
+        # Why: a reply, an opt-out, or by hand; and when that was, if it is known.
+        sa.Column("cause", types["key"], nullable=True),
+        sa.Column("caused_at", types["time"], nullable=True),
+        sa.Column("claimed_at", types["time"], nullable=True),
+        sa.Column("claimed_by", types["key"], nullable=True),
     ]
     return build_table(f"{name}{_STOPS_SUFFIX}", columns, "people_table")
 
@@ -137,6 +150,8 @@ def define_contacts_table(name: object) -> sa.Table:
     columns = [
         *_key_columns(),
         *(sa.Column(column, types["text"], nullable=True) for column in CONTACT_COLUMNS),
+        sa.Column("replied", types["flag"], nullable=True),
+        *(sa.Column(column, types["time"], nullable=True) for column in EVENT_COLUMNS[1:]),
         sa.Column("digest", sa.String(DIGEST_LENGTH), nullable=False),
         sa.Column("changed_at", types["time"], nullable=False),
         sa.Column("removed_at", types["time"], nullable=True),
@@ -165,11 +180,13 @@ def find_last_change(connection: sa.Connection, contacts: sa.Table) -> datetime 
     return max((to_utc(moment) for moment in times if moment), default=None)
 
 
-def find_first_change_after(
-    connection: sa.Connection, contacts: sa.Table, moment: datetime
-) -> datetime | None:
-    """Return when a contact changed, appeared or was removed first after a time, or None."""
-    columns = (contacts.c.changed_at, contacts.c.removed_at)
-    queries = [sa.select(sa.func.min(column)).where(column > moment) for column in columns]
-    times = [connection.scalar(query) for query in queries]
-    return min((to_utc(found) for found in times if found), default=None)
+def find_first_unresolved_change(connection: sa.Connection, tables: PeopleTables) -> datetime | None:
+    """Return when a contact changed or appeared first that was not resolved since, or None."""
+    contacts, people = tables.contacts, tables.people
+    is_unresolved = people.c.contact_id.is_(None) | (people.c.contact_changed_at != contacts.c.changed_at)
+    first = connection.scalar(
+        sa.select(sa.func.min(contacts.c.changed_at))
+        .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
+        .where(is_unresolved, is_known(contacts))
+    )
+    return None if first is None else to_utc(first)

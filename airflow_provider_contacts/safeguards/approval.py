@@ -1,14 +1,14 @@
 """Ask a person to approve an update, through Airflow's human-in-the-loop feature.
 
-An approval is bound to a number, which is a digest of the connection, the contacts and their
-changes. The number is on the form, so that an answer says what it is about: before Airflow 3.4, a
-task that asks again still shows its first request.
+An approval is bound to a digest of the connection, the contacts and their changes. Its start is a
+number on the form, so that an answer says what it is about: before Airflow 3.4, a task that asks
+again still shows its first request.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,9 +29,8 @@ _FIELD_HELP = (
     "first request: the task's log has the current one, with its number."
 )
 _STATE_KEY = "contacts-approval"
-# In hexadecimal. With a shorter number, a harmless and a harmful update could be prepared to have
-# the same one.
-_NUMBER_LENGTH = 32
+# In hexadecimal. The whole digest is compared too.
+_NUMBER_LENGTH = 8
 _ASKS_AGAIN = "A retry asks again."
 
 
@@ -67,17 +66,25 @@ class ApprovalAnswer:
 
     :param number: of the request that the answer is about.
     :param user: who answered, or None if the time was up.
+    :param user_id: the id of that user.
+    :param asked: the digest of the request that the task sent last.
     """
 
     is_approved: bool
     number: str
     user: str | None
+    user_id: str | None = None
+    asked: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.user} rejected the update" if self.user else "No one approved the update in time"
 
 
-def parse_answer(event: Mapping[str, Any], displayed: str) -> ApprovalAnswer:
+def parse_answer(event: Mapping[str, Any], displayed: str, asked: str) -> ApprovalAnswer:
     """Return the answer in the event that resumes a task.
 
     :param displayed: the number of the request that Airflow displayed.
+    :param asked: the digest of the request that the task sent.
     :raises ContactsError: if the event has no answer.
     """
     options = event.get("chosen_options")
@@ -89,22 +96,21 @@ def parse_answer(event: Mapping[str, Any], displayed: str) -> ApprovalAnswer:
         )
     number = (event.get("params_input") or {}).get(_FIELD) or displayed
     user = event.get("responded_by_user")
-    return ApprovalAnswer(list(options) == [APPROVE], str(number).strip(), _name_of(user))
+    is_approved = list(options) == [APPROVE]
+    user_id = None if user is None else _read(user, "id")
+    return ApprovalAnswer(is_approved, str(number).strip(), _name_of(user), user_id, asked)
 
 
-def skip_if_rejected(context: Context, answer: ApprovalAnswer, log: Log) -> None:
-    """Skip the task if the answer is no.
+def skip(answer: ApprovalAnswer, log: Log) -> NoReturn:
+    """Skip a task whose update was rejected.
 
-    :raises AirflowSkipException: if it was rejected.
+    :raises AirflowSkipException: always.
     """
-    if answer.is_approved:
-        return
     from airflow.sdk.exceptions import AirflowSkipException
 
-    # Otherwise, a retry would use an earlier approval.
-    forget_approval(context, log)
-    reason = f"{answer.user} rejected the update" if answer.user else "No one approved the update in time"
-    raise AirflowSkipException(f"{reason}. Nothing was written.")
+    # Airflow does not log the text of the exception at a level that is shown.
+    log.warning("%s. Nothing was written, and the task is skipped.", answer)
+    raise AirflowSkipException(f"{answer}. Nothing was written.")
 
 
 def require_approver(
@@ -124,18 +130,24 @@ def require_approver(
     :param timeout: after this time, the request counts as rejected.
     :raises TaskAwaitingInput: if the task has to wait (``TaskDeferred`` on Airflow 3.2).
     """
-    memory = ApprovalMemory(find_store(context), operator.log)
+    memory = ApprovalMemory.of_task(context, operator.log)
+    allowed = {user["id"] for user in approvers}
     if answer is None:
-        if approver := memory.find_approver(request):
+        if approver := memory.find_approver(request, allowed):
             operator.log.info(
                 "Request %s was approved by %s in an earlier attempt.", request.number, approver
             )
             return approver
         require_known_approvers(approvers, operator.log)
-    elif answer.number == request.number:
+    elif allowed and answer.user_id not in allowed:
+        operator.log.warning(
+            "%s approved the update, but is not one of `approvers`. Nothing was written. Asking again.",
+            answer.user or "An unknown user",
+        )
+    elif answer.number == request.number and answer.asked == request.digest:
         approver = answer.user or "unknown"
         operator.log.info("Request %s was approved by %s.", request.number, approver)
-        memory.save(request, approver)
+        memory.save(request, approver, answer.user_id)
         return approver
     else:
         operator.log.warning(
@@ -150,7 +162,7 @@ def require_approver(
 
 def forget_approval(context: Context, log: Log) -> None:
     """Forget an approval after the update, so that the same update needs a new one next time."""
-    ApprovalMemory(find_store(context), log).clear()
+    ApprovalMemory.of_task(context, log).clear()
 
 
 def _ask(
@@ -174,7 +186,8 @@ def _ask(
         from airflow.sdk.exceptions import TaskAwaitingInput
     except ImportError:  # Airflow 3.2
         _defer(operator, context, displayed, request, timeout)
-    raise TaskAwaitingInput(method_name="execute_complete", kwargs={"displayed": displayed}, timeout=timeout)
+    kwargs = {"displayed": displayed, "asked": request.digest}
+    raise TaskAwaitingInput(method_name="execute_complete", kwargs=kwargs, timeout=timeout)
 
 
 def _send(context: Context, request: ApprovalRequest, approvers: Sequence[Mapping[str, str]]) -> str:
@@ -225,32 +238,51 @@ def _defer(
         multiple=False,
         timeout_datetime=utcnow() + timeout if timeout else None,
     )
-    operator.defer(trigger=trigger, method_name="execute_complete", kwargs={"displayed": displayed})
+    kwargs = {"displayed": displayed, "asked": request.digest}
+    operator.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs)
 
 
 class ApprovalMemory:
     """Remembers an approval across attempts of a task, on Airflow 3.3.
 
-    It is not essential: without it, a retry asks again.
+    It is not essential: without it, a retry asks again. So does a task that was cleared: Airflow
+    then raises the number of tries that it may have.
 
     :param store: the task's state store, or None.
     :param log: where a failing store is reported.
+    :param max_tries: how many retries the task has had, or may have.
     """
 
-    def __init__(self, store: Store | None, log: Log) -> None:
+    def __init__(self, store: Store | None, log: Log, max_tries: int | None = None) -> None:
         self._store = store
         self._log = log
+        self._max_tries = max_tries
 
-    def find_approver(self, request: ApprovalRequest) -> str | None:
-        """Return who approved the request in an earlier attempt, or None."""
+    @classmethod
+    def of_task(cls, context: Context, log: Log) -> ApprovalMemory:
+        """Return the memory of a task instance."""
+        return cls(find_store(context), log, getattr(dict(context).get("ti"), "max_tries", None))
+
+    def find_approver(self, request: ApprovalRequest, allowed: Collection[str] = ()) -> str | None:
+        """Return who approved the request in an earlier attempt, or None.
+
+        :param allowed: ids of the only users who may, or none for all.
+        """
         stored = self._call("read", _ASKS_AGAIN, lambda store: store.get(_STATE_KEY))
         fields = stored if isinstance(stored, dict) else {}
         approver = fields.get("approver")
-        return approver if fields.get("digest") == request.digest and isinstance(approver, str) else None
+        is_same = fields.get("digest") == request.digest and fields.get("max_tries") == self._max_tries
+        may_approve = not allowed or fields.get("approver_id") in allowed
+        return approver if is_same and may_approve and isinstance(approver, str) else None
 
-    def save(self, request: ApprovalRequest, approver: str) -> None:
+    def save(self, request: ApprovalRequest, approver: str, approver_id: str | None = None) -> None:
         """Remember an approval."""
-        value = {"digest": request.digest, "approver": approver}
+        value = {
+            "digest": request.digest,
+            "approver": approver,
+            "approver_id": approver_id,
+            "max_tries": self._max_tries,
+        }
         self._call("written", _ASKS_AGAIN, lambda store: store.set(_STATE_KEY, value))
 
     def clear(self) -> None:
@@ -308,7 +340,9 @@ def require_known_approvers(approvers: Sequence[Mapping[str, str]], log: Log) ->
 def _name_of(user: object) -> str | None:
     if user is None:
         return None
-    parts = (
-        user if isinstance(user, Mapping) else {name: getattr(user, name, None) for name in ("id", "name")}
-    )
-    return str(parts.get("name") or parts.get("id") or "unknown")
+    return _read(user, "name") or _read(user, "id") or "unknown"
+
+
+def _read(user: object, name: str) -> str | None:
+    value = user.get(name) if isinstance(user, Mapping) else getattr(user, name, None)
+    return str(value) if value else None

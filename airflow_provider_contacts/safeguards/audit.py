@@ -5,22 +5,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.connecting import connect, transaction
-from airflow_provider_contacts.databases.dialects import build_column_types, require_schema_support
+from airflow_provider_contacts.databases.dialects import (
+    build_column_types,
+    database_time,
+    read_clock,
+    require_schema_support,
+)
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import build_table, ensure_table
-from airflow_provider_contacts.errors import ContactsError
+from airflow_provider_contacts.databases.tables import build_table, ensure_table, require_table
+from airflow_provider_contacts.errors import ContactsError, OptedOut
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-RowOutcome = Literal["updated", "unchanged", "suppressed", "failed", "previewed"]
+RowOutcome = Literal["updated", "unchanged", "suppressed", "unchecked", "failed", "previewed", "rejected"]
 
 _ROWS_PER_INSERT = 1000
 
@@ -95,34 +100,46 @@ class AuditWriter:
             [
                 *(self._row(self._targets[index], "updated") for index in updated),
                 *(
-                    self._row(self._targets[index], "failed", type(error).__name__)
+                    self._row(
+                        self._targets[index],
+                        "suppressed" if isinstance(error, OptedOut) else "failed",
+                        type(error).__name__,
+                    )
                     for index, error in failed.items()
                 ),
             ]
         )
 
     def record_plan(
-        self, unchanged: Sequence[Target], suppressed: Sequence[Target], previewed: Sequence[Target] = ()
+        self,
+        unchanged: Sequence[Target],
+        suppressed: Sequence[Target],
+        *,
+        unchecked: Sequence[Target] = (),
+        previewed: Sequence[Target] = (),
+        rejected: Sequence[Target] = (),
     ) -> None:
         """Write which contacts are not updated, and why."""
         self._write(
             [
                 *(self._row(target, "unchanged") for target in unchanged),
                 *(self._row(target, "suppressed") for target in suppressed),
+                *(self._row(target, "unchecked") for target in unchecked),
                 *(self._row(target, "previewed") for target in previewed),
+                *(self._row(target, "rejected") for target in rejected),
             ]
         )
 
     def _row(self, target: Target, outcome: RowOutcome, error: str | None = None) -> dict[str, object]:
         return {
             **self._attempt,
-            "recorded_at": datetime.now(timezone.utc),
             "account_id": target.account_id,
             "contact_id": target.contact_id,
             "change": str(target.change),
             "outcome": outcome,
             "error": error,
-            "approver": self.approver if outcome in ("updated", "failed") else None,
+            # Of a rejected change: who rejected it, or no one if the time was up.
+            "approver": self.approver if outcome in ("updated", "failed", "rejected") else None,
         }
 
     def _write(self, rows: list[dict[str, object]]) -> None:
@@ -130,7 +147,8 @@ class AuditWriter:
             with database_errors("The audit cannot be written, so the update stops"):
                 for start in range(0, len(rows), _ROWS_PER_INSERT):
                     with transaction(engine) as connection:
-                        connection.execute(table.insert(), rows[start : start + _ROWS_PER_INSERT])
+                        statement = table.insert().values(recorded_at=database_time(connection))
+                        connection.execute(statement, rows[start : start + _ROWS_PER_INSERT])
 
 
 @contextlib.contextmanager
@@ -161,8 +179,31 @@ def open_audit_writer(
         yield AuditWriter(tables, attempt, targets)
 
 
-def prune_audit(location: TableLocation, before: datetime) -> int:
-    """Delete the rows that are older than a time.
+def list_rows(
+    location: TableLocation, vendor: str, account_id: str | None, contact_id: str
+) -> list[dict[str, object]]:
+    """Return the rows of a contact, the latest first.
+
+    :param account_id: None for all accounts of the vendor.
+    :raises ContactsError: if the table does not exist or cannot be read.
+    """
+    table = define_audit(location.table)
+    columns = table.c
+    is_contact = (columns.vendor == vendor) & (columns.contact_id == contact_id)
+    if account_id is not None:
+        is_contact &= columns.account_id == account_id
+    with connect(location.sql_conn_id) as engine, database_errors("The audit cannot be read"):
+        require_table(engine, table, writer="an operator with `audit_table`")
+        with transaction(engine) as connection:
+            query = sa.select(table).where(is_contact).order_by(columns.recorded_at.desc())
+            return [
+                {str(name): value for name, value in row.items()}
+                for row in connection.execute(query).mappings()
+            ]
+
+
+def prune_audit(location: TableLocation, keep: timedelta) -> int:
+    """Delete the rows that are older than a duration, by the database's clock.
 
     :return: how many rows were deleted.
     :raises ContactsError: if the table does not exist or cannot be written.
@@ -172,4 +213,5 @@ def prune_audit(location: TableLocation, before: datetime) -> int:
         database_errors("The audit cannot be pruned"),
         transaction(engine) as connection,
     ):
+        before = read_clock(connection) - keep
         return connection.execute(table.delete().where(table.c.recorded_at < before)).rowcount

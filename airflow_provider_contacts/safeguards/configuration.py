@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from airflow_provider_contacts.core.validation import TableLocation, parse_optional_table, parse_optional_text
+from airflow_provider_contacts.core.validation import TableLocation, parse_optional_table
 from airflow_provider_contacts.errors import InvalidRequest
 
 SECTION = "contacts"
+# What to do with contacts that cannot be checked against the suppressions.
+UncheckedPolicy = Literal["fail", "skip", "allow"]
 # The scope of a suppression at every vendor. Other scopes are the names of vendors.
 ALL_VENDORS = "all"
 DEFAULT_SECRET_CONN_ID = "contacts_suppressions"  # noqa: S105 - the id of a connection
 
 
-def parse_secret_conn_id(name: str, value: object) -> str:
-    """Return the connection of a secret; an empty value is the one that is configured."""
-    given = parse_optional_text(name, value)
+def find_secret_conn_id(given: str | None) -> str:
+    """Return the connection of a secret; if none is given, the one that is configured."""
     return given or read_option("suppressions_secret_conn_id") or DEFAULT_SECRET_CONN_ID
+
+
+def require_table_for_secret(secret_conn_id: str, suppressions: TableLocation | None) -> None:
+    """Check that a secret that is set is used: configured suppressions have a configured secret.
+
+    :raises InvalidRequest: if it is not.
+    """
+    if secret_conn_id and suppressions is None:
+        raise InvalidRequest(
+            "`secret_conn_id` is set without `suppressions_table`. Set both, or neither for those of "
+            f"[{SECTION}]."
+        )
 
 
 def read_option(name: str) -> str:
@@ -59,7 +73,7 @@ def locate_table(argument: str, table: str, sql_conn_id: str) -> TableLocation:
 def read_suppressions() -> tuple[TableLocation, str] | None:
     """Return the configured suppressions and the connection of their secret, or None."""
     table = read_table("suppressions_table")
-    return (table, parse_secret_conn_id("secret_conn_id", None)) if table else None
+    return (table, find_secret_conn_id(None)) if table else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +82,14 @@ class Safeguards:
 
     :param suppressions: tables of suppressions, each with the connection of its secret.
     :param contacts: tables of exported contacts, by which suppressed references are recognized.
+    :param people: tables of people, each with the table of exported contacts in its database, by
+        which all contacts of a person are recognized.
     :param audits: tables that get a row per contact and attempt.
     """
 
     suppressions: Sequence[tuple[TableLocation, str]]
     contacts: Sequence[TableLocation]
+    people: Sequence[tuple[TableLocation, str]]
     audits: Sequence[TableLocation]
 
     @classmethod
@@ -81,17 +98,24 @@ class Safeguards:
         suppressions: TableLocation | None,
         secret_conn_id: str,
         contacts: TableLocation | None,
+        people: TableLocation | None,
         audit: TableLocation | None,
     ) -> Safeguards:
         """Return the tables of a task, which may be None, and those of Airflow's configuration.
 
         :param secret_conn_id: connection of the secret of ``suppressions``.
-        :raises InvalidRequest: if the configuration is invalid.
+        :raises InvalidRequest: if the configuration is invalid, or there are people without
+            contacts.
         """
         own = (suppressions, secret_conn_id) if suppressions else None
+        if people and not contacts:
+            raise InvalidRequest(
+                "`people_table` needs `contacts_table`, the table of exported contacts in the same database."
+            )
         return cls(
             list(dict.fromkeys(filter(None, (own, read_suppressions())))),
             list(dict.fromkeys(filter(None, (contacts, read_table("contacts_table"))))),
+            [(people, contacts.table)] if people and contacts else [],
             list(dict.fromkeys(filter(None, (audit, read_table("audit_table"))))),
         )
 

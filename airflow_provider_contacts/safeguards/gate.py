@@ -1,103 +1,134 @@
-"""Which contacts of an update are suppressed."""
+"""Which contacts of an update are suppressed, and which cannot be checked."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from airflow_provider_contacts.contact import Reference
 from airflow_provider_contacts.core.batches import batched
-from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.updates.targets import Target
-from airflow_provider_contacts.core.validation import TableLocation, parse_table_name
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.databases import sa
-from airflow_provider_contacts.databases.connecting import connect, transaction
+from airflow_provider_contacts.databases.connecting import connect, snapshot, transaction
+from airflow_provider_contacts.databases.dialects import require_schema_support
 from airflow_provider_contacts.databases.errors import database_errors
-from airflow_provider_contacts.databases.tables import ERASED
+from airflow_provider_contacts.databases.tables import ERASED, require_table
+from airflow_provider_contacts.people.lookup import list_contacts_of_people
+from airflow_provider_contacts.people.tables import define_contacts_table, open_people_tables
 from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, Safeguards
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
 
 _COLUMNS = ("contact_id", "email", "phone", "country", "linkedin_url", "digest")
 _IDS_PER_QUERY = 500
+_PROBLEM = "The table of exported contacts cannot be read, so no more contacts are updated"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Ids of contacts that must not, or cannot safely, be contacted.
+
+    :param suppressed: they are suppressed.
+    :param unchecked: nothing but their reference is known, or none of their values can be read.
+    """
+
+    suppressed: set[str] = field(default_factory=set)
+    unchecked: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressionGate:
     """Looks contacts up in tables of suppressions.
 
-    :param safeguards: these tables, and tables of exported contacts, in which to look up more about
-        the contacts.
-    :param ignored_reason: suppressions with this reason do not count, if it is not empty.
+    :param safeguards: these tables, and the tables in which to look up more about the contacts.
     """
 
     safeguards: Safeguards
-    log: Log
-    ignored_reason: str = ""
 
-    def find_suppressed(self, targets: Sequence[Target], vendor: str) -> set[str]:
-        """Return the ids of the contacts that must not be contacted.
+    def judge(self, targets: Sequence[Target], vendor: str) -> Verdicts:
+        """Return which contacts are suppressed, and which cannot be checked.
 
         Contacts with the same id in several accounts are the same person, so all that is known of
-        any of them counts.
+        any of them counts, and of all contacts of the people if there is a table of people.
 
         :raises ContactsError: if this cannot be found out.
         """
-        contact_ids: dict[str, set[str]] = defaultdict(set)
+        if not targets or not self.safeguards.suppressions:
+            return Verdicts()
+        known = _KnownContacts(vendor)
         for target in targets:
-            reference = target.reference(vendor)
             for fields in (target.fields, *target.other_fields):
-                for key in find_keys({**fields, **reference}, vendor):
-                    contact_ids[key].add(target.contact_id)
-        suppressed: set[str] = set()
-        for contact_id, rows in self._read_exported(targets, vendor).items():
-            for fields in rows:
-                if fields["digest"] == ERASED:
-                    # The row was erased, so treat the contact as suppressed.
-                    suppressed.add(contact_id)
-                for key in find_keys(fields, vendor):
-                    contact_ids[key].add(contact_id)
+                known.add(target.contact_id, {**fields, **target.reference(vendor)})
+        for location in self.safeguards.contacts:
+            _read_exported(location, known)
+        for people_table, contacts_table in self.safeguards.people:
+            _read_people(people_table, contacts_table, known)
+        suppressed = set(known.erased)
         for location, secret_conn_id in self.safeguards.suppressions:
             with open_suppressions(location, secret_conn_id, create=False) as suppressions:
-                for key in suppressions.find_active(
-                    contact_ids, (ALL_VENDORS, vendor), ignored_reason=self.ignored_reason
-                ):
-                    suppressed |= contact_ids[key]
-        return suppressed
-
-    def _read_exported(self, targets: Sequence[Target], vendor: str) -> dict[str, list[Mapping[str, object]]]:
-        """Return the exported rows of the contacts, by contact id."""
-        rows: dict[str, list[Mapping[str, object]]] = defaultdict(list)
-        if not targets or not self.safeguards.contacts:
-            return rows
-        for location in self.safeguards.contacts:
-            _read_rows(location, vendor, {target.contact_id for target in targets}, rows)
-        bare = {target.contact_id for target in targets if not has_identity(target)}
-        missing = len(bare - rows.keys())
-        if missing:
-            self.log.warning(
-                "%d of %d references are not in the contacts table. Suppressions of their e-mail address, "
-                "phone number or LinkedIn profile are not recognized. Export these contacts first.",
-                missing,
-                len(bare),
-            )
-        return rows
+                for scope, contact_ids in known.contact_ids.items():
+                    for key in suppressions.find_active(contact_ids, (ALL_VENDORS, scope)):
+                        suppressed |= contact_ids[key]
+        return Verdicts(suppressed, known.ids - known.checked - suppressed)
 
 
-def has_identity(target: Target) -> bool:
-    """Return whether more is known of a contact than its reference."""
-    known = (target.fields, *target.other_fields)
-    return any(fields.get(name) for fields in known for name in ("email", "phone", "linkedin_url"))
+class _KnownContacts:
+    """What is known of the contacts of an update.
+
+    :param vendor: the vendor of the update.
+    """
+
+    def __init__(self, vendor: str) -> None:
+        self.vendor = vendor
+        self.ids: set[str] = set()
+        # Contacts with a key other than their reference.
+        self.checked: set[str] = set()
+        self.erased: set[str] = set()
+        # By scope and key: the ids of the contacts whose person has the key.
+        self.contact_ids: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+
+    def add(self, contact_id: str, fields: Mapping[str, object]) -> None:
+        """Add what a record says of the person of a contact.
+
+        :param fields: the fields of the contact, or of another one of the person.
+        """
+        self.ids.add(contact_id)
+        if fields.get("digest") == ERASED:
+            # The row was erased, so treat the contact as suppressed.
+            self.erased.add(contact_id)
+        for key in find_keys(fields, self.vendor):
+            if not key.startswith("reference:"):
+                self.checked.add(contact_id)
+            self.contact_ids[self.vendor][key].add(contact_id)
 
 
-def _read_rows(
-    location: TableLocation, vendor: str, contact_ids: set[str], rows: dict[str, list[Mapping[str, object]]]
-) -> None:
-    schema, table_name = parse_table_name(location.table, "contacts_table")
-    table = sa.table(table_name, *map(sa.column, ("vendor", *_COLUMNS)), schema=schema)
-    query = sa.select(*(table.c[column] for column in _COLUMNS)).where(table.c.vendor == vendor)
-    problem = "The table of exported contacts cannot be read, so nothing is written"
-    with connect(location.sql_conn_id) as engine, database_errors(problem), transaction(engine) as connection:
-        for chunk in batched(sorted(contact_ids), _IDS_PER_QUERY):
-            for row in connection.execute(query.where(table.c.contact_id.in_(chunk))):
-                rows[str(row.contact_id)].append(dict(row._mapping))
+def _read_exported(location: TableLocation, known: _KnownContacts) -> None:
+    """Add the exported rows of the contacts."""
+    table = define_contacts_table(location.table)
+    query = sa.select(*(table.c[name] for name in _COLUMNS)).where(table.c.vendor == known.vendor)
+    with connect(location.sql_conn_id) as engine, database_errors(_PROBLEM):
+        require_schema_support(engine.dialect.name, table.schema)
+        require_table(engine, table, allow_other_columns=True, writer="ContactsToSqlOperator")
+        with transaction(engine) as connection:
+            for chunk in batched(sorted(known.ids), _IDS_PER_QUERY):
+                for row in connection.execute(query.where(table.c.contact_id.in_(chunk))):
+                    known.add(str(row.contact_id), dict(row._mapping))
+
+
+def _read_people(people_table: TableLocation, contacts_table: str, known: _KnownContacts) -> None:
+    """Add what is known of all contacts of the people."""
+    problem = "The table of people cannot be read, so no more contacts are updated"
+    with (
+        open_people_tables(people_table, contacts_table, create=False) as (engine, tables),
+        database_errors(problem),
+        snapshot(engine) as connection,
+    ):
+        references: Iterable[Reference] = (
+            {"vendor": known.vendor, "account_id": "", "contact_id": contact_id}
+            for contact_id in sorted(known.ids)
+        )
+        for (_, contact_id), contacts in list_contacts_of_people(connection, tables, references).items():
+            for contact in contacts:
+                known.add(contact_id, {**contact.fields, **contact.reference()})

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_provider_contacts.core.updates.targets import Target, describe_changes
+from airflow_provider_contacts.links import REFERENCES_TO_APPROVE
 
-_MAX_CONTACTS = 20
+MAX_CONTACTS_SHOWN = 20
 _UNSAFE_CHARACTERS = frozenset(" ()<>\\\n\r\t\"'`")
 
 
@@ -18,6 +19,7 @@ class RequestSection:
 
     :param title: the vendor's title.
     :param targets: the contacts to update.
+    :param unchecked: how many cannot be checked against the suppressions.
     """
 
     title: str
@@ -25,10 +27,15 @@ class RequestSection:
     targets: Sequence[Target]
     unchanged: int
     suppressed: int
+    unchecked: int
+
+    @property
+    def hidden(self) -> int:
+        """How many contacts the section does not show."""
+        return max(len(self.targets) - MAX_CONTACTS_SHOWN, 0)
 
     def to_lines(self) -> list[str]:
         """Return the lines of the section, in Markdown."""
-        more = len(self.targets) - _MAX_CONTACTS
         return [
             f"{self.title}, connection {_code(self.conn_id)}:",
             "",
@@ -39,21 +46,29 @@ class RequestSection:
             f"| to update | {len(self.targets)} |",
             f"| already up to date | {self.unchanged} |",
             f"| suppressed, not updated | {self.suppressed} |",
+            f"| not checked, so not updated | {self.unchecked} |",
             "",
-            f"{', '.join(map(_link, self.targets[:_MAX_CONTACTS]))}{f' and {more} more' if more > 0 else ''}",
+            ", ".join(map(_link, self.targets[:MAX_CONTACTS_SHOWN]))
+            + (f" and {self.hidden} more" if self.hidden else ""),
             "",
         ]
 
 
-def write_request(sections: Sequence[RequestSection], *, number: str) -> tuple[str, str]:
+def write_request(
+    sections: Sequence[RequestSection], *, number: str, all_contacts: str | None = None
+) -> tuple[str, str]:
     """Return the subject and the body, in Markdown, of the request to update contacts.
 
+    :param all_contacts: address of a page with all contacts, or None if the request shows them.
     :param number: identifies the request.
     """
     count = sum(len(section.targets) for section in sections)
     noun = "contact" if count == 1 else "contacts"
     titles = dict.fromkeys(section.title for section in sections)
     lines = [line for section in sections for line in section.to_lines()]
+    if all_contacts is not None:
+        xcom = f"the XCom `{REFERENCES_TO_APPROVE}`"
+        lines += [f"All contacts are in {f'[{xcom}]({all_contacts})' if all_contacts else xcom}.", ""]
     return f"Update {count} {noun} in {', '.join(titles)}?", "\n".join([*lines, f"Request {_code(number)}"])
 
 

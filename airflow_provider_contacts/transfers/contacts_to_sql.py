@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.validation import parse_bool, parse_table, parse_text
@@ -147,7 +146,11 @@ class ContactsToSqlOperator(BaseContactsOperator):
     def _merge(self, hook: ContactsHook[Any], options: TableOptions) -> tuple[Counts, tuple[str, str]]:
         """Read the contacts, write them, and return the counts and the table's dataset."""
         from airflow_provider_contacts.databases.connecting import connect
-        from airflow_provider_contacts.databases.dialects import require_schema_support, require_tested
+        from airflow_provider_contacts.databases.dialects import (
+            read_clock,
+            require_schema_support,
+            require_tested,
+        )
         from airflow_provider_contacts.databases.errors import database_errors
         from airflow_provider_contacts.databases.tables import ensure_table
         from airflow_provider_contacts.transfers.tables.merge import Merge
@@ -157,7 +160,6 @@ class ContactsToSqlOperator(BaseContactsOperator):
         mark_removed = options.mark_removed
         if not mark_removed and not options.max_removed.is_default:
             raise InvalidRequest("`max_removed` has no effect without `mark_removed=True`.")
-        read_started_at = datetime.now(timezone.utc)
         contacts = hook.list_contacts(self.filters, condition=self.condition, strict=mark_removed)
         with connect(options.sql_conn_id) as engine:
             require_tested(engine.dialect.name, allow_untested=options.allow_untested_dialect)
@@ -165,6 +167,8 @@ class ContactsToSqlOperator(BaseContactsOperator):
             require_schema_support(engine.dialect.name, table.schema)
             with database_errors("The table cannot be used"):
                 ensure_table(engine, table, create=options.create_table)
+            with engine.connect() as connection:
+                read_started_at = read_clock(connection)
             # A server may close a connection that is idle while the vendor is read.
             engine.dispose()
             # An unnamed temporary file is removed even if the task is killed.
@@ -182,7 +186,17 @@ class ContactsToSqlOperator(BaseContactsOperator):
                     removal_limit=options.max_removed if mark_removed else None,
                 )
                 with database_errors("Writing failed; nothing was written"):
-                    return merge.run(engine), _dataset(engine, table)
+                    counts = merge.run(engine)
+                self._warn_about_future_rows(merge.rows_in_future)
+                return counts, _dataset(engine, table)
+
+    def _warn_about_future_rows(self, count: int) -> None:
+        if count:
+            self.log.warning(
+                "%d rows of the table had a `changed_at` in the future: a clock was wrong when they were "
+                "written. They count as older than this listing.",
+                count,
+            )
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> Any:
         """Return the OpenLineage events of this run."""

@@ -29,6 +29,7 @@ def test_every_command_has_help() -> None:
         "people",
         "erase",
         "audit",
+        "suppressions",
         "sandbox",
     ]
     assert all(one.help for one in group.subcommands)

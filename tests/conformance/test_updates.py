@@ -230,7 +230,8 @@ class TestStages:
     def test_mailstand_response_without_ok(
         self, connect: Callable[..., str], scripted: ScriptedServer
     ) -> None:
-        scripted.replies = [Reply(body={})]
+        details = {"id": "contact_1", "status": "Interested", "campaigns": []}
+        scripted.respond = lambda request: Reply(body=details if request.method == "GET" else {})
         hook = MailstandHook(connect("m", **{**CASES["mailstand"].parts, "host": scripted.url}))
         with pytest.raises(MalformedResponse, match="did not confirm the update"):
             hook.update_stage("contact_1", "Nurture", campaign="all")
@@ -248,7 +249,7 @@ class TestStages:
         updater.update_batch([Target("", row.contact_id) for row in rows], threading.Event())
         assert {row.status for row in rows} == {"Qualified"}
         sent = [entry for entry in sandbox.requests("tether") if not entry["path"].endswith("/login")]
-        assert [entry["method"] for entry in sent] == ["GET", "POST", "PUT"]
+        assert [entry["method"] for entry in sent] == ["POST", "PUT"]
         with pytest.raises(MalformedResponse, match="does not confirm that all contacts were found"):
             updater.update_batch([Target("", "f" * 24), Target("", rows[0].contact_id)], threading.Event())
 
@@ -283,7 +284,7 @@ class TestStages:
         scripted.respond = lambda request: Reply(
             body=pipeline if request.method == "GET" else {"success": True}
         )
-        hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url}))
+        hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url, "extra": {}}))
         hook.update_stage("a" * 24, "won")
         assert [(one.method, one.path) for one in scripted.received] == [
             ("GET", "/api/pipelines"),
@@ -299,7 +300,33 @@ class TestStages:
             return Reply(body=pipeline)
 
         scripted.respond = respond
-        hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url}))
+        hook = TetherHook(connect("t", **{**CASES["tether"].parts, "host": scripted.url, "extra": {}}))
         with pytest.raises(MalformedResponse, match="no list of stages"):
             hook.update_stage("a" * 24, "New")
         assert len(scripted.received) == 1
+
+    def test_tether_stages_are_those_of_the_pipeline(
+        self, connect: Callable[..., str], scripted: ScriptedServer
+    ) -> None:
+        """The active pipeline has a stage of the same name, and lacks another one."""
+        parts = CASES["tether"].parts
+        pipeline_id = parts["extra"]["pipeline_id"]
+        stages = {"Won": "2" * 24, "Only here": "3" * 24}
+
+        def respond(request: ReceivedRequest) -> Reply:
+            if request.path == "/api/pipelines":
+                return Reply(body={"data": {"_id": "1" * 24, "stages": ["Won"]}})
+            if request.method == "POST":
+                assert json.loads(request.body)["pipelineId"] == pipeline_id
+                return Reply(body={"stageIdByName": stages} if stages else {})
+            return Reply(body={"matchedCount": 2})
+
+        scripted.respond = respond
+        hook = TetherHook(connect("t", **{**parts, "host": scripted.url}))
+        for stage in list(stages):
+            updater = hook.create_updater(parse_stage_change(stage.lower()), 2)
+            updater.update_batch([Target("", "a" * 24), Target("", "b" * 24)], threading.Event())
+            assert json.loads(scripted.received[-1].body)["pipelineStageId"] == stages[stage]
+        stages.clear()
+        with pytest.raises(MalformedResponse, match="the stages of a different pipeline"):
+            hook.create_updater(parse_stage_change("won"), 2)

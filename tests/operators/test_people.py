@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Stats
 from airflow.sdk import DAG, Asset
 
+from airflow_provider_contacts.databases.tables import MissingTable
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.people import ResolvePeopleOperator, parse_regions
 from tests.conftest import Sandbox
@@ -74,7 +75,7 @@ def test_regions() -> None:
 
 
 def test_missing_contacts(database: Database) -> None:
-    with pytest.raises(InvalidRequest, match="'contacts' does not exist"):
+    with pytest.raises(MissingTable, match="'contacts' does not exist"):
         make().execute({})
 
 

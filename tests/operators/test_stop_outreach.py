@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -28,6 +30,7 @@ ACTIONS = {
     "mailstand_default": "default",
     "tether_default": {"stage": "Lost"},
 }
+MANUAL = {f"{vendor}_default": "manual" for vendor in VENDORS}
 pytestmark = pytest.mark.sandbox(contacts=120, rate_limits=False)
 
 
@@ -106,19 +109,23 @@ class TestStopping:
         row_of(sandbox, person["mailstand"][0]).stage = "Prospecting"
         people.run("UPDATE contacts SET stage = 'Contacted'", "UPDATE contacts SET tags = '[]'")
         result = stop(person[vendor])
+        # The API docs name only Mailstand's stages as stops.
         expected = {
-            "talktohumans": "updated",
+            "talktohumans": "marked",
             "thoughtly": "manual",
             "mailstand": "updated",
-            "tether": "updated",
+            "tether": "marked",
         }
         del expected[vendor]
         assert outcomes(result) == expected
         [found] = result["people"]
         assert found["matched_on"] == sorted(found["matched_on"])
         assert set(found["matched_on"]) <= {"email", "linkedin", "phone"}
-        changed = {one for one, outcome in expected.items() if outcome == "updated"}
-        assert result["updated"] == [reference for one in sorted(changed) for reference in person[one]]
+        changed = {one for one, outcome in expected.items() if outcome != "manual"}
+        for name in ("updated", "marked"):
+            assert result[name] == [
+                reference for one in sorted(changed) if expected[one] == name for reference in person[one]
+            ]
         assert {one for one, _ in writes(sandbox)} == changed
         if "talktohumans" in changed:
             assert "Replied elsewhere" in row_of(sandbox, person["talktohumans"][0]).tags
@@ -129,8 +136,8 @@ class TestStopping:
 
         before = writes(sandbox)
         again = stop(person[vendor])
-        assert again["updated"] == []
-        assert len(again["unchanged"]) == len(changed)
+        assert again["updated"] == again["marked"] == []
+        assert again["counts"]["stopped_before"] == len(changed)
         assert writes(sandbox) == before
 
     def test_preview_is_the_default(self, sandbox: Sandbox, people: Database) -> None:
@@ -139,7 +146,7 @@ class TestStopping:
             task_id="stop", contacts=person["talktohumans"], sql_conn_id="warehouse", actions=ACTIONS
         )
         result = operator.execute({})
-        assert len(result["would_update"]) + len(result["unchanged"]) == 2
+        assert len(result["would_update"]) == 2
         assert result["updated"] == []
         assert writes(sandbox) == []
         assert people.rows("contact_people_stops") == []
@@ -155,12 +162,16 @@ class TestStopping:
                 )
         pair = next(references for references in twins.values() if len(references) == 2)
         result = stop(pair[:1])
-        assert pair[1] in [*result["updated"], *result["unchanged"]]
-        assert pair[0] not in result["updated"]
+        assert pair[1] in result["marked"]
+        assert pair[0] not in result["marked"]
         # Without an account, it is unknown which of them has replied.
         actions = {"talktohumans_default": {"add_tags": ["Another"]}}
-        result = stop([{"vendor": "talktohumans", "contact_id": pair[0]["contact_id"]}], actions=actions)
-        assert result["updated"] == pair
+        result = stop(
+            [{"vendor": "talktohumans", "contact_id": pair[0]["contact_id"]}],
+            actions=actions,
+            on_failure="continue",
+        )
+        assert result["marked"] == pair
 
     def test_later_manual_changes_are_kept(self, sandbox: Sandbox, people: Database) -> None:
         person = person_with(people)
@@ -169,19 +180,22 @@ class TestStopping:
         row = row_of(sandbox, person["tether"][0])
         assert row.status == "Lost"
         row.status = "Qualified"
-        assert outcomes(stop(person["talktohumans"]))["tether"] == "unchanged"
+        assert stop(person["talktohumans"])["counts"]["stopped_before"] == 2
         assert row.status == "Qualified"
         # Another action is another stop.
         actions = {**ACTIONS, "tether_default": {"stage": "Contacted"}}
         people.run("UPDATE contacts SET stage = 'Qualified'")
-        assert outcomes(stop(person["talktohumans"], actions=actions))["tether"] == "updated"
+        assert outcomes(stop(person["talktohumans"], actions=actions)) == {
+            "tether": "marked",
+            "thoughtly": "manual",
+        }
 
     def test_actions_do_not_undo_each_other(self, sandbox: Sandbox, people: Database) -> None:
         person = person_with(people)
         row = row_of(sandbox, person["tether"][0])
         stages = []
         for stage in ("Lost", "Contacted", "Lost", "Contacted"):
-            stop(person["talktohumans"], actions={"tether_default": {"stage": stage}})
+            stop(person["talktohumans"], actions={**MANUAL, "tether_default": {"stage": stage}})
             stages.append(row.status)
         assert stages == ["Lost", "Contacted", "Contacted", "Contacted"]
 
@@ -197,7 +211,7 @@ class TestStopping:
         ResolvePeopleOperator(task_id="resolve", sql_conn_id="warehouse").execute({})
         load(people, "tether")
         ResolvePeopleOperator(task_id="resolve", sql_conn_id="warehouse").execute({})
-        assert outcomes(stop(person["talktohumans"]))["tether"] == "unchanged"
+        assert "tether" not in outcomes(stop(person["talktohumans"]))
         assert row.status == "Qualified"
 
     def test_what_the_table_says_may_be_out_of_date(self, sandbox: Sandbox, people: Database) -> None:
@@ -205,7 +219,7 @@ class TestStopping:
         row = row_of(sandbox, person["tether"][0])
         row.status = "Contacted"
         people.run("UPDATE contacts SET stage = 'Lost' WHERE vendor = 'tether'")
-        assert outcomes(stop(person["talktohumans"]))["tether"] == "updated"
+        assert outcomes(stop(person["talktohumans"]))["tether"] == "marked"
         assert row.status == "Lost"
 
     def test_duplicates_in_the_same_account_are_stopped(self, sandbox: Sandbox, people: Database) -> None:
@@ -222,8 +236,8 @@ class TestStopping:
         )
         ResolvePeopleOperator(task_id="resolve", sql_conn_id="warehouse").execute({})
         result = stop([lead])
-        assert other.reference("tether") in result["updated"]
-        assert lead not in result["updated"]
+        assert other.reference("tether") in result["marked"]
+        assert lead not in result["marked"]
 
     def test_a_removed_contact_that_has_replied_stops_the_others(
         self, sandbox: Sandbox, people: Database
@@ -231,42 +245,48 @@ class TestStopping:
         person = person_with(people)
         people.run("UPDATE contacts SET removed_at = changed_at WHERE vendor = 'talktohumans'")
         ResolvePeopleOperator(task_id="resolve", sql_conn_id="warehouse").execute({})
-        assert outcomes(stop(person["talktohumans"]))["tether"] == "updated"
+        assert outcomes(stop(person["talktohumans"]))["tether"] == "marked"
 
     def test_an_opt_out_is_not_weakened(self, sandbox: Sandbox, people: Database) -> None:
         person = person_with(people)
         people.run("UPDATE contacts SET stage = 'Do Not Contact' WHERE vendor = 'mailstand'")
-        for action in ("default", {"stage": "Nurture"}, {"stage": "Do Not Contact"}):
-            result = stop(person["talktohumans"], actions={"mailstand_default": action})
-            assert result["unchanged"] == person["mailstand"]
+        result = stop(person["talktohumans"], actions={**MANUAL, "mailstand_default": "default"})
+        assert result["counts"]["unchanged"] == 1
         assert writes(sandbox) == []
 
-    def test_references_without_a_person_are_reported(
+    def test_references_without_a_person_fail_at_the_end(
         self, sandbox: Sandbox, people: Database, log: Callable[[], str]
     ) -> None:
-        known = person_with(people)["tether"][0]
+        person = person_with(people)
         unknown = {"vendor": "tether", "account_id": "", "contact_id": "f" * 24}
-        result = stop([known, unknown, dict(known)], preview=True)
+        contacts = [person["talktohumans"][0], unknown]
+        with pytest.raises(ContactsError, match="1 references belong to no person") as caught:
+            stop(contacts)
+        assert caught.value.transient
+        assert {vendor for vendor, _ in writes(sandbox)} == {"mailstand", "tether"}
+        result = stop(contacts, on_unmatched="report")
         assert result["unmatched"] == [unknown]
-        assert len(result["people"]) == 1
         assert "1 of 2 references belong to no person in 'contact_people'" in log()
 
-    def test_contacts_without_a_connection_are_reported_as_manual(
-        self, sandbox: Sandbox, people: Database
-    ) -> None:
+    def test_contacts_without_an_action_fail_at_the_end(self, sandbox: Sandbox, people: Database) -> None:
         person = person_with(people)
-        result = stop(person["talktohumans"], actions={"mailstand_default": "default"})
-        assert result["manual"] == [*person["tether"], *person["thoughtly"]]
+        actions = {"mailstand_default": "default"}
+        with pytest.raises(ContactsError, match="2 contacts of tether, thoughtly have no action") as caught:
+            stop(person["talktohumans"], actions=actions)
+        assert not caught.value.transient
+        assert {vendor for vendor, _ in writes(sandbox)} == {"mailstand"}
+        result = stop(person["talktohumans"], actions=actions, on_failure="continue")
+        assert result["no_action"] == [*person["tether"], *person["thoughtly"]]
         [action] = [one for one in result["people"][0]["actions"] if one["vendor"] == "tether"]
-        assert (action["contacts_conn_id"], action["action"]) == (None, "manual")
+        assert (action["contacts_conn_id"], action["action"]) == (None, None)
 
     def test_unknown_accounts_are_reported(
         self, sandbox: Sandbox, people: Database, log: Callable[[], str]
     ) -> None:
         person = person_with(people)
         actions = {"mailstand_default": {"action": "default", "accounts": ["space_1"]}}
-        result = stop(person["tether"], actions=actions)
-        assert person["mailstand"][0] in result["manual"]
+        result = stop(person["tether"], actions=actions, on_failure="continue")
+        assert person["mailstand"][0] in result["no_action"]
         assert (
             "`accounts` of 'mailstand_default' names space_1, which no contact in 'contact_people' has. Known "
             "accounts of" in log()
@@ -279,13 +299,18 @@ class TestStopping:
         result = stop(SqlContacts("warehouse", sql), preview=True)
         assert len(result["people"]) == 1
 
-    def test_removed_contacts_are_not_changed(self, sandbox: Sandbox, people: Database) -> None:
+    def test_contacts_that_are_marked_as_removed_are_tried(self, sandbox: Sandbox, people: Database) -> None:
         person = person_with(people)
-        [one] = person["tether"]
-        people.run(f"UPDATE contacts SET removed_at = changed_at WHERE contact_id = '{one['contact_id']}'")
+        [lead], [recipient] = person["tether"], person["mailstand"]
+        people.run(
+            "UPDATE contacts SET removed_at = changed_at WHERE contact_id IN "
+            f"('{lead['contact_id']}', '{recipient['contact_id']}')"
+        )
+        table = sandbox.state.tables["mailstand"]
+        table.remove(row_of(sandbox, recipient))
         result = stop(person["talktohumans"])
-        assert result["removed"] == [one]
-        assert "tether" not in {vendor for vendor, _ in writes(sandbox)}
+        # The vendor does not know one of them any more.
+        assert (result["marked"], result["removed"]) == ([lead], [recipient])
 
     def test_a_colleague_with_the_same_office_phone_is_left_alone(
         self, sandbox: Sandbox, people: Database
@@ -317,7 +342,7 @@ class TestSafeguards:
         self, sandbox: Sandbox, people: Database, secret: str
     ) -> None:
         person = person_with(people)
-        actions = {"tether_default": "suppress", "mailstand_default": "manual"}
+        actions = {**MANUAL, "tether_default": "suppress"}
         arguments: dict[str, Any] = {
             "actions": actions,
             "suppressions_table": "contact_suppressions",
@@ -325,32 +350,22 @@ class TestSafeguards:
         preview = stop(person["talktohumans"], preview=True, **arguments)
         assert preview["would_update"] == person["tether"]
         result = stop(person["talktohumans"], **arguments)
-        assert result["updated"] == person["tether"]
+        assert result["suppressed"] == person["tether"]
         rows = people.select("contact_suppressions")
         assert {row["scope"] for row in rows if row["kind"] != "check"} == {"tether"}
         assert {row["kind"] for row in rows} >= {"reference", "email"}
-        assert stop(person["talktohumans"], **arguments)["unchanged"] == person["tether"]
+        assert stop(person["talktohumans"], **arguments)["counts"]["stopped_before"] == 1
         assert writes(sandbox) == []
-
-    def test_what_it_has_suppressed_does_not_keep_it_from_stopping(
-        self, sandbox: Sandbox, people: Database, secret: str
-    ) -> None:
-        person = person_with(people)
-        suppressions = "contact_suppressions"
-        stop(person["tether"], actions={"mailstand_default": "suppress"}, suppressions_table=suppressions)
-        nurture = {"mailstand_default": {"stage": "Nurture"}}
-        result = stop(person["tether"], actions=nurture, suppressions_table=suppressions)
-        assert result["updated"] == person["mailstand"]
 
     def test_a_suppression_that_was_ended_is_not_added_again(
         self, sandbox: Sandbox, people: Database, secret: str
     ) -> None:
         person = person_with(people)
         arguments: dict[str, Any] = {
-            "actions": {"tether_default": "suppress"},
+            "actions": {**MANUAL, "tether_default": "suppress"},
             "suppressions_table": "contact_suppressions",
         }
-        assert stop(person["mailstand"], **arguments)["updated"] == person["tether"]
+        assert stop(person["mailstand"], **arguments)["suppressed"] == person["tether"]
         contacts = [row for row in people.rows() if row["contact_id"] == person["tether"][0]["contact_id"]]
         AllowContactsOperator(
             task_id="allow",
@@ -359,104 +374,49 @@ class TestSafeguards:
             suppressions_table=arguments["suppressions_table"],
             reason="test",
         ).execute({})
-        assert stop(person["mailstand"], **arguments)["unchanged"] == person["tether"]
+        assert stop(person["mailstand"], **arguments)["counts"]["stopped_before"] == 1
 
-    def test_missing_table_lets_no_change_through(
+    def test_the_table_of_suppressions_is_created_when_it_is_written(
         self, sandbox: Sandbox, people: Database, secret: str
     ) -> None:
         person = person_with(people)
-        actions = {"tether_default": "suppress", "mailstand_default": {"stage": "Nurture"}}
-        for preview in (True, False):
-            with pytest.raises(InvalidRequest, match="'contact_supressions' does not exist"):
-                stop(
-                    person["talktohumans"],
-                    actions=actions,
-                    suppressions_table="contact_supressions",
-                    preview=preview,
-                )
-        assert writes(sandbox) == []
+        arguments: dict[str, Any] = {
+            "actions": {**MANUAL, "tether_default": "suppress"},
+            "suppressions_table": "contact_suppressions",
+        }
+        stop(person["talktohumans"], preview=True, **arguments)
+        assert not sa.inspect(people.engine).has_table("contact_suppressions")
+        stop(person["talktohumans"], **arguments)
+        assert people.select("contact_suppressions")
 
     def test_suppress_needs_a_table(self, sandbox: Sandbox, people: Database) -> None:
         with pytest.raises(InvalidRequest, match="`suppress` needs `suppressions_table`"):
             stop(person_with(people)["tether"], actions={"mailstand_default": "suppress"})
 
-    def test_suppressed_contacts_are_not_changed(
-        self, sandbox: Sandbox, people: Database, secret: str
-    ) -> None:
-        person = person_with(people)
-        people.run("UPDATE contacts SET stage = 'Contacted'")
-        suppressions = "contact_suppressions"
-        SuppressContactsOperator(
-            task_id="suppress",
-            contacts=person["tether"],
-            sql_conn_id="warehouse",
-            suppressions_table=suppressions,
-            reason="test",
-        ).execute({})
-        result = stop(person["talktohumans"], suppressions_table=suppressions)
-        assert result["suppressed"] == person["tether"]
-        # Do Not Contact only stops outreach, so it is allowed.
-        SuppressContactsOperator(
-            task_id="suppress",
-            contacts=person["mailstand"],
-            sql_conn_id="warehouse",
-            suppressions_table=suppressions,
-            reason="test",
-        ).execute({})
-        actions = {"mailstand_default": {"stage": "Do Not Contact"}}
-        result = stop(person["talktohumans"], suppressions_table=suppressions, actions=actions)
-        assert result["updated"] == person["mailstand"]
-
-    def test_documented_stops_are_made_for_suppressed_contacts(
-        self, sandbox: Sandbox, people: Database, secret: str, log: Callable[[], str]
-    ) -> None:
+    def test_suppressed_people_are_stopped_too(self, sandbox: Sandbox, people: Database, secret: str) -> None:
         people.run("UPDATE contacts SET stage = 'Contacted'")
         person = person_with(people)
-        suppressions = "contact_suppressions"
-        everyone = [reference for references in person.values() for reference in references]
+        row_of(sandbox, person["mailstand"][0]).stage = "Prospecting"
         SuppressContactsOperator(
             task_id="suppress",
-            contacts=everyone,
+            contacts=[reference for references in person.values() for reference in references],
             sql_conn_id="warehouse",
-            suppressions_table=suppressions,
+            suppressions_table="contact_suppressions",
             reason="test",
         ).execute({})
-        result = stop(person["thoughtly"], suppressions_table=suppressions)
-        assert outcomes(result) == {
-            # What the author of the DAG calls a stop may be anything.
-            "talktohumans": "suppressed",
-            "mailstand": "updated",
-            "tether": "suppressed",
-        }
-        assert (
-            "1 suppressed contacts are not changed, because this change may do more than stop outreach"
-            in log()
-        )
-        actions = {"talktohumans_default": "default"}
-        assert (
-            stop(person["thoughtly"], suppressions_table=suppressions, actions=actions)["updated"]
-            == person["talktohumans"]
-        )
+        result = stop(person["thoughtly"], suppressions_table="contact_suppressions")
+        assert outcomes(result) == {"talktohumans": "marked", "mailstand": "updated", "tether": "marked"}
 
-    def test_a_person_is_suppressed_by_the_keys_of_any_contact(
-        self, sandbox: Sandbox, people: Database, secret: str
+    def test_a_stage_that_does_not_stop_is_refused(
+        self, sandbox: Sandbox, people: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        person = person_with(people)
-        [lead] = person["tether"]
-        [email] = [row["email"] for row in people.rows() if row["contact_id"] == lead["contact_id"]]
-        people.run(
-            f"UPDATE contacts SET email = NULL, phone = NULL WHERE contact_id = '{lead['contact_id']}'"
-        )
-        suppressions = "contact_suppressions"
-        SuppressContactsOperator(
-            task_id="suppress",
-            contacts=[{"email": email}],
-            sql_conn_id="warehouse",
-            suppressions_table=suppressions,
-            reason="test",
-        ).execute({})
-        result = stop(person["talktohumans"], suppressions_table=suppressions)
-        assert lead in result["suppressed"]
+        message = r"sets a stage that does not stop outreach. The stages of Mailstand that do: Not Interested"
+        actions = {"mailstand_default": {"stage": "Nurture"}}
+        with DAG("test", schedule=None), pytest.raises(InvalidRequest, match=message):
+            StopOutreachOperator(task_id="stop", contacts=[], actions=actions)  # when the DAG is parsed
+        monkeypatch.setenv("AIRFLOW_CONN_MAIL", os.environ["AIRFLOW_CONN_MAILSTAND_DEFAULT"])
+        with pytest.raises(InvalidRequest, match=message):
+            stop([], actions={"mail": {"stage": "Nurture"}})
 
     @pytest.mark.parametrize("preview", [None, "", "None", "{{ '' }}", "{{ none }}"])
     def test_an_empty_preview_does_not_write(self, preview: Any, sandbox: Sandbox, people: Database) -> None:
@@ -478,16 +438,16 @@ class TestSafeguards:
         person = person_with(people)
         operator = make(
             person["talktohumans"],
-            actions={"tether_default": "suppress"},
+            actions={**MANUAL, "tether_default": "suppress"},
             suppressions_table="contact_suppressions",
             require_approval=True,
             audit_table="contact_audit",
         )
         with approvals() as received:
-            with pytest.raises(TaskAwaitingInput):
+            with pytest.raises(TaskAwaitingInput) as waiting:
                 operator.execute(context())
             assert "- `suppress`" in received.request.body
-            operator.execute_complete(context(), answer(request=received.number))
+            operator.execute_complete(context(), answer(request=received.number), **waiting.value.kwargs)
         [row] = people.rows("contact_audit")
         assert (row["outcome"], row["change"], row["approver"]) == ("updated", "suppress", "Ada")
 
@@ -514,24 +474,28 @@ class TestSafeguards:
         operator = make(person["talktohumans"], require_approval=True)
         store = Store()
         with approvals() as received:
-            with pytest.raises(TaskAwaitingInput):
+            with pytest.raises(TaskAwaitingInput) as waiting:
                 operator.execute(context(task_state_store=store))
             assert received.request.subject == "Update 2 contacts in Mailstand, Tether?"
             assert "move to stage 'Lost'" in received.request.body
             assert writes(sandbox) == []
             with pytest.raises(AirflowSkipException):
-                operator.execute_complete(context(task_state_store=store), answer("Reject"))
+                operator.execute_complete(
+                    context(task_state_store=store), answer("Reject"), **waiting.value.kwargs
+                )
             # One vendor is down: a retry does not ask again, and does only what is left.
             sandbox.fail("mailstand", method="PUT", status=500, times=10**6)
             sandbox.connect("mailstand", extra={"retry_limit": 0})
-            with pytest.raises(ContactsError, match="1 contacts could not be stopped; 1 were updated"):
-                operator.execute_complete(context(task_state_store=store), answer(request=received.number))
+            with pytest.raises(ContactsError, match="1 contacts could not be stopped; 1 were changed"):
+                operator.execute_complete(
+                    context(task_state_store=store), answer(request=received.number), **waiting.value.kwargs
+                )
             asked = received.count
             sandbox.state.faults["mailstand"].clear()
             result = operator.execute(context(task_state_store=store))
             assert received.count == asked
         assert result["updated"] == person["mailstand"]
-        assert result["unchanged"] == person["tether"]
+        assert result["counts"]["stopped_before"] == 1
         assert store.values == {}
 
 
@@ -556,7 +520,7 @@ class TestFailures:
         before = [one for one in writes(sandbox) if one[0] == up]
         sandbox.state.faults[down].clear()
         result = operator.execute(task)
-        assert result["updated"] == person[down]
+        assert result["updated" if down == "mailstand" else "marked"] == person[down]
         assert [one for one in writes(sandbox) if one[0] == up] == before
 
     def test_a_revoked_key_does_not_affect_the_others(self, sandbox: Sandbox, people: Database) -> None:
@@ -565,7 +529,7 @@ class TestFailures:
         sandbox.connect("mailstand", password="revoked")
         result = stop(person["talktohumans"], on_failure="continue")
         assert result["failed"] == person["mailstand"]
-        assert result["updated"] == person["tether"]
+        assert result["marked"] == person["tether"]
         with pytest.raises(ContactsError, match="Check the field API key") as caught:
             stop(person["talktohumans"])
         assert not caught.value.transient
@@ -587,8 +551,9 @@ class TestFailures:
 class TestTables:
     def test_a_missing_table_of_people_is_named(self, sandbox: Sandbox, database: Database) -> None:
         load(database, "tether")
-        with pytest.raises(InvalidRequest, match="'contact_people' does not exist"):
+        with pytest.raises(ContactsError, match="'contact_people' does not exist") as caught:
             stop([{"vendor": "tether", "contact_id": "f" * 24}])
+        assert not caught.value.permanent
 
     def test_people_that_are_older_than_the_contacts(
         self, sandbox: Sandbox, people: Database, log: Callable[[], str]
@@ -599,22 +564,24 @@ class TestTables:
         [one] = person["thoughtly"]
         people.run(
             "UPDATE contacts SET changed_at = '2020-01-01 00:00:00.000000' WHERE contact_id = "
-            f"'{one['contact_id']}'",
-            "UPDATE contact_people_state SET changed_at = '2019-01-01 00:00:00.000000'",
+            f"'{one['contact_id']}'"
         )
-        stop(person["tether"], preview=True)
+        stop(person["tether"], preview=True, max_age="9000d")
         assert (
             "ago, and the people in 'contact_people' have not been resolved since. Run ResolvePeople" in log()
         )
-        with pytest.raises(InvalidRequest, match=r"max_age is 1 day, 0:00:00. Run ResolvePeopleOperator"):
-            stop(person["tether"], preview=True, max_age="1d")
+        message = r"max_age is 1 day, 0:00:00. Run ResolvePeopleOperator"
+        with pytest.raises(ContactsError, match=message) as caught:
+            stop(person["tether"], preview=True)
+        assert caught.value.transient
         ResolvePeopleOperator(task_id="resolve", sql_conn_id=people.conn_id).execute({})
-        stop(person["tether"], preview=True, max_age="1d")
+        stop(person["tether"], preview=True)
 
     def test_people_that_were_never_resolved(self, sandbox: Sandbox, people: Database) -> None:
         people.run("DELETE FROM contact_people_state")
-        with pytest.raises(InvalidRequest, match="were never resolved"):
+        with pytest.raises(ContactsError, match="were never resolved") as caught:
             stop(person_with(people)["tether"])
+        assert caught.value.transient
 
 
 @pytest.mark.parametrize(

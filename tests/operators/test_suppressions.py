@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from airflow.sdk import DAG
 
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.databases.tables import MissingTable
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.sources import FileContacts, SqlContacts
@@ -112,7 +113,7 @@ def test_templates(database: Database, secret: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"contacts": [ADA, {"name": "Bob"}]}, "Item 2 of `contacts` has no e-mail address"),
+        ({"contacts": [{"name": "Bob"}]}, "Item 1 of `contacts` has no e-mail address"),
         ({"contacts": ["contact_1"]}, "Item 1 of `contacts` has no e-mail address"),
         ({"contacts": [{"phone": "020 7946 0958"}]}, "Item 1 of `contacts` has no e-mail address"),
         ({"contacts": "[…]"}, "`contacts` is text"),
@@ -170,11 +171,44 @@ def test_configured_table_has_the_configured_secret(
     assert allow(database, [ADA], suppressions_table=None, sql_conn_id=None)["allowed"] == 1
 
 
-def test_contact_without_keys_writes_nothing(database: Database, secret: str) -> None:
+def test_contacts_without_keys_fail_after_the_others_were_written(database: Database, secret: str) -> None:
     suppress(database, [EVE])
-    with pytest.raises(InvalidRequest, match="Item 2"):
-        suppress(database, [ADA, {"name": "Bob"}])
-    assert len(stored(database)) == 2
+    message = "^Item 2 .* 1 more items are invalid. The other 2 contacts were written: 2 suppressed"
+    with pytest.raises(InvalidRequest, match=message):
+        suppress(
+            database,
+            [ADA, {"name": "Bob"}, {"vendor": "hubspot", "contact_id": "1"}, {"email": "bob@example.com"}],
+        )
+    assert len(stored(database)) == 6
+    assert suppress(database, [ADA])["unchanged"] == 1
+
+
+def test_a_number_without_a_country_is_no_key(database: Database, secret: str) -> None:
+    with pytest.raises(InvalidRequest, match="no phone number with a country"):
+        suppress(database, [{"phone": "(203) 417-6848"}])
+    assert suppress(database, [{"phone": "(203) 417-6848"}], default_region="US")["suppressed"] == 1
+    with pytest.raises(InvalidRequest, match="`default_region` must be an ISO 3166 alpha-2 code"):
+        suppress(database, [ADA], default_region="usa")
+
+
+def test_a_secret_without_a_table_is_an_error(
+    database: Database, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", database.conn_id)
+    monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_TABLE", "contact_suppressions")
+    with pytest.raises(InvalidRequest, match="`secret_conn_id` is set without `suppressions_table`"):
+        suppress(database, [ADA], suppressions_table=None, sql_conn_id=None, secret_conn_id="nobody")
+
+
+def test_a_number_that_another_person_has_too_stays(
+    database: Database, secret: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ada, eve = {**ADA, "phone": "+12015550101"}, {**EVE, "phone": "+12015550101"}
+    suppress(database, [ada, eve])
+    allow(database, [ada])
+    log = caplog.text + capsys.readouterr().out
+    assert "1 of 1 contacts are still suppressed by a phone number that another suppressed person has" in log
+    assert allow(database, [eve])["allowed"] == 1
 
 
 def test_fields_that_cannot_be_normalized_are_reported(
@@ -207,5 +241,5 @@ def test_literal_end_may_pass(database: Database) -> None:
 
 
 def test_allowing_creates_no_table(database: Database, secret: str) -> None:
-    with pytest.raises(InvalidRequest, match="does not exist"):
+    with pytest.raises(MissingTable, match="does not exist"):
         allow(database, [EVE])

@@ -98,7 +98,7 @@ def test_preview_writes_nothing(preview: Any, sandbox: Sandbox) -> None:
 
 
 def test_empty_list_succeeds(sandbox: Sandbox) -> None:
-    assert tag([]) == {"updated": [], "unchanged": [], "suppressed": [], "failed": []}
+    assert tag([]) == {"updated": [], "unchanged": [], "suppressed": [], "unchecked": [], "failed": []}
 
 
 def test_bulk_stages_and_unknown_contacts(sandbox: Sandbox) -> None:
@@ -109,7 +109,7 @@ def test_bulk_stages_and_unknown_contacts(sandbox: Sandbox) -> None:
         UpdateContactStageOperator, contacts_conn_id="tether_default", contacts=contacts, stage="Lost"
     )
     sent = [entry for entry in sandbox.requests("tether")[before:] if not entry["path"].endswith("/login")]
-    assert [entry["method"] for entry in sent] == ["GET", "POST", "PUT"]
+    assert [entry["method"] for entry in sent] == ["POST", "PUT"]
     assert result["updated"] == contacts
     result = run(
         UpdateContactStageOperator,
@@ -309,6 +309,7 @@ def test_stages(vendor: str, campaign: str | None, sandbox: Sandbox) -> None:
         contacts=listed(vendor),
         stage=stage,
         campaign=campaign,
+        leave_opt_out=True,
     )
     assert len(result["updated"]) + len(result["unchanged"]) == 60
     table = sandbox.state.tables[vendor]
@@ -316,8 +317,41 @@ def test_stages(vendor: str, campaign: str | None, sandbox: Sandbox) -> None:
         (row.stage if vendor == "mailstand" else row.status).casefold() == stage.casefold()
         for row in table.rows
     )
-    lookups = [entry for entry in sandbox.requests(vendor) if entry["path"] == "/api/pipelines"]
-    assert len(lookups) == (1 if vendor == "tether" else 0)
+    lookups = [entry for entry in sandbox.requests(vendor) if entry["method"] == "POST"]
+    assert len([one for one in lookups if not one["path"].endswith("/login")]) == (vendor == "tether")
+
+
+@pytest.mark.parametrize("fresh_check", [True, False])
+def test_contacts_who_have_opted_out_keep_their_stage(
+    fresh_check: bool, sandbox: Sandbox, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = sandbox.state.tables["mailstand"].rows
+    for row in rows:
+        row.stage = "Interested"
+        sandbox.state.tables["mailstand"].invalidate(row)
+    known, unknown, hidden, *_ = rows
+    known.stage = "Do Not Contact"
+    contacts = listed("mailstand")
+    # After the listing; and in a campaign that a listing does not show.
+    unknown.stage = "Do Not Contact"
+    hidden.other_stages = {"camp_other": "Do Not Contact"}
+    result = run(
+        UpdateContactStageOperator,
+        contacts_conn_id="mailstand_default",
+        contacts=contacts,
+        stage="Nurture",
+        campaign="all",
+        fresh_check=fresh_check,
+    )
+    log = caplog.text + capsys.readouterr().out
+    assert ("is not asked whether contacts have opted out (fresh_check is false)" in log) != fresh_check
+    kept = [known, unknown, hidden] if fresh_check else [known]
+    assert result["suppressed"] == [row.reference("mailstand") for row in kept]
+    assert len(result["updated"]) == 60 - len(kept)
+    assert known.stage == "Do Not Contact"
+    assert [row.stage for row in (unknown, hidden)] == (
+        ["Do Not Contact", "Interested"] if fresh_check else ["Nurture", "Nurture"]
+    )
 
 
 class TestResuming:

@@ -189,7 +189,25 @@ def test_an_empty_table(database: Database, sandbox: Sandbox) -> None:
 
 def test_region_of_numbers_without_a_country(database: Database, sandbox: Sandbox) -> None:
     load(database, "thoughtly")
-    database.run("UPDATE contacts SET phone = '(201) 555-0143', email = NULL, country = NULL")
+    database.run(
+        "UPDATE contacts SET phone = '(201) 555-0143', email = NULL, country = NULL, name = 'Ada', "
+        "account_id = contact_id"
+    )
     limits = {"max_contacts_per_key": 1000, "max_contacts_per_person": 1000}
     assert resolve(database, **limits).people == len(database.rows())
     assert resolve(database, region="CA", **limits).people == 1
+
+
+def test_a_number_alone_joins_one_contact_of_an_account_and_no_other_names(
+    database: Database, sandbox: Sandbox
+) -> None:
+    load(database, "thoughtly")
+    database.run("UPDATE contacts SET phone = '+12015550143', email = NULL, name = 'Ada'")
+    count = len(database.rows())
+    limits = {"max_contacts_per_key": 1000, "max_contacts_per_person": 1000}
+    assert resolve(database, **limits).people == count  # all are of one account
+    database.run("UPDATE contacts SET account_id = contact_id")
+    assert resolve(database, **limits).people == 1
+    first = database.rows()[0]["contact_id"]
+    database.run(f"UPDATE contacts SET name = 'Eve Moneypenny' WHERE contact_id = '{first}'")
+    assert resolve(database, **limits).people == count

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_contacts.core.validation import TableLocation
+from airflow_provider_contacts.databases.tables import MissingTable
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.people.tables import find_last_change, open_people_tables
 from tests.conftest import Sandbox
@@ -20,10 +21,10 @@ def open_tables(database: Database, *, create: bool = True, contacts: str = "con
 
 
 def test_missing_tables(sandbox: Sandbox, database: Database) -> None:
-    with pytest.raises(InvalidRequest, match="'contacts' does not exist"):
+    with pytest.raises(MissingTable, match="'contacts' does not exist"):
         open_tables(database)
     load(database, "tether")
-    with pytest.raises(InvalidRequest, match="'contact_people' does not exist"):
+    with pytest.raises(MissingTable, match="'contact_people' does not exist"):
         open_tables(database, create=False)
     open_tables(database)
     open_tables(database, create=False)

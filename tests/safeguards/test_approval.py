@@ -19,7 +19,7 @@ from airflow_provider_contacts.safeguards.approval import (
     parse_answer,
     require_approver,
     require_known_approvers,
-    skip_if_rejected,
+    skip,
 )
 from tests.approvals import TaskAwaitingInput, answer, approvals, context
 from tests.stores import BrokenStore, Store
@@ -31,27 +31,30 @@ REQUEST = ApprovalRequest("a" * 64, "a" * 32, "", "")
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (answer(), ApprovalAnswer(True, "shown", "Ada")),
-        (answer(request="abc"), ApprovalAnswer(True, "abc", "Ada")),
-        (answer(request=" abc "), ApprovalAnswer(True, "abc", "Ada")),
-        (answer("Reject"), ApprovalAnswer(False, "shown", "Ada")),
-        (answer("Reject", None), ApprovalAnswer(False, "shown", None)),
-        (answer("approve"), ApprovalAnswer(False, "shown", "Ada")),
-        ({**answer(), "params_input": None}, ApprovalAnswer(True, "shown", "Ada")),
-        ({**answer(), "responded_by_user": {"id": "7", "name": ""}}, ApprovalAnswer(True, "shown", "7")),
+        (answer(), ApprovalAnswer(True, "shown", "Ada", "1", "asked")),
+        (answer(request="abc"), ApprovalAnswer(True, "abc", "Ada", "1", "asked")),
+        (answer(request=" abc "), ApprovalAnswer(True, "abc", "Ada", "1", "asked")),
+        (answer("Reject"), ApprovalAnswer(False, "shown", "Ada", "1", "asked")),
+        (answer("Reject", None), ApprovalAnswer(False, "shown", None, None, "asked")),
+        (answer("approve"), ApprovalAnswer(False, "shown", "Ada", "1", "asked")),
+        ({**answer(), "params_input": None}, ApprovalAnswer(True, "shown", "Ada", "1", "asked")),
+        (
+            {**answer(), "responded_by_user": {"id": "7", "name": ""}},
+            ApprovalAnswer(True, "shown", "7", "7", "asked"),
+        ),
         (
             {**answer(), "responded_by_user": SimpleNamespace(id="7", name="Eve")},
-            ApprovalAnswer(True, "shown", "Eve"),
+            ApprovalAnswer(True, "shown", "Eve", "7", "asked"),
         ),
         (
             {**answer(), "responded_by_user": SimpleNamespace(id="7")},
-            ApprovalAnswer(True, "shown", "7"),
+            ApprovalAnswer(True, "shown", "7", "7", "asked"),
         ),
-        ({**answer(), "responded_by_user": {}}, ApprovalAnswer(True, "shown", "unknown")),
+        ({**answer(), "responded_by_user": {}}, ApprovalAnswer(True, "shown", "unknown", None, "asked")),
     ],
 )
 def test_answers(event: dict[str, Any], expected: ApprovalAnswer) -> None:
-    assert parse_answer(event, "shown") == expected
+    assert parse_answer(event, "shown", "asked") == expected
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,7 @@ def test_answers(event: dict[str, Any], expected: ApprovalAnswer) -> None:
 )
 def test_events_without_an_answer(event: dict[str, Any]) -> None:
     with pytest.raises(ContactsError, match="without an answer to the approval request") as caught:
-        parse_answer(event, "shown")
+        parse_answer(event, "shown", "asked")
     assert caught.value.transient
 
 
@@ -111,23 +114,19 @@ def test_approval_that_cannot_be_deleted_does_not_count() -> None:
     assert list(store.values.values()) == [{}]
 
 
-def test_rejection_forgets_an_earlier_approval(caplog: pytest.LogCaptureFixture) -> None:
-    store = Store()
-    ApprovalMemory(store, LOG).save(REQUEST, "Ada")
-    with pytest.raises(
-        AirflowSkipException, match="^No one approved the update in time. Nothing was written"
-    ):
-        skip_if_rejected(context(task_state_store=store), ApprovalAnswer(False, "", None), LOG)
-    assert store.values == {}
-    broken = context(task_state_store=BrokenStore("set", "delete"))
-    with pytest.raises(AirflowSkipException, match="^Ada rejected the update"):
-        skip_if_rejected(broken, ApprovalAnswer(False, "", "Ada"), LOG)
-    assert "could not be cleared" in caplog.text
+@pytest.mark.parametrize(
+    ("user", "reason"), [("Ada", "Ada rejected the update"), (None, "No one approved the update in time")]
+)
+def test_a_rejected_task_is_skipped(user: str | None, reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(AirflowSkipException, match=f"^{reason}. Nothing was written"):
+        skip(ApprovalAnswer(False, "", user), LOG)
+    # Airflow logs the exception where the UI does not show it.
+    assert f"{reason}. Nothing was written, and the task is skipped" in caplog.text
 
 
 def test_approver_without_a_name() -> None:
     operator: Any = SimpleNamespace(log=LOG)
-    answered = ApprovalAnswer(True, REQUEST.number, None)
+    answered = ApprovalAnswer(True, REQUEST.number, None, None, REQUEST.digest)
     assert require_approver(operator, context(), REQUEST, answered, [], None) == "unknown"
 
 
@@ -148,7 +147,7 @@ def test_number_that_airflow_displays(params: object, displayed: str) -> None:
         received.request = SimpleNamespace(params=params)
         with pytest.raises(TaskAwaitingInput) as waiting:
             require_approver(operator, context(), REQUEST, None, [], None)
-    assert waiting.value.kwargs == {"displayed": displayed}
+    assert waiting.value.kwargs == {"displayed": displayed, "asked": REQUEST.digest}
 
 
 def test_users_of_the_simple_auth_manager(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +163,7 @@ def test_requests_are_numbered_by_their_digest() -> None:
         return ApprovalRequest.create(digests, lambda number: ("subject", f"body {number}"))
 
     request = create("a" * 64, "b" * 64)
-    assert request.number == request.digest[:32]
+    assert request.number == request.digest[:8]
     assert (request.subject, request.body) == ("subject", f"body {request.number}")
     assert create("b" * 64, "a" * 64) == request
     assert create("a" * 64).digest != request.digest
@@ -180,3 +179,13 @@ def test_users_of_other_auth_managers_are_not_known(
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
     monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "company.auth.CompanyAuthManager")
     require_known_approvers(eve, LOG)
+
+
+def test_an_approval_is_for_one_run_of_a_task() -> None:
+    store = Store()
+    ApprovalMemory(store, LOG, max_tries=3).save(REQUEST, "Ada", "ada")
+    assert ApprovalMemory(store, LOG, max_tries=3).find_approver(REQUEST) == "Ada"
+    # Clearing a task raises the number of tries that it may have.
+    assert ApprovalMemory(store, LOG, max_tries=4).find_approver(REQUEST) is None
+    assert ApprovalMemory(store, LOG, max_tries=3).find_approver(REQUEST, {"ada"}) == "Ada"
+    assert ApprovalMemory(store, LOG, max_tries=3).find_approver(REQUEST, {"eve"}) is None

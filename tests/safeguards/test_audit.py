@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_contacts.core.changes import parse_notes_change, parse_tag_change
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.core.validation import TableLocation
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest, NotFound
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest, NotFound, OptedOut
 from airflow_provider_contacts.safeguards.audit import TaskAttempt, open_audit_writer, prune_audit
 from tests.database import Database
 
@@ -27,16 +27,22 @@ def location(database: Database, table: str = "contact_audit") -> TableLocation:
 def test_rows(database: Database) -> None:
     before = datetime.now(timezone.utc) - timedelta(seconds=1)
     with open_audit_writer([location(database)], ATTEMPT, TARGETS) as audit_writer:
-        audit_writer.record_plan(TARGETS[:1], TARGETS[1:2], TARGETS[2:3])
+        audit_writer.record_plan(TARGETS[:1], TARGETS[1:2], previewed=TARGETS[2:3])
         audit_writer.approver = "ada"
         audit_writer.record([3], {4: NotFound("Contact 5 is gone, ada@example.com")})
+        audit_writer.record([], {4: OptedOut("Contact 5 has opted out")})
+        audit_writer.record_plan((), (), unchecked=TARGETS[:1], rejected=TARGETS[1:2])
     rows = database.rows("contact_audit")
-    assert [(row["contact_id"], row["outcome"], row["error"], row["approver"]) for row in rows] == [
+    found = [(row["contact_id"], row["outcome"], row["error"], row["approver"]) for row in rows]
+    assert sorted(found, key=str) == [
         ("1", "unchanged", None, None),
+        ("1", "unchecked", None, None),
+        ("2", "rejected", None, "ada"),
         ("2", "suppressed", None, None),
         ("3", "previewed", None, None),
         ("4", "updated", None, "ada"),
         ("5", "failed", "NotFound", "ada"),
+        ("5", "suppressed", "OptedOut", None),
     ]
     for row in rows:
         assert (row["dag_id"], row["task_id"]) == ("d", "t")
@@ -95,7 +101,6 @@ def test_pruning(database: Database) -> None:
     database.run(
         "UPDATE contact_audit SET recorded_at = '2020-01-01 00:00:00.000000' WHERE contact_id <> '1'"
     )
-    cutoff = datetime.now(timezone.utc) - timedelta(days=400)
-    assert prune_audit(location(database), cutoff) == 2
-    assert prune_audit(location(database), cutoff) == 0
+    assert prune_audit(location(database), timedelta(days=400)) == 2
+    assert prune_audit(location(database), timedelta(days=400)) == 0
     assert [row["contact_id"] for row in database.rows("contact_audit")] == ["1"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -12,12 +12,11 @@ from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.safeguards.configuration import Safeguards
-from airflow_provider_contacts.safeguards.gate import SuppressionGate
+from airflow_provider_contacts.safeguards.gate import SuppressionGate, Verdicts
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
 from tests.conftest import Sandbox
 from tests.database import Database, load
-
-LOG = logging.getLogger("test")
+from tests.people.conftest import load_all, resolve
 
 
 def suppress(
@@ -25,19 +24,26 @@ def suppress(
 ) -> TableLocation:
     location = TableLocation(database.conn_id, table)
     with open_suppressions(location, "contacts_suppressions", create=True) as suppressions:
-        suppressions.add(keys, scope=scope, reason="test", source="test", until=None)
+        contacts = [[key] for key in keys]
+        suppressions.add(contacts, scope=scope, reason="test", source="test", until=None)
     return location
 
 
-def find(
+def judge(
     targets: list[Target],
     location: TableLocation | None,
     contacts_table: str = "",
     vendor: str = "tether",
-) -> set[str]:
+    people_table: str = "",
+) -> Verdicts:
     contacts = TableLocation("warehouse", contacts_table) if contacts_table else None
-    safeguards = Safeguards.create(location, "contacts_suppressions", contacts, None)
-    return SuppressionGate(safeguards, LOG).find_suppressed(targets, vendor)
+    people = TableLocation("warehouse", people_table) if people_table else None
+    safeguards = Safeguards.create(location, "contacts_suppressions", contacts, people, None)
+    return SuppressionGate(safeguards).judge(targets, vendor)
+
+
+def find(*arguments: Any, **more: Any) -> set[str]:
+    return judge(*arguments, **more).suppressed
 
 
 def test_whole_contacts_are_recognized_by_every_key(database: Database, secret: str) -> None:
@@ -61,24 +67,19 @@ def test_scope_of_another_vendor_does_not_count(database: Database, secret: str)
 
 
 def test_references_are_looked_up_in_the_exported_table(
-    sandbox: Sandbox, database: Database, secret: str, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, database: Database, secret: str
 ) -> None:
     load(database, "tether")
     contacts = [one for one in ContactsHook.for_connection("tether_default").list_contacts() if one.email]
     location = suppress(database, f"email:{contacts[0].email}".lower())
     targets = [Target("", one.contact_id) for one in contacts[:3]]
-    assert find(targets, location) == set()
-    assert find(targets, location, "contacts") == {contacts[0].contact_id}
-    assert "not in the contacts table" not in caplog.text
-    assert find([*targets, Target("", "f" * 24)], location, "contacts") == {contacts[0].contact_id}
-    assert "1 of 4 references are not in the contacts table" in caplog.text
-
-
-def test_suppressions_with_the_ignored_reason_do_not_count(database: Database, secret: str) -> None:
-    location = suppress(database, "reference:tether/1")
-    safeguards = Safeguards.create(location, "contacts_suppressions", None, None)
-    for reason, found in (("test", set()), ("other", {"1"}), ("", {"1"})):
-        assert SuppressionGate(safeguards, LOG, reason).find_suppressed([Target("", "1")], "tether") == found
+    ids = {one.contact_id for one in targets}
+    assert judge(targets, location) == Verdicts(set(), ids)
+    assert judge(targets, location, "contacts") == Verdicts({contacts[0].contact_id}, set())
+    unknown = Target("", "f" * 24)
+    assert judge([*targets, unknown], location, "contacts") == Verdicts(
+        {contacts[0].contact_id}, {unknown.contact_id}
+    )
 
 
 def test_both_tables_count(database: Database, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +104,7 @@ def test_without_a_table_nothing_is_suppressed() -> None:
         (
             TableLocation("warehouse", "contact_suppressions"),
             "nowhere",
-            "^The table of exported contacts cannot be read, so nothing is written",
+            "^The table 'nowhere' does not exist, so nothing was written",
         ),
         (TableLocation("warehouse", "contact_suppressions"), "a.b.c", "`contacts_table` must be"),
     ],
@@ -143,15 +144,59 @@ def test_contacts_with_a_key_need_no_row_in_the_exported_table(
     sandbox: Sandbox,
     database: Database,
     secret: str,
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     load(database, "tether")
     location = suppress(database, "reference:tether/1")
     whole = [Target("o", "2", fields), Target("o", "3", other_fields=(fields,))]
-    assert find(whole, location, "contacts") == set()
-    assert "not in the contacts table" not in caplog.text
-    find([*whole, Target("o", "4", {"name": "Ada"})], location, "contacts")
-    assert "1 of 1 references are not in the contacts table" in caplog.text
+    named = Target("o", "4", {"name": "Ada"})
+    assert judge([*whole, named], location, "contacts") == Verdicts(set(), {"4"})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"email": "other@b.example; a@b.example"},
+        {"email": "a@b.example (private)"},
+        {"phone": "0044 20 7946 0018"},
+        {"phone": "011 44 20 7946 0018", "country": "Canada"},
+        {"phone": "+12015550199 / +44 20 7946 0018"},
+    ],
+)
+def test_every_value_of_a_field_counts(fields: dict[str, object], database: Database, secret: str) -> None:
+    location = suppress(database, "email:a@b.example", "phone:+442079460018")
+    assert find([Target("o", "1", fields)], location) == {"1"}
+
+
+@pytest.mark.parametrize("fields", [{}, {"email": "n/a"}, {"phone": "none", "email": None}])
+def test_contacts_without_a_key_are_unchecked(
+    fields: dict[str, object], database: Database, secret: str
+) -> None:
+    location = suppress(database, "email:a@b.example", "reference:tether/2")
+    targets = [Target("o", "1", fields), Target("o", "2", fields)]
+    assert judge(targets, location) == Verdicts({"2"}, {"1"})
+
+
+def test_all_contacts_of_a_person_count(sandbox: Sandbox, database: Database, secret: str) -> None:
+    load_all(database)
+    resolve(database)
+    rows = {row["contact_id"]: row for row in database.rows()}
+    people: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in database.rows("contact_people"):
+        people[row["person_id"]].append(rows[row["contact_id"]])
+    [lead, call] = next(
+        [lead, call]
+        for contacts in people.values()
+        for lead in contacts
+        for call in contacts
+        if lead["vendor"] == "tether" and call["vendor"] == "thoughtly" and call["email"]
+    )
+    targets = [Target(lead["account_id"], lead["contact_id"])]
+    # By the reference of another contact, which no value of this one shows.
+    location = suppress(database, f"reference:thoughtly/{call['contact_id']}")
+    assert find(targets, location, "contacts") == set()
+    assert find(targets, location, "contacts", people_table="contact_people") == {lead["contact_id"]}
+    with pytest.raises(ContactsError, match="'nobody' does not exist"):
+        find(targets, location, "contacts", people_table="nobody")
 
 
 def test_every_contact_is_looked_up_in_the_exported_table(
@@ -209,6 +254,6 @@ def test_configured_table_is_named_in_errors(
         find([Target("", "1")], None)
     monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", "warehouse")
     with pytest.raises(
-        InvalidRequest, match="Suppressions 'nowhere' in 'warehouse': The table 'nowhere' does not exist"
+        ContactsError, match="Suppressions 'nowhere' in 'warehouse': The table 'nowhere' does not exist"
     ):
         find([Target("", "1")], None)

@@ -10,6 +10,8 @@ from airflow_provider_contacts.errors import InvalidConnection, InvalidRequest
 from airflow_provider_contacts.safeguards.keys import (
     KeyHasher,
     find_keys,
+    find_keys_to_erase,
+    find_keys_to_suppress,
     find_secret,
     list_unreadable_fields,
 )
@@ -73,12 +75,61 @@ def test_secret_of_a_connection(connect: Callable[..., str]) -> None:
 
 
 def test_unreadable_fields() -> None:
-    assert list_unreadable_fields({"email": "n/a", "phone": "12", "linkedin_url": "-"}) == [
-        "email",
-        "phone",
-        "linkedin_url",
+    unreadable = {"email": "n/a", "phone": "12", "linkedin_url": "-"}
+    assert list_unreadable_fields(unreadable, find_keys(unreadable)) == ["email", "phone", "linkedin_url"]
+    readable = {"email": "a@b.example", "phone": None, "linkedin_url": ""}
+    assert list_unreadable_fields(readable, find_keys(readable)) == []
+    # A number without a country may be a stranger's.
+    national = {"phone": "(203) 417-6848"}
+    assert list_unreadable_fields(national, find_keys_to_suppress(national)) == ["phone"]
+    assert list_unreadable_fields(national, find_keys_to_suppress(national, "US")) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "region", "keys"),
+    [
+        ({"phone": "(203) 417-6848"}, "", []),
+        ({"phone": "1 (203) 417-6848"}, "", []),
+        ({"phone": "2034176848"}, "", []),
+        ({"phone": "(203) 417-6848", "country": "USA"}, "", ["+12034176848"]),
+        ({"phone": "(203) 417-6848"}, "US", ["+12034176848"]),
+        ({"phone": "+1 203 417 6848 ext. 12"}, "", ["+12034176848;ext=12", "+12034176848"]),
+        ({"phone": "001 203 417 6848"}, "", ["+12034176848"]),
+        ({"phone": "011 44 20 7946 0018"}, "", []),
+        ({"phone": "+12034176848; +442079460018"}, "", ["+12034176848", "+442079460018"]),
+        # What looks like a long extension is a second number.
+        ({"phone": "61234567, 61234568", "country": "SG"}, "", ["+6561234567", "+6561234568"]),
+        ({"phone": "912345678; 912345679", "country": "PT"}, "", ["+351912345678", "+351912345679"]),
+        ({"phone": "+12034176848 or +442079460018"}, "", ["+12034176848", "+442079460018"]),
+        ({"phone": "+12034176848 (mobile) +442079460018"}, "", ["+12034176848", "+442079460018"]),
+    ],
+)
+def test_numbers_are_suppressed_only_if_their_country_is_known(
+    fields: dict[str, object], region: str, keys: list[str]
+) -> None:
+    assert find_keys_to_suppress(fields, region) == [f"phone:{number}" for number in keys]
+    # What is suppressed is found, whatever else the text may stand for.
+    assert set(find_keys_to_suppress(fields, region)) <= {
+        *find_keys(fields),
+        *find_keys({**fields, "country": region}),
+    }
+
+
+def test_keys_to_erase_belong_to_one_person() -> None:
+    fields = {
+        "email": "Ada@stra\u00dfe.example",
+        "phone": "+1 203 417 6848 ext. 12",
+        "vendor": "tether",
+        "contact_id": 1,
+    }
+    assert find_keys_to_erase(fields) == [
+        "email:ada@xn--strae-oqa.example",
+        "phone:+12034176848;ext=12",
+        "reference:tether/1",
     ]
-    assert list_unreadable_fields({"email": "a@b.example", "phone": None, "linkedin_url": ""}) == []
+    assert find_keys_to_erase({"linkedin_url": "https://linkedin.com/in/ACoAAAbcdefghijkl"}) == [
+        "linkedin:ACoAAAbcdefghijkl"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,8 +152,24 @@ def test_international_domains_and_composed_letters() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["a@b.example; c@d.example", "a@b@c", "ada", "", "<a@b.example> c"])
-def test_text_that_is_not_one_address(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a@b.example; c@d.example",
+        "a@b.example,c@d.example",
+        "<a@b.example> c@d.example (private)",
+        "a@b.example / c@d.example",
+        "(a@b.example) email:c@d.example",
+        "a@b.example(private) c@d.example/office",
+        "a@b.example:c@d.example|",
+    ],
+)
+def test_every_address_in_a_text_counts(text: str) -> None:
+    assert find_keys({"email": text}) == ["email:a@b.example", "email:c@d.example"]
+
+
+@pytest.mark.parametrize("text", ["a@b@c", "ada", "", "@", "a@;@b"])
+def test_text_without_an_address(text: str) -> None:
     assert find_keys({"email": text}) == []
 
 

@@ -10,8 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_provider_contacts.core.validation import TableLocation
+from airflow_provider_contacts.databases.dialects import to_utc
 from airflow_provider_contacts.errors import ContactsError, InvalidConnection, InvalidRequest
-from airflow_provider_contacts.safeguards.suppressions import SuppressionList, open_suppressions
+from airflow_provider_contacts.safeguards.suppressions import (
+    SUPPRESSION_REASON,
+    SuppressionList,
+    open_suppressions,
+)
 from tests.database import Database
 
 KEYS = ["email:ada@example.com", "reference:tether/1"]
@@ -31,11 +36,13 @@ def opened(database: Database, secret: str) -> Callable[..., Any]:
 def add(
     suppressions: SuppressionList, *keys: str, scope: str = "all", until: datetime | None = None
 ) -> set[str]:
-    return suppressions.add(keys, scope=scope, reason="unsubscribed", source="test", until=until)
+    return suppressions.add([keys], scope=scope, reason="unsubscribed", source="test", until=until)
 
 
 def end(suppressions: SuppressionList, *keys: str, scope: str = "all") -> set[str]:
-    return suppressions.end(keys, scope=scope, reason="subscribed again", source="test")
+    ended, kept = suppressions.end([keys], scope=scope, reason="subscribed again", source="test")
+    assert kept == set()
+    return ended
 
 
 def rows(database: Database) -> list[dict[str, Any]]:
@@ -87,7 +94,74 @@ def test_suppressions_end_at_until(opened: Any, database: Database) -> None:
         assert add(suppressions, "email:a@b.example", until=now + timedelta(hours=2)) == {"email:a@b.example"}
         assert add(suppressions, "email:a@b.example") == {"email:a@b.example"}
         assert add(suppressions, "email:a@b.example", until=now + timedelta(days=900)) == set()
-    assert len(rows(database)) == 4
+    # A suppression that ends earlier is prolonged.
+    assert len(rows(database)) == 2
+
+
+def test_a_repeated_duration_prolongs_one_row(opened: Any, database: Database) -> None:
+    with opened() as suppressions:
+        for days in (30, 31, 30):
+            until: Any = timedelta(days=days)
+            add(suppressions, *KEYS, until=until)
+    found = rows(database)
+    assert len(found) == 2
+    times = [datetime.fromisoformat(str(row["until"])) for row in found]
+    left = [to_utc(time) - datetime.now(timezone.utc) for time in times]
+    assert all(timedelta(days=30, hours=23) < one <= timedelta(days=31) for one in left)
+
+
+HOUSEHOLD = "phone:+12015550101"
+
+
+def test_a_shared_number_stays_until_all_are_allowed(opened: Any) -> None:
+    ada, eve = ["email:ada@example.com", HOUSEHOLD], ["email:eve@example.com", HOUSEHOLD]
+    with opened() as suppressions:
+
+        def allow(*keys: str) -> tuple[set[str], set[str]]:
+            ended: tuple[set[str], set[str]] = suppressions.end(
+                [keys], scope="all", reason="subscribed again", source="test"
+            )
+            return ended
+
+        suppressions.add([ada, eve], scope="all", reason="unsubscribed", source="test", until=None)
+        # The number alone does not say who is meant.
+        assert allow(HOUSEHOLD) == (set(), {HOUSEHOLD})
+        assert allow(*ada) == (set(ada), {HOUSEHOLD})
+        assert suppressions.find_active([*ada, *eve], SCOPES) == set(eve)
+        assert allow(*eve) == (set(eve), set())
+        assert suppressions.find_active([*ada, *eve], SCOPES) == set()
+
+
+def test_a_number_on_a_list_stays_when_a_person_who_has_it_is_allowed(opened: Any) -> None:
+    """Such as a list of numbers that must not be called."""
+    ada = ["email:ada@example.com", HOUSEHOLD]
+    with opened() as suppressions:
+        suppressions.add([[HOUSEHOLD], ada], scope="all", reason="list", source="test", until=None)
+        ended, kept = suppressions.end([ada], scope="all", reason="subscribed again", source="test")
+        assert (ended, kept) == (set(ada), {HOUSEHOLD})
+        assert suppressions.find_active(ada, SCOPES) == {HOUSEHOLD}
+        ended, kept = suppressions.end([[HOUSEHOLD]], scope="all", reason="removed", source="test")
+        assert (ended, kept) == ({HOUSEHOLD}, set())
+
+
+def test_one_person_at_two_vendors_is_one_person(opened: Any, database: Database) -> None:
+    lead = ["email:ada@example.com", "reference:tether/1", HOUSEHOLD]
+    recipient = ["email:ada@example.com", "reference:mailstand/1"]
+    with opened() as suppressions:
+        suppressions.add([lead, recipient], scope="all", reason="unsubscribed", source="test", until=None)
+        assert len({row["person"] for row in rows(database)}) == 1
+        assert end(suppressions, *lead) == set(lead)
+        assert suppressions.find_active(recipient, ("all",)) == {"reference:mailstand/1"}
+
+
+def test_an_opt_out_is_recorded_after_outreach_was_stopped(opened: Any, database: Database) -> None:
+    with opened() as suppressions:
+        for reason in (SUPPRESSION_REASON, "unsubscribed", SUPPRESSION_REASON):
+            suppressions.add([KEYS], scope="tether", reason=reason, source="test", until=None)
+    assert sorted(row["reason"] for row in rows(database)) == [
+        *[SUPPRESSION_REASON] * 2,
+        *["unsubscribed"] * 2,
+    ]
 
 
 def test_ended_suppressions_stay_in_the_table(opened: Any, database: Database) -> None:
@@ -153,7 +227,7 @@ def test_rows_without_a_mark_of_the_secret_are_rejected(opened: Any, database: D
 
 
 def test_tables_that_cannot_be_used(opened: Any, database: Database, secret: str) -> None:
-    with pytest.raises(InvalidRequest, match="The table 'contact_suppressions' does not exist"):
+    with pytest.raises(ContactsError, match="The table 'contact_suppressions' does not exist"):
         opened(create=False).__enter__()
     database.run("CREATE TABLE contact_suppressions (key_hash VARCHAR(64))")
     for create in (True, False):
@@ -172,9 +246,9 @@ def test_two_secrets_cannot_both_be_valid(
 ) -> None:
     with opened():
         pass
-    columns = "key_hash, kind, scope, source, since"
+    columns = "key_hash, kind, scope, person, source, since"
     with pytest.raises(sa.exc.IntegrityError):
         database.run(
-            f"INSERT INTO contact_suppressions ({columns}) SELECT key_hash, kind, scope, 'another', since "
-            "FROM contact_suppressions"
+            f"INSERT INTO contact_suppressions ({columns}) SELECT key_hash, kind, scope, person, "
+            "'another', since FROM contact_suppressions"
         )

@@ -92,6 +92,13 @@ class PageDecoder:
             return _with_items(page, page.items, _next_link(response.headers.get("link", "")))
         return page
 
+    def decode_record(self, record: bytes) -> Contact:
+        """Decode one record.
+
+        :raises MalformedRecord: if it has no id.
+        """
+        return self._decode_record(0, msgspec.Raw(record))
+
     def _decode_whole(self, body: bytes) -> Page[Contact] | None:
         """Decode a page in one go, or return None if one of its records needs the tolerant path."""
         # Decoding a page twice saves 0.6 of 10 µs per contact, compared with decoding its records

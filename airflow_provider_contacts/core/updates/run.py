@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,10 +19,12 @@ from airflow_provider_contacts.core.http.client import Transport
 from airflow_provider_contacts.core.updates.progress import Progress
 from airflow_provider_contacts.core.updates.targets import Target, change_of
 from airflow_provider_contacts.core.workers import submit
-from airflow_provider_contacts.errors import ContactsError, wrap_unexpected
+from airflow_provider_contacts.errors import ContactsError, OptedOut, wrap_unexpected
 
 _MAX_CAUSES_SHOWN = 5
 _MAX_FAILURES_IN_A_ROW = 10
+# How often to check whether contacts may still be updated.
+_SECONDS_BETWEEN_CHECKS = 60.0
 # How long requests in flight may take to finish after an error has ended the update.
 _SHUTDOWN_GRACE_SECONDS = 5.0
 
@@ -32,6 +35,12 @@ class Outcome:
 
     updated: list[int] = field(default_factory=list)
     failed: dict[int, ContactsError] = field(default_factory=dict)
+    opted_out: list[int] = field(default_factory=list)
+
+    @property
+    def processed(self) -> int:
+        """How many targets were looked at."""
+        return len(self.updated) + len(self.failed) + len(self.opted_out)
 
     def causes(self, targets: Sequence[Target]) -> str:
         """Return why targets failed, grouped, most frequent first."""
@@ -55,41 +64,61 @@ class Journal(Protocol):
         """
 
 
+# Takes indexes of targets, and returns those that must not be updated.
+Guard = Callable[[Sequence[int]], set[int]]
+
+
 class Updater:
     """Makes one change to contacts.
 
     Call :meth:`Updater.create`, which asks the vendor what has to be known once for all contacts.
     """
 
-    def __init__(self, transport: Transport, change: Change) -> None:
+    def __init__(self, transport: Transport, change: Change, *, keeps_opt_out: bool = True) -> None:
         self._transport = transport
         self._updates = transport.vendor.updates
         self._change = change
         knows_stage_id = isinstance(change, StageChange) and change.stage_id is not None
         can_batch = knows_stage_id and self._updates.bulk_stage is not None
+        # Asked before each update: an exported stage may be out of date.
+        self._read_stages = (
+            self._updates.read_stages if keeps_opt_out and self._updates.leaves_opt_out(change) else None
+        )
         self.batch_size = self._updates.bulk_limit if can_batch else 1
 
     @classmethod
-    def create(cls, transport: Transport, change: Change, count: int) -> Updater:
+    def create(
+        cls, transport: Transport, change: Change, count: int, *, keeps_opt_out: bool = True
+    ) -> Updater:
         """Return an updater for a change that the vendor supports.
 
         :param count: how many contacts will be changed.
+        :param keeps_opt_out: whether to ask the vendor, before each change of a stage, if the
+            contact has opted out, where the vendor can tell.
         :raises InvalidRequest: if the vendor does not know the stage.
         """
         resolve_stage = transport.vendor.updates.resolve_stage
         if isinstance(change, StageChange) and resolve_stage is not None:
-            change = transport.run(resolve_stage(change, count))
-        return cls(transport, change)
+            change = transport.run(resolve_stage(change, count, transport.settings))
+        return cls(transport, change, keeps_opt_out=keeps_opt_out)
 
     def update(self, target: Target, stop: threading.Event | None = None) -> Contact | None:
         """Change one contact and return it, or None if the vendor does not return it.
 
         :param stop: cancels pending retries when it is set.
+        :raises OptedOut: if the contact has opted out at the vendor.
         """
         updates = self._updates
         change = self._change
         ids = (target.contact_id, target.account_id)
         updates.check_ids(*ids)
+        if self._read_stages is not None:
+            for stage in self._transport.run(self._read_stages(target.contact_id), stop):
+                if updates.is_opt_out(stage):
+                    raise OptedOut(
+                        f"The contact has opted out: {self._transport.vendor.title} has it in the stage "
+                        f"{stage}."
+                    )
         if isinstance(change, TagChange) and updates.tags is not None:
             flow = updates.tags(*ids, change)
         elif isinstance(change, NotesChange) and updates.notes is not None:
@@ -125,6 +154,7 @@ def update_all(
     *,
     skip: Collection[int] = (),
     journal: Journal | None = None,
+    guard: Guard | None = None,
 ) -> Outcome:
     """Update every target that is not done yet, up to ``max_concurrency`` requests at a time.
 
@@ -132,21 +162,20 @@ def update_all(
 
     :param report: gets the number of targets that this call has processed, and has to process.
     :param skip: indexes of the targets that must not be updated.
+    :param guard: returns which targets must not be updated any more; called every 60 s, or batch.
     :raises ContactsError: if all other requests would fail too, or ten in a row fail transiently.
     """
     outcome = Outcome(list(progress.done))
     failures = _Failures(outcome, len(targets), journal)
     waiting = deque(_batches(targets, updaters, {*progress.done, *skip}))
     total = sum(map(len, waiting))
+    checks = _Checks(guard)
     in_flight: dict[Future[None], list[int]] = {}
     stop = threading.Event()
     try:
         while waiting or in_flight:
-            while waiting and len(in_flight) < max_concurrency:
-                batch = waiting.popleft()
-                updater = updaters[change_of(targets[batch[0]])]
-                request = partial(updater.update_batch, [targets[index] for index in batch], stop)
-                in_flight[submit(request, "contacts-update")] = batch
+            while len(in_flight) < max_concurrency and (batch := checks.take(waiting)):
+                in_flight[_submit([targets[index] for index in batch], updaters, stop)] = batch
             finished, _ = wait(in_flight, return_when=FIRST_COMPLETED)
             results = [(in_flight.pop(future), future.exception()) for future in finished]
             written = [index for batch, error in results if error is None for index in batch]
@@ -159,13 +188,49 @@ def update_all(
                     waiting.extendleft(failures.handle(batch, error))
             if failures.fatal:
                 raise failures.fatal[0]
-            report(len(outcome.updated) + len(outcome.failed) - len(progress.done), total)
+            report(outcome.processed - len(progress.done), total)
     except BaseException:
         stop.set()
         _record_late(in_flight, progress, journal)
         raise
     outcome.updated.sort()
     return outcome
+
+
+def _submit(batch: list[Target], updaters: Mapping[Change, Updater], stop: threading.Event) -> Future[None]:
+    """Start to update targets with one change in another thread."""
+    updater = updaters[change_of(batch[0])]
+    return submit(partial(updater.update_batch, batch, stop), "contacts-update")
+
+
+class _Checks:
+    """Asks again, while contacts are updated, whether they may be.
+
+    :param guard: returns which of some targets must not be updated any more.
+    """
+
+    def __init__(self, guard: Guard | None) -> None:
+        self._guard = guard
+        self._held: set[int] = set()
+        self._checked_at = time.monotonic()
+
+    def take(self, waiting: deque[list[int]]) -> list[int]:
+        """Remove the next batch that may be updated, and return what is left of it, or nothing."""
+        while waiting:
+            if batch := self._filter(waiting.popleft(), waiting):
+                return batch
+        return []
+
+    def _filter(self, batch: list[int], waiting: Iterable[list[int]]) -> list[int]:
+        if self._guard is None:
+            return batch
+        if len(batch) > 1:
+            self._held |= self._guard(batch)
+        elif time.monotonic() - self._checked_at >= _SECONDS_BETWEEN_CHECKS:
+            later = [index for one in waiting for index in one if index not in self._held]
+            self._held |= self._guard([*(index for index in batch if index not in self._held), *later])
+            self._checked_at = time.monotonic()
+        return [index for index in batch if index not in self._held]
 
 
 def _record(
@@ -231,6 +296,10 @@ class _Failures:
             self.journal.record((), dict.fromkeys(batch, error))
         if error.aborts_bulk_update:
             self.fatal.append(error)
+            return []
+        if isinstance(error, OptedOut):
+            self.outcome.opted_out += batch
+            self.in_a_row = 0
             return []
         # More requests would only add to the vendor's load. Airflow's retry continues where this
         # attempt ends.

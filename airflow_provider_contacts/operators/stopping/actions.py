@@ -21,9 +21,8 @@ from airflow_provider_contacts.core.changes import (
 from airflow_provider_contacts.core.validation import TableLocation, is_int, list_names
 from airflow_provider_contacts.core.vendor import Vendor
 from airflow_provider_contacts.errors import InvalidRequest, UnsupportedByVendor
+from airflow_provider_contacts.hooks.registry import hook_classes
 
-# The reason of suppressions that the action `suppress` adds.
-SUPPRESSION_REASON = "outreach stopped"
 ActionType = Literal["change", "default", "manual", "suppress"]
 _NAMED_ACTIONS: tuple[ActionType, ...] = ("default", "manual", "suppress")
 _CHANGE_KEYS = {"tags": ("add_tags", "remove_tags"), "notes": ("notes",), "stage": ("stage", "campaign")}
@@ -100,6 +99,7 @@ def parse_actions(name: str, value: object) -> dict[str, StopAction]:
             actions[conn_id.strip()] = _parse_action(given)
         except InvalidRequest as error:
             raise InvalidRequest(f"The action of {conn_id!r} is invalid. {error}") from None
+    _check_default_connections(actions)
     return actions
 
 
@@ -136,6 +136,40 @@ def find_connection_of(
         if vendors[conn_id].name == vendor and (not action.accounts or account_id in action.accounts):
             return conn_id
     return None
+
+
+def check_stage(change: Change, vendor: Vendor, conn_id: str) -> None:
+    """Check that a change of the stage stops outreach, where the API docs say which stages do.
+
+    :raises InvalidRequest: if it does not.
+    """
+    stages = vendor.updates.stopping_stages
+    if (
+        stages is not None
+        and isinstance(change, StageChange)
+        and not vendor.updates.is_documented_stop(change)
+    ):
+        raise InvalidRequest(
+            f"The action of {conn_id!r} sets a stage that does not stop outreach. The stages of "
+            f"{vendor.title} that do: {', '.join(stages)}."
+        )
+
+
+def _check_default_connections(actions: Mapping[str, StopAction]) -> None:
+    """Check the stages of the connections whose id says which vendor they belong to.
+
+    Others are checked when the task has read its connections.
+    """
+    stages = {
+        conn_id: action.change
+        for conn_id, action in actions.items()
+        if isinstance(action.change, StageChange)
+    }
+    if not stages:
+        return
+    vendors = {hook_class.default_conn_name: hook_class.vendor for hook_class in hook_classes().values()}
+    for conn_id in stages.keys() & vendors.keys():
+        check_stage(stages[conn_id], vendors[conn_id], conn_id)
 
 
 def _require_separate_accounts(actions: Mapping[str, StopAction], vendors: Mapping[str, Vendor]) -> None:
@@ -212,12 +246,12 @@ def _adapt(
     updates = vendor.updates
     change = action.change
     if action.type == "default":
-        if not updates.kinds:
-            return replace(action, type="manual")
         if updates.default_stop is None:
+            advice = (
+                f"Set a change, such as {_EXAMPLES[updates.kinds[0]]}" if updates.kinds else 'Write "manual"'
+            )
             raise InvalidRequest(
-                f"The action of {conn_id!r} is `default`, but {vendor.title} has no default. Set a change, "
-                f"such as {_EXAMPLES[updates.kinds[0]]}."
+                f"The action of {conn_id!r} is `default`, but {vendor.title} has no default. {advice}."
             )
         return replace(action, type="change", change=updates.default_stop)
     if action.type == "suppress" and suppressions is not None:
@@ -235,6 +269,7 @@ def _adapt(
         raise UnsupportedByVendor(
             f"The action of {conn_id!r} changes the {change.kind}, but {vendor.title}'s API {advice}"
         )
+    check_stage(change, vendor, conn_id)
     default = updates.default_stop
     if isinstance(change, StageChange) and isinstance(default, StageChange) and change.campaign is None:
         return replace(action, change=replace(change, campaign=default.campaign))

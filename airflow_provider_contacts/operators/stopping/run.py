@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.contact import Reference, ReferenceKey, key_of
@@ -14,30 +17,44 @@ from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_write_permission
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest, UnsupportedByVendor
+from airflow_provider_contacts.errors import ContactsError, InvalidRequest, NotFound, UnsupportedByVendor
 from airflow_provider_contacts.operators.stopping.actions import StopAction
-from airflow_provider_contacts.operators.stopping.journal import StopJournal
 from airflow_provider_contacts.operators.stopping.plan import StopPlan, list_other_contacts
+from airflow_provider_contacts.operators.stopping.records import StopRecords, StopTarget
 from airflow_provider_contacts.operators.stopping.suppressing import StopSuppressions
-from airflow_provider_contacts.operators.updating.arguments import WriteOptions
 from airflow_provider_contacts.operators.updating.attempt import Attempt
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-OUTCOMES = ("updated", "unchanged", "suppressed", "failed", "would_update", "manual", "removed")
+    from airflow_provider_contacts.operators.stopping.arguments import StopOptions
+
+# Lists of references in the result.
+OUTCOMES = (
+    "updated",
+    "marked",
+    "suppressed",
+    "failed",
+    "would_update",
+    "manual",
+    "removed",
+    "no_action",
+    "outdated",
+)
 
 
 @dataclass(slots=True, repr=False)
 class ConnectionRun:
     """An attempt to stop outreach through one connection.
 
+    :param stop_targets: each pending contact of the attempt, with its cause and its last stop.
     :param errors: why contacts could not be stopped.
     :param causes: the errors as text.
     """
 
     attempt: Attempt
     action: StopAction
+    stop_targets: Sequence[StopTarget]
     errors: list[ContactsError] = field(default_factory=list)
     causes: str = ""
 
@@ -67,19 +84,32 @@ class ConnectionRun:
             if to_update:
                 self.add_errors([error], str(error))
 
+    @property
+    def outcome(self) -> str:
+        """What happens to a contact whose change succeeds."""
+        if self.action.type == "suppress":
+            return "suppressed"
+        change = self.action.change
+        is_stop = change is not None and self.attempt.hook.vendor.updates.is_documented_stop(change)
+        return "updated" if is_stop else "marked"
+
     def log_plan(self, log: Log, to_stop_manually: int) -> None:
         """Log what is done to how many contacts."""
         if self.action.type == "manual":
             log.info("%s: %d contacts to stop manually.", self.attempt, to_stop_manually)
             return
         self.attempt.log_plan()
-        if suppressed := len(self.attempt.plan.suppressed_indexes):
+        if self.outcome == "marked" and (count := len(self.attempt.plan.to_update)):
             log.warning(
-                "%s: %d suppressed contacts are not changed, because this change may do more than stop "
-                "outreach. Stop them manually.",
+                "%s: %d contacts are only marked (%s): the API docs do not say that this stops outreach.",
                 self.attempt,
-                suppressed,
+                count,
+                self.action,
             )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class StopRun:
@@ -92,7 +122,7 @@ class StopRun:
         self,
         context: Context,
         plan: StopPlan,
-        options: WriteOptions,
+        options: StopOptions,
         suppressions: StopSuppressions,
         engine: sa.Engine,
         stops: sa.Table,
@@ -103,11 +133,14 @@ class StopRun:
         self._log = suppressions.log
         self._engine = engine
         self._stops = stops
+        # The same in a retry, so that it takes over its own claims.
+        self._claimer = _digest(suppressions.source) if suppressions.source else uuid.uuid4().hex
         self._outcomes: dict[ReferenceKey, str] = dict(plan.outcomes)
         self._connections = [
             ConnectionRun(
                 Attempt(context, one.hook, options, suppressions.safeguards, one.updates, self._log),
                 one.action,
+                one.stop_targets,
             )
             for one in plan.connections
         ]
@@ -145,7 +178,7 @@ class StopRun:
         :raises ContactsError: if outcomes cannot be recorded; nothing more is changed then.
         """
         with database_errors(f"The table {self._stops.name!r} cannot be written, so nothing is written"):
-            require_write_permission(self._engine, self._stops, append_only=True)
+            require_write_permission(self._engine, self._stops, append_only=False)
         with ExitStack() as stack:
             # Opened first: without its audit, nothing is written.
             for attempt in self.attempts:
@@ -158,32 +191,71 @@ class StopRun:
     def _write_connection(self, connection: ConnectionRun) -> None:
         """Change the contacts of one connection, and set the outcomes."""
         attempt = connection.attempt
-        self._set_outcomes(attempt, attempt.plan.to_update, "failed")
+        plan = attempt.plan
+        self._set_outcomes(attempt, plan.to_update, "failed")
         if connection.errors:
             return
-        journal = StopJournal(
+        change = connection.action.change
+        records = StopRecords(
             self._engine,
             self._stops,
             attempt.hook.vendor.name,
-            attempt.plan.pending,
+            connection.stop_targets,
             connection.action.digest,
+            change is not None and attempt.hook.vendor.updates.only_stops_outreach(change),
             self._suppressions.source,
+            self._claimer,
             attempt.audit,
         )
         try:
-            if connection.action.type == "suppress":
-                self._suppressions.add(attempt.plan.to_update, attempt.hook.vendor.name)
-                journal.record(range(len(attempt.plan.pending)), {})
-            else:
-                # What is done is in the table of stops, so nothing else has to remember it.
-                outcome, _ = attempt.write(None, journal)
-                attempt.report_failures(outcome)
-                connection.add_errors(outcome.failed.values(), outcome.causes(attempt.plan.pending))
+            claimed, stopped = records.claim(range(len(plan.pending)))
+            attempt.plan = replace(plan, suppressed_indexes=set(range(len(plan.pending))) - claimed)
+            self._set_outcomes(attempt, [plan.pending[index] for index in stopped], "stopped_before")
+            if others := len(plan.pending) - len(claimed) - len(stopped):
+                error = ContactsError(
+                    f"{others} contacts are being stopped by another run. A retry looks at them again.",
+                    transient=True,
+                )
+                connection.add_errors([error], str(error))
+            self._write_claimed(connection, records, claimed)
         except ContactsError as error:
-            if journal.error is not None:
-                raise journal.error from None
+            if records.error is not None:
+                raise records.error from None
             connection.add_errors([error], str(error))
-        self._set_outcomes(attempt, [attempt.plan.pending[index] for index in journal.updated], "updated")
+        finally:
+            self._set_outcomes(
+                attempt, [plan.pending[index] for index in records.updated], connection.outcome
+            )
+            with contextlib.suppress(ContactsError):  # they end by themselves
+                records.release()
+
+    def _write_claimed(self, connection: ConnectionRun, records: StopRecords, claimed: set[int]) -> None:
+        attempt = connection.attempt
+        pending = attempt.plan.pending
+        if connection.action.type == "suppress":
+            targets = [pending[index] for index in sorted(claimed)]
+            self._suppressions.add(targets, attempt.hook.vendor.name)
+            records.record(sorted(claimed), {})
+            return
+        # What is done is in the table of stops, so nothing else has to remember it.
+        lost: set[int] = set()
+
+        def renew(indexes: Sequence[int]) -> set[int]:
+            lost.update(records.renew(indexes))
+            return lost.intersection(indexes)
+
+        outcome, _ = attempt.write(None, records, renew)
+        if lost:
+            error = ContactsError(f"{len(lost)} contacts are being stopped by another run.", transient=True)
+            connection.add_errors([error], str(error))
+        gone = {index for index, error in outcome.failed.items() if isinstance(error, NotFound)}
+        self._set_outcomes(attempt, [pending[index] for index in gone], "removed")
+        self._set_outcomes(attempt, [pending[index] for index in outcome.opted_out], "unchanged")
+        for index in gone:
+            del outcome.failed[index]
+        if outcome.failed:
+            attempt.report_failures(outcome)
+            connection.add_errors(outcome.failed.values(), outcome.causes(pending))
 
     def _set_outcomes(self, attempt: Attempt, targets: Iterable[Target], outcome: str) -> None:
         vendor = attempt.hook.vendor.name
@@ -192,23 +264,40 @@ class StopRun:
     def report(self) -> dict[str, Any]:
         """Return the result.
 
-        :raises ContactsError: if contacts failed and ``on_failure`` is ``fail``.
+        :raises ContactsError: if contacts could not be stopped and ``on_failure`` is ``fail``.
         """
         references = self._group_by_outcome()
+        counts = {name: len(found) for name, found in sorted(references.items())}
         self._log.info(
             "Found %d people; %d references belong to no person. The people's other contacts: %s.",
             len(self._plan.people),
             len(self._plan.unmatched),
-            ", ".join(f"{len(found)} {name.replace('_', ' ')}" for name, found in references.items())
-            or "none",
+            ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()) or "none",
         )
+        self._log_stopped_before()
         if self._options.on_failure == "fail":
-            self._raise_errors(len(references.get("failed", ())), len(references.get("updated", ())))
+            self._raise_errors(references)
         return {
             "people": self._plan.describe_people(self._outcomes),
             "unmatched": list(self._plan.unmatched),
             **{name: references.get(name, []) for name in OUTCOMES},
+            "counts": counts,
         }
+
+    def _log_stopped_before(self) -> None:
+        times = [
+            stop.at
+            for person in self._plan.people
+            for contact in person.contacts
+            if self._outcomes.get(contact.key) == "stopped_before"
+            for stop in contact.stops
+        ]
+        if times:
+            self._log.info(
+                "Nothing new has happened to contacts that were stopped before, from %s to %s.",
+                min(times).date(),
+                max(times).date(),
+            )
 
     def _group_by_outcome(self) -> dict[str, list[Reference]]:
         """Return the references of the contacts by what happened to them."""
@@ -218,15 +307,36 @@ class StopRun:
                 found[self._outcomes[contact.key]].append(contact.reference())
         return found
 
-    def _raise_errors(self, failed: int, updated: int) -> None:
+    def _raise_errors(self, references: Mapping[str, Sequence[Reference]]) -> None:
+        problems = []
+        is_transient = False
         failing = [connection for connection in self._connections if connection.errors]
-        if not failing:
-            return
-        outcome = "could not be checked."
-        if not self._options.preview:
-            outcome = f"could not be stopped; {updated} were updated. A retry continues with the rest."
-        causes = " ".join(f"{connection.attempt}: {connection.causes}" for connection in failing)
-        errors = [error for connection in failing for error in connection.errors]
-        raise ContactsError(
-            f"{failed} contacts {outcome} {causes}", transient=any(not error.permanent for error in errors)
-        )
+        if failing:
+            outcome = "could not be checked."
+            if not self._options.preview:
+                changed = sum(len(references.get(name, ())) for name in ("updated", "marked", "suppressed"))
+                outcome = f"could not be stopped; {changed} were changed. A retry continues with the rest."
+            causes = " ".join(f"{connection.attempt}: {connection.causes}" for connection in failing)
+            problems.append(f"{len(references.get('failed', ()))} contacts {outcome} {causes}")
+            errors = [error for connection in failing for error in connection.errors]
+            is_transient = any(not error.permanent for error in errors)
+        if without := references.get("no_action", ()):
+            vendors = sorted({reference["vendor"] for reference in without})
+            problems.append(
+                f"{len(without)} contacts of {', '.join(vendors)} have no action, so they were not stopped. "
+                'Add their connection to `actions`, with "manual" if they are stopped manually.'
+            )
+        if outdated := len(references.get("outdated", ())):
+            problems.append(
+                f"{outdated} contacts share no key with the person any more, so they were not changed. Run "
+                "ResolvePeopleOperator, then retry."
+            )
+            is_transient = True
+        if self._plan.unmatched and self._options.on_unmatched == "fail":
+            problems.append(
+                f"{len(self._plan.unmatched)} references belong to no person. Export the contacts and run "
+                'ResolvePeopleOperator, then retry; or set `on_unmatched` to "report".'
+            )
+            is_transient = True
+        if problems:
+            raise ContactsError(" ".join(problems), transient=is_transient)

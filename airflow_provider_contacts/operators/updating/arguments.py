@@ -11,17 +11,19 @@ from airflow_provider_contacts.core.validation import (
     TableLocation,
     is_empty_text,
     parse_bool,
+    parse_conn_id,
     parse_int,
     parse_optional_duration,
     parse_optional_table,
-    parse_optional_text,
 )
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.operators.arguments import argument
 from airflow_provider_contacts.safeguards.configuration import (
     Safeguards,
+    UncheckedPolicy,
+    find_secret_conn_id,
     locate_table,
-    parse_secret_conn_id,
+    require_table_for_secret,
 )
 
 
@@ -33,6 +35,18 @@ def parse_on_failure(name: str, value: object) -> Literal["fail", "continue"]:
     if value == "fail" or value == "continue":
         return value
     raise InvalidRequest(f"`{name}` must be `fail` or `continue`.")
+
+
+def parse_unchecked(name: str, value: object) -> UncheckedPolicy | None:
+    """Return what to do with contacts that cannot be checked, or None for the default.
+
+    :raises InvalidRequest: if it is neither ``fail``, ``skip`` nor ``allow``.
+    """
+    if is_empty_text(value):
+        return None
+    if value == "fail" or value == "skip" or value == "allow":
+        return value
+    raise InvalidRequest(f"`{name}` must be `fail`, `skip` or `allow`.")
 
 
 def parse_threshold(name: str, value: object) -> int | None:
@@ -94,10 +108,14 @@ class WriteOptions:
     require_approval: int | None = argument(parse_threshold, False, is_safeguard=True)
     approvers: list[dict[str, str]] = argument(parse_approvers, (), is_safeguard=True)
     approval_timeout: timedelta | None = argument(parse_optional_duration, None)
-    sql_conn_id: str = argument(parse_optional_text, None, is_safeguard=True)
+    sql_conn_id: str = argument(parse_conn_id, None, is_safeguard=True)
     suppressions_table: str = argument(parse_optional_table, None, is_safeguard=True)
-    secret_conn_id: str = argument(parse_secret_conn_id, None)
+    secret_conn_id: str = argument(parse_conn_id, None, is_safeguard=True)
     contacts_table: str = argument(parse_optional_table, None, is_safeguard=True)
+    people_table: str = argument(parse_optional_table, None, is_safeguard=True)
+    unchecked: UncheckedPolicy | None = argument(parse_unchecked, None)
+    fresh_check: bool = argument(parse_bool, True)
+    leave_opt_out: bool = argument(parse_bool, False)
     audit_table: str = argument(parse_optional_table, None, is_safeguard=True)
 
     def check_count(self, count: int) -> None:
@@ -124,9 +142,12 @@ class WriteOptions:
 
         :raises InvalidRequest: if a table's database is unknown.
         """
+        suppressions = self.locate("suppressions_table")
+        require_table_for_secret(self.secret_conn_id, suppressions)
         return Safeguards.create(
-            self.locate("suppressions_table"),
-            self.secret_conn_id,
+            suppressions,
+            find_secret_conn_id(self.secret_conn_id),
             self.locate("contacts_table"),
+            self.locate("people_table"),
             self.locate("audit_table"),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,14 @@ from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.logs import Log, ProgressLog
 from airflow_provider_contacts.core.updates.targets import describe_changes, digest_targets
 from airflow_provider_contacts.operators.updating.arguments import WriteOptions
-from airflow_provider_contacts.operators.updating.plan import ReferenceList, UpdatePlan
+from airflow_provider_contacts.operators.updating.plan import Gate, ReferenceList, UpdatePlan
 from airflow_provider_contacts.safeguards.configuration import Safeguards
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_contacts.core.updates.progress import Progress, Store
-    from airflow_provider_contacts.core.updates.run import Journal, Outcome, Updater
+    from airflow_provider_contacts.core.updates.run import Guard, Journal, Outcome, Updater
     from airflow_provider_contacts.hooks.base import ContactsHook
     from airflow_provider_contacts.safeguards.audit import AuditWriter
     from airflow_provider_contacts.safeguards.request_text import RequestSection
@@ -31,8 +31,11 @@ class Attempt:
     """An attempt to change contacts through one connection.
 
     :param plan: what is done to each contact.
+    :param gate: is asked again while contacts are written, or None.
     :param updaters: makes each change of the plan at the vendor.
     :param audit: where outcomes are recorded while :meth:`open_audit` is active, or None.
+    :param suppressed_meanwhile: indexes of pending contacts that were suppressed while others were
+        written.
     """
 
     context: Context
@@ -41,8 +44,10 @@ class Attempt:
     safeguards: Safeguards
     plan: UpdatePlan
     log: Log
+    gate: Gate | None = None
     updaters: Mapping[Change, Updater] = field(default_factory=dict)
     audit: AuditWriter | None = None
+    suppressed_meanwhile: set[int] = field(default_factory=set)
 
     def __str__(self) -> str:
         return f"{self.hook.vendor.title}, connection {self.hook.settings.conn_id!r}"
@@ -64,7 +69,18 @@ class Attempt:
         :param counts: how many contacts get each change.
         :raises ContactsError: if the vendor cannot make a change, or does not answer.
         """
-        self.updaters = {change: self.hook.create_updater(change, count) for change, count in counts.items()}
+        updates = self.hook.vendor.updates
+        asks = self.options.fresh_check and not self.options.leave_opt_out
+        if not asks and any(map(updates.leaves_opt_out, counts)):
+            self.log.info(
+                "%s: The vendor is not asked whether contacts have opted out (%s).",
+                self,
+                "leave_opt_out" if self.options.leave_opt_out else "fresh_check is false",
+            )
+        self.updaters = {
+            change: self.hook.create_updater(change, count, keeps_opt_out=asks)
+            for change, count in counts.items()
+        }
 
     def log_plan(self, duplicates: int = 0) -> None:
         """Log what is done to how many contacts.
@@ -73,12 +89,13 @@ class Attempt:
         """
         to_update = self.plan.to_update
         self.log.info(
-            "%s: %d contacts to update (%s), %d unchanged, %d suppressed, %d duplicates.",
+            "%s: %d contacts to update (%s), %d unchanged, %d suppressed, %d unchecked, %d duplicates.",
             self,
             len(to_update),
             ", ".join(describe_changes(to_update)) or "no change",
             len(self.plan.unchanged),
             len(self.plan.suppressed_indexes),
+            len(self.plan.unchecked_indexes),
             duplicates,
         )
 
@@ -92,6 +109,7 @@ class Attempt:
             self.plan.to_update,
             unchanged=len(self.plan.unchanged),
             suppressed=len(self.plan.suppressed_indexes),
+            unchecked=len(self.plan.unchecked_indexes),
         )
 
     @contextlib.contextmanager
@@ -113,7 +131,12 @@ class Attempt:
     def record_preview(self) -> None:
         """Record what would be done."""
         if self.audit is not None:
-            self.audit.record_plan(self.plan.unchanged, self.plan.suppressed, previewed=self.plan.to_update)
+            self.audit.record_plan(
+                self.plan.unchanged,
+                self.plan.suppressed,
+                unchecked=self.plan.unchecked,
+                previewed=self.plan.to_update,
+            )
 
     def record_skipped(self, approver: str | None) -> None:
         """Record which contacts are not updated, and why.
@@ -122,13 +145,26 @@ class Attempt:
         """
         if self.audit is not None:
             self.audit.approver = approver
-            self.audit.record_plan(self.plan.unchanged, self.plan.suppressed)
+            self.audit.record_plan(self.plan.unchanged, self.plan.suppressed, unchecked=self.plan.unchecked)
 
-    def write(self, store: Store | None, journal: Journal | None) -> tuple[Outcome, Progress]:
+    def record_rejected(self, user: str | None) -> None:
+        """Record that the changes were rejected.
+
+        :param user: who rejected them, or None if the time was up.
+        """
+        if self.audit is not None:
+            self.audit.approver = user
+            self.audit.record_plan((), (), rejected=self.plan.to_update)
+
+    def write(
+        self, store: Store | None, journal: Journal | None, guard: Guard | None = None
+    ) -> tuple[Outcome, Progress]:
         """Update the contacts that a previous attempt has not updated.
 
         :param store: remembers what is done.
         :param journal: where outcomes are recorded, or None.
+        :param guard: returns which contacts must not be updated any more; by default, those that
+            were suppressed meanwhile.
         :return: the outcome by index into ``plan.pending``, and what to clear when the task
             succeeds.
         """
@@ -145,10 +181,29 @@ class Attempt:
             progress,
             self.hook.settings.max_concurrency,
             ProgressLog(self.log, "Processed %d%s contacts, %.1f per second.").update,
-            skip=plan.suppressed_indexes,
+            skip=plan.held_indexes,
             journal=journal,
+            guard=guard or (None if self.gate is None else self._hold_suppressed),
         )
         return outcome, progress
+
+    def _hold_suppressed(self, indexes: Sequence[int]) -> set[int]:
+        """Return which contacts were suppressed since the plan was made, and record them."""
+        assert self.gate is not None
+        pending = self.plan.pending
+        suppressed, unchecked = self.gate.judge(pending, indexes)
+        held = suppressed | unchecked
+        if held:
+            self.log.warning(
+                "%s: %d contacts are not updated, because they were suppressed meanwhile, or cannot be "
+                "checked any more.",
+                self,
+                len(held),
+            )
+            self.suppressed_meanwhile |= held
+            if self.audit is not None:
+                self.audit.record_plan((), [pending[index] for index in sorted(held)])
+        return held
 
     def report_failures(self, outcome: Outcome) -> ReferenceList:
         """Return the references that failed, each with its ``error``, and log the first of them."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_contacts.core.changes import Change, ChangeKind
 from airflow_provider_contacts.core.updates.progress import find_store
 from airflow_provider_contacts.core.updates.targets import change_of
-from airflow_provider_contacts.errors import ContactsError
+from airflow_provider_contacts.errors import ContactsError, wrap_unexpected
 from airflow_provider_contacts.hooks.base import ContactsHook
-from airflow_provider_contacts.links import ContactLink, push_contact_url
+from airflow_provider_contacts.links import ContactLink, push_contact_url, push_references_to_approve
 from airflow_provider_contacts.operators.arguments import (
     declares,
     list_arguments,
@@ -27,8 +27,8 @@ from airflow_provider_contacts.operators.updating.arguments import (
 )
 from airflow_provider_contacts.operators.updating.attempt import MAX_CONTACTS_IN_LOG, Attempt
 from airflow_provider_contacts.operators.updating.plan import (
+    Gate,
     ReferenceList,
-    find_suppressed,
     is_satisfied,
     list_references,
     plan_updates,
@@ -74,6 +74,16 @@ class BaseWriteOperator(RetryPolicyOperator):
         default ``[contacts] suppressions_secret_conn_id``, or ``contacts_suppressions``.
     :param contacts_table: table of exported contacts. It is where the e-mail address, phone number
         and LinkedIn profile of references are looked up, to recognize suppressed contacts.
+    :param people_table: table of people, as ``ResolvePeopleOperator`` writes it. With it, a contact
+        is suppressed if any contact of the person is. It needs ``contacts_table``.
+    :param unchecked: what to do with contacts that cannot be checked against the suppressions:
+        ``fail``, ``skip`` or ``allow``. By default it fails if one of them is a bare reference and
+        ``contacts_table`` is not set, and skips them otherwise.
+    :param fresh_check: before each change of a stage, ask the vendor whether the contact has opted
+        out, where its API can tell (Mailstand). It takes a second request per contact. Without it,
+        the stage in ``contacts`` decides.
+    :param leave_opt_out: allow moving contacts out of a stage for people who have opted out, such
+        as Do Not Contact. Otherwise they stay, and count as suppressed.
     :param audit_table: table that gets a row per contact and attempt.
     """
 
@@ -94,19 +104,45 @@ class BaseWriteOperator(RetryPolicyOperator):
         return self.run_attempt(context, None)
 
     def execute_complete(
-        self, context: Context, event: Mapping[str, Any], displayed: str = ""
+        self, context: Context, event: Mapping[str, Any], displayed: str = "", asked: str = ""
     ) -> dict[str, Any]:
         """Resume after an answer to the approval request.
 
         :param event: the answer.
         :param displayed: the number of the request that the person saw.
+        :param asked: the digest of the request that was sent.
         :raises AirflowSkipException: if the update was rejected.
         """
-        from airflow_provider_contacts.safeguards.approval import parse_answer, skip_if_rejected
+        from airflow_provider_contacts.safeguards.approval import forget_approval, parse_answer, skip
 
-        answer = parse_answer(event, displayed)
-        skip_if_rejected(context, answer, self.log)
+        answer = parse_answer(event, displayed, asked)
+        if not answer.is_approved:
+            # First: otherwise, a retry would use an earlier approval.
+            forget_approval(context, self.log)
+            self._try_to_record(context, answer)
+            skip(answer, self.log)
         return self.run_attempt(context, answer)
+
+    def _try_to_record(self, context: Context, answer: ApprovalAnswer) -> None:
+        """Record a rejection in the audit. The task is skipped even if that fails."""
+        try:
+            self.record_rejection(context, answer)
+        except Exception as error:
+            self.log.warning("The rejection could not be recorded in the audit. %s", wrap_unexpected(error))
+
+    def record_rejection(self, context: Context, answer: ApprovalAnswer) -> None:
+        """Record in the audit who rejected the changes.
+
+        :raises ContactsError: if that fails.
+        """
+        raise NotImplementedError
+
+    def forget_approval(self, context: Context, options: WriteOptions) -> None:
+        """Forget an approval after the update, so that the same update needs a new one."""
+        if options.require_approval is not None and not options.preview:
+            from airflow_provider_contacts.safeguards.approval import forget_approval
+
+            forget_approval(context, self.log)
 
     def run_attempt(self, context: Context, answer: ApprovalAnswer | None) -> dict[str, Any]:
         """Write. If an approval is required and missing, ask for it first.
@@ -127,17 +163,29 @@ class BaseWriteOperator(RetryPolicyOperator):
         :param attempts: what is approved, together.
         :param answer: the answer that resumed the task, or None.
         """
+        if options.require_approval is None and options.approvers:
+            self.log.warning("`approvers` has no effect, because `require_approval` is not set.")
         changing = [attempt for attempt in attempts if attempt.plan.to_update]
-        count = sum(len(attempt.plan.to_update) for attempt in changing)
-        if options.require_approval is None or count <= options.require_approval or not count:
+        # With those that an earlier attempt has changed: the rest needs the same approval.
+        count = sum(len(attempt.plan.to_update) + len(attempt.plan.changed_before) for attempt in attempts)
+        if options.require_approval is None or count <= options.require_approval or not changing:
             return None
         from airflow_provider_contacts.safeguards.approval import ApprovalRequest, require_approver
         from airflow_provider_contacts.safeguards.request_text import write_request
 
         sections = [attempt.describe() for attempt in changing]
-        request = ApprovalRequest.create(
-            [attempt.digest for attempt in attempts], partial(write_request, sections)
-        )
+        url = None
+        if any(section.hidden for section in sections):
+            url = push_references_to_approve(
+                context,
+                [
+                    reference
+                    for attempt in changing
+                    for reference in list_references(attempt.hook.vendor.name, attempt.plan.to_update)
+                ],
+            )
+        write = partial(write_request, sections, all_contacts=url)
+        request = ApprovalRequest.create([attempt.digest for attempt in attempts], write)
         return require_approver(self, context, request, answer, options.approvers, options.approval_timeout)
 
 
@@ -153,9 +201,9 @@ class BaseUpdateOperator(BaseWriteOperator):
     :param contacts_conn_id: connection of the vendor that the contacts belong to.
     :param contacts: what a listing, a filter or a sensor returned, ids, or a query
         (``SqlContacts``) or file (``FileContacts``) that may also contain each contact's change.
-    :return: ``{"updated", "unchanged", "suppressed", "failed"}``, each a list of references; those
-        in ``failed`` have an ``error`` too. With ``preview``, ``updated`` is empty and
-        ``would_update`` lists what it would contain.
+    :return: ``{"updated", "unchanged", "suppressed", "unchecked", "failed"}``, each a list of
+        references; those in ``failed`` have an ``error`` too. With ``preview``, ``updated`` is
+        empty and ``would_update`` lists what it would contain.
     """
 
     template_fields: Sequence[str] = ("contacts_conn_id", *BaseWriteOperator.template_fields)
@@ -197,33 +245,36 @@ class BaseUpdateOperator(BaseWriteOperator):
             attempt.record_skipped(approver)
             outcome, progress = attempt.write(find_store(context), attempt.audit)
             result = self._report(attempt, outcome)
-        if approver is not None:
-            from airflow_provider_contacts.safeguards.approval import forget_approval
-
-            forget_approval(context, self.log)
+        self.forget_approval(context, attempt.options)
         progress.clear()
         return result
 
-    def _prepare(self, context: Context) -> Attempt:
-        """Check everything that can be checked before the first write, and log the plan."""
+    def record_rejection(self, context: Context, answer: ApprovalAnswer) -> None:
+        """Record in the audit who rejected the changes."""
+        attempt = self._prepare(context, will_write=False)
+        with attempt.open_audit():
+            attempt.record_rejected(answer.user)
+
+    def _prepare(self, context: Context, *, will_write: bool = True) -> Attempt:
+        """Check everything that can be checked before the first write, and log the plan.
+
+        :param will_write: whether the vendor is asked what an update needs.
+        """
         options = parse_arguments(self, self.options_class, self.required_arguments)
         safeguards = options.find_safeguards()
         self.log.info("%s", safeguards)
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         hook.require_update_support(self.kind)
         targets, duplicates = read_targets(self.contacts, self, hook.vendor)
-        plan = plan_updates(
-            targets,
-            find_suppressed(safeguards, targets, hook.vendor.name, self.log),
-            is_satisfied,
-            hook.vendor.updates.only_stops_outreach,
-        )
+        gate = Gate(safeguards, hook.vendor, options.unchecked, options.leave_opt_out)
+        plan = gate.hold(plan_updates(targets, is_satisfied))
         options.check_count(len(plan.to_update))
-        attempt = Attempt(context, hook, options, safeguards, plan, self.log)
+        attempt = Attempt(context, hook, options, safeguards, plan, self.log, gate)
         counts = Counter(map(change_of, plan.to_update))
         if not counts and not isinstance(self.contacts, ContactSource):
             counts[self.parse_change()] = 0  # an invalid change is an error even without contacts
-        attempt.create_updaters(counts)
+        if will_write:
+            attempt.create_updaters(counts)
         attempt.log_plan(duplicates)
         return attempt
 
@@ -236,6 +287,7 @@ class BaseUpdateOperator(BaseWriteOperator):
             "updated": [],
             "unchanged": list_references(vendor, plan.unchanged),
             "suppressed": list_references(vendor, plan.suppressed),
+            "unchecked": list_references(vendor, plan.unchecked),
             "failed": [],
             "would_update": list_references(vendor, plan.to_update),
         }
@@ -248,6 +300,12 @@ class BaseUpdateOperator(BaseWriteOperator):
         plan = attempt.plan
         vendor = attempt.hook.vendor.name
         self.log.info("%d contacts updated, %d failed.", len(outcome.updated), len(outcome.failed))
+        if outcome.opted_out:
+            self.log.warning(
+                "%d contacts have opted out at %s, so they keep their stage.",
+                len(outcome.opted_out),
+                attempt.hook.vendor.title,
+            )
         failed = attempt.report_failures(outcome) if outcome.failed else []
         if failed and attempt.options.on_failure == "fail":
             raise ContactsError(
@@ -257,10 +315,14 @@ class BaseUpdateOperator(BaseWriteOperator):
                 transient=any(not error.permanent for error in outcome.failed.values()),
             )
         # A contact that was suppressed after an earlier attempt had updated it is updated.
-        suppressed = sorted(set(plan.suppressed_indexes) - set(outcome.updated))
+        updated = set(outcome.updated)
+        held = {*plan.suppressed_indexes, *attempt.suppressed_meanwhile, *outcome.opted_out}
+        suppressed = sorted(held - updated)
+        unchecked = sorted(set(plan.unchecked_indexes) - updated)
         return {
             "updated": list_references(vendor, (plan.pending[index] for index in outcome.updated)),
             "unchanged": list_references(vendor, plan.unchanged),
             "suppressed": list_references(vendor, (plan.pending[index] for index in suppressed)),
+            "unchecked": list_references(vendor, (plan.pending[index] for index in unchecked)),
             "failed": failed,
         }

@@ -1,4 +1,4 @@
-"""Mailstand, as its pages list-all-contacts, edit-contact, errors and rate-limiting document it.
+"""Mailstand, as its pages on contacts, errors and rate limits document it.
 
 The pages leave some things open. The sandbox rejects a ``display`` above 2000 with 400, returns an
 empty page past the last one, and spells booleans ``true`` and ``false``.
@@ -92,7 +92,17 @@ class WorkspacesQuery(QueryModel):
 class MailstandRow(Row):
     """A recipient of e-mail."""
 
-    __slots__ = ("campaign", "created", "has_email", "last", "lead_score", "person", "phone_field", "stage")
+    __slots__ = (
+        "campaign",
+        "created",
+        "has_email",
+        "last",
+        "lead_score",
+        "other_stages",
+        "person",
+        "phone_field",
+        "stage",
+    )
 
     def __init__(self, state: State, number: int) -> None:
         pick = state.make_random(NAME, number)
@@ -100,6 +110,8 @@ class MailstandRow(Row):
         self.person = find_person(state.person_number(number, _PEOPLE_OFFSET), state.seed)
         self.stage = pick.choice(STAGES)
         self.campaign = pick.choice(CAMPAIGNS)
+        # In further campaigns. A listing shows one stage, the most progressed one.
+        self.other_stages: dict[str, str] = {}
         self.created = BASE_TIME_SECONDS + pick.randrange(10_000_000)
         self.phone_field = pick.choice(("mobile_phone", "work_phone", "other_phone", None))
         self.has_email = pick.random() < 0.97
@@ -123,6 +135,35 @@ class MailstandRow(Row):
         if variant is not None:
             record.update({f"last_{event}": moment for event, moment in self.last.items()})
         return record
+
+    def details(self) -> dict[str, object]:
+        """Return the record of ``GET /contacts/{id}``, which has another form than in a listing."""
+        record = {**_fixed_fields(self.person), **self._own_fields()}
+        stage = record.pop("stage")
+        stages = {self.campaign: self.stage, **self.other_stages}
+        campaigns = [
+            {
+                "campaign": campaign,
+                "stage": f"stage_{name.lower().replace(' ', '_')}",
+                "stage_name": name,
+                "sending_mailbox": None,
+                **{
+                    f"last_{event}": moment
+                    for event, moment in self.last.items()
+                    if campaign == self.campaign
+                },
+            }
+            for campaign, name in stages.items()
+        ]
+        return {**record, "workspace": WORKSPACE, "status": stage, "source": "API", "campaigns": campaigns}
+
+    def set_stage(self, stage: str, campaign: str) -> None:
+        """Set the stage in one campaign, or in all of them."""
+        if campaign in ("all", self.campaign):
+            self.stage = stage
+        for name in self.other_stages:
+            if campaign in ("all", name):
+                self.other_stages[name] = stage
 
     def _own_fields(self) -> dict[str, object]:
         # Free-form, and without the country.
@@ -251,10 +292,18 @@ def _make_routes(state: State) -> APIRouter:
             raise ApiError(400, "Missing Record", "The contact does not exist.")
         if body[stage] not in ("all", *CAMPAIGNS):
             reject(state, NAME, request, "the value of a stage is neither a campaign nor all")
-        if body[stage] in ("all", rows[0].campaign):
-            rows[0].stage = WRITABLE_STAGES[stage]
-            contacts.invalidate(rows[0])
+        rows[0].set_stage(WRITABLE_STAGES[stage], body[stage])
+        contacts.invalidate(rows[0])
         return json_response(b'{"status":"ok"}')
+
+    @router.get("/contacts/{contact_id}")
+    async def get_contact(contact_id: str, request: Request) -> Response:
+        allow(request)
+        parse_query(state, NAME, request, QueryModel)
+        rows = contacts.find(contact_id, WORKSPACE)
+        if not rows:
+            raise ApiError(400, "Missing Record", "The contact does not exist.")
+        return json_response(msgspec.json.encode(rows[0].details()))
 
     @router.get("/contacts")
     async def list_contacts(request: Request) -> Response:

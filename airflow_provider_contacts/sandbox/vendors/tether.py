@@ -276,6 +276,15 @@ def _make_routes(state: State) -> APIRouter:
         }
         return json_response(msgspec.json.encode(envelope))
 
+    @router.get("/api/contacts/{contact_id}")
+    async def get_contact(contact_id: str, request: Request) -> Response:
+        allow(request)
+        parse_query(state, NAME, request, QueryModel)
+        rows = contacts.find(contact_id)
+        if not rows:
+            raise ApiError(404, "not_found", "The contact does not exist.")
+        return json_response(b'{"success":true,"data":%b}' % rows[0].json())
+
     @router.get("/api/pipelines")
     async def pipelines(request: Request) -> Response:
         allow(request)

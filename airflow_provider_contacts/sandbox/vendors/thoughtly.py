@@ -103,12 +103,24 @@ def _make_routes(state: State) -> APIRouter:
     router = APIRouter()
     contacts: Table[ThoughtlyRow] = state.tables[NAME]
 
-    @router.get("/contact")
-    async def list_contacts(request: Request) -> Response:
+    def allow(request: Request) -> None:
         if request.headers.get("x-api-token") != KEY or request.headers.get("team_id") != TEAM:
             raise ApiError(401, "unauthorized", "x-api-token and team_id are required together.")
         if state.exceeds_rate(NAME, *_RATE):
             raise ApiError(429, "rate_limited", "Too many requests.")
+
+    @router.get("/contact/{contact_id}")
+    async def get_contact(contact_id: str, request: Request) -> Response:
+        allow(request)
+        parse_query(state, NAME, request, QueryModel)
+        rows = contacts.find(contact_id)
+        if not rows:
+            raise ApiError(404, "not_found", "Contact not found")
+        return json_response(b'{"data":%b,"error":null}' % rows[0].json())
+
+    @router.get("/contact")
+    async def list_contacts(request: Request) -> Response:
+        allow(request)
         query = parse_query(state, NAME, request, ContactQuery)
         size = query.pop("limit", 20)
         page = query.pop("page", 0)

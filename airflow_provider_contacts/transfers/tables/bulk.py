@@ -50,21 +50,28 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[Stage
     _insert(connection, table, batched(_to_values(connection, rows, now), _ROWS_PER_STATEMENT))
 
 
-def update_rows(connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], now: datetime) -> None:
+def update_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Iterable[StagedRow],
+    now: datetime,
+    condition: sa.ColumnElement[bool],
+) -> None:
     """Update existing rows and clear their ``removed_at``.
 
     :param rows: from :meth:`Staging.read_rows`.
     :param now: the value of ``changed_at``.
+    :param condition: other rows stay as they are.
     :raises MalformedRecord: if the database cannot store a value.
     """
     changed_rows = create_temporary_table(connection, table, _ROW_COLUMNS)
     if changed_rows is None:
-        _update_by_key(connection, table, rows, now)
+        _update_by_key(connection, table, rows, now, condition)
         return
     insert_rows(connection, changed_rows, rows, now)
     connection.execute(
         table.update()
-        .where(*(table.c[name] == changed_rows.c[name] for name in REFERENCE_FIELDS))
+        .where(condition, *(table.c[name] == changed_rows.c[name] for name in REFERENCE_FIELDS))
         .values({name: changed_rows.c[name] for name in _UPDATED})
     )
     drop_temporary_table(connection, changed_rows)
@@ -130,12 +137,16 @@ def _bind_processors(connection: sa.Connection, table: sa.Table) -> dict[str, Ca
 
 
 def _update_by_key(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[StagedRow], now: datetime
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Iterable[StagedRow],
+    now: datetime,
+    condition: sa.ColumnElement[bool],
 ) -> None:
     # Parameters must not have the names of columns.
     statement = (
         table.update()
-        .where(*(table.c[name] == sa.bindparam(f"from_{name}") for name in REFERENCE_FIELDS))
+        .where(condition, *(table.c[name] == sa.bindparam(f"from_{name}") for name in REFERENCE_FIELDS))
         .values({name: sa.bindparam(f"from_{name}") for name in _UPDATED})
     )
     parameters = [f"from_{name}" for name in _ROW_COLUMNS]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 
 from airflow_provider_contacts.contact import REFERENCE_FIELDS
 from airflow_provider_contacts.databases import sa
-from airflow_provider_contacts.databases.dialects import lock_contacts
+from airflow_provider_contacts.databases.dialects import lock_contacts, read_clock
 from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
-from airflow_provider_contacts.safeguards.keys import find_keys
+from airflow_provider_contacts.safeguards.keys import find_keys, find_keys_to_erase, find_keys_to_suppress
 from airflow_provider_contacts.transfers.columns import COLUMNS
-from airflow_provider_contacts.transfers.tables.merge import lock_id_of
+from airflow_provider_contacts.transfers.tables.merge import list_lock_ids
 
 _ROWS_PER_FETCH = 1000
 
@@ -23,8 +22,9 @@ class FoundRows:
     """The rows of a person.
 
     :param rows: keys of rows that have one of the wanted identity keys.
-    :param keys: all identity keys of these rows.
-    :param related: keys of other rows that share one of them, and may belong to another person.
+    :param keys: what suppresses these rows' contacts.
+    :param related: keys of other rows that may belong to the same person, or to another one: they
+        share a key with one of the rows, or have a value that can be read as a wanted key.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
@@ -35,22 +35,33 @@ class FoundRows:
 def find_rows(engine: sa.Engine, table: sa.Table, wanted: Iterable[str]) -> FoundRows:
     """Find the rows that have any of the given identity keys. Every row is read.
 
-    :param wanted: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys` returns them.
+    :param wanted: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys_to_erase` returns
+        them.
     :return: these rows, and others that share a key with them.
     """
     wanted = frozenset(wanted)
     person = FoundRows()
-    for row, keys in _read_keys(engine, table):
+    shared: set[str] = set()
+    for row, fields in _read_rows(engine, table):
+        keys = find_keys_to_erase(fields)
         if not wanted.isdisjoint(keys):
             person.rows.append(row)
-            person.keys.update(keys)
-    shared = {key for key in person.keys if not key.startswith("reference:")}
-    if not shared <= wanted:
-        rows = set(person.rows)
-        person.related.extend(
-            row for row, keys in _read_keys(engine, table) if row not in rows and not shared.isdisjoint(keys)
-        )
+            person.keys.update(find_keys_to_suppress(fields))
+            shared.update(key for key in keys if not key.startswith("reference:"))
+    shared |= wanted
+    rows = set(person.rows)
+    person.related.extend(
+        row
+        for row, fields in _read_rows(engine, table)
+        if row not in rows and not shared.isdisjoint(find_keys(fields))
+    )
     return person
+
+
+def list_other_columns(engine: sa.Engine, table: sa.Table) -> list[str]:
+    """Return the columns that a user has added to a table. Erasing leaves them as they are."""
+    columns = sa.inspect(engine).get_columns(table.name, schema=table.schema)
+    return [column["name"] for column in columns if column["name"] not in table.c]
 
 
 def erase(engine: sa.Engine, table: sa.Table, rows: Iterable[tuple[str, str, str]]) -> int:
@@ -60,15 +71,15 @@ def erase(engine: sa.Engine, table: sa.Table, rows: Iterable[tuple[str, str, str
 
     :return: how many rows there were.
     """
-    now = datetime.now(timezone.utc)
     empty: dict[str, object] = {column.name: None for column in COLUMNS if column.nullable}
     empty.update({column.name: "[]" for column in COLUMNS if column.kind == "texts"})
-    values = {**empty, "raw": "{}", "digest": ERASED, "changed_at": now}
+    values = {**empty, "raw": "{}", "digest": ERASED}
     rows = sorted(rows)
     count = 0
     with engine.connect() as connection:
         accounts = sorted({(vendor, account_id) for vendor, account_id, _ in rows})
-        with lock_contacts(connection, [lock_id_of(table, *account) for account in accounts]):
+        with lock_contacts(connection, list_lock_ids(connection, table, accounts)):
+            values["changed_at"] = read_clock(connection)
             for row in rows:
                 is_row = [table.c[name] == value for name, value in zip(REFERENCE_FIELDS, row, strict=True)]
                 count += connection.execute(table.update().where(*is_row).values(values)).rowcount
@@ -76,11 +87,13 @@ def erase(engine: sa.Engine, table: sa.Table, rows: Iterable[tuple[str, str, str
     return count
 
 
-def _read_keys(engine: sa.Engine, table: sa.Table) -> Iterator[tuple[tuple[str, str, str], frozenset[str]]]:
+def _read_rows(
+    engine: sa.Engine, table: sa.Table
+) -> Iterator[tuple[tuple[str, str, str], Mapping[str, object]]]:
+    """Yield the key of each row, and the fields that identify a person."""
     query = sa.select(*(table.c[name] for name in (*REFERENCE_FIELDS, *IDENTITY_FIELDS)))
     with engine.connect() as connection:
         result = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))
         for row in result.mappings():
             fields: Mapping[str, object] = {str(name): value for name, value in row.items()}
-            key = (str(row["vendor"]), str(row["account_id"]), str(row["contact_id"]))
-            yield key, frozenset(find_keys(fields))
+            yield (str(row["vendor"]), str(row["account_id"]), str(row["contact_id"])), fields

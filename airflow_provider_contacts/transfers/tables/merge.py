@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 
 from airflow_provider_contacts.databases import sa
-from airflow_provider_contacts.databases.dialects import lock_contacts
+from airflow_provider_contacts.databases.dialects import identify_table, lock_contacts, read_clock
 from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.transfers.tables.bulk import insert_rows, mark_removed, update_rows
 from airflow_provider_contacts.transfers.tables.removals import RemovalLimit
@@ -53,10 +53,20 @@ class _Difference:
     gone: list[str]
 
 
-def lock_id_of(table: sa.Table, vendor: str, account_id: str) -> int:
-    """Return the number of the lock for the rows of an account."""
-    identity = hashlib.sha256(f"{table.fullname} {vendor} {account_id}".encode()).digest()
-    return int.from_bytes(identity[:8], "big", signed=True)
+def list_lock_ids(
+    connection: sa.Connection, table: sa.Table, vendor_accounts: Iterable[tuple[str, str]]
+) -> list[int]:
+    """Return the numbers of the locks for the rows of accounts.
+
+    :param vendor_accounts: pairs of a vendor and an account id.
+    """
+    name = identify_table(connection, table)
+    connection.rollback()  # a transaction starts with the locks
+    digests = [
+        hashlib.sha256(f"{name} {vendor} {account_id}".encode()).digest()
+        for vendor, account_id in vendor_accounts
+    ]
+    return [int.from_bytes(digest[:8], "big", signed=True) for digest in digests]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,9 +80,11 @@ class Merge:
     :param table: the contacts table.
     :param staging: the listed contacts.
     :param vendor: connection type of the vendor.
-    :param read_started_at: when this task started reading.
+    :param read_started_at: when this task started reading, by the database's clock.
     :param removal_limit: how many contacts that are not listed may be marked as removed, or None to
         mark none.
+    :param rows_in_future: how many rows have a time that is still to come. They were written with
+        another clock, and count as older.
     """
 
     table: sa.Table
@@ -81,7 +93,9 @@ class Merge:
     read_started_at: datetime
     removal_limit: RemovalLimit | None
     counts: Counts = field(default_factory=Counts)
-    _now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    rows_in_future: int = 0
+    _now: datetime = field(init=False)
+    _erased_ids: set[str] = field(init=False)
 
     def run(self, engine: sa.Engine) -> Counts:
         """Write the difference and return the counts.
@@ -91,8 +105,13 @@ class Merge:
         """
         accounts = sorted(self.staging.accounts.items())
         with engine.connect() as connection:
-            locks = [lock_id_of(self.table, self.vendor, account_id) for account_id, _ in accounts]
+            locks = list_lock_ids(
+                connection, self.table, [(self.vendor, account_id) for account_id, _ in accounts]
+            )
             with lock_contacts(connection, locks):
+                # After the wait for the locks: what was written meanwhile is not in the future.
+                self._now = read_clock(connection)
+                self._erased_ids = self._find_erased_ids(connection)
                 differences = [self._compare(connection, *account) for account in accounts]
                 self._check_removals(differences)
                 self._write(connection, differences)
@@ -107,7 +126,8 @@ class Merge:
             insert_rows(connection, self.table, self.staging.read_rows(new), self._now)
         changed = [entry for difference in differences for entry in difference.changed]
         if changed:
-            update_rows(connection, self.table, self.staging.read_rows(changed), self._now)
+            is_older = (self.table.c.digest != ERASED) & ~self._is_newer()
+            update_rows(connection, self.table, self.staging.read_rows(changed), self._now, is_older)
         for difference in differences:
             account = self._belongs_to(difference.account_id)
             mark_removed(connection, self.table, account, difference.gone, self._now)
@@ -138,8 +158,9 @@ class Merge:
         gone: list[str] = []
         known: set[str] = set()
         present = 0
-        for contact_id, stored, is_removed, is_newer in self._load(connection, account_id):
+        for contact_id, stored, is_removed, is_newer, is_in_future in self._load(connection, account_id):
             present += not is_removed
+            self.rows_in_future += is_in_future
             entry = contacts.get(contact_id)
             if entry is not None:
                 known.add(contact_id)
@@ -151,6 +172,8 @@ class Merge:
                     changed.append(entry)
             elif marks_removed and not is_removed and not is_newer and contact_id not in without_account:
                 gone.append(contact_id)
+        # The same contact in another account is the same person.
+        known |= self._erased_ids
         new = [entry for contact_id, entry in contacts.items() if contact_id not in known]
         self.counts.seen += len(contacts)
         self.counts.new += len(new)
@@ -158,18 +181,38 @@ class Merge:
         self.counts.unchanged += len(contacts) - len(new) - len(changed)
         return _Difference(account_id, new, changed, present, gone)
 
-    def _load(self, connection: sa.Connection, account_id: str) -> Iterator[tuple[str, str, bool, bool]]:
-        """Yield (contact id, digest, is removed, is of a newer run) for each row of an account."""
+    def _find_erased_ids(self, connection: sa.Connection) -> set[str]:
+        """Return the ids of the vendor's contacts that were erased, in any account."""
         columns = self.table.c
-        is_newer = sa.or_(
-            columns.changed_at >= self.read_started_at,
-            sa.and_(columns.removed_at.is_not(None), columns.removed_at >= self.read_started_at),
+        query = sa.select(columns.contact_id).where(columns.vendor == self.vendor, columns.digest == ERASED)
+        return set(connection.scalars(query))
+
+    def _is_newer(self) -> sa.ColumnElement[bool]:
+        """Return the condition that another task wrote a row after this one started reading."""
+        columns = self.table.c
+        return sa.or_(
+            columns.changed_at.between(self.read_started_at, self._now),
+            sa.and_(
+                columns.removed_at.is_not(None), columns.removed_at.between(self.read_started_at, self._now)
+            ),
         )
+
+    def _load(
+        self, connection: sa.Connection, account_id: str
+    ) -> Iterator[tuple[str, str, bool, bool, bool]]:
+        """Yield what is stored of each contact of an account.
+
+        These are the id, the digest, whether it is removed, whether the row is of a newer run, and
+        whether its time is still to come.
+        """
+        columns = self.table.c
+        is_in_future = columns.changed_at > self._now
         query = sa.select(
             columns.contact_id,
             columns.digest,
             sa.case((columns.removed_at.is_(None), 0), else_=1),
-            sa.case((is_newer, 1), else_=0),
+            sa.case((self._is_newer(), 1), else_=0),
+            sa.case((is_in_future, 1), else_=0),
         ).where(self._belongs_to(account_id))
         # One after another, so that memory does not grow with the table.
         rows = connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH))

@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_contacts.core.changes import parse_stage_change, parse_tag_change
 from airflow_provider_contacts.core.http.client import Transport
 from airflow_provider_contacts.core.settings import Settings
+from airflow_provider_contacts.core.updates import run as run_module
 from airflow_provider_contacts.core.updates.progress import Progress
 from airflow_provider_contacts.core.updates.run import Outcome, Updater, update_all
 from airflow_provider_contacts.core.updates.targets import Target
@@ -39,7 +40,13 @@ def transport(scripted: ScriptedServer) -> Callable[[Vendor], Transport]:
     """Return a function that makes a transport to the scripted server."""
 
     def make(vendor: Vendor) -> Transport:
-        settings = Settings(conn_id="c", base_url=scripted.url, password="secret-of-the-test", retry_limit=0)
+        settings = Settings(
+            conn_id="c",
+            base_url=scripted.url,
+            password="secret-of-the-test",
+            retry_limit=0,
+            vendor_options={"pipeline_id": "b" * 24},
+        )
         return Transport(vendor, settings, LOG)
 
     return make
@@ -222,7 +229,7 @@ def test_batch_that_fails_in_an_outage_is_not_repeated_one_by_one(
             concurrency,
             lambda _count, _total: None,
         )
-    assert [request.method for request in scripted.received] == ["GET", "POST", "PUT"]
+    assert [request.method for request in scripted.received] == ["POST", "PUT"]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +256,6 @@ def test_batch_that_is_refused_is_updated_one_by_one(
     )
     assert outcome.updated == [0, 1, 2]
     assert [request.method for request in scripted.received] == [
-        "GET",
         "POST",
         "PUT",
         "PATCH",
@@ -421,3 +427,46 @@ def test_journal_that_breaks_stops_the_update(
     assert len(scripted.received) <= 7
     update_all(TARGETS, updaters, again, 1, lambda _count, _total: None, journal=(second := Journal()))
     assert second.updated == list(range(5, 20))
+
+
+def test_the_guard_is_asked_before_each_batch(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer
+) -> None:
+    scripted.respond = lambda request: (
+        Reply(body={"stageIdByName": {"Won": "a" * 24}})
+        if request.method == "POST"
+        else Reply(body={"matchedCount": len(json.loads(request.body)["contactIds"])})
+    )
+    change = parse_stage_change("won")
+    targets = [Target("", f"{number:024x}", change=change) for number in range(250)]
+    asked: list[list[int]] = []
+
+    def guard(indexes: Sequence[int]) -> set[int]:
+        asked.append(list(indexes))
+        return {index for index in indexes if index % 100 == 7}
+
+    updater = Updater.create(transport(TETHER), change, len(targets))
+    progress = Progress(None, "c", targets, LOG)
+    outcome = update_all(targets, {change: updater}, progress, 4, lambda _count, _total: None, guard=guard)
+    assert [len(indexes) for indexes in asked] == [100, 100, 50]
+    assert sorted(set(range(250)) - set(outcome.updated)) == [7, 107, 207]
+
+
+def test_the_guard_is_asked_again_while_single_contacts_are_updated(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted.respond = updated
+    monkeypatch.setattr(run_module, "_SECONDS_BETWEEN_CHECKS", 0.0)
+    asked: list[list[int]] = []
+
+    def guard(indexes: Sequence[int]) -> set[int]:
+        asked.append(list(indexes))
+        return set(indexes) & {15, 16}
+
+    progress = Progress(None, "c", TARGETS, LOG)
+    updater = Updater.create(transport(TALKTOHUMANS), CHANGE, len(TARGETS))
+    outcome = update_all(TARGETS, {CHANGE: updater}, progress, 1, lambda _count, _total: None, guard=guard)
+    assert asked[0] == list(range(20))
+    assert len(asked) > 10
+    assert sorted(set(range(20)) - set(outcome.updated)) == [15, 16]
+    assert len(scripted.received) == 18

@@ -81,12 +81,11 @@ def test_spelling_does_not_make_another_action() -> None:
 
 
 def test_defaults_are_the_mildest_documented_changes() -> None:
-    actions = adapt(
-        dict.fromkeys(("talktohumans_default", "thoughtly_default", "mailstand_default"), "default")
-    )
+    actions = adapt(dict.fromkeys(("talktohumans_default", "mailstand_default"), "default"))
     assert str(actions["talktohumans_default"]) == "add 'Stop outreach'"
     assert str(actions["mailstand_default"]) == "move to stage 'Not Interested' in all campaigns"
-    assert actions["thoughtly_default"].type == "manual"
+    with pytest.raises(InvalidRequest, match='Thoughtly has no default. Write "manual"'):
+        adapt({"thoughtly_default": "default"})
     with pytest.raises(InvalidRequest, match="Tether has no default. Set a change"):
         adapt({"tether_default": "default"})
 
@@ -94,8 +93,8 @@ def test_defaults_are_the_mildest_documented_changes() -> None:
 def test_a_stage_per_campaign_is_set_in_all_campaigns() -> None:
     actions = adapt({"mailstand_default": {"stage": "Do Not Contact"}})
     assert actions["mailstand_default"].change == StageChange("Do Not Contact", "all")
-    actions = adapt({"mailstand_default": {"stage": "Nurture", "campaign": "camp_1"}})
-    assert actions["mailstand_default"].change == StageChange("Nurture", "camp_1")
+    actions = adapt({"mailstand_default": {"stage": "Not Interested", "campaign": "camp_1"}})
+    assert actions["mailstand_default"].change == StageChange("Not Interested", "camp_1")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserList
 from datetime import timedelta
 from typing import Any
 
@@ -39,7 +40,8 @@ def test_defaults() -> None:
     assert options.approvers == []
     assert options.approval_timeout is None
     assert (options.sql_conn_id, options.suppressions_table, options.audit_table) == ("", "", "")
-    assert options.secret_conn_id == "contacts_suppressions"
+    assert options.secret_conn_id == ""
+    assert (options.unchecked, options.fresh_check, options.leave_opt_out) == (None, True, False)
 
 
 def test_rendered_templates() -> None:
@@ -59,7 +61,7 @@ def test_rendered_templates() -> None:
     assert options.approvers == [{"id": "ada", "name": "ada"}]
     assert options.approval_timeout == timedelta(hours=24)
     assert (options.suppressions_table, options.audit_table, options.max_updates) == ("crm.s", "", 7)
-    assert options.secret_conn_id == "contacts_suppressions"
+    assert options.secret_conn_id == ""
     # A connection id may contain a dot.
     assert options.locate("suppressions_table") == TableLocation("company.dwh", "crm.s")
     assert options.locate("audit_table") is None
@@ -79,6 +81,8 @@ def test_rendered_templates() -> None:
         {"on_failure": "ignore"},
         {"preview": "perhaps"},
         {"max_updates": 0},
+        {"sql_conn_id": "postgresql://u:p@h/db"},
+        {"unchecked": "ignore"},
     ],
 )
 def test_invalid_literals_fail_when_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
@@ -101,7 +105,7 @@ def test_tables_need_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidRequest, match="`audit_table` names a table, but no database"):
         options.find_safeguards()
     monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", "company")
-    assert options.find_safeguards() == Safeguards([], [], [TableLocation("company", "contact_audit")])
+    assert options.find_safeguards() == Safeguards([], [], [], [TableLocation("company", "contact_audit")])
     own = parse(make(audit_table="contact_audit", sql_conn_id="own")).find_safeguards()
     assert own.audits == [TableLocation("own", "contact_audit")]
 
@@ -160,3 +164,35 @@ def test_approvers() -> None:
     for bad in (5, [5], [""], [{}], [{"id": ""}], [{"id": "a", "more": "b"}], [{"id": 7}], {"ada"}):
         with pytest.raises(InvalidRequest, match="`approvers` must be a list of user ids"):
             parse(bad)
+
+
+def test_an_address_is_not_shown() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        make(sql_conn_id="postgresql://u:p@h/db")
+    assert "u:p" not in str(caught.value)
+
+
+def test_a_secret_needs_its_table() -> None:
+    options = parse(make(secret_conn_id="secret"))
+    with pytest.raises(InvalidRequest, match="`secret_conn_id` is set without `suppressions_table`"):
+        options.find_safeguards()
+
+
+def test_people_need_their_contacts() -> None:
+    options = parse(make(sql_conn_id="company", people_table="contact_people"))
+    with pytest.raises(InvalidRequest, match="`people_table` needs `contacts_table`"):
+        options.find_safeguards()
+    both = parse(make(sql_conn_id="company", people_table="contact_people", contacts_table="contacts"))
+    assert both.find_safeguards().people == [(TableLocation("company", "contact_people"), "contacts")]
+
+
+def test_an_empty_list_is_not_a_safeguard() -> None:
+    """Such as the output of a mapped task without items."""
+
+    class Output(UserList[str]):
+        """A sequence, but not a list."""
+
+    operator = make(approvers=["ada"])
+    operator.approvers = Output()  # type: ignore[attr-defined]
+    with pytest.raises(InvalidRequest, match="`approvers` is set on the operator but is empty"):
+        parse(operator)

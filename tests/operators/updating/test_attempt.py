@@ -50,7 +50,7 @@ def attempt(sandbox: Sandbox) -> Attempt:
     options = parse_arguments(operator, WriteOptions)
     hook = ContactsHook.for_connection(CONN_ID)
     task: Any = context()
-    return Attempt(task, hook, options, Safeguards([], [], []), plan, LOG)
+    return Attempt(task, hook, options, Safeguards([], [], [], []), plan, LOG)
 
 
 def test_updates_are_journaled_and_remembered(sandbox: Sandbox, attempt: Attempt) -> None:
@@ -98,8 +98,7 @@ def test_plan_is_logged_and_described(attempt: Attempt, caplog: pytest.LogCaptur
     attempt.log_plan(duplicates=2)
     assert (
         "TalkToHumans, connection 'talktohumans_default': 6 contacts to update (add 'New'), 0 unchanged, 1 "
-        "suppressed, "
-        "2 duplicates."
+        "suppressed, 0 unchecked, 2 duplicates."
     ) in caplog.text
     section = attempt.describe()
     assert (section.title, section.conn_id, len(section.targets)) == ("TalkToHumans", CONN_ID, 6)
@@ -107,7 +106,7 @@ def test_plan_is_logged_and_described(attempt: Attempt, caplog: pytest.LogCaptur
 
 
 def test_audit_is_open_within_its_block(database: Database, attempt: Attempt) -> None:
-    audited = replace(attempt, safeguards=Safeguards([], [], [TableLocation(database.conn_id, "audit")]))
+    audited = replace(attempt, safeguards=Safeguards([], [], [], [TableLocation(database.conn_id, "audit")]))
     with audited.open_audit():
         audited.record_preview()
         audited.record_skipped("Ada")

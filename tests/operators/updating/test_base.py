@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -28,7 +29,7 @@ from airflow_provider_contacts.operators.updates import (
 )
 from airflow_provider_contacts.operators.updating.arguments import WriteOptions
 from airflow_provider_contacts.operators.updating.base import BaseUpdateOperator, BaseWriteOperator
-from airflow_provider_contacts.safeguards.keys import find_keys
+from airflow_provider_contacts.safeguards.keys import find_keys, find_keys_to_suppress
 from tests.approvals import Approvals, TaskAwaitingInput, answer, approvals, context
 from tests.conftest import Sandbox
 from tests.database import Database, load
@@ -222,12 +223,19 @@ class TestAudit:
         contacts = listed()[:10]
         contacts[1]["tags"] = ["New"]
         location = suppress(database, contacts[2:3])
-        items = [*contacts, "999999"]
-        operator = tag(items, suppressions_table=location, audit_table="contact_audit", on_failure="continue")
+        unknown = {"contact_id": "999999", "linkedin_url": "https://www.linkedin.com/in/nobody"}
+        items = [*contacts, unknown, "888888"]
+        operator = tag(
+            items,
+            suppressions_table=location,
+            unchecked="skip",
+            audit_table="contact_audit",
+            on_failure="continue",
+        )
         result = operator.execute(context())
         found = self.outcomes(database)
-        assert len(found) == 11
-        for outcome in ("updated", "unchanged", "suppressed", "failed"):
+        assert len(found) == 12
+        for outcome in ("updated", "unchanged", "suppressed", "unchecked", "failed"):
             assert [contact_id for name, contact_id in found if name == outcome] == sorted(
                 str(one["contact_id"]) for one in result[outcome]
             )
@@ -296,26 +304,81 @@ class TestApproval:
         # On Airflow 3.2, a trigger has it.
         trigger = getattr(waiting.value, "trigger", None)
         assert trigger.timeout_datetime if trigger else waiting.value.timeout == timedelta(hours=2)
-        assert waiting.value.kwargs == {"displayed": asked.number}
-        result = operator.execute_complete(context(), answer(request=asked.number), **waiting.value.kwargs)
+        assert waiting.value.kwargs["displayed"] == asked.number == waiting.value.kwargs["asked"][:8]
+        event = answer(request=asked.number)
+        with pytest.raises(TaskAwaitingInput):  # by another user
+            operator.execute_complete(context(), event, **waiting.value.kwargs)
+        assert not written(sandbox)
+        event["responded_by_user"] = {"id": "admin", "name": "Ada"}
+        result = operator.execute_complete(context(), event, **waiting.value.kwargs)
         assert len(result["updated"]) == 30
 
     def test_answer_through_the_api_has_no_number(self, sandbox: Sandbox, asked: Approvals) -> None:
         operator = tag(listed()[:3], require_approval=True)
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context())
-        assert operator.execute_complete(context(), answer(), displayed=asked.number)["updated"]
+        assert operator.execute_complete(context(), answer(), **waiting.value.kwargs)["updated"]
 
     @pytest.mark.parametrize(
         ("user", "reason"), [("Ada", "Ada rejected the update"), (None, "No one approved the update in time")]
     )
     def test_rejected(self, user: str | None, reason: str, sandbox: Sandbox, asked: Approvals) -> None:
         operator = tag(listed()[:3], require_approval="True")
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context())
         with pytest.raises(AirflowSkipException, match=reason):
-            operator.execute_complete(context(), answer("Reject", user), displayed=asked.number)
+            operator.execute_complete(context(), answer("Reject", user), **waiting.value.kwargs)
         assert not written(sandbox)
+
+    @pytest.mark.parametrize("user", ["Ada", None])
+    def test_a_rejection_is_in_the_audit(
+        self, user: str | None, sandbox: Sandbox, database: Database, asked: Approvals
+    ) -> None:
+        operator = tag(listed()[:3], require_approval=True, audit_table="contact_audit")
+        with pytest.raises(TaskAwaitingInput) as waiting:
+            operator.execute(context())
+        with pytest.raises(AirflowSkipException):
+            operator.execute_complete(context(), answer("Reject", user), **waiting.value.kwargs)
+        rows = database.rows("contact_audit")
+        assert [(row["outcome"], row["approver"]) for row in rows] == [("rejected", user)] * 3
+
+    def test_a_rejection_that_cannot_be_recorded_counts(
+        self, sandbox: Sandbox, database: Database, asked: Approvals
+    ) -> None:
+        store = Store()
+        operator = tag(listed()[:3], require_approval=True, audit_table="contact_audit")
+        with pytest.raises(TaskAwaitingInput) as waiting:
+            operator.execute(context(task_state_store=store))
+        sandbox.connect("talktohumans", extra={"retry_limit": 0})
+        sandbox.fail("talktohumans", method="PATCH", status=500, times=10**6)
+        with pytest.raises(ContactsError):
+            operator.execute_complete(context(task_state_store=store), answer(), **waiting.value.kwargs)
+        database.run("DROP TABLE contact_audit", "CREATE TABLE contact_audit (id INTEGER)")
+        with pytest.raises(AirflowSkipException):
+            operator.execute_complete(
+                context(task_state_store=store), answer("Reject"), **waiting.value.kwargs
+            )
+        assert store.values == {} or "contacts-approval" not in store.values
+
+    def test_an_approval_that_nothing_needs_any_more_is_forgotten(
+        self, sandbox: Sandbox, asked: Approvals
+    ) -> None:
+        """A retry that finds everything up to date must not leave it for a task that is cleared."""
+        store = Store()
+        contacts = listed()[:2]
+        operator = tag(contacts, require_approval=True)
+        with pytest.raises(TaskAwaitingInput) as waiting:
+            operator.execute(context(task_state_store=store))
+        sandbox.connect("talktohumans", extra={"retry_limit": 0})
+        sandbox.fail("talktohumans", method="PATCH", status=500, times=10**6)
+        with pytest.raises(ContactsError):
+            operator.execute_complete(context(task_state_store=store), answer(), **waiting.value.kwargs)
+        done = [{**one, "tags": ["New"]} for one in contacts]
+        assert (
+            len(tag(done, require_approval=True).execute(context(task_state_store=store))["unchanged"]) == 2
+        )
+        with pytest.raises(TaskAwaitingInput):
+            tag(contacts, require_approval=True).execute(context(task_state_store=store))
 
     def test_rejection_counts_even_if_no_approval_is_needed_any_more(
         self, sandbox: Sandbox, database: Database, secret: str, asked: Approvals
@@ -323,27 +386,27 @@ class TestApproval:
         contacts = listed()[:3]
         location = suppress(database, listed()[10:11])
         operator = tag(contacts, require_approval=2, suppressions_table=location)
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context())
         suppress(database, contacts[:1])
         with pytest.raises(AirflowSkipException):
-            operator.execute_complete(context(), answer("Reject"), displayed=asked.number)
+            operator.execute_complete(context(), answer("Reject"), **waiting.value.kwargs)
         assert not written(sandbox)
 
     def test_rejection_forgets_an_earlier_approval(self, sandbox: Sandbox, asked: Approvals) -> None:
         store = Store()
         operator = tag(listed()[:3], require_approval=True)
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context(task_state_store=store))
         sandbox.connect("talktohumans", extra={"retry_limit": 0})
         sandbox.fail("talktohumans", method="PATCH", status=500, times=10**6)
         with pytest.raises(ContactsError):
-            operator.execute_complete(context(task_state_store=store), answer(), displayed=asked.number)
+            operator.execute_complete(context(task_state_store=store), answer(), **waiting.value.kwargs)
         with pytest.raises(AirflowSkipException):
             operator.execute_complete(
-                context(task_state_store=store), answer("Reject"), displayed=asked.number
+                context(task_state_store=store), answer("Reject"), **waiting.value.kwargs
             )
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context(task_state_store=store))
 
     def test_threshold(self, sandbox: Sandbox, asked: Approvals) -> None:
@@ -364,19 +427,20 @@ class TestApproval:
             tag(contacts[:3], add="X", require_approval=True),
         ):
             with pytest.raises(TaskAwaitingInput) as waiting:
-                changed.execute_complete(context(), answer(request=first), displayed=first)
+                changed.execute_complete(context(), answer(request=first), first, first)
             # Airflow still shows the first request.
-            assert waiting.value.kwargs == {"displayed": first}
+            assert waiting.value.kwargs["displayed"] == first
         assert not written(sandbox)
         assert asked.count == 3
 
-    def test_number_is_compared_in_full(self, sandbox: Sandbox, asked: Approvals) -> None:
+    def test_the_whole_digest_is_compared(self, sandbox: Sandbox, asked: Approvals) -> None:
         operator = tag(listed()[:3], require_approval=True)
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context())
-        for other in (asked.number[:-1], asked.number[:31] + "x", asked.number[:8] + "0" * 24):
+        number, digest = waiting.value.kwargs["displayed"], waiting.value.kwargs["asked"]
+        for displayed, other in ((number[:-1], digest), (number, number + "0" * 56), (number, "")):
             with pytest.raises(TaskAwaitingInput):
-                operator.execute_complete(context(), answer(request=other), displayed=asked.number)
+                operator.execute_complete(context(), answer(request=displayed), displayed, other)
         assert not written(sandbox)
 
     def test_earlier_request_on_the_form_does_not_approve_the_current_one(
@@ -390,7 +454,7 @@ class TestApproval:
             retried.execute(context())
         log = caplog.text + capsys.readouterr().out
         assert "Airflow still shows an earlier request" in log
-        current = log.partition("The current request is ")[2][:32]
+        current = log.partition("The current request is ")[2][:8]
         assert current != asked.number
         with pytest.raises(TaskAwaitingInput):
             retried.execute_complete(context(), answer(), **waiting.value.kwargs)
@@ -402,11 +466,11 @@ class TestApproval:
         store = Store()
         sandbox.connect("talktohumans", extra={"retry_limit": 0})
         operator = tag(contacts, require_approval=True)
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context(task_state_store=store))
         sandbox.fail("talktohumans", method="PATCH", status=500, times=10**6)
         with pytest.raises(ContactsError):
-            operator.execute_complete(context(task_state_store=store), answer(), displayed=asked.number)
+            operator.execute_complete(context(task_state_store=store), answer(), **waiting.value.kwargs)
         sandbox.state.faults["talktohumans"] = []
         with pytest.raises(TaskAwaitingInput):  # other contacts
             tag(contacts[:9], require_approval=True).execute(context(task_state_store=store))
@@ -420,9 +484,9 @@ class TestApproval:
     def test_store_that_fails_costs_only_another_question(self, sandbox: Sandbox, asked: Approvals) -> None:
         store = BrokenStore("get", "set", "delete")
         operator = tag(listed()[:3], require_approval=True)
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context(task_state_store=store))
-        result = operator.execute_complete(context(task_state_store=store), answer(), displayed=asked.number)
+        result = operator.execute_complete(context(task_state_store=store), answer(), **waiting.value.kwargs)
         assert len(result["updated"]) == 3
 
     def test_suppression_while_waiting_asks_again(
@@ -431,19 +495,19 @@ class TestApproval:
         contacts = listed()[:5]
         location = suppress(database, listed()[10:11])
         operator = tag(contacts, require_approval=True, suppressions_table=location)
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context())
         suppress(database, contacts[:1])
         with pytest.raises(TaskAwaitingInput):
-            operator.execute_complete(context(), answer(), displayed=asked.number)
+            operator.execute_complete(context(), answer(), **waiting.value.kwargs)
         assert not written(sandbox)
 
     def test_approver_is_in_the_audit(self, sandbox: Sandbox, database: Database, asked: Approvals) -> None:
         operator = tag(listed()[:3], require_approval=True, audit_table="contact_audit")
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(TaskAwaitingInput) as waiting:
             operator.execute(context())
         assert database.rows("contact_audit") == []
-        operator.execute_complete(context(), answer(), displayed=asked.number)
+        operator.execute_complete(context(), answer(), **waiting.value.kwargs)
         assert {row["approver"] for row in database.rows("contact_audit")} == {"Ada"}
 
     def test_unknown_approvers_are_rejected(
@@ -684,8 +748,8 @@ def test_suppressed_contacts_are_never_written(
     location = f"suppressions_{uuid.uuid4().hex}"
     suppress(database, [{"email": "nobody@example.com"}], suppressions_table=location)
     store = Store()
-    # The scopes of the suppressions of a key.
-    model: dict[str, set[str]] = {}
+    # The scopes of the suppressions of a key, by contact: two people may have one number.
+    model: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     for steps, failures in attempts:
         for index, is_added, where, by_reference in steps:
             scope = vendor if where == "this" else where
@@ -701,24 +765,26 @@ def test_suppressed_contacts_are_never_written(
                     reason="test",
                     scope=scope,
                 ).execute({})
-            for key in find_keys(contact):
-                scopes = model.setdefault(key, set())
+            for key in find_keys_to_suppress(contact):
+                scopes = model[key][index]
                 # A suppression everywhere covers one at a vendor, which is not written then.
                 if is_added and "all" not in scopes:
                     scopes.add(scope)
                 if not is_added:
-                    model[key] = set() if scope == "all" else scopes - {scope}
+                    model[key][index] = set() if scope == "all" else scopes - {scope}
         must_not = {
             item["contact_id"]
             for item in items
-            if any(model.get(key, set()) & {"all", vendor} for key in find_keys(item))
+            if any(scopes & {"all", vendor} for key in find_keys(item) for scopes in model[key].values())
         }
         sandbox.state.faults[vendor] = []
         for status in failures:
             sandbox.fail(vendor, method="PATCH", status=status, times=1)
         before = labels(sandbox, vendor)
         earlier = len(sandbox.requests(vendor))
-        operator = make(kind, vendor, items, suppressions_table=location, **arguments)
+        # Opt-outs at the vendor have tests of their own.
+        options = {"unchecked": "allow", "leave_opt_out": True}
+        operator = make(kind, vendor, items, suppressions_table=location, **options, **arguments)
         result = None
         with contextlib.suppress(ContactsError):
             result = operator.execute({"task_state_store": store})
