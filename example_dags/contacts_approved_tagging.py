@@ -29,11 +29,8 @@ TAG = "Follow up"
     schedule="@daily",
     catchup=False,
     max_active_runs=1,
+    # Safeguards are not parameters: whoever triggers a run could switch them off.
     params={
-        "warehouse": Param("warehouse", type="string", description="Connection of the database"),
-        "approve_above": Param(
-            0, type="integer", minimum=0, description="Ask only if more contacts than this would change"
-        ),
         "approval_timeout": Param("24h", type="string", description="How long to wait for the approval"),
     },
     tags=["contacts"],
@@ -50,14 +47,14 @@ def contacts_approved_tagging() -> None:
         "contacts_conn_id": CONNECTION,
         "contacts": listed.output,
         "add": [TAG],
-        "sql_conn_id": "{{ params.warehouse }}",
+        "sql_conn_id": "warehouse",
         "suppressions_table": "contact_suppressions",
         "audit_table": "contact_audit",
     }
     preview = UpdateContactTagsOperator(task_id="preview", preview=True, **update)
     tag = UpdateContactTagsOperator(
         task_id="tag",
-        require_approval="{{ params.approve_above }}",
+        require_approval=True,
         approval_timeout="{{ params.approval_timeout }}",
         **update,
     )

@@ -4,19 +4,22 @@ Mailstand moves contacts who unsubscribe to the stage Do Not Contact, whatever t
 e-mail addresses, phone numbers and LinkedIn profiles are suppressed at all vendors, as keyed
 hashes. Update operators with this table skip them; see `contacts_approved_tagging`.
 
-Needs a database with the connection `warehouse`, and the connection `contacts_suppressions` with a
+Needs a database with the connection `warehouse`, whose tables `mailstand_unsubscribed` and
+`mailstand_bounced` hold these contacts, and the connection `contacts_suppressions` with a
 long random password: the secret of the hashes.
 """
 
 from __future__ import annotations
 
-from airflow.sdk import Param, dag
+from airflow.sdk import dag
 
 from airflow_provider_contacts.conditions import Bounced, Condition, InStage
-from airflow_provider_contacts.operators.contacts import ListContactsOperator
+from airflow_provider_contacts.operators.sources import SqlContacts
 from airflow_provider_contacts.operators.suppressions import SuppressContactsOperator
+from airflow_provider_contacts.transfers.contacts_to_sql import ContactsToSqlOperator
 
 CONNECTION = "mailstand_default"
+COLUMNS = "vendor, contact_id, email, phone, country, linkedin_url"
 CONDITIONS: dict[str, Condition] = {"unsubscribed": InStage("Do Not Contact"), "bounced": Bounced()}
 
 
@@ -24,25 +27,28 @@ CONDITIONS: dict[str, Condition] = {"unsubscribed": InStage("Do Not Contact"), "
     schedule="@hourly",
     catchup=False,
     max_active_runs=1,
-    params={"warehouse": Param("warehouse", type="string", description="Connection of the database")},
     tags=["contacts"],
     doc_md=__doc__,
 )
 def contacts_optout_sync() -> None:
     for reason, condition in CONDITIONS.items():
-        listed = ListContactsOperator(
-            task_id=f"list_{reason}",
+        # Through a table, because XCom would keep the contacts.
+        table = f"mailstand_{reason}"
+        loaded = ContactsToSqlOperator(
+            task_id=f"load_{reason}",
             contacts_conn_id=CONNECTION,
             condition=condition,
-            max_xcom_contacts=20_000,
+            sql_conn_id="warehouse",
+            table=table,
         )
-        SuppressContactsOperator(
+        suppressed = SuppressContactsOperator(
             task_id=f"suppress_{reason}",
-            contacts=listed.output,
-            sql_conn_id="{{ params.warehouse }}",
+            contacts=SqlContacts("warehouse", f"SELECT {COLUMNS} FROM {table}"),  # noqa: S608 - constants
+            sql_conn_id="warehouse",
             suppressions_table="contact_suppressions",
             reason=reason,
         )
+        loaded >> suppressed
 
 
 contacts_optout_sync()

@@ -14,7 +14,7 @@ from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.identity_keys import find_region
 from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, find_secret_conn_id
-from airflow_provider_contacts.safeguards.keys import find_keys_to_erase, find_keys_to_suppress
+from airflow_provider_contacts.safeguards.keys import find_keys, find_keys_to_erase, find_keys_to_suppress
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
 from airflow_provider_contacts.transfers.tables.erasing import FoundRows, erase, find_rows, list_other_columns
 from airflow_provider_contacts.transfers.tables.table import define_table
@@ -36,7 +36,7 @@ def erase_person(args: Namespace) -> None:
     table = define_table(args.table)
     with connect(args.sql_conn_id) as engine, database_errors("Erasing failed"):
         require_table(engine, table)
-        person = find_rows(engine, table, wanted)
+        person = find_rows(engine, table, wanted, find_keys(parse_person(args)))
         _print_found(person)
         if person.rows and (others := list_other_columns(engine, table)):
             print_note(f"Not erased: the columns that were added to the table: {', '.join(others)}.")

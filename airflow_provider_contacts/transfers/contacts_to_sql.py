@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from airflow_provider_contacts.transfers.tables.merge import Counts
+    from airflow_provider_contacts.transfers.tables.merge import Counts, Merge
 
 __all__ = ["ContactsToSqlOperator"]
 
@@ -187,11 +187,28 @@ class ContactsToSqlOperator(BaseContactsOperator):
                 )
                 with database_errors("Writing failed; nothing was written"):
                     counts = merge.run(engine)
-                self._warn_about_future_rows(merge.rows_in_future)
+                self._explain(hook, merge)
                 return counts, _dataset(engine, table)
 
-    def _warn_about_future_rows(self, count: int) -> None:
-        if count:
+    def _explain(self, hook: ContactsHook[Any], merge: Merge) -> None:
+        """Log what a reader of the table has to know."""
+        replied = hook.vendor.contacts.conditions.get("replied")
+        if replied is None or not replied.is_on_record:
+            self.log.info("%s's records do not report replies, so `replied` stays empty.", hook.vendor.title)
+        elif replied.record_filter and replied.record_filter not in (self.filters or {}):
+            self.log.info(
+                "%s reports replies reliably only in a listing with the filter `%s`, so `replied` may be "
+                "empty.",
+                hook.vendor.title,
+                replied.record_filter,
+            )
+        if merge.rows_not_listed and (self.filters or self.condition):
+            self.log.warning(
+                "%d contacts in the table are not in this listing. They no longer match its filters or its "
+                "condition, or another task has loaded them. They stay as they are.",
+                merge.rows_not_listed,
+            )
+        if count := merge.rows_in_future:
             self.log.warning(
                 "%d rows of the table had a `changed_at` in the future: a clock was wrong when they were "
                 "written. They count as older than this listing.",

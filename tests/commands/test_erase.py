@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.commands.conftest import Airflow
 from tests.conftest import Sandbox
@@ -80,3 +81,61 @@ def test_invalid_arguments(
 def test_unknown_table(database: Database, airflow: Airflow) -> None:
     code, _, err = airflow("erase", database.conn_id, "nowhere", "--yes", "--email", "ada@example.com")
     assert (code, "The table 'nowhere' does not exist" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored", "country", "is_erased"),
+    [
+        ("+4756469606", "(475) 646-9606", "United States", False),
+        ("+14756469606", "(475) 646-9606", "United States", True),
+        ("+1 202 555 0180 ext. 12", "+12025550180", "", False),
+        ("+1 202 555 0180 ext. 12", "+12025550180 x13", "", False),
+        ("+1 202 555 0180 ext. 12", "+12025550180 x12", "", True),
+    ],
+)
+def test_a_number_erases_no_stranger(
+    given: str,
+    stored: str,
+    country: str,
+    is_erased: bool,
+    row: dict[str, Any],
+    database: Database,
+    airflow: Airflow,
+) -> None:
+    database.run(
+        "UPDATE contacts SET phone = NULL",
+        f"UPDATE contacts SET phone = '{stored}', country = '{country}' WHERE contact_id = '{row['contact_id']}'",
+    )
+    code, _, err = airflow("erase", database.conn_id, "contacts", "--phone", given, "--yes")
+    assert code == 0, err
+    assert erased(database) == ([row["contact_id"]] if is_erased else [])
+    assert ("Not erased: 1 other row that may be of the same person" in err) == (not is_erased)
+
+
+def test_a_number_without_a_country_needs_a_region(
+    row: dict[str, Any], database: Database, airflow: Airflow
+) -> None:
+    database.run(f"UPDATE contacts SET phone = '+12034176848' WHERE contact_id = '{row['contact_id']}'")
+    arguments = ("erase", database.conn_id, "contacts", "--phone", "(203) 417-6848", "--yes")
+    assert "--phone is not a phone number with a country code" in airflow(*arguments)[2]
+    assert airflow(*arguments, "--default-region", "USA")[0] == 1
+    assert airflow(*arguments, "--default-region", "US")[0] == 0
+    assert erased(database) == [row["contact_id"]]
+
+
+def test_columns_of_the_user_are_named(row: dict[str, Any], database: Database, airflow: Airflow) -> None:
+    database.run("ALTER TABLE contacts ADD COLUMN remarks VARCHAR(255)")
+    _, _, err = airflow("erase", database.conn_id, "contacts", "--email", row["email"], "--yes")
+    assert "Not erased: the columns that were added to the table: remarks." in err
+
+
+def test_suppressing_asks_too(
+    row: dict[str, Any], database: Database, airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or "n")
+    airflow(
+        "erase", database.conn_id, "contacts", "--email", "nobody@example.com", "--suppressions-table", "s"
+    )
+    assert questions == ["No row matches. Suppress the person? [y/N] "]
+    assert not sa.inspect(database.engine).has_table("s")

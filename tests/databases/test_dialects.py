@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, mysql, postgresql, sqlite
 
-from airflow_provider_contacts.databases.dialects import TESTED_DIALECTS, lock_contacts, require_tested
+from airflow_provider_contacts.databases.connecting import connect, transaction
+from airflow_provider_contacts.databases.dialects import (
+    TESTED_DIALECTS,
+    identify_table,
+    lock_contacts,
+    read_clock,
+    require_tested,
+)
+from airflow_provider_contacts.databases.tables import build_table
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.transfers.tables.table import define_table
 from tests.database import Database
@@ -53,3 +63,33 @@ def test_transactions_with_the_same_lock_wait_for_each_other(database: Database)
         connection.rollback()
     with database.engine.connect() as connection, lock_contacts(connection, [5, -7]):
         connection.rollback()
+
+
+def test_a_table_has_one_identity_however_it_is_named(database: Database) -> None:
+    """Otherwise two tasks that name it in two ways would not wait for each other."""
+    database.run("CREATE TABLE contacts (id INTEGER)", "CREATE TABLE others (id INTEGER)")
+    with connect(database.conn_id) as engine, engine.connect() as connection:
+        schema = engine.dialect.default_schema_name or ""
+        names = ("contacts", f"{schema}.contacts", "others")
+        one, same, other = (
+            identify_table(connection, build_table(name, [sa.Column("id", sa.Integer())])) for name in names
+        )
+    assert one == same != other
+
+
+def test_the_clock_is_in_utc(database: Database) -> None:
+    with connect(database.conn_id) as engine, transaction(engine) as connection:
+        assert abs(read_clock(connection) - datetime.now(timezone.utc)) < timedelta(minutes=1)
+
+
+def test_a_value_that_is_too_long_is_an_error(database: Database) -> None:
+    """MySQL without a strict mode cuts it."""
+    if database.kind == "sqlite":
+        return  # it has no lengths
+    database.run("CREATE TABLE short (name VARCHAR(3))")
+    with connect(database.conn_id) as engine:
+        if database.kind == "mysql":
+            with engine.connect() as connection:
+                connection.exec_driver_sql("SET sql_mode = ''")
+        with pytest.raises(sa.exc.DBAPIError), transaction(engine) as connection:
+            connection.exec_driver_sql("INSERT INTO short VALUES ('abcdef')")

@@ -331,3 +331,69 @@ if POSTGRES:
         ):
             ContactsToSqlOperator(task_id="b", **operator).execute({})
         assert len(sandbox.requests("tether")) == before
+
+
+@pytest.mark.parametrize(
+    ("vendor", "line"),
+    [
+        ("tether", "Tether's records do not report replies, so `replied` stays empty"),
+        ("thoughtly", "Thoughtly's records do not report replies, so `replied` stays empty"),
+        ("mailstand", "Mailstand reports replies reliably only in a listing with the filter `campaign`"),
+        ("talktohumans", ""),
+    ],
+)
+def test_a_load_says_if_replies_are_not_reported(
+    vendor: str,
+    line: str,
+    sandbox: Sandbox,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level("INFO")
+    load(database, vendor)
+    log = caplog.text + capsys.readouterr().out
+    assert line in log
+    assert ("`replied`" in log) == bool(line)
+
+
+def test_contacts_that_no_longer_match_are_reported(
+    sandbox: Sandbox, database: Database, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = sandbox.state.tables["mailstand"].rows
+    for row in rows:
+        row.stage = "Interested"
+    load(database, "mailstand", condition={"condition": "in_stage", "name": "Interested"})
+    rows[0].stage = "Nurture"
+    sandbox.state.tables["mailstand"].invalidate(rows[0])
+    load(database, "mailstand", condition={"condition": "in_stage", "name": "Interested"})
+    assert "1 contacts in the table are not in this listing" in caplog.text + capsys.readouterr().out
+
+
+def test_rows_of_a_clock_that_was_ahead_are_updated(
+    sandbox: Sandbox, database: Database, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load(database, "mailstand")
+    database.run("UPDATE contacts SET changed_at = '2126-01-01 00:00:00.000000'")
+    table = sandbox.state.tables["mailstand"]
+    for row in table.rows:
+        row.stage = "Nurture" if row.stage != "Nurture" else "Interested"
+        table.invalidate(row)
+    assert load(database, "mailstand")["changed"] == 60
+    assert "60 rows of the table had a `changed_at` in the future" in caplog.text + capsys.readouterr().out
+
+
+def test_an_erased_contact_does_not_come_back_in_another_account(
+    sandbox: Sandbox, database: Database
+) -> None:
+    load(database)
+    first = database.rows()[0]
+    database.run(
+        f"DELETE FROM contacts WHERE contact_id = '{first['contact_id']}' AND account_id <> "
+        f"'{first['account_id']}'",
+        f"UPDATE contacts SET digest = 'erased', account_id = '999' WHERE contact_id = '{first['contact_id']}'",
+    )
+    load(database)
+    assert [row["account_id"] for row in database.rows() if row["contact_id"] == first["contact_id"]] == [
+        "999"
+    ]

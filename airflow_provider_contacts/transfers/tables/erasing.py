@@ -32,11 +32,14 @@ class FoundRows:
     related: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def find_rows(engine: sa.Engine, table: sa.Table, wanted: Iterable[str]) -> FoundRows:
+def find_rows(
+    engine: sa.Engine, table: sa.Table, wanted: Iterable[str], possible: Iterable[str] = ()
+) -> FoundRows:
     """Find the rows that have any of the given identity keys. Every row is read.
 
     :param wanted: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys_to_erase` returns
         them.
+    :param possible: other readings of the same values, by which related rows are found.
     :return: these rows, and others that share a key with them.
     """
     wanted = frozenset(wanted)
@@ -48,7 +51,7 @@ def find_rows(engine: sa.Engine, table: sa.Table, wanted: Iterable[str]) -> Foun
             person.rows.append(row)
             person.keys.update(find_keys_to_suppress(fields))
             shared.update(key for key in keys if not key.startswith("reference:"))
-    shared |= wanted
+    shared |= {*wanted, *possible}
     rows = set(person.rows)
     person.related.extend(
         row

@@ -83,6 +83,8 @@ class Merge:
     :param read_started_at: when this task started reading, by the database's clock.
     :param removal_limit: how many contacts that are not listed may be marked as removed, or None to
         mark none.
+    :param rows_not_listed: how many contacts of the listed accounts are in the table, neither
+        listed nor marked as removed.
     :param rows_in_future: how many rows have a time that is still to come. They were written with
         another clock, and count as older.
     """
@@ -93,6 +95,7 @@ class Merge:
     read_started_at: datetime
     removal_limit: RemovalLimit | None
     counts: Counts = field(default_factory=Counts)
+    rows_not_listed: int = 0
     rows_in_future: int = 0
     _now: datetime = field(init=False)
     _erased_ids: set[str] = field(init=False)
@@ -170,8 +173,10 @@ class Merge:
                     continue
                 if is_removed or not is_unchanged(entry, stored):
                     changed.append(entry)
-            elif marks_removed and not is_removed and not is_newer and contact_id not in without_account:
-                gone.append(contact_id)
+            elif not is_removed and not is_newer and contact_id not in without_account:
+                self.rows_not_listed += 1
+                if marks_removed:
+                    gone.append(contact_id)
         # The same contact in another account is the same person.
         known |= self._erased_ids
         new = [entry for contact_id, entry in contacts.items() if contact_id not in known]
