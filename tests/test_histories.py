@@ -85,7 +85,7 @@ class History(RuleBasedStateMachine):
         for row in self.rows("mailstand"):
             row.stage = "Prospecting"
             self.changed("mailstand", row)
-        self.suppress_fields({"email": "nobody@example.com"}, ("", "", ""), "all")
+        self.suppress_fields({"email": "unknown@example.com"}, ("", "", ""), "all")
         self.export()
         self.resolve()
 
@@ -144,7 +144,7 @@ class History(RuleBasedStateMachine):
     def audited(self) -> Counter[Key]:
         try:
             found = self.database.select(self.tables["audit_table"])
-        except Exception:  # there is no table yet
+        except Exception:  # the table does not exist yet
             return Counter()
         return Counter(
             (row["vendor"], row["account_id"], row["contact_id"])
@@ -209,7 +209,7 @@ class History(RuleBasedStateMachine):
 
     @rule(contact=contacts_of, others=st.lists(st.integers(0, CONTACTS - 1), max_size=6), late=contacts_of,
           whole=st.booleans(), with_people=st.booleans(), faults=st.lists(st.sampled_from([400, 500, 429]), max_size=2),
-          approval=st.sampled_from([None, "approve", "reject", "nobody"]))  # fmt: skip
+          approval=st.sampled_from([None, "approve", "reject", "ignore"]))  # fmt: skip
     def update(
         self,
         contact: tuple[str, int],
@@ -259,7 +259,7 @@ class History(RuleBasedStateMachine):
         written = {name[2] for name in before if now[name] != before[name]}
         assert not written & must_not, "a suppressed or opted-out contact was updated"
         assert not written & must_not_later, "a contact was updated after it was suppressed"
-        if approval in ("reject", "nobody"):
+        if approval in ("reject", "ignore"):
             assert not written, "written without an approval"
 
     def run_with_approval(self, operator: Any, approval: str | None, late: Callable[[str], None]) -> None:
@@ -276,7 +276,7 @@ class History(RuleBasedStateMachine):
                 return
             except TaskAwaitingInput as waiting:
                 kwargs = waiting.kwargs or {}
-            if approval != "nobody":
+            if approval != "ignore":
                 option = "Approve" if approval == "approve" else "Reject"
                 operator.execute_complete(
                     context(task_state_store=store), answer(option, request=asked.number), **kwargs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from airflow_provider_contacts.commands.arguments import enable_database_connections, parse_person
 from airflow_provider_contacts.commands.output import count_of, print_note
@@ -32,11 +32,12 @@ _SOURCE = "airflow contacts erase"
 def erase_person(args: Namespace) -> None:
     """Erase a person's rows in a table of exported contacts, and print what was done."""
     enable_database_connections()
-    wanted = _parse_keys(args)
+    given = parse_person(args)
+    wanted = _parse_keys(args, given)
     table = define_table(args.table)
     with connect(args.sql_conn_id) as engine, database_errors("Erasing failed"):
         require_table(engine, table)
-        person = find_rows(engine, table, wanted, find_keys(parse_person(args)))
+        person = find_rows(engine, table, wanted, find_keys(given))
         _print_found(person)
         if person.rows and (others := list_other_columns(engine, table)):
             print_note(f"Not erased: the columns that were added to the table: {', '.join(others)}.")
@@ -44,8 +45,8 @@ def erase_person(args: Namespace) -> None:
             print("Nothing was erased or suppressed.")  # noqa: T201
             return
         if args.suppressions_table:
-            given = find_keys_to_suppress(parse_person(args), args.default_region or "")
-            _suppress(args, list(dict.fromkeys([*given, *sorted(person.keys)])))
+            own = find_keys_to_suppress(given, args.default_region or "")
+            _suppress(args, list(dict.fromkeys([*own, *sorted(person.keys)])))
         if not person.rows:
             print("No row matches. Nothing was erased.")  # noqa: T201
             return
@@ -61,10 +62,10 @@ def erase_person(args: Namespace) -> None:
     print_note(f"Delete the contact at these vendors too: {vendors}. Files and XCom are not covered.")
 
 
-def _parse_keys(args: Namespace) -> list[str]:
+def _parse_keys(args: Namespace, given: Mapping[str, object]) -> list[str]:
     if args.default_region and find_region(args.default_region) != args.default_region:
         raise InvalidRequest('--default-region must be an ISO 3166 alpha-2 code, such as "CA".')
-    keys = find_keys_to_erase(parse_person(args), args.default_region or "")
+    keys = find_keys_to_erase(given, args.default_region or "")
     found = {key.partition(":")[0] for key in keys}
     for name, problem in _PROBLEMS.items():
         if getattr(args, name) and name not in found:

@@ -268,7 +268,7 @@ class ContactsHook(SingleContacts, BaseHook, Generic[FiltersT]):
 
         :param count: how many contacts will be changed.
         :param keeps_opt_out: whether contacts who have opted out keep their stage, where the vendor
-            can tell. That takes a second request per contact.
+            reports it. That takes a second request per contact.
         :raises UnsupportedByVendor: if the vendor's API cannot make the change; names the vendors
             that can.
         """

@@ -1,7 +1,7 @@
 """The rows of the table of people who must not be contacted.
 
 Each row is for one key of one person: a key that two people share, such as the number of a
-household, has a row for each. ``person`` tells them apart. It is a keyed hash too.
+household, has a row for each. ``person``, which is also a keyed hash, distinguishes them.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def test_suppressing_asks_too(
     questions: list[str] = []
     monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or "n")
     airflow(
-        "erase", database.conn_id, "contacts", "--email", "nobody@example.com", "--suppressions-table", "s"
+        "erase", database.conn_id, "contacts", "--email", "unknown@example.com", "--suppressions-table", "s"
     )
     assert questions == ["No row matches. Suppress the person? [y/N] "]
     assert not sa.inspect(database.engine).has_table("s")

@@ -197,7 +197,7 @@ def test_a_secret_without_a_table_is_an_error(
     monkeypatch.setenv("AIRFLOW__CONTACTS__SQL_CONN_ID", database.conn_id)
     monkeypatch.setenv("AIRFLOW__CONTACTS__SUPPRESSIONS_TABLE", "contact_suppressions")
     with pytest.raises(InvalidRequest, match="`secret_conn_id` is set without `suppressions_table`"):
-        suppress(database, [ADA], suppressions_table=None, sql_conn_id=None, secret_conn_id="nobody")
+        suppress(database, [ADA], suppressions_table=None, sql_conn_id=None, secret_conn_id="unused")
 
 
 def test_a_number_that_another_person_has_too_stays(

@@ -195,8 +195,8 @@ def test_all_contacts_of_a_person_count(sandbox: Sandbox, database: Database, se
     location = suppress(database, f"reference:thoughtly/{call['contact_id']}")
     assert find(targets, location, "contacts") == set()
     assert find(targets, location, "contacts", people_table="contact_people") == {lead["contact_id"]}
-    with pytest.raises(ContactsError, match="'nobody' does not exist"):
-        find(targets, location, "contacts", people_table="nobody")
+    with pytest.raises(ContactsError, match="'nowhere' does not exist"):
+        find(targets, location, "contacts", people_table="nowhere")
 
 
 def test_every_contact_is_looked_up_in_the_exported_table(

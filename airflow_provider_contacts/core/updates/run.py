@@ -94,7 +94,7 @@ class Updater:
 
         :param count: how many contacts will be changed.
         :param keeps_opt_out: whether to ask the vendor, before each change of a stage, if the
-            contact has opted out, where the vendor can tell.
+            contact has opted out, where the vendor reports it.
         :raises InvalidRequest: if the vendor does not know the stage.
         """
         resolve_stage = transport.vendor.updates.resolve_stage

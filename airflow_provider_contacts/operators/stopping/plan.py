@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.contact import Contact, Reference, ReferenceKey, key_of
+from airflow_provider_contacts.contact import Contact, ContactKey, Reference, ReferenceKey, key_of
 from airflow_provider_contacts.core.updates.targets import Target, parse_target
 from airflow_provider_contacts.core.validation import list_names
 from airflow_provider_contacts.errors import InvalidRequest
@@ -182,14 +182,12 @@ def _plan_connection(
     if change is None or not contacts:
         return UpdatePlan(), []
     targets = []
-    stop_targets: dict[int, StopTarget] = {}
-    keys: dict[int, ReferenceKey] = {}
+    stop_targets: dict[ContactKey, StopTarget] = {}
     for person, contact in contacts:
         target = Target(contact.account_id, contact.contact_id, contact.fields, change)
         targets.append(target)
-        keys[id(target)] = contact.key
         last = next((stop for stop in contact.stops if stop.digest == action.digest), None)
-        stop_targets[id(target)] = StopTarget(target, person.cause, last)
+        stop_targets[target.key] = StopTarget(target, person.cause, last)
         has_opted_out = vendor.updates.is_opt_out(contact.fields.get("stage")) or any(
             stop.opts_out for stop in contact.stops
         )
@@ -201,18 +199,18 @@ def _plan_connection(
         recorded = suppressions.find_recorded(targets, vendor.name)
         for target in targets:
             if target.key in recorded:
-                outcomes.setdefault(keys[id(target)], "unchanged")
+                outcomes.setdefault((vendor.name, *target.key), "unchanged")
 
     def was_changed_before(target: Target) -> bool:
-        last = stop_targets[id(target)].last
+        last = stop_targets[target.key].last
         return suppressions.source != "" and last is not None and last.by == suppressions.source
 
     plan = plan_updates(
         targets,
-        lambda target: keys[id(target)] in outcomes,
+        lambda target: (vendor.name, *target.key) in outcomes,
         changed_before=[target for target in targets if was_changed_before(target)],
     )
-    return plan, [stop_targets[id(target)] for target in plan.pending]
+    return plan, [stop_targets[target.key] for target in plan.pending]
 
 
 def list_other_contacts(person: Person) -> list[PersonContact]:

@@ -64,7 +64,15 @@ class ConnectionRun:
         :param causes: the errors as text.
         """
         self.errors += errors
-        self.causes = causes
+        self.causes = " ".join(filter(None, (self.causes, causes)))
+
+    def add_claimed_by_others(self, count: int) -> None:
+        """Note that another run is stopping contacts."""
+        error = ContactsError(
+            f"{count} contacts are being stopped by another run. A retry looks at them again.",
+            transient=True,
+        )
+        self.add_errors([error], str(error))
 
     def create_updaters(self) -> None:
         """Ask the vendor what the change needs. A vendor that cannot be reached is noted.
@@ -212,11 +220,7 @@ class StopRun:
             attempt.plan = replace(plan, suppressed_indexes=set(range(len(plan.pending))) - claimed)
             self._set_outcomes(attempt, [plan.pending[index] for index in stopped], "stopped_before")
             if others := len(plan.pending) - len(claimed) - len(stopped):
-                error = ContactsError(
-                    f"{others} contacts are being stopped by another run. A retry looks at them again.",
-                    transient=True,
-                )
-                connection.add_errors([error], str(error))
+                connection.add_claimed_by_others(others)
             self._write_claimed(connection, records, claimed)
         except ContactsError as error:
             if records.error is not None:
@@ -246,8 +250,7 @@ class StopRun:
 
         outcome, _ = attempt.write(None, records, renew)
         if lost:
-            error = ContactsError(f"{len(lost)} contacts are being stopped by another run.", transient=True)
-            connection.add_errors([error], str(error))
+            connection.add_claimed_by_others(len(lost))
         gone = {index for index, error in outcome.failed.items() if isinstance(error, NotFound)}
         self._set_outcomes(attempt, [pending[index] for index in gone], "removed")
         self._set_outcomes(attempt, [pending[index] for index in outcome.opted_out], "unchanged")

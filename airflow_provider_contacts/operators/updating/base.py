@@ -80,8 +80,8 @@ class BaseWriteOperator(RetryPolicyOperator):
         ``fail``, ``skip`` or ``allow``. By default it fails if one of them is a bare reference and
         ``contacts_table`` is not set, and skips them otherwise.
     :param fresh_check: before each change of a stage, ask the vendor whether the contact has opted
-        out, where its API can tell (Mailstand). It takes a second request per contact. Without it,
-        the stage in ``contacts`` decides.
+        out, where its API reports it (Mailstand). It takes a second request per contact. Without
+        it, the stage in ``contacts`` decides.
     :param leave_opt_out: allow moving contacts out of a stage for people who have opted out, such
         as Do Not Contact. Otherwise they stay, and count as suppressed.
     :param audit_table: table that gets a row per contact and attempt.

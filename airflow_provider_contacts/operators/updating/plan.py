@@ -82,7 +82,7 @@ class Gate:
 
     :param leave_opt_out: whether contacts who have opted out may be moved to another stage.
     :param policy: what to do with contacts that cannot be checked, or None: fail if one of them is
-        a bare reference and there is no table in which to look it up, and skip them otherwise.
+        a bare reference without a table in which to look it up, and skip them otherwise.
     """
 
     safeguards: Safeguards

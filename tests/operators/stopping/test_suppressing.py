@@ -19,7 +19,7 @@ def test_suppressed_contacts_are_recorded(database: Database, secret: str) -> No
     own = TableLocation(database.conn_id, "contact_suppressions")
     log = logging.getLogger("test")
     tested = StopSuppressions(Safeguards([(own, SECRET)], [], [], []), own, SECRET, "dag / task / run", log)
-    # There is no table yet.
+    # The table does not exist yet.
     assert tested.find_recorded([ADA, EVE], "tether") == set()
     tested.add([ADA], "tether")
     assert tested.find_recorded([ADA, EVE], "tether") == {ADA.key}

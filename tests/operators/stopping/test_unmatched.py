@@ -81,7 +81,7 @@ def test_keys_lead_to_a_person(people: Database) -> None:
     row = next(row for row in people.rows() if row["email"])
     [found] = match(people, fresh(email=row["email"].upper())).values()
     assert [contact.contact_id for contact in found.contacts] == [row["contact_id"]]
-    assert match(people, fresh(email="nobody@example.com"), fresh()) == {}
+    assert match(people, fresh(email="unknown@example.com"), fresh()) == {}
 
 
 def test_a_number_needs_a_name_that_does_not_disagree(people: Database) -> None:

@@ -223,7 +223,7 @@ class TestAudit:
         contacts = listed()[:10]
         contacts[1]["tags"] = ["New"]
         location = suppress(database, contacts[2:3])
-        unknown = {"contact_id": "999999", "linkedin_url": "https://www.linkedin.com/in/nobody"}
+        unknown = {"contact_id": "999999", "linkedin_url": "https://www.linkedin.com/in/unknown"}
         items = [*contacts, unknown, "888888"]
         operator = tag(
             items,
