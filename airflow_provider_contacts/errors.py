@@ -13,6 +13,7 @@
     │   └── UnansweredCondition permanent
     ├── QuotaExhausted          permanent   fails every request
     ├── RateLimited
+    ├── Conflict
     ├── VendorUnavailable
     └── MalformedResponse
         ├── IncompleteListing
@@ -35,6 +36,7 @@ import msgspec
 __all__ = [
     "MAX_RETRY_AFTER_SECONDS",
     "AuthenticationError",
+    "Conflict",
     "ContactsError",
     "IncompleteListing",
     "InvalidConnection",
@@ -167,6 +169,10 @@ class QuotaExhausted(ContactsError):
 
     _permanent = True
     _fails_every_request = True
+
+
+class Conflict(ContactsError):
+    """Another task is changing the contact, so it was not changed."""
 
 
 class VendorUnavailable(ContactsError):

@@ -227,7 +227,7 @@ def _read_stops(
     query = (
         sa.select(*(stops.c[name] for name in (*REFERENCE_FIELDS, *names)))
         .select_from(stops.join(people, is_same_contact(stops, people)))
-        .where(people.c.person_id.in_(person_ids), stops.c.stopped_at.is_not(None))
+        .where(people.c.person_id.in_(person_ids))
     )
     found: dict[ReferenceKey, list[Stop]] = defaultdict(list)
     for row in connection.execute(query):

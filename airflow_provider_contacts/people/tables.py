@@ -102,8 +102,6 @@ def define_people_table(name: object) -> sa.Table:
 def define_stops_table(name: object) -> sa.Table:
     """Return the definition of the table of stops, with a row per contact and change.
 
-    A row is also the claim of a run to make the change, so that two runs do not.
-
     :param name: of the table of people.
     """
     types = build_column_types()
@@ -116,14 +114,11 @@ def define_stops_table(name: object) -> sa.Table:
         sa.Column("stop_digest", sa.String(DIGEST_LENGTH), nullable=False),
         # Whether the change was to the stage of contacts who have opted out.
         sa.Column("opts_out", types["flag"], nullable=False),
-        # Empty while the row is only a claim: a run is about to stop the contact.
-        sa.Column("stopped_at", types["time"], nullable=True),
+        sa.Column("stopped_at", types["time"], nullable=False),
         sa.Column("stopped_by", types["text"], nullable=False),
         # Why: a reply, an opt-out, or by hand; and when that was, if it is known.
         sa.Column("cause", types["key"], nullable=True),
         sa.Column("caused_at", types["time"], nullable=True),
-        sa.Column("claimed_at", types["time"], nullable=True),
-        sa.Column("claimed_by", types["key"], nullable=True),
     ]
     return build_table(f"{name}{_STOPS_SUFFIX}", columns, "people_table")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_contacts.core.validation import TableLocation, parse_optional_table
+from airflow_provider_contacts.core.validation import TableLocation, parse_optional_table, parse_table_name
 from airflow_provider_contacts.errors import InvalidRequest
 
 SECTION = "contacts"
@@ -14,6 +14,8 @@ SECTION = "contacts"
 UncheckedPolicy = Literal["fail", "skip", "allow"]
 # The scope of a suppression at every vendor. Other scopes are the names of vendors.
 ALL_VENDORS = "all"
+# The tables of claims have one name, so that tasks with different tables in one schema share it.
+CLAIMS_TABLE = "contact_claims"
 DEFAULT_SECRET_CONN_ID = "contacts_suppressions"  # noqa: S105 - the id of a connection
 
 
@@ -119,6 +121,18 @@ class Safeguards:
             list(dict.fromkeys(filter(None, (audit, read_table("audit_table"))))),
         )
 
+    @property
+    def claims(self) -> list[TableLocation]:
+        """The tables in which contacts are claimed: next to each audit and table of people."""
+        locations = [*self.audits, *(people for people, _ in self.people)]
+        return list(dict.fromkeys(_locate_claims(location) for location in locations))
+
     def __str__(self) -> str:
         suppressions = ", ".join(str(table) for table, _ in self.suppressions) or "none"
         return f"Suppressions: {suppressions}. Audit: {', '.join(map(str, self.audits)) or 'none'}."
+
+
+def _locate_claims(location: TableLocation) -> TableLocation:
+    """Return the table of claims in the schema of another table."""
+    schema, _ = parse_table_name(location.table)
+    return TableLocation(location.sql_conn_id, f"{schema}.{CLAIMS_TABLE}" if schema else CLAIMS_TABLE)

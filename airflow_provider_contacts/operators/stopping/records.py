@@ -1,14 +1,14 @@
-"""Claim contacts before they are stopped, and record that they were."""
+"""Record which contacts were stopped, and find those that another run has stopped."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from airflow_provider_contacts.contact import ContactKey
 from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.core.updates.run import Journal
 from airflow_provider_contacts.core.updates.targets import Target
@@ -20,9 +20,7 @@ from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.operators.stopping.causes import Cause
 from airflow_provider_contacts.people.lookup import Stop
 
-# After this time, the run that claimed a contact is taken for dead.
-CLAIM_LIFETIME = timedelta(hours=1)
-_KEYS_PER_QUERY = 500
+_IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,16 +40,11 @@ class StopTarget:
 class StopRecords:
     """The rows of one change in the table of stops. It is the journal of an update.
 
-    A row is inserted before the change is made, as a claim, and completed after it. So two runs
-    never make the same change. A run renews its claims, and one that dies leaves claims that end
-    after an hour.
-
     :param stops: the table of stops.
     :param contacts: the contacts that may be updated, in the order of their indexes.
     :param digest: identifies the change.
     :param opts_out: whether the change is to the stage of contacts who have opted out.
     :param source: what stops them: DAG, task and run.
-    :param claimer: identifies the run, and is the same in a retry.
     :param audit: where the outcomes are recorded first, or None.
     :param updated: the contacts that were updated, by index.
     :param error: why outcomes could not be recorded, or None.
@@ -64,52 +57,41 @@ class StopRecords:
     digest: str
     opts_out: bool
     source: str
-    claimer: str
     audit: Journal | None = None
     updated: set[int] = field(default_factory=set)
     error: ContactsError | None = None
 
-    def claim(self, indexes: Sequence[int]) -> tuple[set[int], set[int]]:
-        """Claim contacts for this run.
+    def find_new(self, indexes: Iterable[int]) -> tuple[set[int], set[int]]:
+        """Find what other runs have done to contacts since the plan was made.
 
-        :return: those that are claimed, and those that another run has stopped since the plan was
-            made. The rest is claimed by another run.
-        :raises ContactsError: if the table cannot be written.
-        """
-        with database_errors(self._problem("claimed")):
-            known = self._read([self._compute_key(index) for index in indexes])
-            self._insert([index for index in indexes if self._compute_key(index) not in known])
-            with transaction(self.engine) as connection:
-                expired = read_clock(connection) - CLAIM_LIFETIME
-                now = read_clock(connection)
-                for index in indexes:
-                    self._take(connection, index, expired, now)
-            rows = self._read([self._compute_key(index) for index in indexes])
-        claimed: set[int] = set()
-        stopped: set[int] = set()
-        for index in indexes:
-            claimed_by, stopped_at = rows[self._compute_key(index)]
-            last = self.contacts[index].last
-            if stopped_at is not None and (last is None or to_utc(stopped_at) != last.at):
-                stopped.add(index)
-            elif claimed_by == self.claimer:
-                claimed.add(index)
-        return claimed, stopped
-
-    def renew(self, indexes: Sequence[int]) -> set[int]:
-        """Renew claims while contacts are updated.
-
-        :return: the contacts that another run has claimed since, so that they must not be updated.
-        :raises ContactsError: if the table cannot be written.
+        :param indexes: contacts that are claimed, so that no other run stops them now.
+        :return: the contacts that were stopped by the same change, and those of the rest that were
+            moved to the stage of contacts who have opted out.
+        :raises ContactsError: if the table cannot be read.
         """
         columns = self.stops.c
-        with database_errors(self._problem("claimed")), transaction(self.engine) as connection:
-            values = {"claimed_at": read_clock(connection)}
-            for keys in self._batches(indexes):
-                is_claim = columns.stop_key.in_(keys) & (columns.claimed_by == self.claimer)
-                connection.execute(self.stops.update().where(is_claim).values(values))
-        rows = self._read([self._compute_key(index) for index in indexes])
-        return {index for index in indexes if rows.get(self._compute_key(index), ("",))[0] != self.claimer}
+        names = ("account_id", "contact_id", "stop_key", "stopped_at", "opts_out")
+        query = sa.select(*(columns[name] for name in names)).where(columns.vendor == self.vendor)
+        indexes = sorted(indexes)
+        ids = sorted({self.contacts[index].target.contact_id for index in indexes})
+        times: dict[str, datetime] = {}
+        opted_out: set[ContactKey] = set()
+        with database_errors(self._problem("looked up")), transaction(self.engine) as connection:
+            for batch in batched(ids, _IDS_PER_QUERY):
+                for row in connection.execute(query.where(columns.contact_id.in_(batch))):
+                    times[row.stop_key] = to_utc(row.stopped_at)
+                    if row.opts_out:
+                        opted_out.add((row.account_id, row.contact_id))
+        stopped = set()
+        for index in indexes:
+            last = self.contacts[index].last
+            if times.get(self._compute_key(index)) != (last.at if last else None):
+                stopped.add(index)
+        return stopped, {
+            index
+            for index in indexes
+            if index not in stopped and self.contacts[index].target.key in opted_out
+        }
 
     def record(self, updated: Sequence[int], failed: Mapping[int, ContactsError]) -> None:
         """Record contacts, by index.
@@ -121,43 +103,44 @@ class StopRecords:
             # First: a contact that is recorded twice is better than one that is not.
             if self.audit is not None:
                 self.audit.record(updated, failed)
-            with database_errors(self._problem("recorded")), transaction(self.engine) as connection:
-                now = read_clock(connection)
-                for index in updated:
-                    cause = self.contacts[index].cause
-                    self._update(
-                        connection,
-                        index,
-                        {
-                            "stopped_at": now,
-                            "stopped_by": self.source,
-                            "cause": cause.kind,
-                            "caused_at": cause.at,
-                            "opts_out": self.opts_out,
-                            "claimed_at": None,
-                            "claimed_by": None,
-                        },
-                    )
+            if updated:
+                with database_errors(self._problem("recorded")), transaction(self.engine) as connection:
+                    self._write(connection, updated)
         except ContactsError as error:
             self.error = error
             raise
 
-    def release(self) -> None:
-        """Give up the claims of contacts that were not stopped, so that another run may stop them.
-
-        :raises ContactsError: if that fails. The claims then end after an hour.
-        """
+    def _write(self, connection: sa.Connection, indexes: Sequence[int]) -> None:
+        """Write that contacts were stopped. They are claimed, so no other run writes their rows."""
         columns = self.stops.c
-        with database_errors(self._problem("released")), transaction(self.engine) as connection:
-            for keys in self._batches(range(len(self.contacts))):
-                is_claim = columns.stop_key.in_(keys) & (columns.claimed_by == self.claimer)
-                connection.execute(self.stops.delete().where(is_claim, columns.stopped_at.is_(None)))
-                values = {"claimed_at": None, "claimed_by": None}
-                connection.execute(self.stops.update().where(is_claim).values(values))
+        now = read_clock(connection)
+        rows = {self._compute_key(index): self._build_row(index, now) for index in indexes}
+        known: set[str] = set()
+        for batch in batched(sorted(rows), _IDS_PER_QUERY):
+            query = sa.select(columns.stop_key).where(columns.stop_key.in_(batch))
+            known.update(connection.scalars(query))
+        new = [{**row, "stop_key": key} for key, row in rows.items() if key not in known]
+        if new:
+            connection.execute(self.stops.insert(), new)
+        if known:
+            update = self.stops.update().where(columns.stop_key == sa.bindparam("key"))
+            connection.execute(update, [{**rows[key], "key": key} for key in sorted(known)])
+
+    def _build_row(self, index: int, now: datetime) -> dict[str, object]:
+        contact = self.contacts[index]
+        return {
+            **contact.target.reference(self.vendor),
+            "stop_digest": self.digest,
+            "opts_out": self.opts_out,
+            "stopped_at": now,
+            "stopped_by": self.source,
+            "cause": contact.cause.kind,
+            "caused_at": contact.cause.at,
+        }
 
     def _problem(self, what: str) -> str:
         return (
-            f"The contacts to stop could not be {what} in the table {self.stops.name!r}, so no more contacts "
+            f"The stopped contacts could not be {what} in the table {self.stops.name!r}, so no more contacts "
             "are changed"
         )
 
@@ -165,62 +148,3 @@ class StopRecords:
         target = self.contacts[index].target
         key = json.dumps([self.vendor, target.account_id, target.contact_id, self.digest])
         return hashlib.sha256(key.encode()).hexdigest()
-
-    def _batches(self, indexes: Sequence[int]) -> Iterator[list[str]]:
-        return batched([self._compute_key(index) for index in indexes], _KEYS_PER_QUERY)
-
-    def _read(self, keys: Sequence[str]) -> dict[str, tuple[str | None, datetime | None]]:
-        """Return which runs claimed rows, and when the rows were completed."""
-        columns = self.stops.c
-        query = sa.select(columns.stop_key, columns.claimed_by, columns.stopped_at)
-        with transaction(self.engine) as connection:
-            return {
-                row.stop_key: (row.claimed_by, row.stopped_at)
-                for batch in batched(keys, _KEYS_PER_QUERY)
-                for row in connection.execute(query.where(columns.stop_key.in_(batch)))
-            }
-
-    def _insert(self, indexes: Sequence[int]) -> None:
-        """Insert rows without a claim, except those that another run inserts at the same moment."""
-        rows = [
-            {
-                **self.contacts[index].target.reference(self.vendor),
-                "stop_key": self._compute_key(index),
-                "stop_digest": self.digest,
-                "opts_out": self.opts_out,
-                "stopped_by": self.source,
-            }
-            for index in indexes
-        ]
-        if not rows:
-            return
-        try:
-            with transaction(self.engine) as connection:
-                connection.execute(self.stops.insert(), rows)
-        except sa.exc.IntegrityError:
-            for row in rows:
-                with contextlib.suppress(sa.exc.IntegrityError), transaction(self.engine) as connection:
-                    connection.execute(self.stops.insert(), [row])
-
-    def _take(self, connection: sa.Connection, index: int, expired: datetime, now: datetime) -> None:
-        """Claim a row, unless another run has claimed or completed it."""
-        columns = self.stops.c
-        last = self.contacts[index].last
-        is_free = sa.or_(
-            columns.claimed_by.is_(None), columns.claimed_by == self.claimer, columns.claimed_at < expired
-        )
-        # By whether the row has a stop, not by its time: databases round times.
-        is_planned = columns.stopped_at.is_(None) if last is None else columns.stopped_at.is_not(None)
-        self._update(connection, index, {"claimed_at": now, "claimed_by": self.claimer}, is_free & is_planned)
-
-    def _update(
-        self,
-        connection: sa.Connection,
-        index: int,
-        values: Mapping[str, object],
-        condition: sa.ColumnElement[bool] | None = None,
-    ) -> None:
-        is_row = self.stops.c.stop_key == self._compute_key(index)
-        if condition is not None:
-            is_row &= condition
-        connection.execute(self.stops.update().where(is_row).values(**values))

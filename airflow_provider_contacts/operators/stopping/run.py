@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.contact import Reference, ReferenceKey, key_of
 from airflow_provider_contacts.core.logs import Log
+from airflow_provider_contacts.core.updates.run import Outcome
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.errors import database_errors
@@ -66,14 +64,6 @@ class ConnectionRun:
         self.errors += errors
         self.causes = " ".join(filter(None, (self.causes, causes)))
 
-    def add_claimed_by_others(self, count: int) -> None:
-        """Note that another run is stopping contacts."""
-        error = ContactsError(
-            f"{count} contacts are being stopped by another run. A retry looks at them again.",
-            transient=True,
-        )
-        self.add_errors([error], str(error))
-
     def create_updaters(self) -> None:
         """Ask the vendor what the change needs. A vendor that cannot be reached is noted.
 
@@ -116,10 +106,6 @@ class ConnectionRun:
             )
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 class StopRun:
     """One attempt to stop outreach to the contacts of a plan.
 
@@ -141,8 +127,6 @@ class StopRun:
         self._log = suppressions.log
         self._engine = engine
         self._stops = stops
-        # The same in a retry, so that it takes over its own claims.
-        self._claimer = _digest(suppressions.source) if suppressions.source else uuid.uuid4().hex
         self._outcomes: dict[ReferenceKey, str] = dict(plan.outcomes)
         self._connections = [
             ConnectionRun(
@@ -212,16 +196,13 @@ class StopRun:
             connection.action.digest,
             change is not None and attempt.hook.vendor.updates.only_stops_outreach(change),
             self._suppressions.source,
-            self._claimer,
             attempt.audit,
         )
         try:
-            claimed, stopped = records.claim(range(len(plan.pending)))
-            attempt.plan = replace(plan, suppressed_indexes=set(range(len(plan.pending))) - claimed)
-            self._set_outcomes(attempt, [plan.pending[index] for index in stopped], "stopped_before")
-            if others := len(plan.pending) - len(claimed) - len(stopped):
-                connection.add_claimed_by_others(others)
-            self._write_claimed(connection, records, claimed)
+            with attempt.open_claims():
+                attempt.claim(range(len(plan.pending)))
+                self._leave_out(connection, records)
+                self._write_claimed(connection, records)
         except ContactsError as error:
             if records.error is not None:
                 raise records.error from None
@@ -230,27 +211,31 @@ class StopRun:
             self._set_outcomes(
                 attempt, [plan.pending[index] for index in records.updated], connection.outcome
             )
-            with contextlib.suppress(ContactsError):  # they end by themselves
-                records.release()
 
-    def _write_claimed(self, connection: ConnectionRun, records: StopRecords, claimed: set[int]) -> None:
+    def _leave_out(self, connection: ConnectionRun, records: StopRecords) -> None:
+        """Leave out the contacts that another run has stopped since the plan was made."""
+        attempt = connection.attempt
+        plan = attempt.plan
+        change = connection.action.change
+        stopped, opted_out = records.find_new(attempt.claimed)
+        if self._options.leave_opt_out or not (change and attempt.hook.vendor.updates.leaves_opt_out(change)):
+            opted_out = set()
+        attempt.plan = replace(plan, suppressed_indexes={*plan.suppressed_indexes, *stopped, *opted_out})
+        self._set_outcomes(attempt, [plan.pending[index] for index in stopped], "stopped_before")
+        self._set_outcomes(attempt, [plan.pending[index] for index in opted_out], "unchanged")
+
+    def _write_claimed(self, connection: ConnectionRun, records: StopRecords) -> None:
+        """Change the contacts that are claimed, and note the errors of the others."""
         attempt = connection.attempt
         pending = attempt.plan.pending
         if connection.action.type == "suppress":
-            targets = [pending[index] for index in sorted(claimed)]
-            self._suppressions.add(targets, attempt.hook.vendor.name)
-            records.record(sorted(claimed), {})
-            return
-        # What is done is in the table of stops, so nothing else has to remember it.
-        lost: set[int] = set()
-
-        def renew(indexes: Sequence[int]) -> set[int]:
-            lost.update(records.renew(indexes))
-            return lost.intersection(indexes)
-
-        outcome, _ = attempt.write(None, records, renew)
-        if lost:
-            connection.add_claimed_by_others(len(lost))
+            claimed = sorted(attempt.claimed - attempt.plan.held_indexes)
+            self._suppressions.add([pending[index] for index in claimed], attempt.hook.vendor.name)
+            records.record(claimed, {})
+            outcome = Outcome(claimed, dict(attempt.conflicts))
+        else:
+            # What is done is in the table of stops, so nothing else has to remember it.
+            outcome, _ = attempt.write(None, records)
         gone = {index for index, error in outcome.failed.items() if isinstance(error, NotFound)}
         self._set_outcomes(attempt, [pending[index] for index in gone], "removed")
         self._set_outcomes(attempt, [pending[index] for index in outcome.opted_out], "unchanged")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.logs import Log, ProgressLog
 from airflow_provider_contacts.core.updates.targets import describe_changes, digest_targets
+from airflow_provider_contacts.errors import Conflict, ContactsError
+from airflow_provider_contacts.operators.base import describe_task
 from airflow_provider_contacts.operators.updating.arguments import WriteOptions
 from airflow_provider_contacts.operators.updating.plan import Gate, ReferenceList, UpdatePlan
 from airflow_provider_contacts.safeguards.configuration import Safeguards
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_contacts.core.updates.progress import Progress, Store
-    from airflow_provider_contacts.core.updates.run import Guard, Journal, Outcome, Updater
+    from airflow_provider_contacts.core.updates.run import Journal, Outcome, Updater
     from airflow_provider_contacts.hooks.base import ContactsHook
     from airflow_provider_contacts.safeguards.audit import AuditWriter
+    from airflow_provider_contacts.safeguards.claims import Claims
     from airflow_provider_contacts.safeguards.request_text import RequestSection
 
 MAX_CONTACTS_IN_LOG = 20
@@ -36,6 +39,9 @@ class Attempt:
     :param audit: where outcomes are recorded while :meth:`open_audit` is active, or None.
     :param suppressed_meanwhile: indexes of pending contacts that were suppressed while others were
         written.
+    :param claims: claims contacts while :meth:`open_claims` is active, or None.
+    :param claimed: indexes of pending contacts that were claimed.
+    :param conflicts: the errors of those that another task has claimed.
     """
 
     context: Context
@@ -48,6 +54,9 @@ class Attempt:
     updaters: Mapping[Change, Updater] = field(default_factory=dict)
     audit: AuditWriter | None = None
     suppressed_meanwhile: set[int] = field(default_factory=set)
+    claims: Claims | None = None
+    claimed: set[int] = field(default_factory=set)
+    conflicts: dict[int, ContactsError] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.hook.vendor.title}, connection {self.hook.settings.conn_id!r}"
@@ -128,6 +137,38 @@ class Attempt:
             yield
         self.audit = None
 
+    @contextlib.contextmanager
+    def open_claims(self) -> Iterator[None]:
+        """Open the tables of claims, if there are any, and release the claims at the end.
+
+        :raises ContactsError: if one cannot be written.
+        """
+        if not self.safeguards.claims:
+            yield
+            return
+        from airflow_provider_contacts.safeguards.claims import open_claims
+
+        vendor = self.hook.vendor.name
+        with open_claims(
+            self.safeguards.claims, vendor, describe_task(self.context), self.log
+        ) as self.claims:
+            yield
+        self.claims = None
+
+    def claim(self, indexes: Iterable[int]) -> None:
+        """Claim pending contacts. Those that another task has claimed are not changed.
+
+        :raises ContactsError: if they cannot be claimed.
+        """
+        new = [index for index in indexes if index not in self.claimed and index not in self.conflicts]
+        if self.claims is None:
+            self.claimed.update(new)
+            return
+        pending = self.plan.pending
+        claimed = self.claims.claim(pending[index].key for index in new)
+        self.claimed.update(index for index in new if pending[index].key in claimed)
+        self._add_conflicts(index for index in new if pending[index].key not in claimed)
+
     def record_preview(self) -> None:
         """Record what would be done."""
         if self.audit is not None:
@@ -156,15 +197,11 @@ class Attempt:
             self.audit.approver = user
             self.audit.record_plan((), (), rejected=self.plan.to_update)
 
-    def write(
-        self, store: Store | None, journal: Journal | None, guard: Guard | None = None
-    ) -> tuple[Outcome, Progress]:
+    def write(self, store: Store | None, journal: Journal | None) -> tuple[Outcome, Progress]:
         """Update the contacts that a previous attempt has not updated.
 
         :param store: remembers what is done.
         :param journal: where outcomes are recorded, or None.
-        :param guard: returns which contacts must not be updated any more; by default, those that
-            were suppressed meanwhile.
         :return: the outcome by index into ``plan.pending``, and what to clear when the task
             succeeds.
         """
@@ -175,21 +212,45 @@ class Attempt:
         progress = Progress(store, self.scope, plan.pending, self.log)
         if progress.done:
             self.log.info("Skipping %d contacts that a previous attempt updated.", len(progress.done))
+        skipped = {*plan.held_indexes, *progress.done}
+        self.claim(index for index in range(len(plan.pending)) if index not in skipped)
         outcome = update_all(
             plan.pending,
             self.updaters,
             progress,
             self.hook.settings.max_concurrency,
             ProgressLog(self.log, "Processed %d%s contacts, %.1f per second.").update,
-            skip=plan.held_indexes,
+            skip={*plan.held_indexes, *self.conflicts},
             journal=journal,
-            guard=guard or (None if self.gate is None else self._hold_suppressed),
+            guard=self._hold,
         )
+        outcome.failed.update(self.conflicts)
         return outcome, progress
+
+    def _hold(self, indexes: Sequence[int]) -> set[int]:
+        """Return which contacts must not be updated any more."""
+        held = self._hold_suppressed(indexes)
+        if self.claims is not None:
+            pending = self.plan.pending
+            rest = [index for index in indexes if index not in held]
+            claimed = self.claims.renew(pending[index].key for index in rest)
+            lost = [index for index in rest if pending[index].key not in claimed]
+            self._add_conflicts(lost)
+            held.update(lost)
+        return held
+
+    def _add_conflicts(self, indexes: Iterable[int]) -> None:
+        """Record that another task has claimed contacts."""
+        error = Conflict("Another task is changing the contact. A retry looks at it again.")
+        conflicts = dict.fromkeys(indexes, error)
+        if conflicts and self.audit is not None:
+            self.audit.record((), conflicts)
+        self.conflicts.update(conflicts)
 
     def _hold_suppressed(self, indexes: Sequence[int]) -> set[int]:
         """Return which contacts were suppressed since the plan was made, and record them."""
-        assert self.gate is not None
+        if self.gate is None:
+            return set()
         pending = self.plan.pending
         suppressed, unchecked = self.gate.judge(pending, indexes)
         held = suppressed | unchecked

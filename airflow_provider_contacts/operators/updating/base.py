@@ -243,7 +243,8 @@ class BaseUpdateOperator(BaseWriteOperator):
                 return self._preview(attempt)
             approver = self.require_approver(context, [attempt], attempt.options, answer)
             attempt.record_skipped(approver)
-            outcome, progress = attempt.write(find_store(context), attempt.audit)
+            with attempt.open_claims():
+                outcome, progress = attempt.write(find_store(context), attempt.audit)
             result = self._report(attempt, outcome)
         self.forget_approval(context, attempt.options)
         progress.clear()

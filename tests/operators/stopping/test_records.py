@@ -1,4 +1,4 @@
-"""Claiming contacts, and remembering which were stopped."""
+"""Remembering which contacts were stopped."""
 
 from __future__ import annotations
 
@@ -51,108 +51,88 @@ def open_records(database: Database, targets: list[Target]) -> Open:
     """Return a function that opens the records of a run."""
 
     @contextlib.contextmanager
-    def opened(claimer: str = "one", audit: Any = None, last: Stop | None = None) -> Iterator[StopRecords]:
+    def opened(audit: Any = None, last: Stop | None = None, **changes: Any) -> Iterator[StopRecords]:
         location = TableLocation(database.conn_id, "contact_people")
         with open_people_tables(location, "contacts", create=False) as (engine, tables):
             contacts = [StopTarget(target, Cause("reply", REPLIED_AT), last) for target in targets[:5]]
+            change: dict[str, Any] = {"digest": "digest", "opts_out": False, **changes}
             yield StopRecords(
-                engine, tables.stops, "tether", contacts, "digest", False, "dag / task / run", claimer, audit
+                engine, tables.stops, "tether", contacts, source="dag / task / run", audit=audit, **change
             )
 
     return opened
 
 
-def stops(database: Database) -> list[tuple[str, str | None, str | None]]:
-    rows = database.rows("contact_people_stops")
-    return [(row["contact_id"], row["cause"], row["claimed_by"]) for row in rows]
+def stops(database: Database) -> list[tuple[str, str | None]]:
+    return sorted((row["contact_id"], row["cause"]) for row in database.rows("contact_people_stops"))
 
 
-def test_claimed_contacts_are_recorded(database: Database, targets: list[Target], open_records: Open) -> None:
-    audit = Audit()
-    with open_records(audit=audit) as records:
-        assert records.claim([0, 1, 2]) == ({0, 1, 2}, set())
-        records.record([0, 2], {1: VendorUnavailable("down")})
-        records.release()
-    assert audit.calls == [([0, 2], [1])]
-    assert records.updated == {0, 2}
-    assert stops(database) == [(targets[index].contact_id, "reply", None) for index in (0, 2)]
-    [stopped, _] = database.rows("contact_people_stops")
-    assert (stopped["stop_digest"], stopped["stopped_by"]) == ("digest", "dag / task / run")
-
-
-def test_only_one_run_claims_a_contact(database: Database, open_records: Open) -> None:
-    with open_records("one") as one, open_records("two") as two:
-        assert one.claim([0, 1]) == ({0, 1}, set())
-        assert two.claim([1, 2]) == ({2}, set())
-        # A retry of the same run takes its claims over.
-        with open_records("one") as again:
-            assert again.claim([0]) == ({0}, set())
-        one.record([0], {})
-        one.release()
-        # What was stopped meanwhile is not stopped again, and the rest is free.
-        assert two.claim([0, 1]) == ({1}, {0})
-
-
-def test_a_claim_ends_after_an_hour(database: Database, open_records: Open) -> None:
-    with open_records("one") as one, open_records("two") as two:
-        one.claim([0])
-        assert two.claim([0]) == (set(), set())
-        database.run("UPDATE contact_people_stops SET claimed_at = '2020-01-01 00:00:00.000000'")
-        assert two.claim([0]) == ({0}, set())
-
-
-def test_claims_are_renewed_while_a_run_goes_on(database: Database, open_records: Open) -> None:
-    old = "UPDATE contact_people_stops SET claimed_at = '2020-01-01 00:00:00.000000'"
-    with open_records("one") as one, open_records("two") as two:
-        one.claim([0, 1])
-        database.run(old)
-        assert one.renew([0, 1]) == set()
-        assert two.claim([0, 1]) == (set(), set())
-        database.run(old)
-        assert two.claim([1]) == ({1}, set())
-        assert one.renew([0, 1]) == {1}
-
-
-def test_a_later_cause_claims_a_contact_that_was_stopped(
-    database: Database, targets: list[Target], open_records: Open
-) -> None:
-    with open_records("one") as one:
-        one.claim([0])
-        one.record([0], {})
+def read_last(database: Database, target: Target) -> Stop:
+    """Return the only stop of a contact, as the next run reads it."""
     location = TableLocation(database.conn_id, "contact_people")
     with (
         open_people_tables(location, "contacts", create=False) as (engine, tables),
         engine.connect() as connection,
     ):
-        people, _ = find_people(connection, tables, [targets[0].reference("tether")])
+        people, _ = find_people(connection, tables, [target.reference("tether")])
     [last] = [stop for contact in people[0].contacts for stop in contact.stops]
+    return last
+
+
+def test_updated_contacts_are_recorded(database: Database, targets: list[Target], open_records: Open) -> None:
+    audit = Audit()
+    with open_records(audit=audit) as records:
+        assert records.find_new([0, 1, 2]) == (set(), set())
+        records.record([0, 2], {1: VendorUnavailable("down")})
+    assert audit.calls == [([0, 2], [1])]
+    assert records.updated == {0, 2}
+    assert stops(database) == sorted((targets[index].contact_id, "reply") for index in (0, 2))
+    stopped = database.rows("contact_people_stops")[0]
+    assert (stopped["stop_digest"], stopped["stopped_by"]) == ("digest", "dag / task / run")
+
+
+def test_contacts_that_another_run_has_stopped_are_found(open_records: Open) -> None:
+    with open_records() as one, open_records() as two:
+        one.record([0], {})
+        assert two.find_new([0, 1]) == ({0}, set())
+    # Another change is another stop, unless it was to the stage of contacts who have opted out.
+    with open_records(digest="other") as other, open_records(digest="opts out", opts_out=True) as opts_out:
+        assert other.find_new([0, 1]) == (set(), set())
+        opts_out.record([1], {})
+        assert other.find_new([0, 1]) == (set(), {1})
+        assert opts_out.find_new([0, 1]) == ({1}, set())
+
+
+def test_a_later_cause_stops_a_contact_again(
+    database: Database, targets: list[Target], open_records: Open
+) -> None:
+    with open_records() as one:
+        one.record([0], {})
+    last = read_last(database, targets[0])
     assert (last.cause, last.caused_at, last.opts_out) == ("reply", REPLIED_AT, False)
-    with open_records("two", last=last) as two, open_records("three", last=last) as three:
-        assert two.claim([0]) == ({0}, set())
+    with open_records(last=last) as two, open_records(last=last) as three:
+        assert two.find_new([0]) == (set(), set())
         two.record([0], {})
-        assert three.claim([0]) == (set(), {0})
-        three.release()
+        assert three.find_new([0]) == ({0}, set())
     assert len(stops(database)) == 1
+    assert read_last(database, targets[0]).at > last.at
 
 
 def test_failures_are_not_recorded(database: Database, open_records: Open) -> None:
     with open_records(audit=Audit()) as records:
-        records.claim([0])
         records.record([], {0: VendorUnavailable("down")})
-        records.release()
     assert records.updated == set()
     assert stops(database) == []
 
 
 def test_an_outcome_that_cannot_be_recorded_is_an_error(database: Database, open_records: Open) -> None:
     with open_records(audit=Audit(VendorUnavailable("audit"))) as records:
-        records.claim([0])
         with pytest.raises(VendorUnavailable):
             records.record([0], {})
         # The audit comes first: without it, a retry sends the change again.
-        assert [cause for _, cause, _ in stops(database)] == [None]
+        assert stops(database) == []
         missing = define_stops_table("missing")
         records.stops = missing
-        message = "The contacts to stop could not be claimed in the table 'missing_stops'"
+        message = "The stopped contacts could not be looked up in the table 'missing_stops'"
         with pytest.raises(ContactsError, match=message):
-            records.claim([1])
+            records.find_new([1])

@@ -63,9 +63,8 @@ def list_calls(database: Database) -> list[dict[str, str]]:
 
 
 def count_stopped(database: Database) -> int:
-    rows = database.rows("contact_people_stops")
-    assert not [row for row in rows if row["claimed_by"]]
-    return len(rows)
+    assert database.rows("contact_claims") == []
+    return len(database.rows("contact_people_stops"))
 
 
 @pytest.mark.parametrize("store", [None, Store, lambda: BrokenStore("get", "set", "delete")])
@@ -101,6 +100,20 @@ def test_results_of_a_partial_failure(
     assert outcomes.count("updated") == len(result["updated"])
 
 
+def test_all_causes_of_a_connection_are_reported(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    sandbox.connect("mailstand", extra={"retry_limit": 0})
+    sandbox.fail("mailstand", method="PUT", status=400, body='{"status": "error"}')
+    sandbox.fail("mailstand", method="PUT", status=503)
+    with pytest.raises(ContactsError) as caught:
+        make(list_leads(database)).execute({})
+    assert "2 contacts could not be stopped" in str(caught.value)
+    assert "1 x InvalidRequest" in str(caught.value)
+    assert "1 x VendorUnavailable" in str(caught.value)
+    assert not caught.value.permanent
+
+
 def test_what_was_updated_before_an_abort_is_reported(
     sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
 ) -> None:
@@ -120,7 +133,7 @@ def test_an_audit_that_cannot_be_written_stops_everything(
     database.run("CREATE TABLE contact_audit (vendor VARCHAR(255))")
     with pytest.raises(InvalidRequest, match="incompatible"):
         make(replied, audit_table="contact_audit").execute({})
-    assert count_stopped(database) == 0
+    assert database.rows("contact_people_stops") == []
     assert not [entry for entry in sandbox.requests("tether") if entry["method"] == "PUT"]
 
 

@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_contacts.core.changes import parse_tag_change
+from airflow_provider_contacts.core.changes import parse_stage_change, parse_tag_change
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.arguments import parse_arguments
-from airflow_provider_contacts.operators.updates import UpdateContactTagsOperator
+from airflow_provider_contacts.operators.updates import (
+    UpdateContactStageOperator,
+    UpdateContactTagsOperator,
+)
 from airflow_provider_contacts.operators.updating.arguments import WriteOptions
 from airflow_provider_contacts.operators.updating.attempt import Attempt
 from airflow_provider_contacts.operators.updating.plan import UpdatePlan
@@ -119,3 +122,39 @@ def test_audit_is_open_within_its_block(database: Database, attempt: Attempt) ->
         attempt.record_preview()
         attempt.record_skipped(None)
         assert attempt.audit is None
+
+
+@pytest.mark.sandbox(contacts=250)
+def test_claims_that_are_lost_are_not_written(sandbox: Sandbox, database: Database) -> None:
+    class Takeover(Journal):
+        """Lets another task take all claims over once the first request is recorded."""
+
+        def record(self, updated: Sequence[int], failed: Mapping[int, ContactsError]) -> None:
+            super().record(updated, failed)
+            database.run("UPDATE contact_claims SET claimed_by = 'another task'")
+
+    sandbox.connect("tether", extra={"max_concurrency": 1})
+    change = parse_stage_change("Lost")
+    targets = [
+        Target(account_id, contact_id, change=change) for account_id, contact_id in sandbox.keys("tether")
+    ]
+    operator = UpdateContactStageOperator(
+        task_id="t", contacts_conn_id="tether_default", contacts=[], stage="Lost"
+    )
+    task: Any = context()
+    attempt = Attempt(
+        task,
+        ContactsHook.for_connection("tether_default"),
+        parse_arguments(operator, WriteOptions),
+        Safeguards([], [], [], [TableLocation(database.conn_id, "audit")]),
+        UpdatePlan([], targets),
+        LOG,
+    )
+    attempt.create_updaters({change: len(targets)})
+    with attempt.open_audit(), attempt.open_claims():
+        outcome, _ = attempt.write(None, Takeover())
+    assert len(outcome.updated) == 100
+    assert len(outcome.failed) == 150
+    assert {type(error).__name__ for error in outcome.failed.values()} == {"Conflict"}
+    assert [row["error"] for row in database.rows("audit")] == ["Conflict"] * 150
+    assert len([entry for entry in sandbox.requests("tether") if entry["method"] == "PUT"]) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_contacts.contact import REFERENCE_FIELDS
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.operators.arguments import list_arguments
@@ -29,10 +32,13 @@ from airflow_provider_contacts.operators.updates import (
 )
 from airflow_provider_contacts.operators.updating.arguments import WriteOptions
 from airflow_provider_contacts.operators.updating.base import BaseUpdateOperator, BaseWriteOperator
+from airflow_provider_contacts.safeguards.claims import open_claims
+from airflow_provider_contacts.safeguards.configuration import CLAIMS_TABLE
 from airflow_provider_contacts.safeguards.keys import find_keys, find_keys_to_suppress
 from tests.approvals import Approvals, TaskAwaitingInput, answer, approvals, context
 from tests.conftest import Sandbox
 from tests.database import Database, load
+from tests.people.conftest import resolve
 from tests.stores import BrokenStore, Store
 
 
@@ -212,6 +218,74 @@ class TestSuppressions:
                 UpdateContactStageOperator, "tether", items, stage="Lost", suppressions_table=location
             )
             assert len(operator.execute({})["suppressed"]) == 1
+
+
+class TestClaims:
+    @contextlib.contextmanager
+    def other_task(self, database: Database, contacts: list[dict[str, Any]]) -> Iterator[None]:
+        """Let another task be in the middle of changing contacts."""
+        location = TableLocation(database.conn_id, CLAIMS_TABLE)
+        with open_claims([location], contacts[0]["vendor"], "other", logging.getLogger("test")) as claims:
+            claims.claim((one["account_id"], one["contact_id"]) for one in contacts)
+            yield
+
+    def test_contacts_of_another_task_fail(self, sandbox: Sandbox, database: Database) -> None:
+        contacts = listed()[:5]
+        operator = tag(contacts, audit_table="contact_audit")
+        with (
+            self.other_task(database, contacts[:2]),
+            pytest.raises(ContactsError, match=r"2 of 5 contacts .* 2 x Conflict: Another task") as caught,
+        ):
+            operator.execute(context())
+        assert not caught.value.permanent
+        assert written(sandbox) == {one["contact_id"] for one in contacts[2:]}
+        rows = database.rows("contact_audit")
+        assert (
+            sorted((row["outcome"], row["error"]) for row in rows if row["error"])
+            == [("failed", "Conflict")] * 2
+        )
+        # A retry finds them free.
+        assert len(operator.execute(context(try_number=2))["updated"]) == 5
+        assert written(sandbox) == {one["contact_id"] for one in contacts}
+        assert database.rows(CLAIMS_TABLE) == []
+
+    def test_what_an_earlier_attempt_has_changed_needs_no_claim(
+        self, sandbox: Sandbox, database: Database
+    ) -> None:
+        contacts = listed()[:3]
+        store = Store()
+        operator = tag([*contacts, "999999"], audit_table="contact_audit")
+        with pytest.raises(ContactsError, match="1 of 4"):
+            operator.execute(context(task_state_store=store))
+        with self.other_task(database, contacts), pytest.raises(ContactsError, match=r"1 of 4 .* NotFound"):
+            operator.execute(context(task_state_store=store, try_number=2))
+
+    def test_stopping_and_updating_do_not_meet(self, sandbox: Sandbox, database: Database) -> None:
+        for vendor in ("mailstand", "tether"):
+            load(database, vendor)
+        resolve(database)
+        people = defaultdict(list)
+        for row in database.rows("contact_people"):
+            people[row["person_id"]].append({name: row[name] for name in REFERENCE_FIELDS})
+        pairs = [
+            pair for pair in people.values() if [one["vendor"] for one in pair] == ["mailstand", "tether"]
+        ]
+        leads = [pair[1] for pair in pairs[:3]]
+        operator = StopOutreachOperator(
+            task_id="stop",
+            contacts=leads,
+            actions={"mailstand_default": "default", "tether_default": "manual"},
+            sql_conn_id=database.conn_id,
+            preview=False,
+        )
+        with (
+            self.other_task(database, [pair[0] for pair in pairs[:2]]),
+            pytest.raises(
+                ContactsError, match=r"2 contacts could not be stopped; 1 were changed.* 2 x Conflict"
+            ),
+        ):
+            operator.execute(context())
+        assert len(operator.execute(context(try_number=2))["updated"]) == 2
 
 
 class TestAudit:
