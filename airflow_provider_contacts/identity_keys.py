@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
+from airflow_provider_contacts.errors import InvalidRequest
+
 # The fields of a contact that identify a person. The country says how to read the phone number.
 IDENTITY_FIELDS = ("email", "phone", "country", "linkedin_url")
 
@@ -148,6 +150,17 @@ def is_member_id(handle: str) -> bool:
 def find_region(country: str | None) -> str:
     """Return the ISO 3166 alpha-2 code of a country, by code or name, or an empty string."""
     return _find_region((country or "").strip().upper()) if country else ""
+
+
+def require_region(name: str, code: object) -> str:
+    """Return an ISO 3166 alpha-2 code that is one.
+
+    :param name: what has the code, for messages.
+    :raises InvalidRequest: if it is not one.
+    """
+    if isinstance(code, str) and code and find_region(code) == code:
+        return code
+    raise InvalidRequest(f'{name} must be an ISO 3166 alpha-2 code in capital letters, such as "CA".')
 
 
 @lru_cache(maxsize=1024)

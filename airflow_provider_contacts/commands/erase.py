@@ -12,7 +12,7 @@ from airflow_provider_contacts.databases.connecting import connect
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_table
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.identity_keys import find_region
+from airflow_provider_contacts.identity_keys import require_region
 from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, find_secret_conn_id
 from airflow_provider_contacts.safeguards.keys import find_keys, find_keys_to_erase, find_keys_to_suppress
 from airflow_provider_contacts.safeguards.suppressions import open_suppressions
@@ -63,8 +63,8 @@ def erase_person(args: Namespace) -> None:
 
 
 def _parse_keys(args: Namespace, given: Mapping[str, object]) -> list[str]:
-    if args.default_region and find_region(args.default_region) != args.default_region:
-        raise InvalidRequest('--default-region must be an ISO 3166 alpha-2 code, such as "CA".')
+    if args.default_region:
+        require_region("--default-region", args.default_region)
     keys = find_keys_to_erase(given, args.default_region or "")
     found = {key.partition(":")[0] for key in keys}
     for name, problem in _PROBLEMS.items():

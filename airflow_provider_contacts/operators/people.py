@@ -17,7 +17,7 @@ from airflow_provider_contacts.core.validation import (
 )
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import hook_classes
-from airflow_provider_contacts.identity_keys import find_region
+from airflow_provider_contacts.identity_keys import require_region
 from airflow_provider_contacts.lineage import add_asset_metadata
 from airflow_provider_contacts.operators.arguments import (
     argument,
@@ -50,15 +50,7 @@ def parse_regions(name: str, value: object) -> dict[str, str]:
             f"`{name}` has unknown vendors: {list_names(unknown)}. Known vendors: "
             f"{', '.join(hook_classes())}."
         )
-    regions: dict[str, str] = {}
-    for vendor, code in codes.items():
-        if not isinstance(code, str) or not code or find_region(code) != code:
-            raise InvalidRequest(
-                f"`{name}` has the invalid code {code!r} for {vendor}. Use an ISO 3166 alpha-2 code "
-                'in capital letters, such as "CA".'
-            )
-        regions[vendor] = code
-    return regions
+    return {vendor: require_region(f"`{name}` ({vendor})", code) for vendor, code in codes.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -90,8 +82,8 @@ class ResolvePeopleOperator(RetryPolicyOperator):
 
     :param sql_conn_id: connection of the database.
     :param contacts_table: table of exported contacts, as ``ContactsToSqlOperator`` writes it.
-    :param people_table: table to write. It is created if it does not exist, with two more whose
-        names end in ``_state`` and ``_stops``.
+    :param people_table: table to write. It is created if it does not exist, with one more whose
+        name ends in ``_stops``.
     :param max_contacts_per_key: a key that more contacts share is set aside.
     :param max_contacts_per_person: a key is set aside if it would give a person more contacts.
     :param max_emails_per_person: a LinkedIn profile is set aside if its contacts have more

@@ -20,7 +20,7 @@ from airflow_provider_contacts.core.validation import (
 )
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.registry import find_hook_class, hook_classes
-from airflow_provider_contacts.identity_keys import find_region
+from airflow_provider_contacts.identity_keys import require_region
 from airflow_provider_contacts.operators.arguments import (
     argument,
     declares,
@@ -65,9 +65,7 @@ def _parse_reason(name: str, value: object) -> str:
 def _parse_region(name: str, value: object) -> str:
     """Return an ISO 3166 alpha-2 code, or an empty string."""
     code = parse_optional_text(name, value)
-    if code and find_region(code) != code:
-        raise InvalidRequest(f'`{name}` must be an ISO 3166 alpha-2 code in capital letters, such as "CA".')
-    return code
+    return require_region(f"`{name}`", code) if code else ""
 
 
 def _parse_end(name: str, value: object) -> datetime | timedelta | None:

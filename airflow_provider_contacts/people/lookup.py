@@ -14,7 +14,6 @@ from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.dialects import read_clock, to_utc
 from airflow_provider_contacts.people.tables import (
     CONTACT_COLUMNS,
-    CONTACTS_CHANGED_AT,
     EVENT_COLUMNS,
     PeopleTables,
     find_first_unresolved_change,
@@ -149,16 +148,16 @@ def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, 
 
 
 def compute_backlog_age(connection: sa.Connection, tables: PeopleTables) -> timedelta | None:
-    """Return how long the oldest unresolved change has waited; None before the first run.
+    """Return how long the oldest unresolved change has waited; None if no contact is resolved.
 
     It is zero if everything is resolved.
     """
-    state = tables.state
-    is_row = state.c.name == CONTACTS_CHANGED_AT
-    if connection.execute(sa.select(state.c.name).where(is_row)).first() is None:
-        return None
     first = find_first_unresolved_change(connection, tables)
-    return timedelta() if first is None else _round_up(read_clock(connection) - first)
+    if first is None:
+        return timedelta()
+    if connection.execute(sa.select(tables.people.c.contact_id).limit(1)).first() is None:
+        return None
+    return _round_up(read_clock(connection) - first)
 
 
 def _round_up(age: timedelta) -> timedelta:

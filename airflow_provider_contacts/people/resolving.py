@@ -18,9 +18,7 @@ from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 from airflow_provider_contacts.people.identity import ContactGrouper, ContactGroups, KeyLimits
 from airflow_provider_contacts.people.person_ids import IdAssignment, PersonId, assign_ids
 from airflow_provider_contacts.people.tables import (
-    CONTACTS_CHANGED_AT,
     PeopleTables,
-    find_last_change,
     is_known,
     is_same_contact,
 )
@@ -110,8 +108,6 @@ def resolve_people(
     """
     contacts, people = tables.contacts, tables.people
     with engine.connect() as connection, lock_contacts(connection, [_lock_id_of(connection, people)]):
-        # First: contacts that are exported while this runs count as newer.
-        changed_at = find_last_change(connection, contacts)
         # The keys need most of the memory, and are dropped with the grouper.
         read, grouper = _read(connection, contacts, people, limits, regions)
         grouping = grouper.group()
@@ -120,7 +116,6 @@ def resolve_people(
         assignment = assign_ids(grouping.group_of, read.references, read.people, read.person_of, now)
         written = _write(connection, people, read, grouping, assignment)
         written += _delete_missing(connection, contacts, people)
-        _write_state(connection, tables.state, changed_at)
         connection.commit()
     return ResolveCounts(
         contacts=len(read.references),
@@ -241,16 +236,6 @@ def _delete_missing(connection: sa.Connection, contacts: sa.Table, people: sa.Ta
 def _is_key(people: sa.Table) -> list[sa.ColumnElement[bool]]:
     """Return the condition that a row has the key in the parameters ``key_…``."""
     return [people.c[name] == sa.bindparam(f"key_{name}") for name in REFERENCE_FIELDS]
-
-
-def _write_state(connection: sa.Connection, state: sa.Table, changed_at: datetime | None) -> None:
-    """Write when the contacts had changed last, unless the table says so already."""
-    is_row = state.c.name == CONTACTS_CHANGED_AT
-    row = connection.execute(sa.select(state.c.changed_at).where(is_row)).one_or_none()
-    if row is None:
-        connection.execute(state.insert(), [{"name": CONTACTS_CHANGED_AT, "changed_at": changed_at}])
-    elif (to_utc(row.changed_at) if row.changed_at else None) != changed_at:
-        connection.execute(state.update().where(is_row).values(changed_at=changed_at))
 
 
 def _count_channels(references: Sequence[str], group_of: Sequence[int]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,10 +30,7 @@ from airflow_provider_contacts.identity_keys import IDENTITY_FIELDS
 
 CONTACT_COLUMNS = (*IDENTITY_FIELDS, "name", "tags", "unknown_fields", "stage", "url")
 EVENT_COLUMNS = ("replied", "replied_at", "unsubscribed_at")
-_STATE_SUFFIX = "_state"
 _STOPS_SUFFIX = "_stops"
-# The only row of the state table: the latest change among the contacts that were resolved.
-CONTACTS_CHANGED_AT = "contacts_changed_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,6 @@ class PeopleTables:
 
     contacts: sa.Table
     people: sa.Table
-    state: sa.Table
     stops: sa.Table
 
 
@@ -61,7 +57,6 @@ def open_people_tables(
     tables = PeopleTables(
         define_contacts_table(contacts_table),
         define_people_table(people_table.table),
-        define_state_table(people_table.table),
         define_stops_table(people_table.table),
     )
     conn_id = people_table.sql_conn_id
@@ -73,7 +68,7 @@ def open_people_tables(
             f"The tables of people in the database of connection {conn_id!r} cannot be used"
         ):
             require_table(engine, tables.contacts, allow_other_columns=True, writer="ContactsToSqlOperator")
-            for table in (tables.people, tables.state, tables.stops):
+            for table in (tables.people, tables.stops):
                 if create:
                     ensure_table(engine, table, create=True)
                 else:
@@ -123,19 +118,6 @@ def define_stops_table(name: object) -> sa.Table:
     return build_table(f"{name}{_STOPS_SUFFIX}", columns, "people_table")
 
 
-def define_state_table(name: object) -> sa.Table:
-    """Return the definition of the table that says how recent the table of people is.
-
-    :param name: of the table of people.
-    """
-    types = build_column_types()
-    columns = [
-        sa.Column("name", types["key"], primary_key=True),
-        sa.Column("changed_at", types["time"], nullable=True),
-    ]
-    return build_table(f"{name}{_STATE_SUFFIX}", columns, "people_table")
-
-
 def define_contacts_table(name: object) -> sa.Table:
     """Return the definition of the table of contacts, with the columns that are read here.
 
@@ -166,13 +148,6 @@ def is_same_contact(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElemen
 def is_known(contacts: sa.Table) -> sa.ColumnElement[bool]:
     """Return the condition that a contact was not erased. It may be removed at its vendor."""
     return contacts.c.digest != ERASED
-
-
-def find_last_change(connection: sa.Connection, contacts: sa.Table) -> datetime | None:
-    """Return when a contact changed, appeared or was removed last, or None."""
-    query = sa.select(sa.func.max(contacts.c.changed_at), sa.func.max(contacts.c.removed_at))
-    times: Sequence[datetime | None] = connection.execute(query).one()
-    return max((to_utc(moment) for moment in times if moment), default=None)
 
 
 def find_first_unresolved_change(connection: sa.Connection, tables: PeopleTables) -> datetime | None:

@@ -68,9 +68,8 @@ class SuppressionGate:
         suppressed = set(known.erased)
         for location, secret_conn_id in self.safeguards.suppressions:
             with open_suppressions(location, secret_conn_id, create=False) as suppressions:
-                for scope, contact_ids in known.contact_ids.items():
-                    for key in suppressions.find_active(contact_ids, (ALL_VENDORS, scope)):
-                        suppressed |= contact_ids[key]
+                for key in suppressions.find_active(known.contact_ids, (ALL_VENDORS, vendor)):
+                    suppressed |= known.contact_ids[key]
         return Verdicts(suppressed, known.ids - known.checked - suppressed)
 
 
@@ -86,8 +85,8 @@ class _KnownContacts:
         # Contacts with a key other than their reference.
         self.checked: set[str] = set()
         self.erased: set[str] = set()
-        # By scope and key: the ids of the contacts whose person has the key.
-        self.contact_ids: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        # By key: the ids of the contacts whose person has it.
+        self.contact_ids: dict[str, set[str]] = defaultdict(set)
 
     def add(self, contact_id: str, fields: Mapping[str, object]) -> None:
         """Add what a record says of the person of a contact.
@@ -101,7 +100,7 @@ class _KnownContacts:
         for key in find_keys(fields, self.vendor):
             if not key.startswith("reference:"):
                 self.checked.add(contact_id)
-            self.contact_ids[self.vendor][key].add(contact_id)
+            self.contact_ids[key].add(contact_id)
 
 
 def _read_exported(location: TableLocation, known: _KnownContacts) -> None:

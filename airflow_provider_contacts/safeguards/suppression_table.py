@@ -32,6 +32,7 @@ class Suppression:
     since: datetime
     until: datetime | None
     reason: str | None
+    source: str | None
 
     def is_active(self, now: datetime) -> bool:
         """Return whether it holds at a time."""

@@ -6,7 +6,6 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from airflow_provider_contacts.core.batches import batched
 from airflow_provider_contacts.core.validation import TableLocation
@@ -48,11 +47,12 @@ class SuppressionList:
         self._table = table
         self._hasher = hasher
 
-    def find_active(self, keys: Iterable[str], scopes: Sequence[str]) -> set[str]:
+    def find_active(self, keys: Iterable[str], scopes: Sequence[str], *, except_of: str = "") -> set[str]:
         """Return the keys that are suppressed now.
 
         :param keys: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys` returns them.
         :param scopes: the scopes that count.
+        :param except_of: a source whose suppressions do not count, or an empty string.
         """
         hashes = {self._hasher.hash(key): key for key in keys}
         with (
@@ -63,7 +63,7 @@ class SuppressionList:
             return {
                 hashes[row.key_hash]
                 for row in self._select(connection, hashes)
-                if row.scope in scopes and row.is_active(now)
+                if row.scope in scopes and row.is_active(now) and not (except_of and row.source == except_of)
             }
 
     def add(
@@ -193,16 +193,13 @@ class SuppressionList:
         identity = [table.c[name] == getattr(row, name) for name in ("key_hash", "scope", "person", "since")]
         connection.execute(table.update().where(*identity).values(**values))
 
-    def _select(
-        self, connection: sa.Connection, values: Iterable[str], column: Any = None
-    ) -> Iterator[Suppression]:
-        """Return the rows with one of the values in a column, by default in ``key_hash``."""
+    def _select(self, connection: sa.Connection, hashes: Iterable[str]) -> Iterator[Suppression]:
+        """Return the rows of hashed keys."""
         columns = self._table.c
-        column = columns.key_hash if column is None else column
-        names = ("key_hash", "kind", "scope", "person", "since", "until", "reason")
+        names = ("key_hash", "kind", "scope", "person", "since", "until", "reason", "source")
         query = sa.select(*(columns[name] for name in names)).where(columns.kind != _CHECK_KIND)
-        for chunk in batched(values, _KEYS_PER_QUERY):
-            for row in connection.execute(query.where(column.in_(chunk))):
+        for chunk in batched(hashes, _KEYS_PER_QUERY):
+            for row in connection.execute(query.where(columns.key_hash.in_(chunk))):
                 values_of_row = dict(row._mapping)
                 if row.until:
                     values_of_row["until"] = to_utc(row.until)

@@ -578,9 +578,10 @@ class TestTables:
         stop(person["tether"], preview=True)
 
     def test_people_that_were_never_resolved(self, sandbox: Sandbox, people: Database) -> None:
-        people.run("DELETE FROM contact_people_state")
+        [*contacts] = person_with(people)["tether"]
+        people.run("DELETE FROM contact_people")
         with pytest.raises(ContactsError, match="were never resolved") as caught:
-            stop(person_with(people)["tether"])
+            stop(contacts)
         assert caught.value.transient
 
 

@@ -127,11 +127,7 @@ def test_a_row_that_an_export_under_way_has_written_counts(people: Database) -> 
 
 
 def test_people_that_were_never_resolved_have_no_age(people: Database) -> None:
-    people.run("DELETE FROM contact_people_state")
+    people.run("DELETE FROM contact_people")
     assert age(people) is None
-    people.run(
-        "DELETE FROM contacts",
-        "DELETE FROM contact_people",
-        "INSERT INTO contact_people_state (name) VALUES ('contacts_changed_at')",
-    )
+    people.run("DELETE FROM contacts")
     assert age(people) == timedelta()

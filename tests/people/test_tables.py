@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-
 import pytest
 
 from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.databases.tables import MissingTable
 from airflow_provider_contacts.errors import InvalidRequest
-from airflow_provider_contacts.people.tables import find_last_change, open_people_tables
+from airflow_provider_contacts.people.tables import open_people_tables
 from tests.conftest import Sandbox
 from tests.database import Database, load
-from tests.people.conftest import reading, resolve
 
 
 def open_tables(database: Database, *, create: bool = True, contacts: str = "contacts") -> None:
@@ -41,15 +38,3 @@ def test_an_incompatible_table_is_rejected(sandbox: Sandbox, database: Database)
     database.run("CREATE TABLE contact_people (vendor VARCHAR(255))")
     with pytest.raises(InvalidRequest, match="'contact_people' is incompatible: missing columns: account_id"):
         open_tables(database)
-
-
-def test_last_change_includes_removals(sandbox: Sandbox, database: Database) -> None:
-    load(database, "tether")
-    resolve(database)
-    with reading(database) as (connection, tables):
-        changed_at = find_last_change(connection, tables.contacts)
-        assert changed_at is not None
-        assert abs(changed_at - datetime.now(timezone.utc)) < timedelta(minutes=5)
-    database.run("UPDATE contacts SET removed_at = '2126-01-01 00:00:00.000000'")
-    with reading(database) as (connection, tables):
-        assert find_last_change(connection, tables.contacts) == datetime(2126, 1, 1, tzinfo=timezone.utc)

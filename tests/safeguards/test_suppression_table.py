@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
     ("until", "expected"), [(None, True), (NOW + timedelta(seconds=1), True), (NOW, False)]
 )
 def test_a_suppression_ends_at_its_time(until: datetime | None, expected: bool) -> None:
-    row = Suppression("hash", "email", "all", "person", NOW, until, "unsubscribed")
+    row = Suppression("hash", "email", "all", "person", NOW, until, "unsubscribed", None)
     assert row.is_active(NOW) == expected
 
 

@@ -33,13 +33,18 @@ class StopSuppressions:
     log: Log
 
     def find_recorded(self, targets: Sequence[Target], vendor: str) -> set[ContactKey]:
-        """Return the contacts that are suppressed at their vendor by all of their keys."""
+        """Return the contacts that are suppressed at their vendor by all of their keys.
+
+        Suppressions of this task do not count: if it was killed, they may not be recorded yet.
+        """
         assert self.own is not None
         keys = {target.key: _find_keys(target, vendor) for target in targets}
         try:
             with open_suppressions(self.own, self.secret_conn_id, create=False) as suppressions:
                 active = suppressions.find_active(
-                    {key for found in keys.values() for key in found}, (ALL_VENDORS, vendor)
+                    {key for found in keys.values() for key in found},
+                    (ALL_VENDORS, vendor),
+                    except_of=self.source,
                 )
         except MissingTable:
             return set()  # it is created when contacts are added
