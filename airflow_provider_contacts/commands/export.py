@@ -21,7 +21,7 @@ def export(args: Namespace) -> None:
     filters = parse_filters(args.filter)
     condition = parse_conditions(args.condition)
     hook = open_hook(args.contacts_conn_id)
-    contacts = list_for_file(hook, file_format, filters, condition)
+    contacts = list_for_file(hook, file_format, filters, condition, hook.log)
     check_path(path)
     count, size = write_file(_with_progress(contacts, hook.vendor.title), path, file_format)
     print(f"Wrote {count_of(count, 'contact')} ({size} bytes) to {path}")  # noqa: T201

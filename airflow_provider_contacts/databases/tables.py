@@ -43,8 +43,8 @@ def ensure_table(engine: sa.Engine, table: sa.Table, *, create: bool, append_onl
     if not inspector.has_table(table.name, schema=table.schema):
         if not create:
             raise InvalidRequest(
-                "The table does not exist, and `create_table` is false. Create it, or set "
-                "`create_table=True`."
+                f"The table {table.fullname!r} does not exist, and `create_table` is false. Create it, or "
+                "set `create_table=True`."
             )
         try:
             table.create(engine, checkfirst=True)

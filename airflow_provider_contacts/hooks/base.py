@@ -14,9 +14,6 @@ from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.matching.parsing import ConditionLike, parse_condition
 from airflow_provider_contacts.errors import (
     ContactsError,
-    InvalidRequest,
-    MalformedResponse,
-    NotFound,
     UnsupportedByVendor,
 )
 from airflow_provider_contacts.hooks import registry
@@ -28,6 +25,7 @@ from airflow_provider_contacts.hooks.connections import (
     mask_secret,
     read_settings,
 )
+from airflow_provider_contacts.hooks.planning import ListingPlans
 from airflow_provider_contacts.hooks.single import SingleContacts
 
 # What sends requests is imported when a hook is used: every DAG file imports this one, and that
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_contacts.core.changes import Change, ChangeKind
     from airflow_provider_contacts.core.http.client import Transport
-    from airflow_provider_contacts.core.matching.pushdown import Plan
     from airflow_provider_contacts.core.reading.reader import ContactReader, ListingRequest
     from airflow_provider_contacts.core.request import Flow
     from airflow_provider_contacts.core.settings import Settings
@@ -50,7 +47,7 @@ FiltersT = TypeVar("FiltersT", bound=Mapping[str, object])
 Result = TypeVar("Result")
 
 
-class ContactsHook(SingleContacts, BaseHook, Generic[FiltersT]):
+class ContactsHook(ListingPlans[FiltersT], SingleContacts, BaseHook, Generic[FiltersT]):
     """Read and update the contacts of one vendor through one Airflow connection.
 
     Use a vendor's own hook, or :meth:`for_connection` if the connection decides which vendor it is.
@@ -144,31 +141,6 @@ class ContactsHook(SingleContacts, BaseHook, Generic[FiltersT]):
         """How many requests this hook has sent, including retries and logins."""
         return self._transport.requests_sent if self._transport else 0
 
-    def list_account_ids(self) -> list[str]:
-        """Return the ids of the accounts that a listing without filters reads.
-
-        Accounts that appear on listed contacts may be left out. The list is empty if the vendor
-        does not report accounts.
-        """
-        if self.vendor.list_account_ids is not None:
-            try:
-                return self.run_flow(self.vendor.list_account_ids())
-            except (NotFound, InvalidRequest, MalformedResponse) as error:
-                self._logger.warning(
-                    "Could not list the accounts. Contacts of accounts that returned none are not marked as "
-                    "removed. %s",
-                    error,
-                )
-                return []
-        endpoint = self.vendor.contacts
-        account_id = endpoint.account_id(endpoint.default_filters({}, self.settings), self.settings)
-        return [account_id] if account_id else []
-
-    def explain_gap(self) -> str:
-        """Return why a listing without filters may leave contacts out, or an empty string."""
-        endpoint = self.vendor.contacts
-        return endpoint.explain_gap(endpoint.default_filters({}, self.settings))
-
     def get_conn(self) -> requests.Session:
         """Return a ``requests`` session that sends the connection's credentials.
 
@@ -220,18 +192,6 @@ class ContactsHook(SingleContacts, BaseHook, Generic[FiltersT]):
         """
         request = self._prepare(self.settings, filters, condition, keys_only=True)
         return self._with_lineage(self._make_reader(self.settings).read(request))
-
-    def plan_listing(
-        self, filters: FiltersT | None = None, *, condition: ConditionLike | None = None
-    ) -> tuple[dict[str, object], Plan]:
-        """Return the filters of a listing, without defaults, and how its records are tested.
-
-        No request is sent.
-
-        :raises ContactsError: what :meth:`list_contacts` would raise before its first request.
-        """
-        request = self._prepare(self.settings, filters, condition)
-        return request.filters, request.plan
 
     async def alist_contacts(
         self,

@@ -8,12 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.contact import Contact
+from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.matching.parsing import ConditionLike
 from airflow_provider_contacts.core.validation import parse_bool
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.arguments import check_literals
 from airflow_provider_contacts.operators.base import BaseContactsOperator
+from airflow_provider_contacts.transfers.answers import add_replies, answers_replies
 from airflow_provider_contacts.transfers.files.formats import FileFormat, choose_format, parse_format
 from airflow_provider_contacts.transfers.files.publishing import check_path, make_absolute, write_file
 from airflow_provider_contacts.transfers.openlineage import ExportLineage
@@ -97,7 +99,7 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
             )
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
-        contacts = list_for_file(hook, file_format, self.filters, self.condition)
+        contacts = list_for_file(hook, file_format, self.filters, self.condition, self.log)
         check_path(path)
         seen, size = write_file(contacts, path, file_format)
         summary = {
@@ -129,12 +131,28 @@ class ContactsToObjectStorageOperator(BaseContactsOperator):
 
 
 def list_for_file(
-    hook: ContactsHook[Any], file_format: FileFormat, filters: Any, condition: ConditionLike | None
+    hook: ContactsHook[Any],
+    file_format: FileFormat,
+    filters: Any,
+    condition: ConditionLike | None,
+    log: Log,
 ) -> Iterator[Contact]:
     """Iterate over the contacts with what a file format needs of them."""
     if file_format.content == "raw":
         return hook.list_raw_contacts(filters, condition=condition)
-    return hook.list_contacts(filters, condition=condition, raw=file_format.needs_raw)
+    contacts = hook.list_contacts(filters, condition=condition, raw=file_format.needs_raw)
+    return _add_replies(contacts, hook, filters, condition, log)
+
+
+def _add_replies(
+    contacts: Iterator[Contact],
+    hook: ContactsHook[Any],
+    filters: Any,
+    condition: ConditionLike | None,
+    log: Log,
+) -> Iterator[Contact]:
+    # Requests are sent when the first contact is asked for, after the path is checked.
+    yield from add_replies(contacts) if answers_replies(hook, filters, condition, log) else contacts
 
 
 def _dataset(path: str) -> tuple[str, str]:

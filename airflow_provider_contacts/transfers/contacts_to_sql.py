@@ -14,7 +14,6 @@ from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.lineage import collect_write
 from airflow_provider_contacts.operators.arguments import (
     argument,
-    check_literals,
     declares,
     list_arguments,
     parse_arguments,
@@ -22,6 +21,7 @@ from airflow_provider_contacts.operators.arguments import (
     set_arguments,
 )
 from airflow_provider_contacts.operators.base import BaseContactsOperator
+from airflow_provider_contacts.transfers.answers import add_replies, answers_replies
 from airflow_provider_contacts.transfers.openlineage import ExportLineage
 from airflow_provider_contacts.transfers.tables.removals import RemovalLimit, parse_removal_limit
 
@@ -73,8 +73,11 @@ class ContactsToSqlOperator(BaseContactsOperator):
     :param create_table: create the table if it does not exist, and add columns that a later version
         of this package introduced.
     :param mark_removed: set ``removed_at`` of contacts that the vendor no longer lists, in the
-        accounts that were listed. It needs a full listing: it is rejected with filters or a
-        condition, with ``on_incomplete`` set to ``warn``, and for Tether without a pipeline id.
+        accounts that were listed. With filters or a condition, these are the contacts that no
+        longer match; they are marked where all contacts of the account were loaded with the same
+        filters and condition, otherwise the log says how many there are. It is rejected with
+        ``on_incomplete`` set to ``warn``, for Tether without a pipeline id, and with a condition
+        that only records answer.
     :param max_removed: fail before the first write if ``mark_removed`` would mark more contacts: a
         number, or a share of the table's contacts such as ``"30%"``. The default is 20 contacts or
         20 %, whichever is more, and none if the vendor lists no contacts.
@@ -100,7 +103,6 @@ class ContactsToSqlOperator(BaseContactsOperator):
         super().__init__(**kwargs)
         set_arguments(self, TableOptions, given)
         self._export: ExportLineage | None = None
-        check_literals(self, _check_mark_removed, given.get("mark_removed"), self.filters, self.condition)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the contacts and write what is new or has changed."""
@@ -108,7 +110,7 @@ class ContactsToSqlOperator(BaseContactsOperator):
         started = time.monotonic()
         hook = ContactsHook.for_connection(self.contacts_conn_id)
         if options.mark_removed:
-            self._require_full_listing(hook)
+            self._require_provable_listing(hook)
         counts, dataset = self._merge(hook, options)
         summary = {
             "vendor": hook.vendor.name,
@@ -134,64 +136,66 @@ class ContactsToSqlOperator(BaseContactsOperator):
             raise AirflowSkipException("Nothing has changed (skip_unchanged).")
         return summary
 
-    def _require_full_listing(self, hook: ContactsHook[Any]) -> None:
-        _check_mark_removed(True, self.filters, self.condition)
+    def _require_provable_listing(self, hook: ContactsHook[Any]) -> None:
+        """Check that a contact that is not listed is known not to match."""
+        _, plan = hook.plan_listing(self.filters, condition=self.condition)
         if hook.settings.on_incomplete != "fail":
             conn = f"connection {self.contacts_conn_id!r}"
             problem = f"Set `on_incomplete` of {conn} to `fail`; `warn` allows incomplete listings."
-        elif not (problem := hook.explain_gap()):
+        elif plan.residual:
+            problem = (
+                f"{hook.vendor.title}'s filters do not answer the condition, and its records may not report "
+                "it. Use a filter, or load without a condition."
+            )
+        elif not (problem := hook.explain_gap(self.filters, condition=self.condition)):
             return
-        raise InvalidRequest(f"`mark_removed` needs a full listing. {problem}")
+        raise InvalidRequest(f"`mark_removed` needs a complete listing. {problem}")
 
     def _merge(self, hook: ContactsHook[Any], options: TableOptions) -> tuple[Counts, tuple[str, str]]:
         """Read the contacts, write them, and return the counts and the table's dataset."""
         from airflow_provider_contacts.databases.connecting import connect
-        from airflow_provider_contacts.databases.dialects import (
-            read_clock,
-            require_schema_support,
-            require_tested,
-        )
+        from airflow_provider_contacts.databases.dialects import read_clock
         from airflow_provider_contacts.databases.errors import database_errors
-        from airflow_provider_contacts.databases.tables import ensure_table
+        from airflow_provider_contacts.transfers.tables.loads import LoadLog, describe_question
         from airflow_provider_contacts.transfers.tables.merge import Merge
         from airflow_provider_contacts.transfers.tables.staging import Staging
-        from airflow_provider_contacts.transfers.tables.table import define_table
 
         mark_removed = options.mark_removed
         if not mark_removed and not options.max_removed.is_default:
             raise InvalidRequest("`max_removed` has no effect without `mark_removed=True`.")
         contacts = hook.list_contacts(self.filters, condition=self.condition, strict=mark_removed)
+        question = describe_question(hook, self.filters, self.condition)
         with connect(options.sql_conn_id) as engine:
-            require_tested(engine.dialect.name, allow_untested=options.allow_untested_dialect)
-            table = define_table(options.table)
-            require_schema_support(engine.dialect.name, table.schema)
-            with database_errors("The table cannot be used"):
-                ensure_table(engine, table, create=options.create_table)
+            table, loads = _ensure_tables(engine, options)
             with engine.connect() as connection:
                 read_started_at = read_clock(connection)
             # A server may close a connection that is idle while the vendor is read.
             engine.dispose()
+            has_answer = answers_replies(hook, self.filters, self.condition, self.log)
             # An unnamed temporary file is removed even if the task is killed.
             with tempfile.TemporaryFile(prefix="contacts-") as file:
                 staging = Staging(file)
-                staging.add_all(contacts)
-                for account_id in hook.list_account_ids() if mark_removed else ():
+                staging.add_all(add_replies(contacts) if has_answer else contacts)
+                is_full = mark_removed and not question.is_narrowed
+                for account_id in hook.list_account_ids() if is_full else ():
                     # It was listed, even if it has no contacts left.
                     staging.accounts.setdefault(account_id, {})
                 merge = Merge(
                     table=table,
                     staging=staging,
-                    vendor=hook.vendor.name,
+                    loads=LoadLog(loads, table.name, question),
                     read_started_at=read_started_at,
                     removal_limit=options.max_removed if mark_removed else None,
                 )
                 with database_errors("Writing failed; nothing was written"):
                     counts = merge.run(engine)
-                self._explain(hook, merge)
-                return counts, _dataset(engine, table)
+        if not has_answer:
+            self._explain_replies(hook)
+        self._explain_rows(merge)
+        return counts, _dataset(engine, table)
 
-    def _explain(self, hook: ContactsHook[Any], merge: Merge) -> None:
-        """Log what a reader of the table has to know."""
+    def _explain_replies(self, hook: ContactsHook[Any]) -> None:
+        """Log why `replied` is empty, if it may be."""
         replied = hook.vendor.contacts.conditions.get("replied")
         if replied is None or not replied.is_on_record:
             self.log.info("%s's records do not report replies, so `replied` stays empty.", hook.vendor.title)
@@ -202,10 +206,14 @@ class ContactsToSqlOperator(BaseContactsOperator):
                 hook.vendor.title,
                 replied.record_filter,
             )
-        if merge.rows_not_listed and (self.filters or self.condition):
+
+    def _explain_rows(self, merge: Merge) -> None:
+        """Log which rows of the table may be out of date."""
+        if merge.rows_not_listed and merge.loads.question.is_narrowed:
             self.log.warning(
                 "%d contacts in the table are not in this listing. They no longer match its filters or its "
-                "condition, or another task has loaded them. They stay as they are.",
+                "condition, or another task has loaded them. They stay as they are. `mark_removed` marks "
+                "them in a table that is loaded with these filters and this condition only.",
                 merge.rows_not_listed,
             )
         if count := merge.rows_in_future:
@@ -220,12 +228,22 @@ class ContactsToSqlOperator(BaseContactsOperator):
         return None if self._export is None else self._export.openlineage_facets()
 
 
-def _check_mark_removed(mark_removed: object, filters: object, condition: object) -> None:
-    if parse_bool("mark_removed", mark_removed) and (filters or condition):
-        raise InvalidRequest(
-            "`mark_removed` needs a full listing. With filters or a condition, a missing contact may still "
-            "exist."
-        )
+def _ensure_tables(engine: sa.Engine, options: TableOptions) -> tuple[sa.Table, sa.Table]:
+    """Create or verify the contacts table and the table of its loads, and return both."""
+    from airflow_provider_contacts.databases.dialects import require_schema_support, require_tested
+    from airflow_provider_contacts.databases.errors import database_errors
+    from airflow_provider_contacts.databases.tables import ensure_table
+    from airflow_provider_contacts.transfers.tables.loads import define_loads_table
+    from airflow_provider_contacts.transfers.tables.table import define_table
+
+    require_tested(engine.dialect.name, allow_untested=options.allow_untested_dialect)
+    table = define_table(options.table)
+    require_schema_support(engine.dialect.name, table.schema)
+    loads = define_loads_table(table)
+    with database_errors("The table cannot be used"):
+        ensure_table(engine, table, create=options.create_table)
+        ensure_table(engine, loads, create=options.create_table, append_only=True)
+    return table, loads
 
 
 def _collect_lineage(hook: ContactsHook[Any], namespace: str, name: str) -> None:

@@ -70,12 +70,15 @@ def test_existing_table_with_other_text_types(sandbox: Sandbox, database: Databa
         f"first_seen_at {time}, changed_at {time}, removed_at {time}, note TEXT, "
         "UNIQUE (contact_id, vendor, account_id)) " + ("CHARSET utf8mb4" if database.kind == "mysql" else "")
     )
+    with pytest.raises(InvalidRequest, match="The table 'contact_loads' does not exist"):
+        load(database, "tether", create_table=False)
+    load(database, "mailstand", table="others")
     assert counts(load(database, "tether", create_table=False)) == (60, 60, 0, 0, 0)
     assert counts(load(database, "tether", create_table=False)) == (60, 0, 0, 60, 0)
 
 
 def test_create_table_false(sandbox: Sandbox, database: Database) -> None:
-    with pytest.raises(InvalidRequest, match="The table does not exist"):
+    with pytest.raises(InvalidRequest, match="The table 'contacts' does not exist"):
         load(database, create_table="False")
     assert not sandbox.requests("talktohumans")
 

@@ -97,7 +97,6 @@ MISTAKES: list[tuple[type[BaseOperator], dict[str, Any], str]] = [
         "`content` must be",
     ),
     (ContactsToSqlOperator, {**SQL, "mark_removed": "yes"}, "`mark_removed` must be true or false"),
-    (ContactsToSqlOperator, {**SQL, "mark_removed": True, "condition": "replied"}, "needs a full listing"),
     (ContactsToSqlOperator, {**SQL, "max_removed": "lots"}, "`max_removed`"),
 ]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from datetime import datetime
 
 from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.dialects import identify_table, lock_contacts, read_clock
 from airflow_provider_contacts.databases.tables import ERASED
 from airflow_provider_contacts.transfers.tables.bulk import insert_rows, mark_removed, update_rows
+from airflow_provider_contacts.transfers.tables.loads import LoadLog
 from airflow_provider_contacts.transfers.tables.removals import RemovalLimit
 from airflow_provider_contacts.transfers.tables.staging import StagedEntry, Staging
 
@@ -34,23 +35,35 @@ class Counts:
 
     def to_dict(self) -> dict[str, int]:
         """Return the counts by name."""
-        names = ("seen", "new", "changed", "unchanged", "removed")
-        return {name: getattr(self, name) for name in names}
+        return asdict(self)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
     """What has to be written for one account.
 
+    :param seen: how many contacts were listed.
+    :param rows: how many rows the table has, apart from those of erased people.
     :param present: how many rows are not marked as removed.
     :param gone: ids of the rows to mark.
     """
 
     account_id: str
+    seen: int
     new: list[StagedEntry]
     changed: list[StagedEntry]
+    rows: int
     present: int
     gone: list[str]
+
+    def count(self) -> Counts:
+        """Return how many contacts were listed and how many rows are to be written."""
+        new = len(self.new)
+        changed = len(self.changed)
+        return Counts(self.seen, new, changed, self.seen - new - changed, len(self.gone))
 
 
 def list_lock_ids(
@@ -79,22 +92,21 @@ class Merge:
 
     :param table: the contacts table.
     :param staging: the listed contacts.
-    :param vendor: connection type of the vendor.
+    :param loads: the loads of the table.
     :param read_started_at: when this task started reading, by the database's clock.
     :param removal_limit: how many contacts that are not listed may be marked as removed, or None to
         mark none.
     :param rows_not_listed: how many contacts of the listed accounts are in the table, neither
-        listed nor marked as removed.
+        listed nor marked as removed. They may still exist.
     :param rows_in_future: how many rows have a time that is still to come. They were written with
         another clock, and count as older.
     """
 
     table: sa.Table
     staging: Staging
-    vendor: str
+    loads: LoadLog
     read_started_at: datetime
     removal_limit: RemovalLimit | None
-    counts: Counts = field(default_factory=Counts)
     rows_not_listed: int = 0
     rows_in_future: int = 0
     _now: datetime = field(init=False)
@@ -106,10 +118,15 @@ class Merge:
         :raises IncompleteListing: before the first write, if too many contacts would be marked as
             removed.
         """
-        accounts = sorted(self.staging.accounts.items())
+        vendor = self.loads.question.vendor
         with engine.connect() as connection:
+            if self._is_narrowed_removal:
+                for account_id in self.loads.list_accounts(connection):
+                    # None of its contacts may match any more.
+                    self.staging.accounts.setdefault(account_id, {})
+            accounts = sorted(self.staging.accounts.items())
             locks = list_lock_ids(
-                connection, self.table, [(self.vendor, account_id) for account_id, _ in accounts]
+                connection, self.table, [(vendor, account_id) for account_id, _ in accounts]
             )
             with lock_contacts(connection, locks):
                 # After the wait for the locks: what was written meanwhile is not in the future.
@@ -118,8 +135,9 @@ class Merge:
                 differences = [self._compare(connection, *account) for account in accounts]
                 self._check_removals(differences)
                 self._write(connection, differences)
+                self._record(connection, differences)
                 connection.commit()
-        return self.counts
+        return sum((difference.count() for difference in differences), Counts())
 
     def _write(self, connection: sa.Connection, differences: list[_Difference]) -> None:
         # Not "insert or update": with a second unique key it could change another contact's row
@@ -134,20 +152,25 @@ class Merge:
         for difference in differences:
             account = self._belongs_to(difference.account_id)
             mark_removed(connection, self.table, account, difference.gone, self._now)
-            self.counts.removed += len(difference.gone)
+
+    def _record(self, connection: sa.Connection, differences: list[_Difference]) -> None:
+        counts = {
+            difference.account_id: {**difference.count().to_dict(), "rows_before": difference.rows}
+            for difference in differences
+        }
+        self.loads.add(connection, counts, self.read_started_at, self._now)
 
     def _check_removals(self, differences: list[_Difference]) -> None:
         limit = self.removal_limit
         if limit is None:
             return
         limit.check(
-            listed=self.counts.seen,
+            listed=sum(difference.seen for difference in differences),
             present=sum(difference.present for difference in differences),
             gone=sum(len(difference.gone) for difference in differences),
         )
         for difference in differences if limit.is_default else ():
-            listed = len(self.staging.accounts[difference.account_id])
-            limit.check(listed=listed, present=difference.present, gone=len(difference.gone))
+            limit.check(listed=difference.seen, present=difference.present, gone=len(difference.gone))
 
     def _compare(
         self, connection: sa.Connection, account_id: str, contacts: Mapping[str, StagedEntry]
@@ -155,13 +178,13 @@ class Merge:
         is_unchanged = self.staging.is_unchanged
         # A contact whose account is not reported this time is not gone.
         without_account = self.staging.accounts.get("", {})
-        # Without an account id, it is unknown which account the other rows belong to.
-        marks_removed = self.removal_limit is not None and bool(account_id)
+        marks_removed = self._may_mark_removed(connection, account_id)
         changed: list[StagedEntry] = []
         gone: list[str] = []
         known: set[str] = set()
-        present = 0
+        rows = present = 0
         for contact_id, stored, is_removed, is_newer, is_in_future in self._load(connection, account_id):
+            rows += stored != ERASED
             present += not is_removed
             self.rows_in_future += is_in_future
             entry = contacts.get(contact_id)
@@ -174,22 +197,31 @@ class Merge:
                 if is_removed or not is_unchanged(entry, stored):
                     changed.append(entry)
             elif not is_removed and not is_newer and contact_id not in without_account:
-                self.rows_not_listed += 1
                 if marks_removed:
                     gone.append(contact_id)
+                else:
+                    self.rows_not_listed += 1
         # The same contact in another account is the same person.
         known |= self._erased_ids
         new = [entry for contact_id, entry in contacts.items() if contact_id not in known]
-        self.counts.seen += len(contacts)
-        self.counts.new += len(new)
-        self.counts.changed += len(changed)
-        self.counts.unchanged += len(contacts) - len(new) - len(changed)
-        return _Difference(account_id, new, changed, present, gone)
+        return _Difference(account_id, len(contacts), new, changed, rows, present, gone)
+
+    @property
+    def _is_narrowed_removal(self) -> bool:
+        """Whether contacts are marked that no longer match filters or a condition."""
+        return self.removal_limit is not None and self.loads.question.is_narrowed
+
+    def _may_mark_removed(self, connection: sa.Connection, account_id: str) -> bool:
+        """Return whether a row of an account is to be marked if its contact is not listed."""
+        # Without an account id, it is unknown which account the other rows belong to.
+        if self.removal_limit is None or not account_id:
+            return False
+        return not self._is_narrowed_removal or self.loads.is_only_question(connection, account_id)
 
     def _find_erased_ids(self, connection: sa.Connection) -> set[str]:
         """Return the ids of the vendor's contacts that were erased, in any account."""
         columns = self.table.c
-        query = sa.select(columns.contact_id).where(columns.vendor == self.vendor, columns.digest == ERASED)
+        query = sa.select(columns.contact_id).where(self._is_vendors(), columns.digest == ERASED)
         return set(connection.scalars(query))
 
     def _is_newer(self) -> sa.ColumnElement[bool]:
@@ -225,4 +257,7 @@ class Merge:
             yield from part
 
     def _belongs_to(self, account_id: str) -> sa.ColumnElement[bool]:
-        return sa.and_(self.table.c.vendor == self.vendor, self.table.c.account_id == account_id)
+        return sa.and_(self._is_vendors(), self.table.c.account_id == account_id)
+
+    def _is_vendors(self) -> sa.ColumnElement[bool]:
+        return self.table.c.vendor == self.loads.question.vendor
