@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from airflow_provider_contacts.commands.arguments import enable_database_connections, parse_person
 from airflow_provider_contacts.commands.output import print_note, print_rows
 from airflow_provider_contacts.core.validation import TableLocation
-from airflow_provider_contacts.safeguards.configuration import find_secret_conn_id
+from airflow_provider_contacts.safeguards.configuration import ALL_VENDORS, find_secret_conn_id
 from airflow_provider_contacts.safeguards.keys import find_keys
 from airflow_provider_contacts.safeguards.suppressions import SuppressionList, open_suppressions
 
@@ -19,8 +19,9 @@ def check(args: Namespace) -> None:
     person = parse_person(args)
     with _open(args) as suppressions:
         rows = suppressions.list_rows(find_keys(person))
-    is_suppressed = any(row["is_active"] for row in rows)
-    print_note("Suppressed." if is_suppressed else "Not suppressed.")
+    scopes = sorted({str(row["scope"]) for row in rows if row["is_active"]})
+    at = "all vendors" if ALL_VENDORS in scopes else ", ".join(scopes)
+    print_note(f"Suppressed at {at}." if scopes else "Not suppressed.")
     print_rows(rows, args.output)
 
 

@@ -220,7 +220,7 @@ class UpdateSupport:
     opt_out_stages: Collection[str] = ()
     read_stages: Callable[[str], Flow[list[str]]] | None = None
 
-    def only_stops_outreach(self, change: Change) -> bool:
+    def records_opt_out(self, change: Change) -> bool:
         """Return whether a change is to an opt-out stage, which is never held back."""
         return isinstance(change, StageChange) and self.is_opt_out(change.stage)
 
@@ -228,7 +228,7 @@ class UpdateSupport:
         """Return whether contacts in a stage have opted out."""
         return isinstance(stage, str) and _contains(self.opt_out_stages, stage)
 
-    def leaves_opt_out(self, change: Change) -> bool:
+    def would_leave_opt_out(self, change: Change) -> bool:
         """Return whether a change would take a contact out of an opt-out stage, if it is in one."""
         return (
             bool(self.opt_out_stages)

@@ -296,7 +296,8 @@ def _find_keys(contacts: object, default_region: str, log: Log) -> tuple[list[li
             keys = find_keys_to_suppress(fields, default_region)
             _check_reference(fields, where)
         except InvalidRequest as error:
-            problems.append(str(error).removesuffix(" Nothing was written."))
+            problem = str(error).removesuffix(" Nothing was written.")
+            problems.append(problem if problem.startswith(where) else f"{where}: {problem}")
             continue
         if not keys:
             problems.append(

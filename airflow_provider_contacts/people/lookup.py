@@ -17,7 +17,7 @@ from airflow_provider_contacts.people.tables import (
     EVENT_COLUMNS,
     PeopleTables,
     find_first_unresolved_change,
-    is_known,
+    is_not_erased,
     is_same_contact,
 )
 
@@ -186,7 +186,9 @@ def _read_people(
 ) -> dict[str, list[PersonContact]]:
     """Return the contacts of people."""
     contacts, people = tables.contacts, tables.people
-    is_present = is_known(contacts) & contacts.c.removed_at.is_(None) & contacts.c.contact_id.is_not(None)
+    is_present = (
+        is_not_erased(contacts) & contacts.c.removed_at.is_(None) & contacts.c.contact_id.is_not(None)
+    )
     query = (
         sa.select(
             *(people.c[name] for name in ("person_id", *REFERENCE_FIELDS, "matched_on", "set_aside")),

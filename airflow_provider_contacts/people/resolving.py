@@ -19,7 +19,7 @@ from airflow_provider_contacts.people.identity import ContactGrouper, ContactGro
 from airflow_provider_contacts.people.person_ids import IdAssignment, PersonId, assign_ids
 from airflow_provider_contacts.people.tables import (
     PeopleTables,
-    is_known,
+    is_not_erased,
     is_same_contact,
 )
 
@@ -148,7 +148,7 @@ def _read(
     query = (
         sa.select(*columns, *own)
         .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
-        .where(is_known(contacts))
+        .where(is_not_erased(contacts))
     )
     read = _Contacts()
     grouper = ContactGrouper(limits)
@@ -222,7 +222,7 @@ def _list_changed(
 
 def _delete_missing(connection: sa.Connection, contacts: sa.Table, people: sa.Table) -> int:
     """Delete the rows of contacts that were deleted or erased, and return how many there were."""
-    known = sa.select(contacts.c.contact_id).where(is_same_contact(contacts, people), is_known(contacts))
+    known = sa.select(contacts.c.contact_id).where(is_same_contact(contacts, people), is_not_erased(contacts))
     # Read first: MySQL locks every row that a DELETE with a subquery looks at.
     query = sa.select(*(people.c[name] for name in REFERENCE_FIELDS)).where(~known.exists())
     missing = [

@@ -145,7 +145,7 @@ def is_same_contact(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElemen
     return sa.and_(*(one.c[name] == other.c[name] for name in REFERENCE_FIELDS))
 
 
-def is_known(contacts: sa.Table) -> sa.ColumnElement[bool]:
+def is_not_erased(contacts: sa.Table) -> sa.ColumnElement[bool]:
     """Return the condition that a contact was not erased. It may be removed at its vendor."""
     return contacts.c.digest != ERASED
 
@@ -157,6 +157,6 @@ def find_first_unresolved_change(connection: sa.Connection, tables: PeopleTables
     first = connection.scalar(
         sa.select(sa.func.min(contacts.c.changed_at))
         .select_from(contacts.outerjoin(people, is_same_contact(contacts, people)))
-        .where(is_unresolved, is_known(contacts))
+        .where(is_unresolved, is_not_erased(contacts))
     )
     return None if first is None else to_utc(first)

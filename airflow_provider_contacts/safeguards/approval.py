@@ -65,7 +65,7 @@ class ApprovalAnswer:
     """What a person answered.
 
     :param number: of the request that the answer is about.
-    :param user: who answered, or None if the time was up.
+    :param user: who answered, or None if the request timed out.
     :param user_id: the id of that user.
     :param asked: the digest of the request that the task sent last.
     """
@@ -250,7 +250,7 @@ class ApprovalMemory:
 
     :param store: the task's state store, or None.
     :param log: where a failing store is reported.
-    :param max_tries: how many retries the task has had, or may have.
+    :param max_tries: the task instance's ``max_tries``. Clearing the task raises it.
     """
 
     def __init__(self, store: Store | None, log: Log, max_tries: int | None = None) -> None:

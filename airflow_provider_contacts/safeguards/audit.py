@@ -138,13 +138,13 @@ class AuditWriter:
             "change": str(target.change),
             "outcome": outcome,
             "error": error,
-            # Of a rejected change: who rejected it, or no one if the time was up.
+            # Of a rejected change: who rejected it, or no one if the request timed out.
             "approver": self.approver if outcome in ("updated", "failed", "rejected") else None,
         }
 
     def _write(self, rows: list[dict[str, object]]) -> None:
         for engine, table in self._tables:
-            with database_errors("The audit cannot be written, so the update stops"):
+            with database_errors(f"The audit {table.fullname!r} cannot be written, so the update stops"):
                 for start in range(0, len(rows), _ROWS_PER_INSERT):
                     with transaction(engine) as connection:
                         statement = table.insert().values(recorded_at=database_time(connection))
@@ -160,7 +160,7 @@ def _open_audit(location: TableLocation, *, create: bool) -> Iterator[tuple[sa.E
     with connect(location.sql_conn_id) as engine:
         table = define_audit(location.table)
         require_schema_support(engine.dialect.name, table.schema)
-        with database_errors("The audit cannot be used, so nothing is written"):
+        with database_errors(f"The audit {location} cannot be used, so nothing is written"):
             ensure_table(engine, table, create=create, append_only=True)
         yield engine, table
 
@@ -192,7 +192,7 @@ def list_rows(
     is_contact = (columns.vendor == vendor) & (columns.contact_id == contact_id)
     if account_id is not None:
         is_contact &= columns.account_id == account_id
-    with connect(location.sql_conn_id) as engine, database_errors("The audit cannot be read"):
+    with connect(location.sql_conn_id) as engine, database_errors(f"The audit {location} cannot be read"):
         require_table(engine, table, writer="an operator with `audit_table`")
         with transaction(engine) as connection:
             query = sa.select(table).where(is_contact).order_by(columns.recorded_at.desc())
@@ -210,7 +210,7 @@ def prune_audit(location: TableLocation, keep: timedelta) -> int:
     """
     with (
         _open_audit(location, create=False) as (engine, table),
-        database_errors("The audit cannot be pruned"),
+        database_errors(f"The audit {location} cannot be pruned"),
         transaction(engine) as connection,
     ):
         before = read_clock(connection) - keep

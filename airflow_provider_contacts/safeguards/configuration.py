@@ -31,8 +31,8 @@ def require_table_for_secret(secret_conn_id: str, suppressions: TableLocation | 
     """
     if secret_conn_id and suppressions is None:
         raise InvalidRequest(
-            "`secret_conn_id` is set without `suppressions_table`. Set both, or neither for those of "
-            f"[{SECTION}]."
+            "`secret_conn_id` is set without `suppressions_table`. Set `suppressions_table` too, or remove "
+            f"`secret_conn_id` to use the suppressions of [{SECTION}]."
         )
 
 
@@ -43,7 +43,7 @@ def read_option(name: str) -> str:
     return (conf.get(SECTION, name, fallback="") or "").strip()
 
 
-def read_table(name: str) -> TableLocation | None:
+def read_table_option(name: str) -> TableLocation | None:
     """Return a table of Airflow's configuration, or None.
 
     :param name: the option, such as ``audit_table``.
@@ -74,7 +74,7 @@ def locate_table(argument: str, table: str, sql_conn_id: str) -> TableLocation:
 
 def read_suppressions() -> tuple[TableLocation, str] | None:
     """Return the configured suppressions and the connection of their secret, or None."""
-    table = read_table("suppressions_table")
+    table = read_table_option("suppressions_table")
     return (table, find_secret_conn_id(None)) if table else None
 
 
@@ -116,9 +116,9 @@ class Safeguards:
             )
         return cls(
             list(dict.fromkeys(filter(None, (own, read_suppressions())))),
-            list(dict.fromkeys(filter(None, (contacts, read_table("contacts_table"))))),
+            list(dict.fromkeys(filter(None, (contacts, read_table_option("contacts_table"))))),
             [(people, contacts.table)] if people and contacts else [],
-            list(dict.fromkeys(filter(None, (audit, read_table("audit_table"))))),
+            list(dict.fromkeys(filter(None, (audit, read_table_option("audit_table"))))),
         )
 
     @property

@@ -23,7 +23,6 @@ from airflow_provider_contacts.safeguards.suppressions import open_suppressions
 
 _COLUMNS = ("contact_id", "email", "phone", "country", "linkedin_url", "digest")
 _IDS_PER_QUERY = 500
-_PROBLEM = "The table of exported contacts cannot be read, so no more contacts are updated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,8 @@ def _read_exported(location: TableLocation, known: _KnownContacts) -> None:
     """Add the exported rows of the contacts."""
     table = define_contacts_table(location.table)
     query = sa.select(*(table.c[name] for name in _COLUMNS)).where(table.c.vendor == known.vendor)
-    with connect(location.sql_conn_id) as engine, database_errors(_PROBLEM):
+    problem = f"The exported contacts {location} cannot be read, so no more contacts are updated"
+    with connect(location.sql_conn_id) as engine, database_errors(problem):
         require_schema_support(engine.dialect.name, table.schema)
         require_table(engine, table, allow_other_columns=True, writer="ContactsToSqlOperator")
         with transaction(engine) as connection:
@@ -118,7 +118,7 @@ def _read_exported(location: TableLocation, known: _KnownContacts) -> None:
 
 def _read_people(people_table: TableLocation, contacts_table: str, known: _KnownContacts) -> None:
     """Add what is known of all contacts of the people."""
-    problem = "The table of people cannot be read, so no more contacts are updated"
+    problem = f"The people {people_table} cannot be read, so no more contacts are updated"
     with (
         open_people_tables(people_table, contacts_table, create=False) as (engine, tables),
         database_errors(problem),

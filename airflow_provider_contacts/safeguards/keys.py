@@ -139,4 +139,4 @@ def _to_text(name: str, value: object) -> str | None:
         value = str(value)
     if value is None or isinstance(value, str):
         return value.strip() if value else None
-    raise InvalidRequest(f"A contact has a value of `{name}` that is not text. Nothing was written.")
+    raise InvalidRequest(f"`{name}` of a contact is not text. Convert it to text. Nothing was written.")

@@ -42,28 +42,37 @@ _KEYS_PER_QUERY = 500
 class SuppressionList:
     """The suppressions of one table. Open it with :func:`open_suppressions`."""
 
-    def __init__(self, engine: sa.Engine, table: sa.Table, hasher: KeyHasher) -> None:
+    def __init__(
+        self, engine: sa.Engine, table: sa.Table, hasher: KeyHasher, location: TableLocation
+    ) -> None:
         self._engine = engine
         self._table = table
         self._hasher = hasher
+        self._location = location
 
-    def find_active(self, keys: Iterable[str], scopes: Sequence[str], *, except_of: str = "") -> set[str]:
+    def find_active(
+        self, keys: Iterable[str], scopes: Sequence[str], *, ignored_source: str = ""
+    ) -> set[str]:
         """Return the keys that are suppressed now.
 
         :param keys: as :func:`~airflow_provider_contacts.safeguards.keys.find_keys` returns them.
         :param scopes: the scopes that count.
-        :param except_of: a source whose suppressions do not count, or an empty string.
+        :param ignored_source: a source whose suppressions do not count, or an empty string.
         """
         hashes = {self._hasher.hash(key): key for key in keys}
         with (
-            database_errors("The suppressions cannot be read, so no more contacts are updated"),
+            database_errors(
+                f"The suppressions {self._location} cannot be read, so no more contacts are updated"
+            ),
             transaction(self._engine) as connection,
         ):
             now = read_clock(connection)
             return {
                 hashes[row.key_hash]
                 for row in self._select(connection, hashes)
-                if row.scope in scopes and row.is_active(now) and not (except_of and row.source == except_of)
+                if row.scope in scopes
+                and row.is_active(now)
+                and not (ignored_source and row.source == ignored_source)
             }
 
     def add(
@@ -89,7 +98,7 @@ class SuppressionList:
         new: dict[tuple[str, str], dict[str, object]] = {}
         changed: set[str] = set()
         with (
-            database_errors("The suppressions could not be added; nothing was written"),
+            database_errors(f"Suppressions could not be added to {self._location}; nothing was written"),
             transaction(self._engine) as connection,
         ):
             now = read_clock(connection)
@@ -99,7 +108,7 @@ class SuppressionList:
                 found for found in self._select(connection, hashes) if found.is_active(now)
             )
             for keys in hashed:
-                person = min(known.list_people(keys), default="") or self._name_person(keys.values())
+                person = min(known.list_people(keys), default="") or self._hash_person(keys.values())
                 for key_hash, key in keys.items():
                     same = [one for one in known.rows[key_hash] if one.person == person]
                     covering = [one for one in same if one.scope in (ALL_VENDORS, scope)]
@@ -131,7 +140,7 @@ class SuppressionList:
         ended: set[str] = set()
         kept: set[str] = set()
         with (
-            database_errors("The suppressions could not be ended; nothing was written"),
+            database_errors(f"Suppressions in {self._location} could not be ended; nothing was written"),
             transaction(self._engine) as connection,
         ):
             now = read_clock(connection)
@@ -157,7 +166,10 @@ class SuppressionList:
         columns = self._table.c
         names = ("kind", "scope", "since", "until", "reason", "source", "ended_reason", "ended_source")
         query = sa.select(*(columns[name] for name in names)).where(columns.key_hash.in_(hashes))
-        with database_errors("The suppressions cannot be read"), transaction(self._engine) as connection:
+        with (
+            database_errors(f"The suppressions {self._location} cannot be read"),
+            transaction(self._engine) as connection,
+        ):
             now = read_clock(connection)
             rows = connection.execute(query.order_by(columns.since.desc(), columns.kind)).mappings()
             return [{"is_active": is_active(row["until"], now), **row} for row in rows]
@@ -165,7 +177,10 @@ class SuppressionList:
     def count_rows(self) -> list[dict[str, object]]:
         """Return how many rows there are by kind, scope and reason, and how many are active."""
         columns = self._table.c
-        with database_errors("The suppressions cannot be read"), transaction(self._engine) as connection:
+        with (
+            database_errors(f"The suppressions {self._location} cannot be read"),
+            transaction(self._engine) as connection,
+        ):
             is_active = columns.until.is_(None) | (columns.until > read_clock(connection))
             query = (
                 sa.select(
@@ -182,7 +197,7 @@ class SuppressionList:
             found = connection.execute(query).mappings()
             return [{**row, "active": int(row["active"]), "rows": int(row["rows"])} for row in found]
 
-    def _name_person(self, keys: Iterable[str]) -> str:
+    def _hash_person(self, keys: Iterable[str]) -> str:
         """Return a name for a new person: the hash of a key, of one's own if there is one."""
         keys = list(keys)
         own = [key for key in keys if not _is_shared(key)]
@@ -205,7 +220,7 @@ class SuppressionList:
                     values_of_row["until"] = to_utc(row.until)
                 yield Suppression(**values_of_row)
 
-    def verify_secret(self, location: TableLocation, secret_conn_id: str, *, write_check_row: bool) -> None:
+    def verify_secret(self, secret_conn_id: str, *, write_check_row: bool) -> None:
         """Check that the table's hashes were made with the same secret.
 
         :param write_check_row: whether to write the check row if the table is empty.
@@ -214,7 +229,7 @@ class SuppressionList:
         table = self._table
         check = self._hasher.hash(_CHECK_KEY)
         with (
-            database_errors("The suppressions cannot be read, so no more contacts are updated"),
+            database_errors(f"The suppressions {self._location} cannot be read, so nothing is written"),
             transaction(self._engine) as connection,
         ):
             # By the key, which has an index.
@@ -225,7 +240,7 @@ class SuppressionList:
             is_empty = not checks and connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
             if not is_empty:
                 raise InvalidRequest(
-                    f"The suppressions in {location} were hashed with another secret than the password of "
+                    f"The suppressions {self._location} were hashed with another secret than the password of "
                     f"connection {secret_conn_id!r}, so suppressed contacts would not be recognized. "
                     "Nothing was written. Restore the earlier password, or suppress everyone again in a new "
                     "table: hashes cannot be converted."
@@ -260,7 +275,7 @@ def open_suppressions(
     with connect(location.sql_conn_id) as engine:
         table = define_suppressions(location.table)
         require_schema_support(engine.dialect.name, table.schema)
-        with database_errors("The table of suppressions cannot be used, so nothing is written"):
+        with database_errors(f"The suppressions {location} cannot be used, so nothing is written"):
             try:
                 if create:
                     ensure_table(engine, table, create=True)
@@ -268,8 +283,8 @@ def open_suppressions(
                     require_table(engine, table)
             except (InvalidRequest, MissingTable) as error:
                 raise error.at(f"Suppressions {location}") from None
-        suppressions = SuppressionList(engine, table, hasher)
-        suppressions.verify_secret(location, secret_conn_id, write_check_row=create)
+        suppressions = SuppressionList(engine, table, hasher, location)
+        suppressions.verify_secret(secret_conn_id, write_check_row=create)
         yield suppressions
 
 

@@ -34,9 +34,9 @@ def test_check(suppressed: Database, airflow: Airflow) -> None:
         "all",
         "dag / task",
     )
-    assert "Suppressed." in err
+    assert "Suppressed at all vendors." in err
     # By every reading of a number.
-    assert "Suppressed." in airflow(*arguments, "--phone", "1 203 417 6848")[2]
+    assert "Suppressed at all vendors." in airflow(*arguments, "--phone", "1 203 417 6848")[2]
     code, out, err = airflow(*arguments, "--email", "eve@example.com")
     assert "Not suppressed." in err
     assert "subscribed again" in out

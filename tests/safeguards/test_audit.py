@@ -91,7 +91,9 @@ def test_table_that_does_not_fit(database: Database) -> None:
 def test_table_that_disappears_is_an_error(database: Database) -> None:
     with open_audit_writer([location(database)], ATTEMPT, TARGETS) as audit_writer:
         database.run("DROP TABLE contact_audit")
-        with pytest.raises(ContactsError, match="The audit cannot be written, so the update stops"):
+        with pytest.raises(
+            ContactsError, match="The audit 'contact_audit' cannot be written, so the update stops"
+        ):
             audit_writer.record([0], {})
 
 

@@ -11,7 +11,7 @@ from airflow_provider_contacts.safeguards.configuration import (
     find_secret_conn_id,
     locate_table,
     read_option,
-    read_table,
+    read_table_option,
 )
 
 OWN = TableLocation("w", "own")
@@ -20,7 +20,7 @@ CONFIGURED = TableLocation("company.dwh", "crm.configured")
 
 def test_nothing_is_configured_by_default() -> None:
     assert read_option("suppressions_table") == ""
-    assert read_table("audit_table") is None
+    assert read_table_option("audit_table") is None
     assert Safeguards.create(None, "secret", None, None, None) == Safeguards([], [], [], [])
     safeguards = Safeguards.create(OWN, "secret", OWN, OWN, OWN)
     assert safeguards == Safeguards([(OWN, "secret")], [OWN], [(OWN, "own")], [OWN])

@@ -192,7 +192,7 @@ def test_phone_numbers(phone: object, country: str | None, keys: list[str]) -> N
 
 @pytest.mark.parametrize("value", [["a@b.example"], {"value": "a@b.example"}, 1.5, True])
 def test_other_types_are_rejected(value: object) -> None:
-    with pytest.raises(InvalidRequest, match="`email` that is not text"):
+    with pytest.raises(InvalidRequest, match="`email` of a contact is not text"):
         find_keys({"email": value})
     assert find_keys({"email": b"ada@example.com"}) == ["email:ada@example.com"]
 

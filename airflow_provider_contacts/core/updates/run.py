@@ -82,7 +82,7 @@ class Updater:
         can_batch = knows_stage_id and self._updates.bulk_stage is not None
         # Asked before each update: an exported stage may be out of date.
         self._read_stages = (
-            self._updates.read_stages if keeps_opt_out and self._updates.leaves_opt_out(change) else None
+            self._updates.read_stages if keeps_opt_out and self._updates.would_leave_opt_out(change) else None
         )
         self.batch_size = self._updates.bulk_limit if can_batch else 1
 

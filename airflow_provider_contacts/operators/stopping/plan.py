@@ -193,7 +193,7 @@ def _plan_connection(
         )
         if last is not None and not is_news(person.cause, last):
             outcomes[contact.key] = "stopped_before"
-        elif has_opted_out and vendor.updates.leaves_opt_out(change) and not leave_opt_out:
+        elif has_opted_out and vendor.updates.would_leave_opt_out(change) and not leave_opt_out:
             outcomes[contact.key] = "unchanged"
     if action.type == "suppress":
         recorded = suppressions.find_recorded(targets, vendor.name)
@@ -224,7 +224,7 @@ def list_other_contacts(person: Person) -> list[PersonContact]:
 
 
 def find_outdated(person: Person, fresh: Sequence[Contact] = ()) -> set[ReferenceKey]:
-    """Return the contacts that share no key, over others, with those the person was found by.
+    """Return the contacts that share no key, directly or not, with those the person was found by.
 
     Their records have changed since the people were resolved: they may belong to another person.
 

@@ -61,7 +61,7 @@ class StopRecords:
     updated: set[int] = field(default_factory=set)
     error: ContactsError | None = None
 
-    def find_new(self, indexes: Iterable[int]) -> tuple[set[int], set[int]]:
+    def find_changed_meanwhile(self, indexes: Iterable[int]) -> tuple[set[int], set[int]]:
         """Find what other runs have done to contacts since the plan was made.
 
         :param indexes: contacts that are claimed, so that no other run stops them now.

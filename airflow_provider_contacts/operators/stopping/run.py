@@ -194,7 +194,7 @@ class StopRun:
             attempt.hook.vendor.name,
             connection.stop_targets,
             connection.action.digest,
-            change is not None and attempt.hook.vendor.updates.only_stops_outreach(change),
+            change is not None and attempt.hook.vendor.updates.records_opt_out(change),
             self._suppressions.source,
             attempt.audit,
         )
@@ -217,8 +217,10 @@ class StopRun:
         attempt = connection.attempt
         plan = attempt.plan
         change = connection.action.change
-        stopped, opted_out = records.find_new(attempt.claimed)
-        if self._options.leave_opt_out or not (change and attempt.hook.vendor.updates.leaves_opt_out(change)):
+        stopped, opted_out = records.find_changed_meanwhile(attempt.claimed)
+        if self._options.leave_opt_out or not (
+            change and attempt.hook.vendor.updates.would_leave_opt_out(change)
+        ):
             opted_out = set()
         attempt.plan = replace(plan, suppressed_indexes={*plan.suppressed_indexes, *stopped, *opted_out})
         self._set_outcomes(attempt, [plan.pending[index] for index in stopped], "stopped_before")

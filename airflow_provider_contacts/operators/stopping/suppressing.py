@@ -44,7 +44,7 @@ class StopSuppressions:
                 active = suppressions.find_active(
                     {key for found in keys.values() for key in found},
                     (ALL_VENDORS, vendor),
-                    except_of=self.source,
+                    ignored_source=self.source,
                 )
         except MissingTable:
             return set()  # it is created when contacts are added

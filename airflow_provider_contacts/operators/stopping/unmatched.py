@@ -22,7 +22,7 @@ from airflow_provider_contacts.people.non_personal_keys import (
     is_placeholder_profile,
     is_role_mailbox,
 )
-from airflow_provider_contacts.people.tables import PeopleTables, is_known
+from airflow_provider_contacts.people.tables import PeopleTables, is_not_erased
 from airflow_provider_contacts.safeguards.keys import find_keys
 
 _ROWS_PER_FETCH = 1000
@@ -111,7 +111,7 @@ def _find_holders(
 ) -> dict[str, list[_Holder]]:
     """Return the contacts that have one of the keys."""
     names = (*REFERENCE_FIELDS, *IDENTITY_FIELDS, "name")
-    query = sa.select(*(contacts.c[name] for name in names)).where(is_known(contacts))
+    query = sa.select(*(contacts.c[name] for name in names)).where(is_not_erased(contacts))
     holders: dict[str, list[_Holder]] = defaultdict(list)
     for row in connection.execute(query.execution_options(yield_per=_ROWS_PER_FETCH)).mappings():
         fields = {str(name): value for name, value in row.items()}

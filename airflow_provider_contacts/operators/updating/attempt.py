@@ -80,7 +80,7 @@ class Attempt:
         """
         updates = self.hook.vendor.updates
         asks = self.options.fresh_check and not self.options.leave_opt_out
-        if not asks and any(map(updates.leaves_opt_out, counts)):
+        if not asks and any(map(updates.would_leave_opt_out, counts)):
             self.log.info(
                 "%s: The vendor is not asked whether contacts have opted out (%s).",
                 self,
@@ -170,7 +170,10 @@ class Attempt:
         self._add_conflicts(index for index in new if pending[index].key not in claimed)
 
     def record_preview(self) -> None:
-        """Record what would be done."""
+        """Record what would be done.
+
+        :raises ContactsError: if the audit cannot be written.
+        """
         if self.audit is not None:
             self.audit.record_plan(
                 self.plan.unchanged,
@@ -183,6 +186,7 @@ class Attempt:
         """Record which contacts are not updated, and why.
 
         :param approver: who approved the update, or None.
+        :raises ContactsError: if the audit cannot be written.
         """
         if self.audit is not None:
             self.audit.approver = approver
@@ -191,7 +195,8 @@ class Attempt:
     def record_rejected(self, user: str | None) -> None:
         """Record that the changes were rejected.
 
-        :param user: who rejected them, or None if the time was up.
+        :param user: who rejected them, or None if the request timed out.
+        :raises ContactsError: if the audit cannot be written.
         """
         if self.audit is not None:
             self.audit.approver = user
@@ -204,6 +209,7 @@ class Attempt:
         :param journal: where outcomes are recorded, or None.
         :return: the outcome by index into ``plan.pending``, and what to clear when the task
             succeeds.
+        :raises ContactsError: if a guard or a journal fails. Contacts that fail are in the outcome.
         """
         from airflow_provider_contacts.core.updates.progress import Progress
         from airflow_provider_contacts.core.updates.run import update_all
@@ -241,7 +247,9 @@ class Attempt:
 
     def _add_conflicts(self, indexes: Iterable[int]) -> None:
         """Record that another task has claimed contacts."""
-        error = Conflict("Another task is changing the contact. A retry looks at it again.")
+        error = Conflict(
+            "Another task has claimed the contact in `contact_claims`. Retry after that task has ended."
+        )
         conflicts = dict.fromkeys(indexes, error)
         if conflicts and self.audit is not None:
             self.audit.record((), conflicts)

@@ -100,7 +100,11 @@ class BaseWriteOperator(RetryPolicyOperator):
         self.required_arguments = set_arguments(self, self.options_class, given)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Write."""
+        """Make the changes, after an approval if one is required.
+
+        :return: the result, which the class describes.
+        :raises ContactsError: if contacts could not be changed, or a safeguard stops the task.
+        """
         return self.run_attempt(context, None)
 
     def execute_complete(
@@ -145,9 +149,12 @@ class BaseWriteOperator(RetryPolicyOperator):
             forget_approval(context, self.log)
 
     def run_attempt(self, context: Context, answer: ApprovalAnswer | None) -> dict[str, Any]:
-        """Write. If an approval is required and missing, ask for it first.
+        """Make the changes. If an approval is required and missing, ask for it first.
 
         :param answer: the answer that resumed the task, or None.
+        :return: the result of the task.
+        :raises TaskAwaitingInput: if the task has to wait (``TaskDeferred`` on Airflow 3.2).
+        :raises ContactsError: if contacts could not be changed, or a safeguard stops the task.
         """
         raise NotImplementedError
 

@@ -118,7 +118,7 @@ class Gate:
             return opted_out, set()
         from airflow_provider_contacts.safeguards.gate import SuppressionGate
 
-        only_stops = self.vendor.updates.only_stops_outreach
+        only_stops = self.vendor.updates.records_opt_out
         checked = [index for index in indexes if not only_stops(change_of(targets[index]))]
         verdicts = SuppressionGate(self.safeguards).judge(
             [targets[index] for index in checked], self.vendor.name
@@ -131,7 +131,7 @@ class Gate:
     def _has_opted_out(self, target: Target) -> bool:
         """Return whether a change would take a contact out of an opt-out stage that is known."""
         updates = self.vendor.updates
-        if self.leave_opt_out or not updates.leaves_opt_out(change_of(target)):
+        if self.leave_opt_out or not updates.would_leave_opt_out(change_of(target)):
             return False
         return any(
             updates.is_opt_out(fields.get("stage")) for fields in (target.fields, *target.other_fields)

@@ -82,7 +82,7 @@ def read_last(database: Database, target: Target) -> Stop:
 def test_updated_contacts_are_recorded(database: Database, targets: list[Target], open_records: Open) -> None:
     audit = Audit()
     with open_records(audit=audit) as records:
-        assert records.find_new([0, 1, 2]) == (set(), set())
+        assert records.find_changed_meanwhile([0, 1, 2]) == (set(), set())
         records.record([0, 2], {1: VendorUnavailable("down")})
     assert audit.calls == [([0, 2], [1])]
     assert records.updated == {0, 2}
@@ -94,13 +94,13 @@ def test_updated_contacts_are_recorded(database: Database, targets: list[Target]
 def test_contacts_that_another_run_has_stopped_are_found(open_records: Open) -> None:
     with open_records() as one, open_records() as two:
         one.record([0], {})
-        assert two.find_new([0, 1]) == ({0}, set())
+        assert two.find_changed_meanwhile([0, 1]) == ({0}, set())
     # Another change is another stop, unless it was to the stage of contacts who have opted out.
     with open_records(digest="other") as other, open_records(digest="opts out", opts_out=True) as opts_out:
-        assert other.find_new([0, 1]) == (set(), set())
+        assert other.find_changed_meanwhile([0, 1]) == (set(), set())
         opts_out.record([1], {})
-        assert other.find_new([0, 1]) == (set(), {1})
-        assert opts_out.find_new([0, 1]) == ({1}, set())
+        assert other.find_changed_meanwhile([0, 1]) == (set(), {1})
+        assert opts_out.find_changed_meanwhile([0, 1]) == ({1}, set())
 
 
 def test_a_later_cause_stops_a_contact_again(
@@ -111,9 +111,9 @@ def test_a_later_cause_stops_a_contact_again(
     last = read_last(database, targets[0])
     assert (last.cause, last.caused_at, last.opts_out) == ("reply", REPLIED_AT, False)
     with open_records(last=last) as two, open_records(last=last) as three:
-        assert two.find_new([0]) == (set(), set())
+        assert two.find_changed_meanwhile([0]) == (set(), set())
         two.record([0], {})
-        assert three.find_new([0]) == ({0}, set())
+        assert three.find_changed_meanwhile([0]) == ({0}, set())
     assert len(stops(database)) == 1
     assert read_last(database, targets[0]).at > last.at
 
@@ -135,4 +135,4 @@ def test_an_outcome_that_cannot_be_recorded_is_an_error(database: Database, open
         records.stops = missing
         message = "The stopped contacts could not be looked up in the table 'missing_stops'"
         with pytest.raises(ContactsError, match=message):
-            records.find_new([1])
+            records.find_changed_meanwhile([1])
