@@ -1,4 +1,4 @@
-"""Random histories of exports, replies, opt-outs, suppressions, approvals, updates and stops.
+"""Random histories of exports, replies, opt-outs, suppressions, approvals, updates, stops and kills.
 
 After every step: no update was sent to a suppressed or opted-out contact; no contact left an
 opt-out stage; nothing was written without its audit row, or without its approval; and a stop
@@ -9,6 +9,7 @@ contacts are one person's; the package has to find out.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import uuid
 from collections import Counter, defaultdict
@@ -282,9 +283,62 @@ class History(RuleBasedStateMachine):
                     context(task_state_store=store), answer(option, request=asked.number), **kwargs
                 )
 
+    @rule(contact=contacts_of, others=st.lists(st.integers(0, CONTACTS - 1), max_size=6),
+          requests=st.integers(1, 4))  # fmt: skip
+    def kill_an_update(self, contact: tuple[str, int], others: list[int], requests: int) -> None:
+        """A worker is killed, and the task is tried again."""
+        vendor = contact[0] if contact[0] in UPDATES else "talktohumans"
+        kind, arguments = UPDATES[vendor]
+        listed = self.listed(vendor)
+        rows = {id(one): one for one in (self.row((vendor, index)) for index in (contact[1], *others))}
+        items = [listed[row.contact_id + row.account_id] for row in rows.values()]
+        must_not = {item["contact_id"] for item in items if self.is_suppressed(vendor, item)}
+        must_not |= {row.contact_id for row in rows.values() if self.has_opted_out(vendor, row)}
+        operator = kind(
+            task_id="update",
+            contacts_conn_id=f"{vendor}_default",
+            contacts=items,
+            sql_conn_id="warehouse",
+            **arguments,
+            **self.tables,
+        )
+        with self.watched() as before:
+            self.run_and_kill(operator, requests)
+            result = operator.execute(context())
+        now = self.labels()
+        written = {name[2] for name in before if now[name] != before[name]}
+        assert not written & must_not, "a suppressed or opted-out contact was updated"
+        handled = {
+            one["contact_id"]
+            for name in ("updated", "unchanged", "suppressed", "unchecked")
+            for one in result[name]
+        }
+        assert handled == {item["contact_id"] for item in items}, "a contact was lost"
+
+    def run_and_kill(self, operator: Any, requests: int) -> None:
+        """Run a task in a process that is killed while the vendor handles one of its changes."""
+        process = multiprocessing.get_context("fork").Process(target=execute_quietly, args=(operator,))
+        left = requests
+
+        def count(_path: str) -> None:
+            nonlocal left
+            left -= 1
+            if left:
+                self.on_write.append(count)
+            else:
+                process.kill()
+
+        self.on_write.append(count)
+        process.start()
+        process.join(20)
+        process.kill()
+        process.join()
+        self.on_write.clear()
+
     @precondition(lambda self: self.is_resolved)
     @rule(contact=contacts_of, second=contacts_of, cause=st.sampled_from(["reply", "opt_out"]), preview=st.booleans(),
-          faults=st.lists(st.tuples(st.sampled_from(VENDORS), st.sampled_from([500, 401])), max_size=2))  # fmt: skip
+          faults=st.lists(st.tuples(st.sampled_from(VENDORS), st.sampled_from([500, 401])), max_size=2),
+          killed=st.sampled_from([0, 0, 0, 1, 2]))  # fmt: skip
     def stop(
         self,
         contact: tuple[str, int],
@@ -292,8 +346,9 @@ class History(RuleBasedStateMachine):
         cause: str,
         preview: bool,
         faults: list[tuple[str, int]],
+        killed: int,
     ) -> None:
-        """Stop people, twice if a vendor failed."""
+        """Stop people, twice if a vendor failed or the worker was killed."""
         self.stage += 1
         if self.twins:
             contact = self.twins.pop()
@@ -322,6 +377,8 @@ class History(RuleBasedStateMachine):
         task = context()
         result = None
         with self.watched() as before:
+            if killed:
+                self.run_and_kill(operator, killed)
             with contextlib.suppress(ContactsError):
                 result = operator.execute(task)
             for vendor in VENDORS:
@@ -405,6 +462,12 @@ class History(RuleBasedStateMachine):
         assert self.sandbox.state.violations == []
 
 
+def execute_quietly(operator: Any) -> None:
+    with contextlib.suppress(BaseException):
+        operator.execute(context())
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 @pytest.mark.sandbox(contacts=CONTACTS, rate_limits=False)
 def test_random_histories(
     sandbox: Sandbox, database: Database, secret: str, sandboxes: Any, monkeypatch: pytest.MonkeyPatch
@@ -419,7 +482,7 @@ def test_random_histories(
         if scope.get("method") in ("PATCH", "PUT"):
             import asyncio
 
-            while on_write:
+            if on_write:
                 await asyncio.to_thread(on_write.pop(), scope["path"])
         await app(scope, receive, send)
 
