@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from argparse import Namespace
+from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_contacts.conditions import AllOf, Condition
@@ -13,6 +14,12 @@ from airflow_provider_contacts.core.matching.parsing import parse_condition
 from airflow_provider_contacts.errors import InvalidRequest
 from airflow_provider_contacts.hooks.base import ContactsHook
 from airflow_provider_contacts.hooks.registry import hook_classes
+
+_PROBLEMS = {
+    "email": "--email is not an e-mail address.",
+    "phone": "--phone is not a phone number with a country code, such as +12015550101.",
+    "linkedin": "--linkedin is not the address of a profile, such as https://www.linkedin.com/in/ana-patel-1.",
+}
 
 
 def open_hook(conn_id: str) -> ContactsHook[Any]:
@@ -68,6 +75,18 @@ def parse_person(args: Namespace) -> dict[str, str]:
     if not given:
         raise InvalidRequest("Set --email, --phone, --linkedin or --reference.")
     return given
+
+
+def require_keys(args: Namespace, keys: Iterable[str]) -> None:
+    """Check that each value that names a person gives a key.
+
+    :param keys: of all values.
+    :raises InvalidRequest: if one gives none.
+    """
+    found = {key.partition(":")[0] for key in keys}
+    for name, problem in _PROBLEMS.items():
+        if getattr(args, name) and name not in found:
+            raise InvalidRequest(problem)
 
 
 def parse_filters(pairs: list[str]) -> dict[str, Any]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 
-from airflow_provider_contacts.commands.arguments import enable_database_connections, parse_person
+from airflow_provider_contacts.commands.arguments import (
+    enable_database_connections,
+    parse_person,
+    require_keys,
+)
 from airflow_provider_contacts.commands.output import count_of, print_note
 from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.databases.connecting import connect
@@ -20,11 +24,6 @@ from airflow_provider_contacts.transfers.tables.erasing import FoundRows, erase,
 from airflow_provider_contacts.transfers.tables.table import define_table
 
 # By argument, which has the name of the key's kind.
-_PROBLEMS = {
-    "email": "--email is not an e-mail address.",
-    "phone": "--phone is not a phone number with a country code, such as +12015550101.",
-    "linkedin": "--linkedin is not the address of a profile, such as https://www.linkedin.com/in/ana-patel-1.",
-}
 _REASON = "erased"
 _SOURCE = "airflow contacts erase"
 
@@ -66,10 +65,7 @@ def _parse_keys(args: Namespace, given: Mapping[str, object]) -> list[str]:
     if args.default_region:
         require_region("--default-region", args.default_region)
     keys = find_keys_to_erase(given, args.default_region or "")
-    found = {key.partition(":")[0] for key in keys}
-    for name, problem in _PROBLEMS.items():
-        if getattr(args, name) and name not in found:
-            raise InvalidRequest(problem)
+    require_keys(args, keys)
     return keys
 
 

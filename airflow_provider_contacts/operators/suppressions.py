@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -263,14 +263,19 @@ class AllowContactsOperator(_SuppressionsOperator):
     ) -> set[str]:
         """End the suppressions of contacts."""
         every_key = {key for found in keys for key in found}
-        ended, kept = suppressions.end(keys, scope=options.scope, reason=options.reason, source=source)
-        if kept:
+        result = suppressions.end(keys, scope=options.scope, reason=options.reason, source=source)
+        if kept := result.kept:
             self.log.warning(
                 "%d of %d contacts are still suppressed by a %s that another suppressed person has too. To "
                 "end it, allow that person too.",
                 sum(not kept.isdisjoint(found) for found in keys),
                 len(keys),
-                " or ".join(sorted({_KIND_NAMES[key.partition(":")[0]] for key in kept})),
+                _name_kinds({key.partition(":")[0] for key in kept}),
+            )
+        if result.other_kinds:
+            self.log.warning(
+                "Some of these people are still suppressed by another %s. To end it, pass complete contacts.",
+                _name_kinds(result.other_kinds),
             )
         if options.scope != ALL_VENDORS and (active := suppressions.find_active(every_key, (ALL_VENDORS,))):
             self.log.warning(
@@ -279,7 +284,11 @@ class AllowContactsOperator(_SuppressionsOperator):
                 len(keys),
                 options.scope,
             )
-        return ended
+        return result.ended
+
+
+def _name_kinds(kinds: Iterable[str]) -> str:
+    return " or ".join(sorted(_KIND_NAMES[kind] for kind in kinds))
 
 
 def _find_keys(contacts: object, default_region: str, log: Log) -> tuple[list[list[str]], list[str]]:

@@ -58,35 +58,38 @@ class Claims:
         self._vendor = vendor
         self._claimer = claimer
 
-    def claim(self, keys: Iterable[ContactKey]) -> set[ContactKey]:
-        """Claim contacts, and return those that no other task has claimed.
+    def claim(self, keys: Iterable[ContactKey]) -> dict[ContactKey, str]:
+        """Claim contacts, and return those that another task has claimed, with the task.
 
         A contact without an account stands for all contacts with its id.
 
         :raises ContactsError: if a table cannot be written.
         """
-        claimed = set(keys)
+        keys = sorted(set(keys))
+        conflicts: dict[ContactKey, str] = {}
         for engine, table in self._tables:
             with _claim_errors(table):
-                for batch in batched(sorted(claimed), _KEYS_PER_QUERY):
-                    claimed.difference_update(self._claim(engine, table, batch))
-        return claimed
+                for batch in batched((key for key in keys if key not in conflicts), _KEYS_PER_QUERY):
+                    conflicts.update(self._claim(engine, table, batch))
+        return conflicts
 
-    def renew(self, keys: Iterable[ContactKey]) -> set[ContactKey]:
-        """Renew claims, and return the contacts that are still claimed.
+    def renew(self, keys: Iterable[ContactKey]) -> dict[ContactKey, str]:
+        """Renew claims, and return the contacts that are not claimed any more.
 
+        :return: with the task that has claimed each, or an empty string if there is none.
         :raises ContactsError: if a table cannot be written.
         """
-        claimed = set(keys)
+        keys = sorted(set(keys))
+        conflicts: dict[ContactKey, str] = {}
         for engine, table in self._tables:
             with _claim_errors(table):
-                for batch in batched(sorted(claimed), _KEYS_PER_QUERY):
+                for batch in batched((key for key in keys if key not in conflicts), _KEYS_PER_QUERY):
                     with transaction(engine) as connection:
                         is_own = self._is_one_of(table, batch) & (table.c.claimed_by == self._claimer)
                         values = {"claimed_at": read_clock(connection)}
                         connection.execute(table.update().where(is_own).values(values))
-                    claimed.difference_update(self._find_conflicts(engine, table, batch))
-        return claimed
+                    conflicts.update(self._find_conflicts(engine, table, batch))
+        return conflicts
 
     def release(self) -> None:
         """Give up all claims.
@@ -98,7 +101,7 @@ class Claims:
             with _claim_errors(table), transaction(engine) as connection:
                 connection.execute(table.delete().where(is_own))
 
-    def _claim(self, engine: sa.Engine, table: sa.Table, keys: Sequence[ContactKey]) -> set[ContactKey]:
+    def _claim(self, engine: sa.Engine, table: sa.Table, keys: Sequence[ContactKey]) -> dict[ContactKey, str]:
         """Claim contacts in one table, and return those that another task has claimed."""
         columns = table.c
         is_one = self._is_one_of(table, keys)
@@ -120,21 +123,22 @@ class Claims:
 
     def _find_conflicts(
         self, engine: sa.Engine, table: sa.Table, keys: Sequence[ContactKey]
-    ) -> set[ContactKey]:
-        """Return the contacts that are not claimed by this task only."""
+    ) -> dict[ContactKey, str]:
+        """Return the contacts that are not claimed by this task only, each with the other task."""
         columns = table.c
         query = sa.select(columns.account_id, columns.contact_id, columns.claimed_by)
         claimers: dict[str, dict[str, str]] = defaultdict(dict)
         with transaction(engine) as connection:
             for row in connection.execute(query.where(self._is_one_of(table, keys))):
                 claimers[row.contact_id][row.account_id] = row.claimed_by
-        conflicts = set()
+        conflicts = {}
         for account_id, contact_id in keys:
             claimed = claimers[contact_id]
             # Either of them may be without an account.
             same = claimed.values() if not account_id else filter(None, map(claimed.get, (account_id, "")))
-            if account_id not in claimed or set(same) != {self._claimer}:
-                conflicts.add((account_id, contact_id))
+            others = sorted(set(same) - {self._claimer})
+            if account_id not in claimed or others:
+                conflicts[account_id, contact_id] = others[0] if others else ""
         return conflicts
 
     def _is_one_of(self, table: sa.Table, keys: Sequence[ContactKey]) -> sa.ColumnElement[bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from airflow_provider_contacts.core.batches import batched
@@ -127,13 +128,11 @@ class SuppressionList:
 
     def end(
         self, contacts: Iterable[Sequence[str]], *, scope: str, reason: str, source: str
-    ) -> tuple[set[str], set[str]]:
+    ) -> EndedSuppressions:
         """End the suppressions of contacts. The rows stay, and so do those of other people.
 
         :param contacts: the keys of each contact.
         :param scope: end those with this scope, or those with any scope if it is ``all``.
-        :return: the keys that had one, and those of them that another person holds too, so that
-            they are still suppressed.
         """
         hashed = [{self._hasher.hash(key): key for key in keys} for keys in contacts]
         hashes = {key_hash: key for keys in hashed for key_hash, key in keys.items()}
@@ -158,7 +157,17 @@ class SuppressionList:
                     continue
                 ended.add(key)
                 self._update(connection, row, {"until": now, "ended_reason": reason, "ended_source": source})
-        return ended, kept
+            return EndedSuppressions(ended, kept, self._find_kinds(connection, own, now))
+
+    def _find_kinds(self, connection: sa.Connection, people: Iterable[str], now: datetime) -> set[str]:
+        """Return the kinds of keys by which people are suppressed."""
+        columns = self._table.c
+        is_active = columns.until.is_(None) | (columns.until > now)
+        query = sa.select(columns.kind).where(is_active).distinct()
+        found: set[str] = set()
+        for batch in batched(people, _KEYS_PER_QUERY):
+            found.update(connection.scalars(query.where(columns.person.in_(batch))))
+        return found
 
     def list_rows(self, keys: Iterable[str]) -> list[dict[str, object]]:
         """Return the rows of keys, with ended ones, without hashes, the latest first."""
@@ -258,6 +267,20 @@ class SuppressionList:
                     "since": _CHECK_TIME,
                 }
                 connection.execute(table.insert(), values)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EndedSuppressions:
+    """What is left after suppressions were ended.
+
+    :param ended: the keys that are not suppressed any more.
+    :param kept: the keys that another person holds too, so that they are still suppressed.
+    :param other_kinds: the kinds of other keys by which the same people are still suppressed.
+    """
+
+    ended: set[str]
+    kept: set[str]
+    other_kinds: set[str]
 
 
 @contextlib.contextmanager

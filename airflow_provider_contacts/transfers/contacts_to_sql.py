@@ -240,8 +240,9 @@ def _ensure_tables(engine: sa.Engine, options: TableOptions) -> tuple[sa.Table, 
     table = define_table(options.table)
     require_schema_support(engine.dialect.name, table.schema)
     loads = define_loads_table(table)
-    with database_errors("The table cannot be used"):
+    with database_errors(f"The table {table.fullname!r} cannot be used"):
         ensure_table(engine, table, create=options.create_table)
+    with database_errors(f"The table {loads.fullname!r} cannot be used"):
         ensure_table(engine, loads, create=options.create_table, append_only=True)
     return table, loads
 

@@ -41,7 +41,14 @@ def test_check(suppressed: Database, airflow: Airflow) -> None:
     assert "Not suppressed." in err
     assert "subscribed again" in out
     assert "Not suppressed." in airflow(*arguments, "--reference", "tether/1")[2]
+    assert "Only the given keys were looked up." in err
     assert "Set --email, --phone" in airflow(*arguments)[2]
+    # What gives no key is not looked up.
+    assert "--phone has no country code" in airflow(*arguments, "--phone", "(203) 417-6848")[2]
+    for name, value in (("--phone", "(206) 555-0155"), ("--email", "ada"), ("--linkedin", "ada")):
+        code, _, err = airflow(*arguments, name, value)
+        assert code == 1
+        assert f"{name} is not" in err
 
 
 def test_summary(suppressed: Database, airflow: Airflow) -> None:

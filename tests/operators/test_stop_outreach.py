@@ -102,8 +102,14 @@ def outcomes(result: dict[str, Any]) -> dict[str, str]:
 class TestStopping:
     @pytest.mark.parametrize("vendor", VENDORS)
     def test_a_reply_at_one_vendor_stops_the_others_once(
-        self, vendor: str, sandbox: Sandbox, people: Database
+        self,
+        vendor: str,
+        sandbox: Sandbox,
+        people: Database,
+        caplog: pytest.LogCaptureFixture,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
+        caplog.set_level("INFO")
         person = person_with(people)
         # Stages that are not the ones to set.
         row_of(sandbox, person["mailstand"][0]).stage = "Prospecting"
@@ -118,6 +124,8 @@ class TestStopping:
         }
         del expected[vendor]
         assert outcomes(result) == expected
+        log = caplog.text + capsys.readouterr().out
+        assert all(f"Manual: {'/'.join(one.values())}." in log for one in result["manual"])
         [found] = result["people"]
         assert found["matched_on"] == sorted(found["matched_on"])
         assert set(found["matched_on"]) <= {"email", "linkedin", "phone"}

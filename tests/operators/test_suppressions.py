@@ -96,6 +96,18 @@ def test_allowing_one_vendor_says_who_stays_suppressed(
     assert "1 of 1 contacts are still suppressed at tether" in caplog.text + capsys.readouterr().out
 
 
+def test_allowing_by_one_key_says_by_which_the_person_stays_suppressed(
+    database: Database, secret: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suppress(database, [ADA])
+    assert allow(database, [{"email": ADA["email"]}], reason="asked for it")["allowed"] == 1
+    log = caplog.text + capsys.readouterr().out
+    assert "still suppressed by another phone number or reference" in log
+    caplog.clear()
+    allow(database, [ADA], reason="asked for it")
+    assert "still suppressed" not in caplog.text + capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "until", ["30d", timedelta(days=30), "2999-01-01", date(2999, 1, 1), None, "", "None"]
 )

@@ -40,7 +40,8 @@ def add(
 
 
 def end(suppressions: SuppressionList, *keys: str, scope: str = "all") -> set[str]:
-    ended, kept = suppressions.end([keys], scope=scope, reason="subscribed again", source="test")
+    result = suppressions.end([keys], scope=scope, reason="subscribed again", source="test")
+    ended, kept = result.ended, result.kept
     assert kept == set()
     return ended
 
@@ -118,10 +119,8 @@ def test_a_shared_number_stays_until_all_are_allowed(opened: Any) -> None:
     with opened() as suppressions:
 
         def allow(*keys: str) -> tuple[set[str], set[str]]:
-            ended: tuple[set[str], set[str]] = suppressions.end(
-                [keys], scope="all", reason="subscribed again", source="test"
-            )
-            return ended
+            result = suppressions.end([keys], scope="all", reason="subscribed again", source="test")
+            return result.ended, result.kept
 
         suppressions.add([ada, eve], scope="all", reason="unsubscribed", source="test", until=None)
         # The number alone does not say who is meant.
@@ -137,10 +136,12 @@ def test_a_number_on_a_list_stays_when_a_person_who_has_it_is_allowed(opened: An
     ada = ["email:ada@example.com", HOUSEHOLD]
     with opened() as suppressions:
         suppressions.add([[HOUSEHOLD], ada], scope="all", reason="list", source="test", until=None)
-        ended, kept = suppressions.end([ada], scope="all", reason="subscribed again", source="test")
+        result = suppressions.end([ada], scope="all", reason="subscribed again", source="test")
+        ended, kept = result.ended, result.kept
         assert (ended, kept) == (set(ada), {HOUSEHOLD})
         assert suppressions.find_active(ada, SCOPES) == {HOUSEHOLD}
-        ended, kept = suppressions.end([[HOUSEHOLD]], scope="all", reason="removed", source="test")
+        result = suppressions.end([[HOUSEHOLD]], scope="all", reason="removed", source="test")
+        ended, kept = result.ended, result.kept
         assert (ended, kept) == ({HOUSEHOLD}, set())
 
 

@@ -320,7 +320,7 @@ if POSTGRES:
         )
         before = len(sandbox.requests("tether"))
         with pytest.raises(
-            ContactsError, match="The table cannot be used: The database returned InsufficientPrivilege"
+            ContactsError, match="'guarded' cannot be used: The database returned InsufficientPrivilege"
         ):
             ContactsToSqlOperator(task_id="b", **operator).execute({})
         assert len(sandbox.requests("tether")) == before

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_contacts.operators.stopping.arguments import StopOptions
 
+_MAX_LOGGED = 20
 # Lists of references in the result.
 OUTCOMES = (
     "updated",
@@ -264,6 +265,7 @@ class StopRun:
             len(self._plan.unmatched),
             ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()) or "none",
         )
+        self._log_references({"unmatched": self._plan.unmatched, **references})
         self._log_stopped_before()
         if self._options.on_failure == "fail":
             self._raise_errors(references)
@@ -274,6 +276,14 @@ class StopRun:
             "counts": counts,
         }
 
+    def _log_references(self, references: Mapping[str, Sequence[Reference]]) -> None:
+        """Log the first contacts that someone has to look at: a task that fails has no result."""
+        for name in ("manual", "no_action", "outdated", "unmatched"):
+            if found := references.get(name):
+                shown = ", ".join("/".join(filter(None, key_of(one))) for one in found[:_MAX_LOGGED])
+                more = f" and {len(found) - _MAX_LOGGED} more" if len(found) > _MAX_LOGGED else ""
+                self._log.info("%s: %s%s.", name.replace("_", " ").capitalize(), shown, more)
+
     def _log_stopped_before(self) -> None:
         times = [
             stop.at
@@ -283,10 +293,10 @@ class StopRun:
             for stop in contact.stops
         ]
         if times:
+            first, last = min(times).date(), max(times).date()
             self._log.info(
-                "Nothing new has happened to contacts that were stopped before, from %s to %s.",
-                min(times).date(),
-                max(times).date(),
+                "Contacts that were stopped before (%s) have no later reply or opt-out.",
+                first if first == last else f"{first} to {last}",
             )
 
     def _group_by_outcome(self) -> dict[str, list[Reference]]:

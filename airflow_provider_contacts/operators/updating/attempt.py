@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_contacts.contact import ContactKey
 from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.logs import Log, ProgressLog
 from airflow_provider_contacts.core.updates.targets import describe_changes, digest_targets
@@ -165,9 +166,9 @@ class Attempt:
             self.claimed.update(new)
             return
         pending = self.plan.pending
-        claimed = self.claims.claim(pending[index].key for index in new)
-        self.claimed.update(index for index in new if pending[index].key in claimed)
-        self._add_conflicts(index for index in new if pending[index].key not in claimed)
+        claimers = self.claims.claim(pending[index].key for index in new)
+        self.claimed.update(index for index in new if pending[index].key not in claimers)
+        self._add_conflicts(new, claimers)
 
     def record_preview(self) -> None:
         """Record what would be done.
@@ -239,21 +240,29 @@ class Attempt:
         if self.claims is not None:
             pending = self.plan.pending
             rest = [index for index in indexes if index not in held]
-            claimed = self.claims.renew(pending[index].key for index in rest)
-            lost = [index for index in rest if pending[index].key not in claimed]
-            self._add_conflicts(lost)
-            held.update(lost)
+            held |= self._add_conflicts(rest, self.claims.renew(pending[index].key for index in rest))
         return held
 
-    def _add_conflicts(self, indexes: Iterable[int]) -> None:
-        """Record that another task has claimed contacts."""
-        error = Conflict(
-            "Another task has claimed the contact in `contact_claims`. Retry after that task has ended."
-        )
-        conflicts = dict.fromkeys(indexes, error)
+    def _add_conflicts(self, indexes: Iterable[int], claimers: Mapping[ContactKey, str]) -> set[int]:
+        """Record the contacts that other tasks have claimed, and return which they are.
+
+        :param claimers: the task that has claimed each, or an empty string.
+        """
+        keys = {index: self.plan.pending[index].key for index in indexes}
+        conflicts = {
+            index: Conflict(
+                f"The task {claimers[key]!r} has claimed the contact, so it was not changed. Retry after "
+                "that task has ended."
+                if claimers[key]
+                else "The claim to the contact has ended, so it was not changed. Retry."
+            )
+            for index, key in keys.items()
+            if key in claimers
+        }
         if conflicts and self.audit is not None:
             self.audit.record((), conflicts)
         self.conflicts.update(conflicts)
+        return set(conflicts)
 
     def _hold_suppressed(self, indexes: Sequence[int]) -> set[int]:
         """Return which contacts were suppressed since the plan was made, and record them."""

@@ -234,7 +234,9 @@ class TestClaims:
         operator = tag(contacts, audit_table="contact_audit")
         with (
             self.other_task(database, contacts[:2]),
-            pytest.raises(ContactsError, match=r"2 of 5 contacts .* 2 x Conflict: Another task") as caught,
+            pytest.raises(
+                ContactsError, match=r"2 of 5 contacts .* 2 x Conflict: The task 'other' has claimed"
+            ) as caught,
         ):
             operator.execute(context())
         assert not caught.value.permanent

@@ -113,6 +113,7 @@ def test_without_the_privilege_for_temporary_tables(
     database.run(
         f"CREATE ROLE {name} LOGIN",
         f"GRANT SELECT, INSERT, UPDATE ON contacts TO {name}",
+        f"GRANT SELECT, INSERT ON contact_loads TO {name}",
         f"REVOKE TEMPORARY ON DATABASE {url.database} FROM PUBLIC",
     )
     try:
