@@ -335,7 +335,8 @@ class StopRun:
         if self._plan.unmatched and self._options.on_unmatched == "fail":
             problems.append(
                 f"{len(self._plan.unmatched)} references belong to no person. Export the contacts and run "
-                'ResolvePeopleOperator, then retry; or set `on_unmatched` to "report".'
+                "ResolvePeopleOperator, then retry. If they were erased, or deleted at the vendor, set "
+                '`on_unmatched` to "report".'
             )
             is_transient = True
         if problems:
