@@ -148,16 +148,17 @@ def find_accounts(connection: sa.Connection, tables: PeopleTables) -> dict[str, 
 
 
 def compute_backlog_age(connection: sa.Connection, tables: PeopleTables) -> timedelta | None:
-    """Return how long the oldest unresolved change has waited; None if no contact is resolved.
+    """Return how long the oldest unresolved change has waited, or zero if everything is resolved.
 
-    It is zero if everything is resolved.
+    It is None if that is unknown: no contact is resolved, or the change has a time to come.
     """
     first = find_first_unresolved_change(connection, tables)
     if first is None:
         return timedelta()
-    if connection.execute(sa.select(tables.people.c.contact_id).limit(1)).first() is None:
+    now = read_clock(connection)
+    if first > now or connection.execute(sa.select(tables.people.c.contact_id).limit(1)).first() is None:
         return None
-    return _round_up(read_clock(connection) - first)
+    return _round_up(now - first)
 
 
 def _round_up(age: timedelta) -> timedelta:

@@ -84,6 +84,8 @@ class AuditWriter:
 
     :param tables: engines and tables; without any, nothing is written.
     :param targets: the contacts that the attempt may update.
+
+    ``error`` is why rows could not be written, or None.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class AuditWriter:
         self._attempt = {name: getattr(attempt, name) for name in attempt.__slots__}
         self._targets = targets
         self.approver: str | None = None
+        self.error: ContactsError | None = None
 
     def record(self, updated: Sequence[int], failed: Mapping[int, ContactsError]) -> None:
         """Write that contacts were updated, and that others failed, by index into the targets."""
@@ -144,11 +147,15 @@ class AuditWriter:
 
     def _write(self, rows: list[dict[str, object]]) -> None:
         for engine, table in self._tables:
-            with database_errors(f"The audit {table.fullname!r} cannot be written, so the update stops"):
-                for start in range(0, len(rows), _ROWS_PER_INSERT):
-                    with transaction(engine) as connection:
-                        statement = table.insert().values(recorded_at=database_time(connection))
-                        connection.execute(statement, rows[start : start + _ROWS_PER_INSERT])
+            try:
+                with database_errors(f"The audit {table.fullname!r} cannot be written, so the update stops"):
+                    for start in range(0, len(rows), _ROWS_PER_INSERT):
+                        with transaction(engine) as connection:
+                            statement = table.insert().values(recorded_at=database_time(connection))
+                            connection.execute(statement, rows[start : start + _ROWS_PER_INSERT])
+            except ContactsError as error:
+                self.error = error
+                raise
 
 
 @contextlib.contextmanager

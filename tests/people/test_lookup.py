@@ -107,7 +107,7 @@ def test_removals_do_not_count_as_changes(people: Database) -> None:
 
 def test_a_change_counts_whatever_clock_wrote_it(people: Database) -> None:
     people.run("UPDATE contacts SET changed_at = '2126-01-01 00:00:00.000000' WHERE vendor = 'tether'")
-    assert age(people) == timedelta(seconds=1)
+    assert age(people) is None
     resolve(people)
     assert age(people) == timedelta()
     people.run("UPDATE contacts SET changed_at = '2020-01-01 00:00:00.000000' WHERE vendor = 'tether'")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from collections.abc import Iterable, Iterator
 
@@ -11,14 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_contacts.contact import ContactKey
 from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
 from airflow_provider_contacts.safeguards.claims import Claims, open_claims
 from tests.database import Database
 
-LOG = logging.getLogger("test")
-ONE, TWO, THREE = ("101", "1"), ("101", "2"), ("101", "3")
+ONE, TWO, THREE = "1", "2", "3"
 LONG_AGO = "UPDATE contact_claims SET claimed_at = '2020-01-01 00:00:00.000000'"
 
 
@@ -30,17 +27,18 @@ def claims(
     tables: tuple[str, ...] = ("contact_claims",),
 ) -> Iterator[Claims]:
     locations = [TableLocation(database.conn_id, table) for table in tables]
-    with open_claims(locations, vendor, claimer, LOG) as opened:
+    with open_claims(locations, vendor, claimer) as opened:
         yield opened
+        opened.release()
 
 
-def claim(one: Claims, keys: Iterable[ContactKey]) -> set[ContactKey]:
+def claim(one: Claims, keys: Iterable[str]) -> set[str]:
     """Return the contacts that were claimed."""
     keys = set(keys)
     return keys - one.claim(keys).keys()
 
 
-def renew(one: Claims, keys: Iterable[ContactKey]) -> set[ContactKey]:
+def renew(one: Claims, keys: Iterable[str]) -> set[str]:
     """Return the contacts that are still claimed."""
     keys = set(keys)
     return keys - one.renew(keys).keys()
@@ -57,7 +55,7 @@ def test_only_one_task_claims_a_contact(database: Database) -> None:
             assert claim(other, [ONE]) == {ONE}
         one.release()
         assert claim(two, [ONE, TWO]) == {ONE, TWO}
-    assert database.rows("contact_claims") == []
+    assert database.select("contact_claims") == []
 
 
 def test_a_retry_takes_over_the_claims_of_its_task(database: Database) -> None:
@@ -94,18 +92,46 @@ def test_claims_are_renewed_while_a_task_goes_on(database: Database) -> None:
         assert renew(one, [ONE, TWO]) == {ONE}
 
 
-def test_a_contact_without_an_account_is_any_with_its_id(database: Database) -> None:
-    bare = ("", "1")
+def test_an_earlier_attempt_that_goes_on_loses_its_claims(database: Database) -> None:
+    with claims(database, "one") as old, claims(database, "other") as other:
+        claim(old, [ONE, TWO])
+        with claims(database, "one") as retry:
+            # Also those that the retry does not change, so that it can release them.
+            assert renew(old, [ONE, TWO]) == set()
+            assert claim(retry, [ONE]) == {ONE}
+            old.release()
+            assert claim(other, [ONE, TWO]) == set()
+        assert claim(other, [ONE, TWO]) == {ONE, TWO}
+
+
+def test_claims_of_requests_in_flight_stay(database: Database) -> None:
     with claims(database, "one") as one, claims(database, "two") as two:
-        assert claim(one, [bare]) == {bare}
-        assert claim(two, [ONE, TWO]) == {TWO}
-    with claims(database, "one") as one, claims(database, "two") as two:
-        assert claim(one, [ONE, ("102", "1")]) == {ONE, ("102", "1")}
-        assert claim(two, [bare]) == set()
-    with claims(database, "one") as one, claims(database, "two") as two:
+        claim(one, [ONE, TWO])
+        one.release(except_of=[TWO])
+        assert claim(two, [ONE, TWO]) == {ONE}
+        database.run(LONG_AGO)
+        assert claim(two, [TWO]) == {TWO}
+
+
+def test_tasks_whose_names_differ_in_case_are_different(database: Database) -> None:
+    with claims(database, "Outreach") as one, claims(database, "outreach") as two:
         assert claim(one, [ONE]) == {ONE}
-        assert claim(two, [("102", "1")]) == {("102", "1")}
-        assert claim(one, [ONE, bare]) == {ONE}
+        assert two.claim([ONE]) == {ONE: "Outreach"}
+
+
+def test_a_claim_of_the_future_has_ended(database: Database) -> None:
+    with claims(database, "one") as one, claims(database, "two") as two:
+        claim(one, [ONE])
+        database.run("UPDATE contact_claims SET claimed_at = '2126-01-01 00:00:00.000000'")
+        assert claim(two, [ONE]) == {ONE}
+
+
+def test_claims_that_have_ended_are_deleted(database: Database) -> None:
+    with claims(database, "one") as one:
+        claim(one, [ONE])
+        database.run(LONG_AGO)
+        with claims(database, "two", "mailstand"):
+            assert database.select("contact_claims") == []
 
 
 def test_a_contact_is_claimed_in_all_tables(database: Database) -> None:
@@ -120,16 +146,16 @@ def test_a_contact_is_claimed_in_all_tables(database: Database) -> None:
 
 
 def test_many_contacts_are_claimed(database: Database) -> None:
-    keys = {("101", str(number)) for number in range(1201)}
+    keys = {str(number) for number in range(1201)}
     with claims(database, "one") as one, claims(database, "two") as two:
-        assert claim(two, [("101", "700")]) == {("101", "700")}
-        assert claim(one, keys) == keys - {("101", "700")}
-        assert renew(one, keys) == keys - {("101", "700")}
+        assert claim(two, ["700"]) == {"700"}
+        assert claim(one, keys) == keys - {"700"}
+        assert renew(one, keys) == keys - {"700"}
 
 
 def test_threads_never_share_a_contact(database: Database) -> None:
-    keys = [("101", str(number)) for number in range(40)]
-    won: dict[str, set[ContactKey]] = {}
+    keys = [str(number) for number in range(40)]
+    won: dict[str, set[str]] = {}
     start = threading.Barrier(4)
     end = threading.Barrier(4)
 
@@ -156,19 +182,15 @@ def test_threads_never_share_a_contact(database: Database) -> None:
         st.tuples(
             st.sampled_from(["one", "two", "three"]),
             st.sampled_from(["claim", "renew", "release"]),
-            st.sets(
-                st.tuples(st.sampled_from(["", "101", "102"]), st.sampled_from("12")), min_size=1, max_size=3
-            ),
+            st.sets(st.sampled_from("123"), min_size=1),
         ),
         max_size=12,
     )
 )
-def test_no_contact_is_ever_claimed_twice(
-    database: Database, steps: list[tuple[str, str, set[ContactKey]]]
-) -> None:
+def test_no_contact_is_ever_claimed_twice(database: Database, steps: list[tuple[str, str, set[str]]]) -> None:
     with contextlib.ExitStack() as stack:
         opened = {name: stack.enter_context(claims(database, name)) for name in ("one", "two", "three")}
-        held: dict[str, set[ContactKey]] = {name: set() for name in opened}
+        held: dict[str, set[str]] = {name: set() for name in opened}
         for name, step, keys in steps:
             if step == "release":
                 opened[name].release()
@@ -177,26 +199,22 @@ def test_no_contact_is_ever_claimed_twice(
             found = claim(opened[name], keys) if step == "claim" else renew(opened[name], keys & held[name])
             held[name] = found | (held[name] - keys)
             for other in opened.keys() - {name}:
-                for account_id, contact_id in found:
-                    for other_account, other_contact in held[other]:
-                        is_same = "" in (account_id, other_account) or account_id == other_account
-                        assert not (contact_id == other_contact and is_same)
+                assert not found & held[other]
 
 
-def test_claims_that_cannot_be_written_are_errors(
-    database: Database, caplog: pytest.LogCaptureFixture
-) -> None:
-    with claims(database) as one:
+def test_claims_that_cannot_be_written_are_errors(database: Database) -> None:
+    message = "Contacts could not be claimed in the table 'contact_claims', so no more contacts are changed"
+    with claims(database, tables=("contact_claims", "other_claims")) as one:
         claim(one, [ONE])
         database.run("DROP TABLE contact_claims")
-        message = (
-            "Contacts could not be claimed in the table 'contact_claims', so no more contacts are changed"
-        )
+        for function in (claim, renew):
+            with pytest.raises(ContactsError, match=message):
+                function(one, [ONE])
         with pytest.raises(ContactsError, match=message):
-            claim(one, [TWO])
-        with pytest.raises(ContactsError, match=message):
-            renew(one, [ONE])
-    assert "The claims could not be released, so they end after an hour." in caplog.text
-    database.run("CREATE TABLE contact_claims (vendor VARCHAR(255))")
+            one.release()
+        # The other table was released.
+        assert database.select("other_claims") == []
+        database.run("CREATE TABLE contact_claims AS SELECT * FROM other_claims")
+    database.run("DROP TABLE contact_claims", "CREATE TABLE contact_claims (vendor VARCHAR(255))")
     with pytest.raises(InvalidRequest, match="incompatible"), claims(database):
         pass

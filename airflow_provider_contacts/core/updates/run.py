@@ -25,6 +25,7 @@ _MAX_CAUSES_SHOWN = 5
 _MAX_FAILURES_IN_A_ROW = 10
 # How often to check whether contacts may still be updated.
 _SECONDS_BETWEEN_CHECKS = 60.0
+_MIN_WAIT_SECONDS = 0.05
 # How long requests in flight may take to finish after an error has ended the update.
 _SHUTDOWN_GRACE_SECONDS = 5.0
 
@@ -64,8 +65,9 @@ class Journal(Protocol):
         """
 
 
-# Takes indexes of targets, and returns those that must not be updated.
-Guard = Callable[[Sequence[int]], set[int]]
+# Takes the indexes of targets that wait, and of those whose requests are in flight. Returns those
+# that must not be updated any more.
+Guard = Callable[[Sequence[int], Sequence[int]], set[int]]
 
 
 class Updater:
@@ -155,6 +157,7 @@ def update_all(
     skip: Collection[int] = (),
     journal: Journal | None = None,
     guard: Guard | None = None,
+    abandon: Callable[[list[int]], None] | None = None,
 ) -> Outcome:
     """Update every target that is not done yet, up to ``max_concurrency`` requests at a time.
 
@@ -162,7 +165,8 @@ def update_all(
 
     :param report: gets the number of targets that this call has processed, and has to process.
     :param skip: indexes of the targets that must not be updated.
-    :param guard: returns which targets must not be updated any more; called every 60 s, or batch.
+    :param guard: is called at the start, every 60 s, and before each request for several targets.
+    :param abandon: gets the targets that were in flight when an error ended the update.
     :raises ContactsError: if all other requests would fail too, or ten in a row fail transiently.
     """
     outcome = Outcome(list(progress.done))
@@ -174,24 +178,22 @@ def update_all(
     stop = threading.Event()
     try:
         while waiting or in_flight:
+            checks.ask_if_due(waiting, in_flight.values())
             while len(in_flight) < max_concurrency and (batch := checks.take(waiting)):
                 in_flight[_submit([targets[index] for index in batch], updaters, stop)] = batch
-            finished, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+                checks.ask_if_due(waiting, in_flight.values())
+            finished, _ = wait(in_flight, checks.seconds_left, return_when=FIRST_COMPLETED)
             results = [(in_flight.pop(future), future.exception()) for future in finished]
             written = [index for batch, error in results if error is None for index in batch]
             if written:
                 _record(written, {}, progress, journal)
                 outcome.updated += written
                 failures.in_a_row = 0
-            for batch, error in results:
-                if error is not None:
-                    waiting.extendleft(failures.handle(batch, error))
-            if failures.fatal:
-                raise failures.fatal[0]
+            waiting.extendleft(failures.handle_all(results))
             report(outcome.processed - len(progress.done), total)
     except BaseException:
         stop.set()
-        _record_late(in_flight, progress, journal)
+        _record_late(in_flight, progress, journal, abandon)
         raise
     outcome.updated.sort()
     return outcome
@@ -204,32 +206,38 @@ def _submit(batch: list[Target], updaters: Mapping[Change, Updater], stop: threa
 
 
 class _Checks:
-    """Asks again, while contacts are updated, whether they may be.
-
-    :param guard: returns which of some targets must not be updated any more.
-    """
+    """Asks again, while contacts are updated, whether they may be."""
 
     def __init__(self, guard: Guard | None) -> None:
         self._guard = guard
         self._held: set[int] = set()
-        self._checked_at = time.monotonic()
+        self._due_at = time.monotonic()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long to wait for requests before the guard is asked again, or None without one."""
+        return None if self._guard is None else max(_MIN_WAIT_SECONDS, self._due_at - time.monotonic())
+
+    def ask_if_due(self, waiting: Iterable[list[int]], in_flight: Iterable[list[int]]) -> None:
+        """Ask about all targets, if it is time."""
+        if self._guard is None or time.monotonic() < self._due_at:
+            return
+        rest = [index for batch in waiting for index in batch if index not in self._held]
+        self._held |= self._guard(rest, [index for batch in in_flight for index in batch])
+        self._due_at = time.monotonic() + _SECONDS_BETWEEN_CHECKS
 
     def take(self, waiting: deque[list[int]]) -> list[int]:
         """Remove the next batch that may be updated, and return what is left of it, or nothing."""
         while waiting:
-            if batch := self._filter(waiting.popleft(), waiting):
+            batch = self._leave_out_held(waiting.popleft())
+            if len(batch) > 1 and self._guard is not None:
+                self._held |= self._guard(batch, ())
+                batch = self._leave_out_held(batch)
+            if batch:
                 return batch
         return []
 
-    def _filter(self, batch: list[int], waiting: Iterable[list[int]]) -> list[int]:
-        if self._guard is None:
-            return batch
-        if len(batch) > 1:
-            self._held |= self._guard(batch)
-        elif time.monotonic() - self._checked_at >= _SECONDS_BETWEEN_CHECKS:
-            later = [index for one in waiting for index in one if index not in self._held]
-            self._held |= self._guard([*(index for index in batch if index not in self._held), *later])
-            self._checked_at = time.monotonic()
+    def _leave_out_held(self, batch: list[int]) -> list[int]:
         return [index for index in batch if index not in self._held]
 
 
@@ -243,10 +251,15 @@ def _record(
 
 
 def _record_late(
-    in_flight: Mapping[Future[None], list[int]], progress: Progress, journal: Journal | None
+    in_flight: Mapping[Future[None], list[int]],
+    progress: Progress,
+    journal: Journal | None,
+    abandon: Callable[[list[int]], None] | None,
 ) -> None:
     """Record what was written when an error ended the update. Errors here matter less than that."""
-    finished, _ = wait(in_flight, timeout=_SHUTDOWN_GRACE_SECONDS)
+    finished, unfinished = wait(in_flight, timeout=_SHUTDOWN_GRACE_SECONDS)
+    if abandon is not None:
+        abandon([index for future in unfinished for index in in_flight[future]])
     results = [(in_flight[future], future.exception()) for future in finished]
     written = [index for batch, error in results if error is None for index in batch]
     failed = {
@@ -285,7 +298,17 @@ class _Failures:
     in_a_row: int = 0
     fatal: list[ContactsError] = field(default_factory=list)
 
-    def handle(self, batch: list[int], error: BaseException) -> list[list[int]]:
+    def handle_all(self, results: Iterable[tuple[list[int], BaseException | None]]) -> list[list[int]]:
+        """Record the failed ones of some requests, and return what to try instead.
+
+        :raises ContactsError: if the update has to end.
+        """
+        instead = [one for batch, error in results if error is not None for one in self._handle(batch, error)]
+        if self.fatal:
+            raise self.fatal[0]
+        return instead
+
+    def _handle(self, batch: list[int], error: BaseException) -> list[list[int]]:
         """Record a failed request, and return what to try instead: a rejected batch, one by one."""
         if not isinstance(error, Exception):
             raise error

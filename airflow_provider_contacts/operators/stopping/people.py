@@ -126,7 +126,7 @@ class PeopleFinder:
         options = self.options
         if age is None:
             raise ContactsError(
-                f"The people in {options.people_table!r} were never resolved from contacts. Run "
+                f"The people in {options.people_table!r} were never resolved from these contacts. Run "
                 "ResolvePeopleOperator, then retry. Nothing was written.",
                 transient=True,
             )

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_contacts.contact import Reference, ReferenceKey, key_of
-from airflow_provider_contacts.core.logs import Log
 from airflow_provider_contacts.core.updates.run import Outcome
 from airflow_provider_contacts.core.updates.targets import Target
 from airflow_provider_contacts.databases import sa
 from airflow_provider_contacts.databases.errors import database_errors
 from airflow_provider_contacts.databases.tables import require_write_permission
-from airflow_provider_contacts.errors import ContactsError, InvalidRequest, NotFound, UnsupportedByVendor
-from airflow_provider_contacts.operators.stopping.actions import StopAction
+from airflow_provider_contacts.errors import ContactsError, NotFound
+from airflow_provider_contacts.operators.stopping.connections import ConnectionRun
 from airflow_provider_contacts.operators.stopping.plan import StopPlan, list_other_contacts
-from airflow_provider_contacts.operators.stopping.records import StopRecords, StopTarget
+from airflow_provider_contacts.operators.stopping.records import StopRecords
 from airflow_provider_contacts.operators.stopping.suppressing import StopSuppressions
 from airflow_provider_contacts.operators.updating.attempt import Attempt
 
@@ -40,71 +39,6 @@ OUTCOMES = (
     "no_action",
     "outdated",
 )
-
-
-@dataclass(slots=True, repr=False)
-class ConnectionRun:
-    """An attempt to stop outreach through one connection.
-
-    :param stop_targets: each pending contact of the attempt, with its cause and its last stop.
-    :param errors: why contacts could not be stopped.
-    :param causes: the errors as text.
-    """
-
-    attempt: Attempt
-    action: StopAction
-    stop_targets: Sequence[StopTarget]
-    errors: list[ContactsError] = field(default_factory=list)
-    causes: str = ""
-
-    def add_errors(self, errors: Iterable[ContactsError], causes: str) -> None:
-        """Note that contacts could not be stopped.
-
-        :param causes: the errors as text.
-        """
-        self.errors += errors
-        self.causes = " ".join(filter(None, (self.causes, causes)))
-
-    def create_updaters(self) -> None:
-        """Ask the vendor what the change needs. A vendor that cannot be reached is noted.
-
-        :raises ContactsError: if the action is invalid.
-        """
-        if self.action.change is None or self.action.type == "suppress":
-            return
-        to_update = self.attempt.plan.to_update
-        try:
-            self.attempt.create_updaters({self.action.change: len(to_update)})
-        except (InvalidRequest, UnsupportedByVendor) as error:
-            # The author's mistake.
-            conn_id = self.attempt.hook.contacts_conn_id
-            raise error.at(f"The action of {conn_id!r} is invalid. Nothing was written") from None
-        except ContactsError as error:
-            if to_update:
-                self.add_errors([error], str(error))
-
-    @property
-    def outcome(self) -> str:
-        """What happens to a contact whose change succeeds."""
-        if self.action.type == "suppress":
-            return "suppressed"
-        change = self.action.change
-        is_stop = change is not None and self.attempt.hook.vendor.updates.is_documented_stop(change)
-        return "updated" if is_stop else "marked"
-
-    def log_plan(self, log: Log, to_stop_manually: int) -> None:
-        """Log what is done to how many contacts."""
-        if self.action.type == "manual":
-            log.info("%s: %d contacts to stop manually.", self.attempt, to_stop_manually)
-            return
-        self.attempt.log_plan()
-        if self.outcome == "marked" and (count := len(self.attempt.plan.to_update)):
-            log.warning(
-                "%s: %d contacts are only marked (%s): the API docs do not say that this stops outreach.",
-                self.attempt,
-                count,
-                self.action,
-            )
 
 
 class StopRun:
@@ -180,6 +114,9 @@ class StopRun:
                 connection.attempt.record_skipped(approver)
                 if connection.attempt.plan.to_update:
                     self._write_connection(connection)
+                else:
+                    with connection.attempt.open_claims():
+                        pass  # those of an earlier attempt, which was killed, are released
 
     def _write_connection(self, connection: ConnectionRun) -> None:
         """Change the contacts of one connection, and set the outcomes."""
@@ -187,6 +124,7 @@ class StopRun:
         plan = attempt.plan
         self._set_outcomes(attempt, plan.to_update, "failed")
         if connection.errors:
+            self._record_failed(connection, connection.errors[0])
             return
         change = connection.action.change
         records = StopRecords(
@@ -205,12 +143,24 @@ class StopRun:
                 self._leave_out(connection, records)
                 self._write_claimed(connection, records)
         except ContactsError as error:
-            if records.error is not None:
-                raise records.error from None
+            # Nothing more is changed, at any vendor.
+            if lost := records.error or (attempt.audit and attempt.audit.error):
+                raise lost from None
+            if not attempt.claimed:
+                self._record_failed(connection, error)
             connection.add_errors([error], str(error))
         finally:
             self._set_outcomes(
                 attempt, [plan.pending[index] for index in records.updated], connection.outcome
+            )
+
+    def _record_failed(self, connection: ConnectionRun, error: ContactsError) -> None:
+        """Record that no contact of a connection was changed."""
+        attempt = connection.attempt
+        if attempt.audit is not None:
+            held = attempt.plan.held_indexes
+            attempt.audit.record(
+                (), {index: error for index in range(len(attempt.plan.pending)) if index not in held}
             )
 
     def _leave_out(self, connection: ConnectionRun, records: StopRecords) -> None:
@@ -224,6 +174,9 @@ class StopRun:
         ):
             opted_out = set()
         attempt.plan = replace(plan, suppressed_indexes={*plan.suppressed_indexes, *stopped, *opted_out})
+        left_out = [plan.pending[index] for index in sorted(stopped | opted_out)]
+        if left_out and attempt.audit is not None:
+            attempt.audit.record_plan(left_out, ())
         self._set_outcomes(attempt, [plan.pending[index] for index in stopped], "stopped_before")
         self._set_outcomes(attempt, [plan.pending[index] for index in opted_out], "unchanged")
 

@@ -114,7 +114,7 @@ class WriteOptions:
     contacts_table: str = argument(parse_optional_table, None, is_safeguard=True)
     people_table: str = argument(parse_optional_table, None, is_safeguard=True)
     unchecked: UncheckedPolicy | None = argument(parse_unchecked, None)
-    fresh_check: bool = argument(parse_bool, True)
+    fresh_check: bool = argument(parse_bool, True, is_safeguard=True)
     leave_opt_out: bool = argument(parse_bool, False)
     audit_table: str = argument(parse_optional_table, None, is_safeguard=True)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_contacts.contact import ContactKey
 from airflow_provider_contacts.core.changes import Change
 from airflow_provider_contacts.core.logs import Log, ProgressLog
 from airflow_provider_contacts.core.updates.targets import describe_changes, digest_targets
@@ -43,6 +42,7 @@ class Attempt:
     :param claims: claims contacts while :meth:`open_claims` is active, or None.
     :param claimed: indexes of pending contacts that were claimed.
     :param conflicts: the errors of those that another task has claimed.
+    :param abandoned: indexes of pending contacts whose requests may still reach the vendor.
     """
 
     context: Context
@@ -58,6 +58,7 @@ class Attempt:
     claims: Claims | None = None
     claimed: set[int] = field(default_factory=set)
     conflicts: dict[int, ContactsError] = field(default_factory=dict)
+    abandoned: set[int] = field(default_factory=set)
 
     def __str__(self) -> str:
         return f"{self.hook.vendor.title}, connection {self.hook.settings.conn_id!r}"
@@ -150,10 +151,17 @@ class Attempt:
         from airflow_provider_contacts.safeguards.claims import open_claims
 
         vendor = self.hook.vendor.name
-        with open_claims(
-            self.safeguards.claims, vendor, describe_task(self.context), self.log
-        ) as self.claims:
-            yield
+        with open_claims(self.safeguards.claims, vendor, describe_task(self.context)) as self.claims:
+            try:
+                yield
+            finally:
+                try:
+                    # What is in flight may still reach the vendor.
+                    self.claims.release(
+                        except_of={self.plan.pending[one].contact_id for one in self.abandoned}
+                    )
+                except ContactsError as error:
+                    self.log.warning("The claims could not be released, so they end after an hour. %s", error)
         self.claims = None
 
     def claim(self, indexes: Iterable[int]) -> None:
@@ -166,8 +174,8 @@ class Attempt:
             self.claimed.update(new)
             return
         pending = self.plan.pending
-        claimers = self.claims.claim(pending[index].key for index in new)
-        self.claimed.update(index for index in new if pending[index].key not in claimers)
+        claimers = self.claims.claim(pending[index].contact_id for index in new)
+        self.claimed.update(index for index in new if pending[index].contact_id not in claimers)
         self._add_conflicts(new, claimers)
 
     def record_preview(self) -> None:
@@ -230,34 +238,39 @@ class Attempt:
             skip={*plan.held_indexes, *self.conflicts},
             journal=journal,
             guard=self._hold,
+            abandon=self.abandoned.update,
         )
         outcome.failed.update(self.conflicts)
         return outcome, progress
 
-    def _hold(self, indexes: Sequence[int]) -> set[int]:
-        """Return which contacts must not be updated any more."""
-        held = self._hold_suppressed(indexes)
+    def _hold(self, waiting: Sequence[int], in_flight: Sequence[int]) -> set[int]:
+        """Return which of the waiting contacts must not be updated any more, and renew the claims.
+
+        :param in_flight: the contacts that are being updated.
+        """
+        held = self._hold_suppressed(waiting)
         if self.claims is not None:
             pending = self.plan.pending
-            rest = [index for index in indexes if index not in held]
-            held |= self._add_conflicts(rest, self.claims.renew(pending[index].key for index in rest))
+            rest = [index for index in waiting if index not in held]
+            claimers = self.claims.renew(pending[index].contact_id for index in (*rest, *in_flight))
+            held |= self._add_conflicts(rest, claimers)
         return held
 
-    def _add_conflicts(self, indexes: Iterable[int], claimers: Mapping[ContactKey, str]) -> set[int]:
+    def _add_conflicts(self, indexes: Iterable[int], claimers: Mapping[str, str]) -> set[int]:
         """Record the contacts that other tasks have claimed, and return which they are.
 
         :param claimers: the task that has claimed each, or an empty string.
         """
-        keys = {index: self.plan.pending[index].key for index in indexes}
+        ids = {index: self.plan.pending[index].contact_id for index in indexes}
         conflicts = {
             index: Conflict(
-                f"The task {claimers[key]!r} has claimed the contact, so it was not changed. Retry after "
-                "that task has ended."
-                if claimers[key]
+                f"The task {claimers[contact_id]!r} has claimed the contact, so it was not changed. Retry "
+                "after that task has ended."
+                if claimers[contact_id]
                 else "The claim to the contact has ended, so it was not changed. Retry."
             )
-            for index, key in keys.items()
-            if key in claimers
+            for index, contact_id in ids.items()
+            if contact_id in claimers
         }
         if conflicts and self.audit is not None:
             self.audit.record((), conflicts)

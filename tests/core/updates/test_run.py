@@ -441,15 +441,66 @@ def test_the_guard_is_asked_before_each_batch(
     targets = [Target("", f"{number:024x}", change=change) for number in range(250)]
     asked: list[list[int]] = []
 
-    def guard(indexes: Sequence[int]) -> set[int]:
+    def guard(indexes: Sequence[int], _in_flight: Sequence[int]) -> set[int]:
         asked.append(list(indexes))
         return {index for index in indexes if index % 100 == 7}
 
     updater = Updater.create(transport(TETHER), change, len(targets))
     progress = Progress(None, "c", targets, LOG)
     outcome = update_all(targets, {change: updater}, progress, 4, lambda _count, _total: None, guard=guard)
-    assert [len(indexes) for indexes in asked] == [100, 100, 50]
+    # First all, because time has passed since they were looked at.
+    assert [len(indexes) for indexes in asked] == [250, 99, 99, 49]
     assert sorted(set(range(250)) - set(outcome.updated)) == [7, 107, 207]
+
+
+def test_the_guard_hears_of_requests_in_flight_while_they_last(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that claims are renewed, however long a vendor takes."""
+    monkeypatch.setattr(run_module, "_SECONDS_BETWEEN_CHECKS", 0.1)
+    heard = threading.Event()
+
+    def guard(_waiting: Sequence[int], in_flight: Sequence[int]) -> set[int]:
+        if list(in_flight) == [0]:
+            heard.set()
+        return set()
+
+    scripted.respond = lambda request: Reply(**{**vars(updated(request)), "wait": lambda: heard.wait(20)})
+    updater = Updater.create(transport(TALKTOHUMANS), CHANGE, 1)
+    progress = Progress(None, "c", TARGETS[:1], LOG)
+    outcome = update_all(
+        TARGETS[:1], {CHANGE: updater}, progress, 1, lambda _count, _total: None, guard=guard
+    )
+    assert heard.is_set()
+    assert outcome.updated == [0]
+
+
+def test_requests_that_an_error_leaves_in_flight_are_reported(
+    transport: Callable[[Vendor], Transport], scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "_SHUTDOWN_GRACE_SECONDS", 0.1)
+    ended = threading.Event()
+
+    def respond(request: ReceivedRequest) -> Reply:
+        if request.path.endswith("/1"):
+            return Reply(**{**vars(updated(request)), "wait": lambda: ended.wait(20)})
+        return Reply(status=401, body={"error": "no such key"})
+
+    scripted.respond = respond
+    updater = Updater.create(transport(TALKTOHUMANS), CHANGE, 2)
+    abandoned: list[int] = []
+    progress = Progress(None, "c", TARGETS[:2], LOG)
+    with pytest.raises(ContactsError):
+        update_all(
+            TARGETS[:2],
+            {CHANGE: updater},
+            progress,
+            2,
+            lambda _count, _total: None,
+            abandon=abandoned.extend,
+        )
+    ended.set()
+    assert abandoned == [0]
 
 
 def test_the_guard_is_asked_again_while_single_contacts_are_updated(
@@ -459,7 +510,7 @@ def test_the_guard_is_asked_again_while_single_contacts_are_updated(
     monkeypatch.setattr(run_module, "_SECONDS_BETWEEN_CHECKS", 0.0)
     asked: list[list[int]] = []
 
-    def guard(indexes: Sequence[int]) -> set[int]:
+    def guard(indexes: Sequence[int], _in_flight: Sequence[int]) -> set[int]:
         asked.append(list(indexes))
         return set(indexes) & {15, 16}
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_contacts.core.validation import TableLocation
 from airflow_provider_contacts.errors import ContactsError, InvalidRequest
+from airflow_provider_contacts.operators.base import describe_task
 from airflow_provider_contacts.operators.people import ResolvePeopleOperator
 from airflow_provider_contacts.operators.stop_outreach import StopOutreachOperator
+from airflow_provider_contacts.safeguards.claims import open_claims
 from tests.approvals import context
 from tests.conftest import Sandbox
 from tests.database import Database, load
@@ -63,7 +66,7 @@ def list_calls(database: Database) -> list[dict[str, str]]:
 
 
 def count_stopped(database: Database) -> int:
-    assert database.rows("contact_claims") == []
+    assert database.select("contact_claims") == []
     return len(database.rows("contact_people_stops"))
 
 
@@ -180,3 +183,58 @@ def test_logs_contain_no_personal_data(
         assert not row["email"] or row["email"] not in shown
         assert not row["phone"] or row["phone"] not in shown
         assert not row["last_name"] or len(row["last_name"]) < 4 or row["last_name"] not in shown
+
+
+def outcomes_of(database: Database) -> dict[str, set[tuple[str, str | None]]]:
+    """Return the outcomes and errors in the audit by vendor."""
+    found: dict[str, set[tuple[str, str | None]]] = defaultdict(set)
+    for row in database.rows("contact_audit"):
+        found[row["vendor"]].add((row["outcome"], row["error"]))
+    return found
+
+
+def test_contacts_of_a_vendor_that_is_down_are_in_the_audit(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    sandbox.connect("tether", extra={"retry_limit": 0})
+    sandbox.fail("tether", status=503, times=10**6)
+    result = make(replied, audit_table="contact_audit", on_failure="continue").execute({})
+    rows = [row for row in database.rows("contact_audit") if row["vendor"] == "tether"]
+    assert outcomes_of(database)["tether"] == {("failed", "VendorUnavailable")}
+    assert len(rows) == len(result["failed"]) > 20
+
+
+def test_a_conflict_that_cannot_be_recorded_ends_the_run(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    calls = list_calls(database)
+    make(calls, audit_table="contact_audit", preview=True).execute({})
+    stops = database.rows("contact_audit")
+    if database.kind == "sqlite":
+        database.run(
+            "CREATE TRIGGER no_conflicts BEFORE INSERT ON contact_audit WHEN NEW.error = 'Conflict' "
+            "BEGIN SELECT raise(ABORT, 'no'); END"
+        )
+    else:
+        database.run("ALTER TABLE contact_audit ADD CONSTRAINT no_conflicts CHECK (error <> 'Conflict')")
+    [claimed, *_] = [row["contact_id"] for row in stops if row["vendor"] == "mailstand"]
+    with open_claims([TableLocation(database.conn_id, "contact_claims")], "mailstand", "other") as claims:
+        claims.claim([claimed])
+        with pytest.raises(ContactsError, match="The audit 'contact_audit' cannot be written"):
+            make(calls, audit_table="contact_audit", on_failure="continue").execute({})
+    writes = [one for vendor in ("mailstand", "tether") for one in sandbox.requests(vendor)]
+    assert not [entry for entry in writes if entry["method"] in ("PUT", "PATCH")]
+
+
+def test_a_retry_with_nothing_left_releases_the_claims_of_a_killed_attempt(
+    sandbox: Sandbox, database: Database, replied: list[dict[str, str]]
+) -> None:
+    task = context()
+    operator = make(replied)
+    operator.execute(task)
+    location = TableLocation(database.conn_id, "contact_claims")
+    with open_claims([location], "tether", describe_task(task)) as claims:
+        claims.claim(["killed"])
+    assert database.select("contact_claims")
+    operator.execute(task)
+    assert database.select("contact_claims") == []

@@ -131,7 +131,9 @@ def test_claims_that_are_lost_are_not_written(sandbox: Sandbox, database: Databa
 
         def record(self, updated: Sequence[int], failed: Mapping[int, ContactsError]) -> None:
             super().record(updated, failed)
-            database.run("UPDATE contact_claims SET claimed_by = 'another task'")
+            database.run(
+                "UPDATE contact_claims SET claimed_by = 'another task', attempt_id = 'another', task_digest = 'another'"
+            )
 
     sandbox.connect("tether", extra={"max_concurrency": 1})
     change = parse_stage_change("Lost")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
@@ -181,6 +180,7 @@ class TestSuppressions:
             "require_approval",
             "contacts_table",
             "preview",
+            "fresh_check",
         ],
     )
     def test_template_that_renders_to_nothing_is_an_error(
@@ -225,9 +225,10 @@ class TestClaims:
     def other_task(self, database: Database, contacts: list[dict[str, Any]]) -> Iterator[None]:
         """Let another task be in the middle of changing contacts."""
         location = TableLocation(database.conn_id, CLAIMS_TABLE)
-        with open_claims([location], contacts[0]["vendor"], "other", logging.getLogger("test")) as claims:
-            claims.claim((one["account_id"], one["contact_id"]) for one in contacts)
+        with open_claims([location], contacts[0]["vendor"], "other") as claims:
+            claims.claim(one["contact_id"] for one in contacts)
             yield
+            claims.release()
 
     def test_contacts_of_another_task_fail(self, sandbox: Sandbox, database: Database) -> None:
         contacts = listed()[:5]
@@ -249,7 +250,7 @@ class TestClaims:
         # A retry finds them free.
         assert len(operator.execute(context(try_number=2))["updated"]) == 5
         assert written(sandbox) == {one["contact_id"] for one in contacts}
-        assert database.rows(CLAIMS_TABLE) == []
+        assert database.select(CLAIMS_TABLE) == []
 
     def test_what_an_earlier_attempt_has_changed_needs_no_claim(
         self, sandbox: Sandbox, database: Database
@@ -909,7 +910,13 @@ def test_safeguards_that_are_set_are_required() -> None:
         suppressions_table="",
         require_approval=False,
     )
-    assert operator.required_arguments == ["preview", "require_approval", "contacts_table", "audit_table"]
+    assert operator.required_arguments == [
+        "preview",
+        "require_approval",
+        "contacts_table",
+        "fresh_check",
+        "audit_table",
+    ]
     assert operator.multiple_outputs
 
 
