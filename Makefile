@@ -22,7 +22,7 @@ help:
 	@echo "make test           lint, types, import layers and tests"
 	@echo "make test-matrix    the tests on all supported sets of dependencies (SMOKE=1: a short run on the older ones)"
 	@echo "make test-faults    fault-injection tests of every vendor and operation; writes docs/reliability.md"
-	@echo "make test-airflow   approvals, stopping outreach everywhere, killed tasks, 250 waiting sensors and a watcher on a real Airflow"
+	@echo "make test-airflow   approvals, stopping outreach everywhere, killed tasks, 250 waiting sensors, 200 that do not have to wait and a watcher on a real Airflow"
 	@echo "make test-databases the tests of tables on PostgreSQL and MariaDB too"
 	@echo "make test-mutants   changes to conditions, paging, safeguards and people, and whether a test notices each"
 	@echo "make benchmark      time and memory compared with other tools; writes docs/performance.md"
@@ -109,6 +109,7 @@ test-airflow: setup .venv-3.2.0/.ready
 	$(BIN)/python tests_airflow/stop_everywhere.py
 	$(BIN)/python tests_airflow/kills.py
 	$(BIN)/python tests_airflow/waits.py
+	$(BIN)/python tests_airflow/immediate.py
 	$(BIN)/python tests_airflow/chaos.py
 
 # The tests of tables on PostgreSQL and MariaDB too, on temporary servers; installs Debian's packages if they are missing.

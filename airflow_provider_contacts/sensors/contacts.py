@@ -230,12 +230,18 @@ class ContactSensor(BaseContactsOperator, BaseSensorOperator):
     def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
         # Airflow has no public way to make one pause longer, which a Retry-After needs.
         interval: float = super()._get_next_poke_interval(*args, **kwargs)
-        seconds_left = self.timeout - (time.time() - self._started_at)
+        seconds_left = max(0.0, self.timeout - (time.time() - self._started_at))
+        if self.deferrable:
+            # As a trigger does: one more poll just after the end.
+            interval = min(interval, seconds_left + 0.1)
         return max(interval, min(self._retry_after, seconds_left))
 
-    def _defer(self, seconds_left: float) -> NoReturn:
+    def _defer(self, seconds_left: float) -> None:
+        """Let the triggerer wait, unless its event would come after the timeout."""
         from airflow_provider_contacts.triggers.contacts import ContactTrigger
 
+        if seconds_left <= ContactTrigger.min_deferred_seconds:
+            return
         assert self._parsed_condition is not None
         wait = self._wait
         trigger = ContactTrigger(

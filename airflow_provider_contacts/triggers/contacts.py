@@ -44,6 +44,9 @@ class ContactTrigger(PollingTrigger):
     ``message``. It raises no exception, because Airflow would turn one into a skip under
     ``soft_fail``.
 
+    The event comes at the earliest 15 seconds after the trigger started, because Airflow may fail a
+    task that is resumed sooner after it deferred.
+
     On Airflow 3.3 all triggers of one triggerer with the same connection, query and interval share
     one poll.
 
@@ -68,6 +71,11 @@ class ContactTrigger(PollingTrigger):
     :param exponential_backoff: double the pause after each poll; such a trigger shares no poll.
     :param max_wait: seconds that ``exponential_backoff`` may reach.
     """
+
+    # The least time from the start of the trigger to its event. Airflow's scheduler fails a task
+    # that is resumed before the executor has reported the end of its process, which takes some
+    # seconds.
+    min_deferred_seconds: ClassVar[float] = 15.0
 
     def __init__(
         self,
@@ -107,8 +115,12 @@ class ContactTrigger(PollingTrigger):
         self.max_wait = max_wait
 
     @property
+    def _runs_inline(self) -> bool:
+        """Whether there is no scheduler, as in ``dag.test()``."""
+        return self.task_instance is None and self.trigger_id is None
+
+    @property
     def _watches_an_asset(self) -> bool:
-        # Airflow's inline runs (`dag.test()`) have neither a task instance nor an id.
         return self.task_instance is None and self.trigger_id is not None
 
     def shared_stream_key(self) -> Hashable | None:
@@ -117,10 +129,13 @@ class ContactTrigger(PollingTrigger):
 
     async def events(self, polls: AsyncIterator[Poll], group: PollGroup) -> AsyncIterator[TriggerEvent]:
         """Yield the event that ends the wait."""
+        started = time.monotonic()
         try:
             event = await self._final_event(polls, group)
         except Exception as error:
             event = {"status": "error", "error": serialize_error(wrap_unexpected(error))}
+        if not self._runs_inline:
+            await asyncio.sleep(started + self.min_deferred_seconds - time.monotonic())
         yield TriggerEvent(event)
 
     async def _final_event(self, polls: AsyncIterator[Poll], group: PollGroup) -> dict[str, object]:

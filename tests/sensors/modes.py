@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import (
     AirflowRescheduleException,
@@ -19,6 +20,7 @@ from airflow.sdk.exceptions import (
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_contacts.errors import ContactsError
+from airflow_provider_contacts.triggers.contacts import ContactTrigger
 from tests.stores import Store
 
 MODES = ("poke", "reschedule", "deferrable", "shared")
@@ -49,8 +51,21 @@ class Outcome:
     xcoms: Any = None
 
 
-def run(make: Callable[..., Any], mode: str, *, store: Store | None = None, **arguments: Any) -> Outcome:
+def run(
+    make: Callable[..., Any],
+    mode: str,
+    *,
+    store: Store | None = None,
+    min_deferred_seconds: float = 0.0,
+    **arguments: Any,
+) -> Outcome:
     """Run a sensor to its end, with a new object for each step, as in a new process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ContactTrigger, "min_deferred_seconds", min_deferred_seconds)
+        return _run(make, mode, store, arguments)
+
+
+def _run(make: Callable[..., Any], mode: str, store: Store | None, arguments: dict[str, Any]) -> Outcome:
     arguments = {"task_id": "wait", "poke_interval": 0.02, "timeout": 30, **arguments}
     arguments["deferrable"] = mode in ("deferrable", "shared")
     arguments["mode"] = "reschedule" if mode == "reschedule" else "poke"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import date, datetime, timezone
 from typing import Any
@@ -248,6 +249,17 @@ def test_timeout_names_missing_contacts(mode: str, wait: Callable[..., Outcome])
     assert "99, 98" in outcome.message
     assert "1 of 3 contacts match" in outcome.message
     assert wait(mode, page("1"), contact_ids=["1", "99"], timeout=0.1, soft_fail=True).kind == "skip"
+
+
+def test_a_short_wait_is_not_deferred(wait: Callable[..., Outcome], scripted: ScriptedServer) -> None:
+    """Its timeout would come before a trigger may resume the task."""
+    started = time.monotonic()
+    short: dict[str, Any] = {"timeout": 0.5, "poke_interval": 60, "min_deferred_seconds": 15.0}
+    assert wait("deferrable", page(), **short).kind == "timeout"
+    assert time.monotonic() - started < 5
+    # At the start and at the end.
+    assert 2 <= len(scripted.received) <= 3
+    assert wait("deferrable", page("1"), **short).kind == "success"
 
 
 @in_every_mode

@@ -50,6 +50,7 @@ def conn_id(connect: Callable[..., str], scripted: ScriptedServer) -> str:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses that exist only to give Airflow time."""
     monkeypatch.setattr(ContactEventTrigger, "event_storage_seconds", 0.05)
+    monkeypatch.setattr(ContactTrigger, "min_deferred_seconds", 0.0)
     monkeypatch.setattr(groups, "JOIN_WINDOW_SECONDS", 0.05)
     monkeypatch.setattr(groups, "MIN_SECONDS_BETWEEN_POLLS", 0.3)
     monkeypatch.setattr(seen, "_FIRST_RETRY_SECONDS", 0.05)
@@ -319,6 +320,44 @@ class TestContactTrigger:
         assert event.payload["error"]["type"] == "ContactsError"
         assert "Unexpected RuntimeError" in event.payload["error"]["message"]
         assert "secret" not in json.dumps(event.payload)
+
+    def test_no_task_is_resumed_soon_after_it_deferred(
+        self, conn_id: str, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each wait has its own time, also for an error and for a timeout."""
+        monkeypatch.setattr(ContactTrigger, "min_deferred_seconds", 0.5)
+        scripted.replies = [page("1")]
+
+        async def hold(delay: float, **arguments: Any) -> float:
+            await asyncio.sleep(delay)
+            trigger = ContactTrigger(contacts_conn_id=conn_id, condition=VIP, poll_interval=0.05, **arguments)
+            trigger._task_instance = object()
+            started = time.monotonic()
+            [_] = [event async for event in trigger.run()]
+            return time.monotonic() - started
+
+        async def go() -> list[float]:
+            return await asyncio.gather(
+                hold(0.0),
+                hold(0.2),
+                hold(0.0, max_contacts="many"),
+                hold(0.0, contact_ids=[["", "9"]], end_time=time.time() + 0.1),
+            )
+
+        assert all(0.5 <= seconds < 2 for seconds in asyncio.run(go()))
+
+    def test_without_a_scheduler_it_does_not_wait(
+        self, conn_id: str, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ContactTrigger, "min_deferred_seconds", 60.0)
+        scripted.replies = [page("1")]
+        trigger = ContactTrigger(contacts_conn_id=conn_id, condition=VIP, poll_interval=0.1)
+
+        async def go() -> list[TriggerEvent]:
+            return [event async for event in trigger.run()]
+
+        [event] = asyncio.run(asyncio.wait_for(go(), 20))
+        assert ids(event) == ["1"]
 
     def test_exponential_backoff(self, conn_id: str, scripted: ScriptedServer) -> None:
         pace = PollPace(2.0, exponential=True, max_pause=20.0)
